@@ -1,0 +1,475 @@
+//! The names things go by: Pages, attachments, contents, recipients, and the key an id is stored under.
+//!
+//! Ids from Meta are opaque strings; none is ever turned into a number, because they pass 2^53.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A value that cannot be one of this module's ids.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {expected}")]
+pub struct InvalidId {
+    value: String,
+    expected: &'static str,
+}
+
+impl InvalidId {
+    fn new(value: &str, expected: &'static str) -> Self {
+        Self { value: value.to_owned(), expected }
+    }
+}
+
+/// A Facebook Page's id: decimal digits.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct PageId(Arc<str>);
+
+impl PageId {
+    /// The id as Meta writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PageId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if is_digits(text) { Ok(Self(text.into())) } else { Err(InvalidId::new(text, "a Page id (digits)")) }
+    }
+}
+
+impl fmt::Display for PageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PageId({})", self.0)
+    }
+}
+
+/// The reusable id Meta gives an uploaded attachment: opaque, never empty, at most 512 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct AttachmentId(String);
+
+impl AttachmentId {
+    /// The id as Meta writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AttachmentId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let plausible = !text.is_empty() && text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if plausible { Ok(Self(text.to_owned())) } else { Err(InvalidId::new(text, "an attachment id")) }
+    }
+}
+
+impl fmt::Display for AttachmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// SHA-256 of a file's bytes; written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentHash(pub [u8; 32]);
+
+impl ContentHash {
+    /// The 32 bytes of the digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for ContentHash {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)
+            .map_err(|_| InvalidId::new(text, "a SHA-256 digest (64 hexadecimal digits)"))?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; 64];
+        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentHash({self})")
+    }
+}
+
+/// Text in human-readable formats, 32 bytes in binary ones.
+impl Serialize for ContentHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        } else {
+            <[u8; 32]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+/// What Meta calls an attachment's `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaKind {
+    /// Still and animated pictures.
+    Image,
+    /// Moving pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Everything else: shown by its name.
+    File,
+}
+
+impl MediaKind {
+    /// All four, in Meta's order.
+    pub const ALL: [Self; 4] = [Self::Image, Self::Video, Self::Audio, Self::File];
+
+    /// The word used on the wire and in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::File => "file",
+        }
+    }
+}
+
+impl FromStr for MediaKind {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| InvalidId::new(text, "a kind (image, video, audio or file)"))
+    }
+}
+
+impl fmt::Display for MediaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Where a message is shown: decides the limits, the wire form, and which ids may be reused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Platform {
+    /// Facebook Messenger.
+    #[default]
+    Messenger,
+    /// Instagram, through the Page linked to the account.
+    Instagram,
+}
+
+impl Platform {
+    /// Both platforms.
+    pub const ALL: [Self; 2] = [Self::Messenger, Self::Instagram];
+
+    /// The word used on the wire and in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Messenger => "messenger",
+            Self::Instagram => "instagram",
+        }
+    }
+}
+
+impl FromStr for Platform {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::ALL
+            .into_iter()
+            .find(|platform| platform.as_str() == text)
+            .ok_or_else(|| InvalidId::new(text, "a platform (messenger or instagram)"))
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A Graph API origin: scheme, host, and port where it is not the scheme's own.
+///
+/// Ids of one origin are never used with another, so a sandbox cannot leak into a Page.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Origin(Arc<str>);
+
+impl Origin {
+    /// Meta's own.
+    pub const GRAPH: &str = "https://graph.facebook.com";
+
+    /// The origin as `https://host[:port]`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The origin's root, ready to be joined with a path.
+    pub fn url(&self) -> Url {
+        Url::parse(&self.0).expect("an origin was made from a URL")
+    }
+}
+
+impl FromStr for Origin {
+    type Err = InvalidId;
+
+    /// Refuses anything but `https://` and, on loopback hosts, `http://`; a path, query or user name is refused too.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        const EXPECTED: &str = "a Graph API origin (https://HOST[:PORT], or http:// on a loopback host, and no path)";
+        let refuse = || InvalidId::new(text, EXPECTED);
+        let url = Url::parse(text).map_err(|_| refuse())?;
+        let bare = matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let trusted = match url.scheme() {
+            "https" => url.host().is_some(),
+            "http" => url.host().is_some_and(|host| is_loopback(&host)),
+            _ => false,
+        };
+        if bare && trusted { Ok(Self(url.origin().ascii_serialization().into())) } else { Err(refuse()) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_loopback(host: &url::Host<&str>) -> bool {
+    match host {
+        url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Where an attachment id is valid: one origin, one Page, one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeySpace {
+    /// The Graph API the id came from.
+    pub origin: Origin,
+    /// The Page that uploaded it, and alone may send it.
+    pub page: PageId,
+    /// The platform it was uploaded for.
+    pub platform: Platform,
+}
+
+/// What one upload is stored under: the same bytes, sent the same way, in the same place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AssetKey {
+    /// Where the id is valid.
+    pub space: KeySpace,
+    /// The `type` it was uploaded as.
+    pub kind: MediaKind,
+    /// The bytes that left this machine.
+    pub hash: ContentHash,
+}
+
+/// Who gets a message, in every form the Send API takes.
+///
+/// Written and read as one word: digits are a PSID, every other form carries a prefix (`user_ref:…`, `comment:…`,
+/// `post:…`, `phone:+…`, `player:…`, `otn:…`, `notification:…`, `login:…`).
+///
+/// Source: Graph API reference, Page `messages` edge, parameter `recipient` (v25.0).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Recipient {
+    /// `id`: a page-scoped id (on Instagram, an Instagram-scoped one).
+    Psid(String),
+    /// `user_ref`: the checkbox plugin's reference.
+    UserRef(String),
+    /// `comment_id`: a private reply to a comment.
+    Comment(String),
+    /// `post_id`: a private reply to a visitor's post.
+    Post(String),
+    /// `phone_number`, in E.164 form.
+    Phone(String),
+    /// `player_id`: an instant game's player.
+    Player(String),
+    /// `one_time_notif_token`.
+    OneTimeNotification(String),
+    /// `notification_messages_token`.
+    NotificationMessages(String),
+    /// `login_id`.
+    Login(String),
+}
+
+impl Recipient {
+    /// The prefix the form is written with; `None` for a PSID.
+    pub const fn prefix(&self) -> Option<&'static str> {
+        match self {
+            Self::Psid(_) => None,
+            Self::UserRef(_) => Some("user_ref"),
+            Self::Comment(_) => Some("comment"),
+            Self::Post(_) => Some("post"),
+            Self::Phone(_) => Some("phone"),
+            Self::Player(_) => Some("player"),
+            Self::OneTimeNotification(_) => Some("otn"),
+            Self::NotificationMessages(_) => Some("notification"),
+            Self::Login(_) => Some("login"),
+        }
+    }
+
+    /// The value without its prefix.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Psid(value)
+            | Self::UserRef(value)
+            | Self::Comment(value)
+            | Self::Post(value)
+            | Self::Phone(value)
+            | Self::Player(value)
+            | Self::OneTimeNotification(value)
+            | Self::NotificationMessages(value)
+            | Self::Login(value) => value,
+        }
+    }
+}
+
+impl FromStr for Recipient {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        const EXPECTED: &str = "a recipient (a PSID of digits, or user_ref:, comment:, post:, phone:+, player:, otn:, \
+                                notification: or login: with a value)";
+        let text = text.trim();
+        let refuse = || InvalidId::new(text, EXPECTED);
+        let Some((prefix, value)) = text.split_once(':') else {
+            return if is_digits(text) { Ok(Self::Psid(text.to_owned())) } else { Err(refuse()) };
+        };
+        let value = value.trim();
+        if value.is_empty() || value.chars().any(char::is_control) {
+            return Err(refuse());
+        }
+        let owned = value.to_owned();
+        match prefix {
+            "user_ref" => Ok(Self::UserRef(owned)),
+            "comment" => Ok(Self::Comment(owned)),
+            "post" => Ok(Self::Post(owned)),
+            "phone" if value.strip_prefix('+').is_some_and(|number| number.bytes().any(|b| b.is_ascii_digit())) => {
+                Ok(Self::Phone(owned))
+            }
+            "player" if is_digits(value) => Ok(Self::Player(owned)),
+            "otn" => Ok(Self::OneTimeNotification(owned)),
+            "notification" => Ok(Self::NotificationMessages(owned)),
+            "login" => Ok(Self::Login(owned)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix() {
+            Some(prefix) => write!(f, "{prefix}:{}", self.value()),
+            None => f.write_str(self.value()),
+        }
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recipient_form_reads_back_what_it_writes() {
+        for text in [
+            "1254459154682919",
+            "user_ref:abc-1",
+            "comment:12_34",
+            "post:12_34",
+            "phone:+1(212)555-2368",
+            "player:77",
+            "otn:tok",
+            "notification:tok:with:colons",
+            "login:me@example.com",
+        ] {
+            assert_eq!(text.parse::<Recipient>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn recipients_that_are_no_recipients_are_refused() {
+        for text in ["", "  ", "abc", "12a", "phone:555", "phone:+", "player:x", "nobody:1", "user_ref:", "otn:a\nb"] {
+            assert!(text.parse::<Recipient>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn spaces_around_a_recipient_do_not_make_another_person() {
+        assert_eq!(" 12 ".parse::<Recipient>(), "12".parse::<Recipient>());
+    }
+
+    #[test]
+    fn an_origin_is_normalised() {
+        for text in ["https://graph.facebook.com", "https://graph.facebook.com/", "HTTPS://Graph.Facebook.com:443"] {
+            assert_eq!(text.parse::<Origin>().expect(text).as_str(), Origin::GRAPH);
+        }
+        assert_eq!("http://127.0.0.1:80".parse::<Origin>().expect("loopback").as_str(), "http://127.0.0.1");
+    }
+
+    #[test]
+    fn plain_http_is_refused_off_loopback() {
+        for text in ["http://graph.facebook.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://localhost"]
+        {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+        for text in ["http://localhost:9000", "http://[::1]:1", "http://127.1.2.3"] {
+            assert!(text.parse::<Origin>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_carries_no_path_and_no_credentials() {
+        for text in ["https://a.example/v1", "https://u:p@a.example", "https://a.example?x=1", "a.example", ""] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_content_hash_is_written_as_hexadecimal() {
+        let hash = ContentHash([0xab; 32]);
+        assert_eq!(hash.to_string(), "ab".repeat(32));
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert_eq!(serde_json::to_string(&hash).expect("json"), format!("\"{hash}\""));
+        assert!("ab".parse::<ContentHash>().is_err());
+    }
+}
