@@ -1,0 +1,35 @@
+# `just check` is what has to pass; the steps live in .ci/run.
+
+# Every step of the gate.
+check:
+    .ci/run
+
+# Formats the code.
+fmt:
+    cargo fmt
+
+lint:
+    .ci/run lint
+
+# All tests, or those whose name contains FILTER.
+test *FILTER:
+    cargo test {{ FILTER }}
+
+doc:
+    .ci/run doc
+
+# Licences, banned crates, sources, advisories.
+deny:
+    .ci/run deny
+
+# The whole story on the sample library, against the sandbox.
+demo:
+    cargo run --release --locked -- demo
+
+# Against peers, on the corpora in REATTACH_CORPUS.
+bench:
+    benches/peers.sh
+
+# Draws the sample library anew.
+assets:
+    cargo run --locked --example make-assets
