@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod facts;
+pub mod graph;
 pub mod ids;
 pub mod secret;
 

@@ -1,0 +1,195 @@
+//! The rows of the catalogue, by code.
+//!
+//! A source that is not a page of Meta's says so: "Seen in …".
+
+use super::Class::{
+    Ambiguous, Attachment, Media, Permission, RateLimit, Recipient, Request, Stop, Token, Transient, Window,
+};
+use super::{Class, Entry};
+use crate::graph::outcome::Retry;
+
+const ERRORS: &str = "https://developers.facebook.com/documentation/business-messaging/messenger-platform/error-codes \
+                      (2026-06-25)";
+const MEDIA_TEMPLATE: &str = "https://developers.facebook.com/documentation/business-messaging/messenger-platform/\
+                              send-messages/template/media (2026-04-22)";
+const MESSAGES: &str = "https://developers.facebook.com/docs/graph-api/reference/page/messages (v25.0)";
+const HANDLING: &str = "https://developers.facebook.com/docs/graph-api/guides/error-handling (v25.0)";
+const RATES: &str = "https://developers.facebook.com/docs/graph-api/overview/rate-limiting (v25.0)";
+const SAVING: &str = "https://developers.facebook.com/documentation/business-messaging/messenger-platform/\
+                      send-messages/saving-assets (2026-04-22)";
+const OLD_ERRORS: &str = "https://developers.facebook.com/docs/messenger-platform/reference/send-api/error-codes \
+                          (an older table; gone from that of 2026)";
+const OUTAGES: &str = "Seen in https://github.com/gitroomhq/postiz-app/pull/2045";
+const SURVEYS: &str = "Seen in https://github.com/vlab-research/fly";
+
+const CHECK_REQUEST: &str = "Correct the request: the message names the field that is wrong.";
+const CHECK_MEDIA: &str = "Check that the file plays or opens, that it is of the type it is sent as, and under 25 MB.";
+const CHECK_LINK: &str = "Give a public https address that answers at once with the file itself.";
+const CHECK_TEMPLATE: &str = "Give the media template one element with an attachment id or a facebook.com URL.";
+const NEW_TOKEN: &str = "Make a new Page access token and set it; nothing goes through with this one.";
+const CHECK_PERMISSION: &str = "Check the app's permissions (pages_messaging), its review, and the token's role on the \
+                                Page.";
+const LINK_ACCOUNT: &str = "Link the Instagram account to this Page, and let connected tools see its messages.";
+const SLOW_DOWN: &str = "Wait until the limit is lifted, then go slower; calls made meanwhile prolong it.";
+const STOP: &str = "Stop sending, read the Page's support inbox for the reason, and resume only once it is settled.";
+const NOT_NOW: &str = "Leave this recipient until they write again.";
+const NOT_EVER: &str = "Drop this recipient from the list; sending again will not help.";
+const OTHER_APP: &str = "Take the thread over first, or leave it to the app that holds it.";
+const LOOK_FIRST: &str = "It may have been done: look before doing it again.";
+const TRY_LATER: &str = "Try again later; if it goes on, report the trace id to Meta.";
+
+/// What any other code from 200 to 299 means.
+pub(super) static PERMISSION_FAMILY: Entry =
+    row(200, None, Permission, "A permission is missing.", CHECK_PERMISSION, HANDLING);
+
+/// Code 100, told by its words.
+pub(super) static APP_SECRET_PROOF: Entry = row(
+    100,
+    None,
+    Permission,
+    "The app wants a proof of its secret with every call, and got none or a wrong one.",
+    "Set the app secret of the app the token belongs to.",
+    "https://developers.facebook.com/docs/facebook-login/security#proof (2026)",
+);
+
+const fn row(
+    code: i64,
+    subcode: Option<i64>,
+    class: Class,
+    meaning: &'static str,
+    action: &'static str,
+    source: &'static str,
+) -> Entry {
+    let retry = match class {
+        Class::Transient | Class::Ambiguous => Retry::Backoff,
+        Class::RateLimit => Retry::Throttled(None),
+        _ => Retry::Never,
+    };
+    Entry { code, subcode, class, retry, meaning, action, source }
+}
+
+const fn code(code: i64, class: Class, meaning: &'static str, action: &'static str, source: &'static str) -> Entry {
+    row(code, None, class, meaning, action, source)
+}
+
+const fn pair(
+    code: i64,
+    subcode: i64,
+    class: Class,
+    meaning: &'static str,
+    action: &'static str,
+    source: &'static str,
+) -> Entry {
+    row(code, Some(subcode), class, meaning, action, source)
+}
+
+impl Entry {
+    /// The entry, for trouble that is seen to pass on a second try.
+    const fn once(self) -> Self {
+        Self { retry: Retry::Once, ..self }
+    }
+}
+
+/// Everything known, by code and subcode.
+#[rustfmt::skip] // A table: one row, one line.
+pub static CATALOGUE: &[Entry] = &[
+    code(-1, Ambiguous, "Something inside Meta failed unexpectedly.", LOOK_FIRST, SURVEYS),
+    pair(-1, 2_018_012, Ambiguous, "Something inside Meta failed unexpectedly.", LOOK_FIRST, "Seen in https://qiita.com/unsoluble_sugar/items/78f1ae70f5a36e9054e7"),
+    code(1, Ambiguous, "An unknown error, which may come after the work was done.", LOOK_FIRST, ERRORS),
+    pair(1, 99, Ambiguous, "An unknown error; where it persists, a missing permission.", LOOK_FIRST, HANDLING),
+    pair(1, 1_357_046, Ambiguous, "The messages were all sent, but the endpoint answered with an error.", "Do not send again: take it for sent until the inbox says otherwise.", ERRORS),
+    code(2, Ambiguous, "A passing fault of the service; also seen when the person blocked the Page.", LOOK_FIRST, ERRORS),
+    pair(2, 2_018_344, Permission, "The privacy terms of service have not been accepted.", "Accept the terms in the Page's settings.", ERRORS),
+    code(3, Permission, "The app lacks the capability for this call.", CHECK_PERMISSION, HANDLING),
+    code(4, RateLimit, "The app has reached its request limit.", SLOW_DOWN, ERRORS),
+    pair(4, 2_018_022, RateLimit, "Too many messages to phone numbers.", SLOW_DOWN, "Seen in https://github.com/jgorset/facebook-messenger lib/facebook/messenger/bot/error_parser.rb"),
+    pair(4, 2_018_354, Window, "This marketing message came too soon after the last one.", NOT_NOW, ERRORS),
+    pair(9, 2_018_352, Window, "This person is being written to, or acts, too often.", NOT_NOW, ERRORS),
+    code(10, Permission, "The app has no permission for this action.", CHECK_PERMISSION, HANDLING),
+    pair(10, 1_404_170, Stop, "Marketing message opt-ins are restricted for this Page.", STOP, ERRORS),
+    pair(10, 1_893_015, Window, "This person stopped the notifications.", NOT_EVER, ERRORS),
+    pair(10, 1_893_063, Stop, "The Page is temporarily restricted from sending messages.", STOP, ERRORS),
+    pair(10, 2_018_065, Window, "Outside the 24-hour window, and without the permission for news.", NOT_NOW, ERRORS),
+    pair(10, 2_018_108, Recipient, "This person cannot receive messages from the Page right now.", NOT_EVER, ERRORS),
+    pair(10, 2_018_278, Window, "The message is sent outside of the allowed window.", NOT_NOW, ERRORS),
+    pair(10, 2_018_336, Recipient, "The thread with this person cannot be written to.", NOT_EVER, ERRORS),
+    pair(10, 2_534_022, Window, "The message is sent outside of Instagram's allowed window.", NOT_NOW, ERRORS),
+    pair(10, 2_534_077, Permission, "The Instagram account's link to the Page does not allow this.", LINK_ACCOUNT, ERRORS),
+    code(17, RateLimit, "The user has reached the request limit.", SLOW_DOWN, RATES),
+    pair(17, 2_446_079, RateLimit, "The account has reached the request limit.", SLOW_DOWN, RATES),
+    code(32, RateLimit, "The Page has reached its request limit.", SLOW_DOWN, RATES),
+    code(100, Request, "A parameter is missing, unknown or wrong.", CHECK_REQUEST, MESSAGES),
+    pair(100, 33, Permission, "The object does not exist, or this token may not see it.", "Check the Page id and that the token is that Page's.", ERRORS),
+    pair(100, 1_893_029, Request, "The utility template has another number of POSTBACK payloads.", CHECK_REQUEST, SURVEYS),
+    pair(100, 2_018_001, Recipient, "No such person: a wrong id, another Page's, or an account that is gone.", "Drop this recipient, or check that the list was made for this Page.", ERRORS),
+    pair(100, 2_018_005, Request, "Not exactly one file was uploaded: a part without a filename does not count.", CHECK_REQUEST, "Seen in https://github.com/bottenderjs/messaging-apis/issues/334"),
+    pair(100, 2_018_008, Media, "Meta could not fetch the file from its URL: address, certificate, size or speed.", CHECK_LINK, SAVING).once(),
+    pair(100, 2_018_014, Request, "A message and a sender action cannot go in one call.", CHECK_REQUEST, ERRORS),
+    pair(100, 2_018_034, Request, "The message is empty: it needs a text or a valid attachment.", CHECK_REQUEST, "Seen in https://github.com/restfb/restfb/issues/1062"),
+    pair(100, 2_018_047, Media, "The upload failed, mostly because the file is not of the type it is sent as.", CHECK_MEDIA, SAVING).once(),
+    pair(100, 2_018_074, Attachment, "The attachment id is invalid or expired, or another Page's.", "Upload the file again with this Page's token and send by the new id.", SAVING),
+    pair(100, 2_018_109, Media, "The attachment is larger than allowed, as it is or once encoded.", "Make the file smaller: well under 25 MB, as Meta may encode it anew.", ERRORS),
+    pair(100, 2_018_164, Request, "The app id in the request is not right.", CHECK_REQUEST, ERRORS),
+    pair(100, 2_018_294, Media, "The video is broken, or took too long to upload.", CHECK_MEDIA, SAVING).once(),
+    pair(100, 2_018_320, Request, "The product template cannot be shown as given.", CHECK_REQUEST, ERRORS),
+    pair(100, 2_018_328, Request, "The product template cannot be shown as given.", CHECK_REQUEST, ERRORS),
+    pair(100, 2_534_013, Permission, "The Page is not linked to an Instagram account.", LINK_ACCOUNT, ERRORS),
+    pair(100, 2_534_014, Recipient, "No such person on Instagram.", NOT_EVER, ERRORS),
+    pair(100, 2_534_015, Request, "The message does not suit Instagram.", CHECK_REQUEST, ERRORS),
+    pair(100, 2_534_025, Request, "The comment cannot be replied to.", CHECK_REQUEST, ERRORS),
+    pair(100, 2_534_029, Stop, "The business is blocked from Instagram messaging.", STOP, ERRORS),
+    pair(100, 2_534_037, Window, "The thread belongs to another app.", OTHER_APP, ERRORS), // A matter of one thread, not of the Page.
+    code(102, Token, "The session is no longer valid.", NEW_TOKEN, HANDLING),
+    code(190, Token, "The access token is invalid.", NEW_TOKEN, ERRORS),
+    pair(190, 458, Token, "The person who made the token has removed the app.", NEW_TOKEN, HANDLING),
+    pair(190, 459, Token, "The person who made the token must sign in to Facebook first.", NEW_TOKEN, HANDLING),
+    pair(190, 460, Token, "The password of the person who made the token has changed.", NEW_TOKEN, HANDLING),
+    pair(190, 463, Token, "The access token has expired.", NEW_TOKEN, HANDLING),
+    pair(190, 464, Token, "The person who made the token is not a confirmed user.", NEW_TOKEN, HANDLING),
+    pair(190, 467, Token, "The access token is no longer valid.", NEW_TOKEN, HANDLING),
+    pair(190, 492, Token, "The person who made the token has no role on the Page any more.", NEW_TOKEN, HANDLING),
+    code(200, Permission, "A permission is missing.", CHECK_PERMISSION, ERRORS),
+    pair(200, 1_545_041, Recipient, "This person isn't available right now.", NOT_EVER, ERRORS),
+    pair(200, 2_018_021, Permission, "Matching phone numbers needs an agreement on its fee.", CHECK_PERMISSION, ERRORS),
+    pair(200, 2_018_027, Permission, "The app is not reviewed: it reaches only its admins, developers and testers.", CHECK_PERMISSION, ERRORS),
+    pair(200, 2_018_028, Permission, "The app is not live: it reaches only its admins, developers and testers.", CHECK_PERMISSION, ERRORS),
+    pair(200, 2_534_041, Permission, "The Instagram account's owner has disabled access to its messages.", LINK_ACCOUNT, ERRORS),
+    code(230, Permission, "The permissions do not allow a message to this person.", CHECK_PERMISSION, MESSAGES),
+    code(324, Media, "The image is missing or invalid.", CHECK_MEDIA, OUTAGES).once(),
+    pair(324, 2_069_019, Media, "The image is missing or invalid.", CHECK_MEDIA, OUTAGES).once(),
+    code(341, RateLimit, "The app has reached its limit.", SLOW_DOWN, HANDLING),
+    code(368, Stop, "The action was judged abusive: the Page is blocked for a while.", STOP, MESSAGES),
+    pair(368, 1_390_008, Stop, "The Page is going too fast and is blocked for a while.", STOP, "Seen in several clients"),
+    code(389, Media, "Meta could not fetch the video from its URL.", CHECK_LINK, "Seen in https://github.com/conbus/fbmq/issues/65"),
+    code(506, Request, "The same post was just made.", CHECK_REQUEST, HANDLING),
+    code(546, Media, "Files of this type are not allowed; also seen when a URL leads to a web page.", "Send the file in another format.", "Seen in https://github.com/jgorset/facebook-messenger/issues/221"),
+    code(551, Recipient, "This person isn't available right now.", NOT_EVER, MESSAGES),
+    pair(551, 1_545_041, Recipient, "This person isn't available right now, or the window is closed.", NOT_EVER, ERRORS),
+    pair(551, 1_893_047, Recipient, "The recipient is not available.", NOT_EVER, SURVEYS),
+    code(613, RateLimit, "Calls to this API have exceeded the rate limit.", SLOW_DOWN, ERRORS),
+    pair(613, 1996, RateLimit, "The volume of calls is not even enough.", SLOW_DOWN, RATES),
+    pair(613, 1_893_016, Window, "This person was asked to opt in too often.", NOT_NOW, ERRORS),
+    pair(613, 2_018_338, Window, "A warning: tags are used abusively towards this person.", "Send this person nothing more under a tag, and go much slower.", ERRORS),
+    pair(613, 2_534_040, RateLimit, "Instagram's rate limit is reached.", SLOW_DOWN, ERRORS),
+    code(1200, Transient, "A temporary failure to send.", TRY_LATER, OLD_ERRORS),
+    pair(1200, 2_018_024, Transient, "A temporary failure to send.", TRY_LATER, OLD_ERRORS),
+    code(2022, Stop, "Commerce messages are disabled for this app for a while.", STOP, MESSAGES),
+    code(10_900, Window, "This comment or post was already replied to.", NOT_EVER, MESSAGES),
+    code(10_901, Window, "The time to reply to this comment or post is over.", NOT_EVER, MESSAGES),
+    code(10_903, Window, "This person cannot be replied to.", NOT_EVER, MESSAGES),
+    code(80_001, RateLimit, "The Page has reached its business use case limit.", SLOW_DOWN, RATES),
+    code(80_002, RateLimit, "The Instagram account has reached its business use case limit.", SLOW_DOWN, RATES),
+    code(80_006, RateLimit, "The Page has reached Messenger's business use case limit.", SLOW_DOWN, RATES),
+    code(2_018_173, Media, "The preview could not be fetched from its URL.", CHECK_LINK, MEDIA_TEMPLATE),
+    code(2_018_175, Media, "The preview could not be made.", CHECK_MEDIA, MEDIA_TEMPLATE),
+    code(2_018_182, Media, "The media type is not one the template takes.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_183, Request, "The attachment id is missing.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_184, Request, "The Facebook URL is not valid.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_185, Request, "The Facebook URL does not lead to media.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_186, Request, "The Facebook URL's media cannot be used.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_187, Request, "Either a URL or an attachment id is required.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_188, Request, "URLs outside Facebook are not supported.", CHECK_TEMPLATE, MEDIA_TEMPLATE),
+    code(2_018_300, Window, "Another app controls the thread.", OTHER_APP, ERRORS),
+    code(2_018_321, Window, "An automated flow of questions controls the thread.", "Try again later: the flow ends by itself.", ERRORS),
+    code(9_000_001, Request, "The message was deleted, or is not among the newest twenty.", "Ask for newer messages only.", ERRORS),
+];

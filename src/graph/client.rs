@@ -1,0 +1,252 @@
+//! Typed calls: [`GraphClient::me`], [`GraphClient::upload_file`], [`GraphClient::send`].
+//!
+//! The token goes into the `Authorization` header, never into a URL. With an app secret every attempt carries
+//! `appsecret_proof` and `appsecret_time`, made anew because a proof lives for five minutes.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use http::Method;
+use sha2::Sha256;
+use url::Url;
+
+use super::error::{GraphError, Operation};
+use super::hook::Hook;
+use super::message::{InvalidRequest, SendRequest};
+use super::outcome::{Answer, classify};
+use super::redact::without_token;
+use super::retry::{self, RetryPolicy, Waiting};
+use super::transport::{Answered, Attempt, Body, Call, FilePart, Transport};
+use super::wire;
+use crate::clock::Clock;
+use crate::ids::{AttachmentId, MediaKind, Origin, PageId, Platform};
+use crate::secret::{AccessToken, AppSecret};
+
+/// How long a request may take, its file not counted: longer than the 75 s Meta gives a video.
+const CALL_TIMEOUT: Duration = Duration::from_mins(2);
+/// The slowest link that is waited for, in bytes a second.
+const SLOWEST_BYTES_PER_SEC: u64 = 64 * 1024;
+
+/// Whom to ask, and as whom.
+#[derive(Debug, Clone)]
+pub struct GraphOptions {
+    /// Which Graph API.
+    pub origin: Origin,
+    /// Which version of it.
+    pub api_version: ApiVersion,
+    /// The Page's access token.
+    pub token: AccessToken,
+    /// The secret of the token's app; with it every call proves that it knows it.
+    pub app_secret: Option<AppSecret>,
+    /// How often to try.
+    pub retry: RetryPolicy,
+}
+
+/// A client for one Page's token. Clones share the transport.
+#[derive(Debug, Clone)]
+pub struct GraphClient {
+    options: Arc<GraphOptions>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    reporter: Option<Hook<Waiting>>,
+}
+
+impl GraphClient {
+    /// A client that has called nobody yet.
+    pub fn new(options: GraphOptions, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self { options: Arc::new(options), transport, clock, reporter: None }
+    }
+
+    /// This client, telling `reporter` of every pause before another attempt.
+    #[must_use]
+    pub fn with_reporter(self, reporter: Hook<Waiting>) -> Self {
+        Self { reporter: Some(reporter), ..self }
+    }
+
+    /// Whose token this is: the Page's own id and name, or a person's where the token is not a Page's.
+    pub async fn me(&self) -> Result<Identity, GraphError> {
+        let mut url = self.url(&["me"]);
+        url.query_pairs_mut().append_pair("fields", "id,name");
+        self.run(Operation::Read, Method::GET, url, Body::Empty).await
+    }
+
+    /// The id under which `page` may send the file to anyone, for 90 days.
+    ///
+    /// # Errors
+    /// A media type Meta is known to refuse is refused here. Any other error may have left an id at Meta that nobody
+    /// knows of, which harms nobody.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the upload, which may have been done.
+    pub async fn upload_file(&self, page: &PageId, upload: FileUpload<'_>) -> Result<AttachmentId, GraphError> {
+        check_media_type(upload.kind, upload.mime)?;
+        let file = FilePart {
+            field: "filedata",
+            filename: upload.filename.to_owned(),
+            mime: upload.mime.to_owned(),
+            bytes: upload.bytes,
+            progress: upload.progress,
+        };
+        let form = wire::upload_form(upload.platform, upload.kind, file);
+        let url = self.url(&[page.as_str(), "message_attachments"]);
+        self.run(Operation::Upload, Method::POST, url, Body::Multipart(form)).await
+    }
+
+    /// Meta's receipt for one message, which is not yet its delivery.
+    ///
+    /// # Errors
+    /// Of [`GraphError::Unknown`] alone it cannot be told whether the message was sent; every other error means it was not.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the send, which may have been done: its outcome is then unknown.
+    pub async fn send(&self, page: &PageId, request: &SendRequest) -> Result<Sent, GraphError> {
+        request.check()?;
+        let url = self.url(&[page.as_str(), "messages"]);
+        self.run(Operation::Send, Method::POST, url, Body::Json(wire::send_body(request))).await
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.options.origin.url();
+        url.path_segments_mut()
+            .expect("an origin is an http URL, which has a path")
+            .clear()
+            .push(&self.options.api_version.0)
+            .extend(path);
+        url
+    }
+
+    async fn run<T: Answer>(
+        &self,
+        operation: Operation,
+        method: Method,
+        url: Url,
+        body: Body,
+    ) -> Result<T, GraphError> {
+        let timeout = CALL_TIMEOUT + Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
+        let token = &self.options.token;
+        let attempt = async || {
+            let url = self.proven(url.clone());
+            let call = Call { method: method.clone(), url, token: token.clone(), body: body.clone(), timeout };
+            classify(&match self.transport.execute(call).await {
+                Attempt::Answered(answered) => {
+                    Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
+                }
+                failed @ Attempt::Failed { .. } => failed,
+            })
+        };
+        retry::run(&self.options.retry, &*self.clock, operation, self.reporter.as_ref(), attempt).await
+    }
+
+    /// `url` with the proof that we know the app's secret, where we do.
+    ///
+    /// **Source**: "Secure Graph API Calls", `appsecret_time` (read 2026): HMAC-SHA256, keyed with the app secret, of
+    /// `token|unix_time`, in lower-case hexadecimal.
+    fn proven(&self, mut url: Url) -> Url {
+        if let Some(app_secret) = &self.options.app_secret {
+            let time = (self.clock.now().as_unix_millis() / 1000).to_string();
+            let mut mac =
+                Hmac::<Sha256>::new_from_slice(app_secret.expose().as_bytes()).expect("HMAC takes a key of any length");
+            mac.update(format!("{}|{time}", self.options.token.expose()).as_bytes());
+            url.query_pairs_mut()
+                .append_pair("appsecret_proof", &hex::encode(mac.finalize().into_bytes()))
+                .append_pair("appsecret_time", &time);
+        }
+        url
+    }
+}
+
+/// Refuses a media type that is none, and sound that does not call itself so, which Meta refuses after the upload.
+///
+/// **Source**: "Saving Assets", upload from file: for audio the `Content-Type` "must use type `audio`" (2026-04-22).
+fn check_media_type(kind: MediaKind, mime: &str) -> Result<(), InvalidRequest> {
+    let is_token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
+    };
+    match mime.split_once('/') {
+        Some((family, subtype))
+            if is_token(family) && is_token(subtype) && (kind != MediaKind::Audio || family == "audio") =>
+        {
+            Ok(())
+        }
+        _ => Err(InvalidRequest::MediaType { kind, mime: mime.to_owned() }),
+    }
+}
+
+/// A file to upload.
+#[derive(Debug, Clone)]
+pub struct FileUpload<'a> {
+    /// The platform its id is for.
+    pub platform: Platform,
+    /// The `type` it will be sent as.
+    pub kind: MediaKind,
+    /// Its name, which recipients see of a [`MediaKind::File`]; made plain ASCII on the way.
+    pub filename: &'a str,
+    /// Its true media type, such as `image/png`.
+    pub mime: &'a str,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Called with the number of bytes handed to the connection so far; a new attempt starts from the beginning.
+    pub progress: Option<Hook<u64>>,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The Page's id, or a person's.
+    pub id: PageId,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// Meta's receipt for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The message's id: Meta has it.
+    pub message_id: String,
+    /// The recipient's PSID; `None` for those addressed in another way.
+    pub recipient_id: Option<String>,
+    /// The reusable id of an attachment that was uploaded with the message.
+    pub attachment_id: Option<AttachmentId>,
+}
+
+/// A version of the Graph API: `v25.0` unless told otherwise.
+///
+/// **Source**: Graph API changelog: v25.0 was released 2026-02-18 and lives until 2028-07-29.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ApiVersion(String);
+
+impl Default for ApiVersion {
+    fn default() -> Self {
+        Self("v25.0".to_owned())
+    }
+}
+
+/// A text that is no version of the Graph API.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a Graph API version such as v25.0")]
+pub struct InvalidApiVersion(String);
+
+impl FromStr for ApiVersion {
+    type Err = InvalidApiVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidApiVersion> {
+        let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.strip_prefix('v').and_then(|numbers| numbers.split_once('.')) {
+            Some((major, minor)) if is_number(major) && is_number(minor) => Ok(Self(text.to_owned())),
+            _ => Err(InvalidApiVersion(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

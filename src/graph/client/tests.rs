@@ -1,0 +1,187 @@
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use http::{HeaderMap, StatusCode};
+
+use super::*;
+use crate::clock::{ManualClock, Timestamp};
+use crate::graph::error::Certainty;
+use crate::graph::message::Message;
+use crate::graph::transport::{Form, Phase, TransportError};
+
+/// Answers from a list, and remembers what it was asked.
+#[derive(Debug, Default)]
+struct Scripted {
+    attempts: Mutex<Vec<Attempt>>,
+    calls: Mutex<Vec<Call>>,
+}
+
+#[async_trait]
+impl Transport for Scripted {
+    async fn execute(&self, call: Call) -> Attempt {
+        self.calls.lock().unwrap().push(call);
+        self.attempts.lock().unwrap().remove(0)
+    }
+}
+
+impl Scripted {
+    fn new(attempts: Vec<Attempt>) -> Arc<Self> {
+        Arc::new(Self { attempts: Mutex::new(attempts), calls: Mutex::default() })
+    }
+
+    fn client(self: &Arc<Self>, app_secret: Option<&str>) -> GraphClient {
+        let options = GraphOptions {
+            origin: Origin::GRAPH.parse().expect("an origin"),
+            api_version: ApiVersion::default(),
+            token: AccessToken::new("PAGE-TOKEN-canary").expect("a token"),
+            app_secret: app_secret.and_then(AppSecret::new),
+            retry: RetryPolicy::default(),
+        };
+        let clock = ManualClock::new(Timestamp::from_unix_millis(1_760_000_000_999));
+        GraphClient::new(options, Arc::<Self>::clone(self), Arc::new(clock))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+fn answer(status: u16, body: &'static str) -> Attempt {
+    let status = StatusCode::from_u16(status).expect("a status");
+    Attempt::Answered(Answered { status, headers: HeaderMap::new(), body: body.into() })
+}
+
+fn page() -> PageId {
+    "1234567890".parse().expect("a Page")
+}
+
+fn text(text: &str) -> SendRequest {
+    SendRequest::new("99".parse().expect("a PSID"), Message::Text(text.to_owned()))
+}
+
+fn file(kind: MediaKind, mime: &str) -> FileUpload<'_> {
+    FileUpload {
+        platform: Platform::Messenger,
+        kind,
+        filename: "hemd für été.png",
+        mime,
+        bytes: Bytes::from_static(b"bytes"),
+        progress: None,
+    }
+}
+
+#[tokio::test]
+async fn an_upload_goes_to_the_pages_attachments_and_brings_an_id() {
+    let meta = Scripted::new(vec![answer(200, r#"{"attachment_id":"1857777774821032"}"#)]);
+    let id = meta.client(None).upload_file(&page(), file(MediaKind::Image, "image/png")).await.expect("an id");
+    assert_eq!(id.as_str(), "1857777774821032");
+    let [call] = &meta.calls()[..] else { panic!("one call") };
+    assert_eq!(call.method, Method::POST);
+    assert_eq!(call.url.as_str(), "https://graph.facebook.com/v25.0/1234567890/message_attachments");
+    assert_eq!(call.token.expose(), "PAGE-TOKEN-canary");
+    let Body::Multipart(Form { fields, file }) = &call.body else { panic!("a form") };
+    assert_eq!(fields[0].1, r#"{"attachment":{"type":"image","payload":{"is_reusable":true}}}"#);
+    assert_eq!((file.field, &*file.filename, &*file.mime), ("filedata", "hemd f_r _t_.png", "image/png"));
+}
+
+#[tokio::test]
+async fn a_send_goes_to_the_pages_messages_and_brings_a_receipt() {
+    let meta = Scripted::new(vec![answer(200, r#"{"recipient_id":"99","message_id":"m_1"}"#)]);
+    let sent = meta.client(None).send(&page(), &text("hi")).await.expect("a receipt");
+    assert_eq!((&*sent.message_id, sent.recipient_id.as_deref()), ("m_1", Some("99")));
+    let [call] = &meta.calls()[..] else { panic!("one call") };
+    assert_eq!(call.url.as_str(), "https://graph.facebook.com/v25.0/1234567890/messages");
+    assert!(matches!(&call.body, Body::Json(body) if body.starts_with(br#"{"recipient":{"id":"99"}"#)));
+}
+
+#[tokio::test]
+async fn me_asks_for_id_and_name() {
+    let meta = Scripted::new(vec![answer(200, r#"{"id":"1234567890","name":"Shop"}"#)]);
+    let identity = meta.client(None).me().await.expect("an identity");
+    assert_eq!(identity, Identity { id: page(), name: Some("Shop".to_owned()) });
+    let [call] = &meta.calls()[..] else { panic!("one call") };
+    assert_eq!(
+        (&call.method, call.url.as_str()),
+        (&Method::GET, "https://graph.facebook.com/v25.0/me?fields=id%2Cname")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_attempt_carries_a_proof_of_its_own() {
+    let meta = Scripted::new(vec![
+        answer(400, r#"{"error":{"message":"(#613) limit","code":613,"is_transient":true}}"#),
+        answer(200, r#"{"id":"1","name":"Shop"}"#),
+    ]);
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&waits);
+    let client = meta.client(Some("app-canary")).with_reporter(Hook::new(move |waiting: Waiting| {
+        log.lock().unwrap().push((waiting.until, waiting.error.to_string()));
+    }));
+    client.me().await.expect("an identity");
+    let queries: Vec<_> = meta.calls().iter().map(|call| call.url.query().unwrap_or_default().to_owned()).collect();
+    assert_eq!(
+        queries,
+        [
+            "fields=id%2Cname&appsecret_proof=208fd786ca4a4c8fc9d3249735a21b4a7c0271aa1dcd7cd0f540840e571a26ea&appsecret_time=1760000000",
+            "fields=id%2Cname&appsecret_proof=841fc5980fa3462b9993b66b5e647b286e450083ba3e72af508159b2212ce515&appsecret_time=1760000060",
+        ]
+    );
+    let until = Timestamp::from_unix_millis(1_760_000_060_999);
+    let why = "Meta's rate limit holds the look-up back: (#613) limit (code 613)".to_owned();
+    assert_eq!(*waits.lock().unwrap(), [(until, why)]);
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_a_rule_never_leaves() {
+    let meta = Scripted::new(vec![]);
+    let error = meta.client(None).send(&page(), &text("")).await.expect_err("a rule");
+    assert_eq!(error, GraphError::Invalid(InvalidRequest::TextEmpty));
+    for (kind, mime) in [(MediaKind::Audio, "video/mp4"), (MediaKind::Image, "png"), (MediaKind::File, "a/b\r\nX: y")] {
+        let error = meta.client(None).upload_file(&page(), file(kind, mime)).await.expect_err("a rule");
+        assert_eq!(error, GraphError::Invalid(InvalidRequest::MediaType { kind, mime: mime.to_owned() }));
+    }
+    assert!(meta.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_echoed_by_the_server_shows_nowhere() {
+    let body = r#"{"error":{"message":"Malformed access token PAGE-TOKEN-canary","code":190,"type":"OAuthException"}}"#;
+    let meta = Scripted::new(vec![answer(400, body)]);
+    let client = meta.client(Some("app-canary"));
+    let error = client.send(&page(), &text("hi")).await.expect_err("a refusal");
+    assert_eq!(error.to_string(), "Meta refused the send: Malformed access token [token] (code 190)");
+    assert!(!format!("{error:?} {client:?}").contains("canary"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_in_doubt_is_repeated_whole_and_a_send_in_doubt_is_not() {
+    let lost = || Attempt::Failed { phase: Phase::AfterRequest, cause: TransportError::new("reset") };
+    let meta = Scripted::new(vec![lost(), answer(200, r#"{"attachment_id":"1"}"#)]);
+    meta.client(None).upload_file(&page(), file(MediaKind::Image, "image/png")).await.expect("an id");
+    let sizes: Vec<_> = meta.calls().iter().map(|call| call.body.counted_bytes()).collect();
+    assert_eq!(sizes, [5, 5]);
+
+    let meta = Scripted::new(vec![lost()]);
+    let error = meta.client(None).send(&page(), &text("hi")).await.expect_err("in doubt");
+    assert_eq!((error.outcome(), meta.calls().len()), (Certainty::Unknown, 1));
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), "no whole answer came back");
+}
+
+#[tokio::test]
+async fn large_files_get_more_time() {
+    let bytes = Bytes::from(vec![0; 25 * 1024 * 1024]);
+    let meta = Scripted::new(vec![answer(200, r#"{"attachment_id":"1"}"#)]);
+    let upload = FileUpload { bytes, ..file(MediaKind::Image, "image/png") };
+    meta.client(None).upload_file(&page(), upload).await.expect("an id");
+    assert_eq!(meta.calls()[0].timeout, Duration::from_secs(120 + 400));
+}
+
+#[test]
+fn versions_are_v_number_dot_number() {
+    assert_eq!(ApiVersion::default().to_string(), "v25.0");
+    assert_eq!("v26.0".parse::<ApiVersion>().expect("a version").to_string(), "v26.0");
+    for text in ["", "25.0", "v25", "v25.", "v.0", "v25.0/me", "v25.0.1", "V25.0", "v2 5.0", "v25.0000"] {
+        assert!(text.parse::<ApiVersion>().is_err(), "{text}");
+    }
+}

@@ -1,0 +1,157 @@
+use std::sync::{Arc, Mutex};
+
+use http::StatusCode;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::graph::error::{Certainty, Failure, Refusal};
+use crate::graph::transport::{Phase, TransportError};
+
+type Script = Vec<Outcome<&'static str>>;
+
+/// What came of a script of outcomes, how often it was asked, how long it took, and the pauses it announced.
+#[derive(Debug)]
+struct Run {
+    result: Result<&'static str, GraphError>,
+    attempts: usize,
+    elapsed: Duration,
+    announced: Vec<Timestamp>,
+}
+
+async fn play(operation: Operation, script: Script) -> Run {
+    play_with(&RetryPolicy::default(), operation, script).await
+}
+
+async fn play_with(policy: &RetryPolicy, operation: Operation, script: Script) -> Run {
+    let clock = ManualClock::new(Timestamp::from_unix_millis(0));
+    let announced = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&announced);
+    let reporter = Hook::new(move |waiting: Waiting| log.lock().unwrap().push(waiting.until));
+    let mut left = script.into_iter();
+    let mut attempts = 0;
+    let result = run(policy, &clock, operation, Some(&reporter), async || {
+        attempts += 1;
+        left.next().expect("the script was long enough")
+    })
+    .await;
+    let announced = announced.lock().unwrap().clone();
+    Run { result, attempts, elapsed: clock.now().since(Timestamp::from_unix_millis(0)), announced }
+}
+
+fn broken(phase: Phase) -> Failure {
+    Failure::Broken { phase, cause: TransportError::new("reset") }
+}
+
+fn unreached() -> Outcome<&'static str> {
+    Outcome::NotDone { scope: Scope::Connection, retry: Retry::Backoff, failure: broken(Phase::BeforeRequest) }
+}
+
+fn in_doubt(retry: Retry) -> Outcome<&'static str> {
+    Outcome::Unknown { retry, failure: broken(Phase::AfterRequest) }
+}
+
+fn refused(scope: Scope, retry: Retry) -> Outcome<&'static str> {
+    let body = br#"{"error":{"message":"words","code":613}}"#;
+    let refusal = Refusal::read(StatusCode::BAD_REQUEST, body).expect("a refusal");
+    Outcome::NotDone { scope, retry, failure: Failure::Refused(Box::new(refusal)) }
+}
+
+fn throttled(wait: Option<u64>) -> Outcome<&'static str> {
+    refused(Scope::Rate, Retry::Throttled(wait.map(Duration::from_secs)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_in_doubt_is_never_repeated() {
+    for retry in [Retry::Once, Retry::Backoff, Retry::Throttled(None)] {
+        let run = play(Operation::Send, vec![in_doubt(retry)]).await;
+        assert_eq!((run.attempts, run.elapsed), (1, Duration::ZERO));
+        assert_eq!(run.result.expect_err("in doubt").outcome(), Certainty::Unknown);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_was_never_carried_out_is_repeated_until_it_is_in_doubt() {
+    let run = play(Operation::Send, vec![unreached(), unreached(), in_doubt(Retry::Backoff)]).await;
+    assert_eq!(run.attempts, 3);
+    assert_eq!(run.result.expect_err("in doubt").outcome(), Certainty::Unknown);
+    let run = play(Operation::Send, vec![unreached(), Outcome::Done("m_1")]).await;
+    assert_eq!(run.result, Ok("m_1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_send_is_not_repeated_even_where_an_upload_would_be() {
+    let run = play(Operation::Send, vec![refused(Scope::Media, Retry::Once)]).await;
+    assert_eq!(run.attempts, 1);
+    let run = play(Operation::Upload, vec![refused(Scope::Media, Retry::Once), Outcome::Done("id")]).await;
+    assert_eq!(run.result, Ok("id"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_and_questions_are_repeated_in_doubt_four_times_in_all() {
+    for operation in [Operation::Upload, Operation::Read] {
+        let run = play(operation, vec![in_doubt(Retry::Backoff); 4]).await;
+        assert_eq!(run.attempts, 4);
+        assert_eq!(run.result.expect_err("in doubt").outcome(), Certainty::Unknown);
+        assert!(run.elapsed <= Duration::from_millis(3_500), "{:?}", run.elapsed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_is_given_once() {
+    let run = play(Operation::Upload, vec![in_doubt(Retry::Once), unreached(), in_doubt(Retry::Once)]).await;
+    assert_eq!(run.attempts, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_consumes_no_attempt() {
+    let mut script = vec![throttled(Some(30)); 10];
+    script.extend([unreached(), unreached(), unreached(), Outcome::Done("m_1")]);
+    let run = play(Operation::Send, script).await;
+    assert_eq!((run.result, run.attempts), (Ok("m_1"), 14));
+    assert!(run.elapsed >= Duration::from_mins(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_without_a_time_double_from_a_minute_and_fill_the_allowance() {
+    let run = play(Operation::Send, vec![throttled(None); 5]).await;
+    assert_eq!(run.attempts, 5);
+    let at = |minutes: i64| Timestamp::from_unix_millis(minutes * 60_000);
+    assert_eq!(run.announced, [at(1), at(3), at(7), at(10)]);
+    assert_eq!(run.elapsed, Duration::from_mins(10));
+    assert!(matches!(run.result, Err(GraphError::RateLimited { wait: None, .. })), "{:?}", run.result);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_longer_than_allowed_is_not_begun() {
+    let run = play(Operation::Upload, vec![throttled(Some(500)), throttled(Some(101))]).await;
+    assert_eq!((run.attempts, run.elapsed), (2, Duration::from_secs(500)));
+    let wait = Some(Duration::from_secs(101));
+    assert!(matches!(run.result, Err(GraphError::RateLimited { wait: told, .. }) if told == wait), "{:?}", run.result);
+
+    let impatient = RetryPolicy { max_wait: Duration::from_secs(59), ..RetryPolicy::default() };
+    let run = play_with(&impatient, Operation::Send, vec![throttled(None)]).await;
+    assert_eq!((run.attempts, run.elapsed), (1, Duration::ZERO));
+}
+
+#[test]
+fn pauses_grow_stay_in_bounds_and_differ() {
+    let policy = RetryPolicy { attempts: u32::MAX, ..RetryPolicy::default() };
+    let mut longest = [Duration::ZERO; 10];
+    for _ in 0..500 {
+        let mut budget = Budget::new(&policy);
+        for longest in &mut longest {
+            *longest = budget.pause(Retry::Backoff).expect("attempts are left").max(*longest);
+        }
+    }
+    for (failures, longest) in (0_u32..).zip(longest) {
+        let bound = Duration::from_millis(500 << failures).min(Duration::from_secs(30));
+        assert!(longest <= bound && longest > bound / 2, "{failures}: {longest:?}");
+    }
+}
+
+#[test]
+fn the_last_attempt_is_not_waited_after() {
+    let policy = RetryPolicy { attempts: 0, ..RetryPolicy::default() };
+    assert_eq!(Budget::new(&policy).pause(Retry::Backoff), None);
+    assert_eq!(Budget::new(&policy).pause(Retry::Never), None);
+}
