@@ -128,7 +128,7 @@ impl GraphClient {
     ) -> Result<T, GraphError> {
         let timeout = CALL_TIMEOUT + Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
         let token = &self.options.token;
-        let attempt = async || {
+        let attempt = || async {
             let url = self.proven(url.clone());
             let call = Call { method: method.clone(), url, token: token.clone(), body: body.clone(), timeout };
             classify(&match self.transport.execute(call).await {

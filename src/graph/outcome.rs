@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::catalogue::Class;
 use super::error::{Failure, Refusal};
@@ -108,6 +108,10 @@ fn classify_answer<T: Answer>(answered: &Answered) -> Outcome<T> {
     }
     match failure {
         Failure::Refused(refusal) if status.is_client_error() => classify_refusal(refusal, headers),
+        // From somewhere before the API itself, so it does not prove that nothing got past; but it is no time to hurry.
+        failure if *status == StatusCode::TOO_MANY_REQUESTS => {
+            Outcome::Unknown { retry: Retry::Throttled(usage::time_to_regain(headers)), failure }
+        }
         failure => Outcome::Unknown { retry: Retry::Backoff, failure },
     }
 }

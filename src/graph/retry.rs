@@ -48,12 +48,12 @@ pub struct Waiting {
 }
 
 /// The answer of the first attempt that gets one, or the error of the last.
-pub(super) async fn run<T>(
+pub(super) async fn run<T, F: Future<Output = Outcome<T>>>(
     policy: &RetryPolicy,
     clock: &dyn Clock,
     operation: Operation,
     reporter: Option<&Hook<Waiting>>,
-    mut attempt: impl AsyncFnMut() -> Outcome<T>,
+    mut attempt: impl FnMut() -> F,
 ) -> Result<T, GraphError> {
     let mut budget = Budget::new(policy);
     loop {
@@ -121,12 +121,14 @@ impl<'a> Budget<'a> {
         (self.failures < self.policy.attempts).then(|| bound.mul_f64(fastrand::f64()))
     }
 
-    /// The time Meta names, all of it or nothing; else a guess, cut to what is left but never shorter than the first one:
-    /// calls made during a block prolong it.
+    /// The time Meta names, all of it or nothing, and stretched where it proved too short before; else a guess, cut to
+    /// what is left but never shorter than the first one: calls made during a block prolong it.
     fn throttled(&mut self, wait: Option<Duration>) -> Option<Duration> {
         let left = self.policy.max_wait.saturating_sub(self.waited);
-        let guess = || doubled(self.policy.throttle_pause, self.throttles).min(left).max(self.policy.throttle_pause);
-        let pause = wait.unwrap_or_else(guess);
+        let pause = match wait {
+            Some(wait) => wait.max(doubled(self.policy.first_pause, self.throttles)),
+            None => doubled(self.policy.throttle_pause, self.throttles).min(left).max(self.policy.throttle_pause),
+        };
         if pause > left {
             return None;
         }

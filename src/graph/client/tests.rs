@@ -169,6 +169,18 @@ async fn an_upload_in_doubt_is_repeated_whole_and_a_send_in_doubt_is_not() {
 }
 
 #[tokio::test]
+async fn calls_can_be_spawned() {
+    let meta = Scripted::new(vec![answer(200, r#"{"attachment_id":"1"}"#), answer(200, r#"{"message_id":"m_1"}"#)]);
+    let client = meta.client(None);
+    let calls = tokio::spawn(async move {
+        let id = client.upload_file(&page(), file(MediaKind::Image, "image/png")).await?;
+        let message = Message::Attachment { kind: MediaKind::Image, attachment_id: id };
+        client.send(&page(), &SendRequest::new("99".parse().expect("a PSID"), message)).await
+    });
+    assert_eq!(calls.await.expect("no panic").expect("a receipt").message_id, "m_1");
+}
+
+#[tokio::test]
 async fn large_files_get_more_time() {
     let bytes = Bytes::from(vec![0; 25 * 1024 * 1024]);
     let meta = Scripted::new(vec![answer(200, r#"{"attachment_id":"1"}"#)]);

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
@@ -262,8 +262,6 @@ fn an_error_without_a_listed_code_is_in_doubt() {
         (400, "<html>"),
         (400, ""),
         (408, ""),
-        (429, ""),
-        (429, "Too Many Requests"),
         (500, "<html>Sorry, something went wrong.</html>"),
         (502, ""),
         (503, r#"{"error":{"message":"(#613) limit","code":613}}"#),
@@ -274,6 +272,13 @@ fn an_error_without_a_listed_code_is_in_doubt() {
         assert_eq!(verdict(&answered(status, body)), IN_DOUBT, "HTTP {status} {body}");
     }
     assert_eq!(verdict(&answered(400, b"{\"error\":{\"code\":100,\"message\":\"\xff\"}}".as_slice())), IN_DOUBT);
+}
+
+#[test]
+fn a_bare_429_is_in_doubt_but_waited_out_like_a_throttle() {
+    for body in ["", "Too Many Requests", r#"{"error":{}}"#] {
+        assert_eq!(verdict(&answered(429, body)), Verdict::Unknown(Retry::Throttled(None)), "{body}");
+    }
 }
 
 #[test]

@@ -29,9 +29,9 @@ async fn play_with(policy: &RetryPolicy, operation: Operation, script: Script) -
     let reporter = Hook::new(move |waiting: Waiting| log.lock().unwrap().push(waiting.until));
     let mut left = script.into_iter();
     let mut attempts = 0;
-    let result = run(policy, &clock, operation, Some(&reporter), async || {
+    let result = run(policy, &clock, operation, Some(&reporter), || {
         attempts += 1;
-        left.next().expect("the script was long enough")
+        std::future::ready(left.next().expect("the script was long enough"))
     })
     .await;
     let announced = announced.lock().unwrap().clone();
@@ -104,11 +104,11 @@ async fn a_second_try_is_given_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttle_consumes_no_attempt() {
-    let mut script = vec![throttled(Some(30)); 10];
+    let mut script = vec![throttled(Some(30)); 6];
     script.extend([unreached(), unreached(), unreached(), Outcome::Done("m_1")]);
     let run = play(Operation::Send, script).await;
-    assert_eq!((run.result, run.attempts), (Ok("m_1"), 14));
-    assert!(run.elapsed >= Duration::from_mins(5));
+    assert_eq!((run.result, run.attempts), (Ok("m_1"), 10));
+    assert!(run.elapsed >= Duration::from_mins(3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,19 +133,22 @@ async fn a_wait_longer_than_allowed_is_not_begun() {
     assert_eq!((run.attempts, run.elapsed), (1, Duration::ZERO));
 }
 
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_of_throttles_that_promise_a_second_cost_few_probes() {
+    let run = play(Operation::Send, vec![throttled(Some(1)); 20]).await;
+    assert!(matches!(run.result, Err(GraphError::RateLimited { .. })), "{:?}", run.result);
+    assert!(run.attempts <= 12 && run.elapsed > Duration::from_mins(4), "{run:?}");
+}
+
 #[test]
 fn pauses_grow_stay_in_bounds_and_differ() {
     let policy = RetryPolicy { attempts: u32::MAX, ..RetryPolicy::default() };
-    let mut longest = [Duration::ZERO; 10];
-    for _ in 0..500 {
-        let mut budget = Budget::new(&policy);
-        for longest in &mut longest {
-            *longest = budget.pause(Retry::Backoff).expect("attempts are left").max(*longest);
-        }
-    }
-    for (failures, longest) in (0_u32..).zip(longest) {
+    let mut budgets = [(); 500].map(|()| Budget::new(&policy));
+    for failures in 0..10 {
         let bound = Duration::from_millis(500 << failures).min(Duration::from_secs(30));
-        assert!(longest <= bound && longest > bound / 2, "{failures}: {longest:?}");
+        let pauses = budgets.each_mut().map(|budget| budget.pause(Retry::Backoff).expect("attempts are left"));
+        let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+        assert!(*shortest < bound / 2 && *longest > bound / 2 && *longest <= bound, "{shortest:?} {longest:?}");
     }
 }
 
