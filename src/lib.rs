@@ -1,5 +1,6 @@
 //! Upload once, attach for ever.
 
+pub mod cache;
 pub mod clock;
 pub mod facts;
 pub mod graph;
