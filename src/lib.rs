@@ -5,6 +5,7 @@ pub mod clock;
 pub mod facts;
 pub mod graph;
 pub mod ids;
+pub mod record;
 pub mod secret;
 
 /// The command line.

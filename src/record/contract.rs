@@ -1,0 +1,422 @@
+//! What every engine must do, clause by clause. `suite!` makes a test of each.
+//!
+//! A clause gets a [`Store`]: an empty place, on which it opens as many records as it likes, as processes would.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload, UploadFilter, UploadState,
+};
+use crate::clock::Timestamp;
+use crate::facts::Dimensions;
+use crate::ids::{AssetKey, ContentHash, KeySpace, MediaKind, Platform};
+use crate::secret::TokenFingerprint;
+
+/// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
+macro_rules! suite {
+    ($fresh:expr) => {
+        $crate::record::contract::suite! { $fresh =>
+            finding_answers_in_the_order_of_the_keys
+            an_upload_reads_back_as_it_was_stored
+            listing_gives_every_upload_once
+            what_is_stored_or_forgotten_meanwhile_moves_nothing_to_another_page
+            a_filter_selects_by_all_its_fields
+            nothing_crosses_to_another_key
+            a_claim_is_held_against_everyone
+            one_of_many_who_claim_at_once_wins
+            the_claim_of_a_closed_record_passes_on_at_once
+            a_released_claim_can_be_won_again
+            epochs_of_a_key_only_grow
+            completing_ends_the_claim_and_answers_the_same_when_asked_again
+            a_late_result_is_an_orphan_and_not_the_id
+            a_result_after_release_is_an_orphan
+            a_renewal_takes_the_place_of_what_was
+            nonsense_is_refused_and_leaves_the_claim
+            only_the_named_id_is_rejected
+            forgetting_gives_what_was_and_leaves_the_claim
+            a_page_is_known_by_token_and_origin
+            a_healthy_record_verifies
+        }
+    };
+    ($fresh:expr => $($clause:ident)*) => {
+        $(#[tokio::test]
+        async fn $clause() {
+            $crate::record::contract::$clause(&$fresh).await;
+        })*
+    };
+}
+pub(super) use suite;
+
+/// A place for a record.
+#[async_trait]
+pub(super) trait Store: Send + Sync {
+    /// Opens the record there, once more.
+    async fn open(&self) -> Box<dyn Record>;
+}
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
+
+fn space(page: &str) -> KeySpace {
+    KeySpace {
+        origin: "https://graph.example".parse().expect("an origin"),
+        page: page.parse().expect("a Page id"),
+        platform: Platform::Messenger,
+    }
+}
+
+pub(super) fn key(number: u16) -> AssetKey {
+    let mut hash = [0; 32];
+    hash[..2].copy_from_slice(&number.to_be_bytes());
+    AssetKey { space: space("1"), kind: MediaKind::Image, hash: ContentHash(hash) }
+}
+
+pub(super) fn result(id: &str) -> NewUpload {
+    NewUpload {
+        attachment_id: id.parse().expect("an attachment id"),
+        uploaded_at: NOW,
+        expires_at: NOW.plus(Duration::from_hours(90 * 24)),
+        size_bytes: 26_214_400,
+        mime: "image/png".to_owned(),
+        dimensions: Some(Dimensions { width: 1, height: u32::MAX }),
+        source: Some("/library/a.png".into()),
+    }
+}
+
+fn upload(key: &AssetKey, new: NewUpload) -> Upload {
+    let NewUpload { attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source } = new;
+    let (key, state) = (key.clone(), UploadState::Live);
+    Upload { key, attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source, state }
+}
+
+pub(super) async fn win(record: &dyn Record, key: &AssetKey) -> Claim {
+    match record.claim(key, NOW).await.expect("claimed") {
+        Claimed::Won(claim) => claim,
+        held @ Claimed::Held { .. } => panic!("{key:?} is {held:?}"),
+    }
+}
+
+pub(super) async fn store(record: &dyn Record, key: &AssetKey, id: &str) -> Upload {
+    let claim = win(record, key).await;
+    assert_eq!(record.complete(&claim, &result(id)).await.expect("completed"), Completed::Stored);
+    upload(key, result(id))
+}
+
+async fn find(record: &dyn Record, key: &AssetKey) -> Option<Upload> {
+    record.find(std::slice::from_ref(key)).await.expect("found").remove(0)
+}
+
+async fn id_of(record: &dyn Record, key: &AssetKey) -> Option<String> {
+    find(record, key).await.map(|upload| upload.attachment_id.to_string())
+}
+
+async fn list_all(record: &dyn Record, filter: &UploadFilter, limit: usize) -> Vec<Upload> {
+    let mut listed: Vec<Upload> = Vec::new();
+    loop {
+        let after = listed.last().map(|upload| upload.key.clone());
+        let page = record.list(filter, after.as_ref(), limit).await.expect("listed");
+        assert!(page.len() <= limit);
+        if page.is_empty() {
+            return listed;
+        }
+        listed.extend(page);
+    }
+}
+
+pub(super) async fn finding_answers_in_the_order_of_the_keys(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    assert_eq!(record.find(&[]).await.expect("found"), []);
+    let (first, second) = (store(&*record, &key(1), "a").await, store(&*record, &key(2), "b").await);
+    let elsewhere = AssetKey { space: space("404"), ..key(1) };
+    let keys = [key(2), key(3), elsewhere, key(1), key(2)];
+    let found = record.find(&keys).await.expect("found");
+    assert_eq!(found, [Some(second.clone()), None, None, Some(first), Some(second)]);
+    let many: Vec<_> = (0..2_000).map(key).collect();
+    let found = record.find(&many).await.expect("found");
+    assert_eq!(
+        found.iter().map(Option::is_some).collect::<Vec<_>>(),
+        (0..2_000).map(|n| n == 1 || n == 2).collect::<Vec<_>>()
+    );
+}
+
+pub(super) async fn an_upload_reads_back_as_it_was_stored(store_at: &dyn Store) {
+    let extremes = NewUpload {
+        attachment_id: "x".repeat(512).parse().expect("an attachment id"),
+        uploaded_at: Timestamp::from_unix_millis(i64::MIN),
+        expires_at: Timestamp::from_unix_millis(i64::MAX),
+        size_bytes: i64::MAX.unsigned_abs(),
+        mime: String::new(),
+        dimensions: None,
+        source: Some(PathBuf::from(OsString::from_vec(b"/library/\xff\n.png".to_vec()))),
+    };
+    let plain = NewUpload { source: None, size_bytes: 0, ..result("1") };
+    let record = store_at.open().await;
+    for (number, new) in [(1, extremes), (2, plain), (3, result("2"))] {
+        let claim = win(&*record, &key(number)).await;
+        record.complete(&claim, &new).await.expect("completed");
+        let stored = upload(&key(number), new);
+        assert_eq!(find(&*record, &key(number)).await, Some(stored.clone()));
+        assert_eq!(find(&*store_at.open().await, &key(number)).await, Some(stored));
+    }
+}
+
+pub(super) async fn listing_gives_every_upload_once(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let mut stored = Vec::new();
+    for number in [5, 3, 9, 1, 7] {
+        for page in ["2", "1"] {
+            for kind in [MediaKind::Image, MediaKind::File] {
+                let key = AssetKey { space: space(page), kind, ..key(number) };
+                stored.push(store(&*record, &key, &format!("{number}-{page}-{kind}")).await);
+            }
+        }
+    }
+    let all = list_all(&*record, &UploadFilter::default(), 100).await;
+    for limit in [1, 3, 7, 20] {
+        assert_eq!(list_all(&*record, &UploadFilter::default(), limit).await, all, "pages of {limit}");
+    }
+    let sorted = |mut uploads: Vec<Upload>| {
+        uploads.sort_by(|a, b| a.key.cmp(&b.key));
+        uploads
+    };
+    assert_eq!(sorted(all), sorted(stored));
+}
+
+pub(super) async fn what_is_stored_or_forgotten_meanwhile_moves_nothing_to_another_page(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    for number in 0..10 {
+        store(&*record, &key(number * 10), "id").await;
+    }
+    let all = list_all(&*record, &UploadFilter::default(), 100).await;
+    let (first, rest) = all.split_at(4);
+    let last = &first[3].key;
+    record.forget(last).await.expect("forgotten");
+    record.forget(&first[0].key).await.expect("forgotten");
+    store(&*record, &key(1), "new").await;
+    let page = record.list(&UploadFilter::default(), Some(last), 100).await.expect("listed");
+    assert!(rest.iter().all(|upload| page.contains(upload)), "{page:?}");
+    assert!(page.iter().all(|upload| !first.contains(upload)), "{page:?}");
+}
+
+pub(super) async fn a_filter_selects_by_all_its_fields(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let other_space = AssetKey { space: space("2"), ..key(1) };
+    let other_kind = AssetKey { kind: MediaKind::File, ..key(1) };
+    let here = store(&*record, &key(1), "a").await;
+    let there = store(&*record, &other_space, "b").await;
+    let as_file = store(&*record, &other_kind, "c").await;
+    let other = store(&*record, &key(2), "a").await;
+    for (filter, expected) in [
+        (UploadFilter { space: Some(space("2")), ..Default::default() }, vec![&there]),
+        (UploadFilter { space: Some(space("404")), ..Default::default() }, vec![]),
+        (UploadFilter { hash: Some(key(1).hash), ..Default::default() }, vec![&here, &there, &as_file]),
+        (UploadFilter { attachment_id: "a".parse().ok(), ..Default::default() }, vec![&here, &other]),
+        (
+            UploadFilter { space: Some(space("1")), hash: Some(key(1).hash), attachment_id: "c".parse().ok() },
+            vec![&as_file],
+        ),
+        (UploadFilter { space: Some(space("1")), hash: Some(key(2).hash), attachment_id: "c".parse().ok() }, vec![]),
+    ] {
+        let listed = list_all(&*record, &filter, 2).await;
+        assert_eq!(listed.len(), expected.len(), "{filter:?}: {listed:?}");
+        assert!(expected.iter().all(|upload| listed.contains(upload)), "{filter:?}: {listed:?}");
+    }
+}
+
+pub(super) async fn nothing_crosses_to_another_key(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let mine = key(1);
+    let others = [
+        AssetKey {
+            space: KeySpace { origin: "http://127.0.0.1:1".parse().expect("an origin"), ..space("1") },
+            ..key(1)
+        },
+        AssetKey { space: space("2"), ..key(1) },
+        AssetKey { space: KeySpace { platform: Platform::Instagram, ..space("1") }, ..key(1) },
+        AssetKey { kind: MediaKind::File, ..key(1) },
+        key(2),
+    ];
+    store(&*record, &mine, "mine").await;
+    let held = win(&*record, &mine).await;
+    for other in &others {
+        assert_eq!(find(&*record, other).await, None, "{other:?}");
+        assert_eq!(record.forget(other).await.expect("forgotten"), None);
+        record.reject(other, &"mine".parse().expect("an attachment id")).await.expect("rejected");
+        let claim = win(&*record, other).await;
+        let forged = Claim { key: other.clone(), ..held.clone() };
+        assert_eq!(record.complete(&forged, &result("forged")).await.expect("completed"), Completed::Superseded);
+        record.complete(&claim, &result("theirs")).await.expect("completed");
+        assert_eq!(id_of(&*record, other).await.as_deref(), Some("theirs"));
+    }
+    assert_eq!(find(&*record, &mine).await, Some(upload(&mine, result("mine"))));
+}
+
+pub(super) async fn a_claim_is_held_against_everyone(store_at: &dyn Store) {
+    let (one, other) = (store_at.open().await, store_at.open().await);
+    win(&*one, &key(1)).await;
+    for record in [&one, &other] {
+        let later = NOW.plus(Duration::from_hours(1_000));
+        assert_eq!(record.claim(&key(1), later).await.expect("an answer"), Claimed::Held { since: NOW });
+    }
+    win(&*other, &key(2)).await;
+    assert_eq!(one.claim(&key(2), NOW).await.expect("an answer"), Claimed::Held { since: NOW });
+}
+
+pub(super) async fn one_of_many_who_claim_at_once_wins(store_at: &dyn Store) {
+    let mut records = Vec::new();
+    for _ in 0..8 {
+        records.push(store_at.open().await);
+    }
+    for number in 0..10 {
+        let key = key(number);
+        let answers = futures::future::join_all(records.iter().map(|record| record.claim(&key, NOW))).await;
+        let won = answers.into_iter().filter(|answer| matches!(answer, Ok(Claimed::Won(_)))).count();
+        assert_eq!(won, 1, "key {number}");
+    }
+}
+
+pub(super) async fn the_claim_of_a_closed_record_passes_on_at_once(store_at: &dyn Store) {
+    let (gone, stays) = (store_at.open().await, store_at.open().await);
+    win(&*stays, &key(9)).await;
+    let dead = win(&*gone, &key(1)).await;
+    win(&*gone, &key(2)).await;
+    drop(gone);
+    let claim = win(&*stays, &key(1)).await;
+    assert!(claim.epoch > dead.epoch);
+    assert_eq!(stays.count_orphans().await.expect("counted"), 2, "both of the owner's claims ended with it");
+    assert_eq!(stays.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored);
+}
+
+pub(super) async fn a_released_claim_can_be_won_again(store_at: &dyn Store) {
+    let (one, other) = (store_at.open().await, store_at.open().await);
+    let claim = win(&*one, &key(1)).await;
+    one.release(&claim).await.expect("released");
+    one.release(&claim).await.expect("released again");
+    win(&*other, &key(1)).await;
+    one.release(&claim).await.expect("released too late");
+    assert_eq!(one.claim(&key(1), NOW).await.expect("an answer"), Claimed::Held { since: NOW });
+    assert_eq!(one.count_orphans().await.expect("counted"), 0);
+}
+
+pub(super) async fn epochs_of_a_key_only_grow(store_at: &dyn Store) {
+    let mut last = i64::MIN;
+    for round in 0..3 {
+        let record = store_at.open().await;
+        for _ in 0..2 {
+            let claim = win(&*record, &key(1)).await;
+            assert!(claim.epoch > last, "round {round}");
+            last = claim.epoch;
+            record.release(&claim).await.expect("released");
+        }
+        let claim = win(&*record, &key(1)).await;
+        assert!(claim.epoch > last, "round {round}");
+        last = claim.epoch;
+        record.complete(&claim, &result("id")).await.expect("completed");
+        record.forget(&key(1)).await.expect("forgotten");
+    }
+}
+
+pub(super) async fn completing_ends_the_claim_and_answers_the_same_when_asked_again(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let claim = win(&*record, &key(1)).await;
+    for _ in 0..2 {
+        assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored);
+    }
+    assert_eq!(record.count_orphans().await.expect("counted"), 0);
+    win(&*record, &key(1)).await;
+}
+
+pub(super) async fn a_late_result_is_an_orphan_and_not_the_id(store_at: &dyn Store) {
+    let (late, record) = (store_at.open().await, store_at.open().await);
+    let old = win(&*late, &key(1)).await;
+    drop(late);
+    let new = win(&*record, &key(1)).await;
+    for _ in 0..2 {
+        assert_eq!(record.complete(&old, &result("late")).await.expect("completed"), Completed::Superseded);
+    }
+    assert_eq!(id_of(&*record, &key(1)).await, None);
+    assert_eq!(record.complete(&new, &result("new")).await.expect("completed"), Completed::Stored);
+    assert_eq!(record.complete(&old, &result("late")).await.expect("completed"), Completed::Superseded);
+    assert_eq!(id_of(&*record, &key(1)).await.as_deref(), Some("new"));
+    assert_eq!(record.count_orphans().await.expect("counted"), 1);
+}
+
+pub(super) async fn a_result_after_release_is_an_orphan(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let claim = win(&*record, &key(1)).await;
+    record.release(&claim).await.expect("released");
+    assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Superseded);
+    assert_eq!(id_of(&*record, &key(1)).await, None);
+    assert_eq!(record.count_orphans().await.expect("counted"), 1);
+}
+
+pub(super) async fn a_renewal_takes_the_place_of_what_was(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    store(&*record, &key(1), "old").await;
+    record.reject(&key(1), &"old".parse().expect("an attachment id")).await.expect("rejected");
+    let renewed = store(&*record, &key(1), "new").await;
+    assert_eq!(list_all(&*record, &UploadFilter::default(), 10).await, [renewed]);
+}
+
+pub(super) async fn nonsense_is_refused_and_leaves_the_claim(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let claim = win(&*record, &key(1)).await;
+    for nonsense in [
+        NewUpload { expires_at: NOW, ..result("id") },
+        NewUpload { expires_at: Timestamp::from_unix_millis(0), ..result("id") },
+        NewUpload { size_bytes: u64::MAX, ..result("id") },
+    ] {
+        let refused = record.complete(&claim, &nonsense).await;
+        assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
+    }
+    assert_eq!(find(&*record, &key(1)).await, None);
+    assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored);
+}
+
+pub(super) async fn only_the_named_id_is_rejected(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    store(&*record, &key(1), "new").await;
+    record.reject(&key(1), &"old".parse().expect("an attachment id")).await.expect("rejected");
+    assert_eq!(find(&*record, &key(1)).await.expect("an upload").state, UploadState::Live);
+    record.reject(&key(1), &"new".parse().expect("an attachment id")).await.expect("rejected");
+    let rejected = Upload { state: UploadState::Rejected, ..upload(&key(1), result("new")) };
+    assert_eq!(find(&*record, &key(1)).await, Some(rejected));
+}
+
+pub(super) async fn forgetting_gives_what_was_and_leaves_the_claim(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let stored = store(&*record, &key(1), "old").await;
+    let claim = win(&*record, &key(1)).await;
+    assert_eq!(record.forget(&key(1)).await.expect("forgotten"), Some(stored));
+    assert_eq!(record.forget(&key(1)).await.expect("forgotten"), None);
+    assert_eq!(find(&*record, &key(1)).await, None);
+    assert_eq!(record.complete(&claim, &result("new")).await.expect("completed"), Completed::Stored);
+}
+
+pub(super) async fn a_page_is_known_by_token_and_origin(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let here = space("1").origin;
+    let there = "http://127.0.0.1:1".parse().expect("an origin");
+    let (token, other) = (TokenFingerprint([1; 16]), TokenFingerprint([2; 16]));
+    let page = |id: &str, name: &str| PageIdentity { id: id.parse().expect("a Page id"), name: name.to_owned() };
+    record.remember_page(&here, token, &page("1", "Shop"), NOW).await.expect("remembered");
+    record.remember_page(&here, token, &page("1", "Café \u{1f4f7}"), NOW).await.expect("remembered anew");
+    let record = store_at.open().await;
+    assert_eq!(record.page_of(&here, token).await.expect("an answer"), Some(page("1", "Café \u{1f4f7}")));
+    assert_eq!(record.page_of(&here, other).await.expect("an answer"), None);
+    assert_eq!(record.page_of(&there, token).await.expect("an answer"), None);
+}
+
+pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    record.verify().await.expect("an empty record is healthy");
+    for number in 0..50 {
+        store(&*record, &key(number), "id").await;
+    }
+    win(&*record, &key(99)).await;
+    record.verify().await.expect("healthy");
+}

@@ -1,0 +1,91 @@
+//! Why the record could not do what it was asked, by what can be done about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+/// What the engine said, in its own words.
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why the record could not do what it was asked. Displayed as what follows "failed to".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The file cannot be opened, created or written: look at its path and permissions.
+    #[error("open the record {}", path.display())]
+    Unreachable {
+        /// The record's file.
+        path: PathBuf,
+        /// What the system or the engine said.
+        source: Cause,
+    },
+    /// The file is something else, or so damaged that nobody can tell. It was not touched.
+    #[error("open {}: it is not a reattach record, or its first page is damaged", path.display())]
+    NotARecord {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer program wrote the file. It was not touched: use that program.
+    #[error("open the record {}: its format is {found}, and the newest known here is {known}", path.display())]
+    NewerFormat {
+        /// The record's file.
+        path: PathBuf,
+        /// The file's format.
+        found: i32,
+        /// The newest format this program reads.
+        known: i32,
+    },
+    /// Another program kept the record locked for ten seconds: try again.
+    #[error("use the record {}: another program keeps it locked", path.display())]
+    Locked {
+        /// The record's file.
+        path: PathBuf,
+        /// What the engine said.
+        source: Cause,
+    },
+    /// There is no room on the disk. Nothing was written: make room and try again.
+    #[error("write to the record {}: there is no room on the disk", path.display())]
+    Full {
+        /// The record's file.
+        path: PathBuf,
+        /// What the engine said.
+        source: Cause,
+    },
+    /// The file is damaged: restore it from a copy.
+    #[error("read the record {}: the file is damaged: {what}", path.display())]
+    Corrupt {
+        /// The record's file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// A row is damaged: it parses as nothing it could be, or its checksum is wrong.
+    #[error("read the record: a row of table {table} is damaged: {what}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// What was found.
+        what: String,
+    },
+    /// What was to be stored makes no sense: the caller is wrong.
+    #[error("store that in the record {}", path.display())]
+    Refused {
+        /// The record's file.
+        path: PathBuf,
+        /// The rule it breaks.
+        source: Cause,
+    },
+    /// The disk or the engine failed. This record answers nothing more; open it anew, and verify it.
+    #[error("use the record {}", path.display())]
+    Failed {
+        /// The record's file.
+        path: PathBuf,
+        /// What the system or the engine said.
+        source: Cause,
+    },
+    /// An earlier call failed, after which nothing this record says could be relied on.
+    #[error("use the record {}: an earlier write failed", path.display())]
+    Stopped {
+        /// The record's file.
+        path: PathBuf,
+    },
+}

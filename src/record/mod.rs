@@ -1,0 +1,203 @@
+//! The record of what was uploaded: the truth the library acts on.
+//!
+//! Says nothing of files on this machine beyond where an upload came from; that is the cache's, which may vanish. What
+//! an engine has accepted is on the disk before it answers.
+//!
+//! The traits are contracts; `contract` is the suite that holds every engine to them. The one engine so far is
+//! SQLite (`sqlite`): a file `record.db`, and beside it `owners/`, where every process that uploads holds a lock.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::facts::Dimensions;
+use crate::ids::{AssetKey, AttachmentId, ContentHash, KeySpace, Origin, PageId};
+use crate::secret::TokenFingerprint;
+
+#[cfg(test)]
+mod contract;
+mod error;
+mod rows;
+mod sqlite;
+
+pub use self::error::RecordError;
+pub use self::sqlite::SqliteRecord;
+
+/// The record in the SQLite file at `path`, which is created, with its folder, where it is missing.
+///
+/// # Errors
+/// `NotARecord` and `NewerFormat` leave the file as it was. An older format is migrated, after a copy of the file was
+/// made beside it (`PATH.before-vN`).
+pub async fn open(path: &Path) -> Result<Arc<dyn Record>, RecordError> {
+    Ok(Arc::new(SqliteRecord::open(path).await?))
+}
+
+/// One upload whose id is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// What was uploaded, how and where.
+    pub key: AssetKey,
+    /// The id Meta gave it.
+    pub attachment_id: AttachmentId,
+    /// When Meta answered.
+    pub uploaded_at: Timestamp,
+    /// When Meta is expected to forget the id; always after `uploaded_at`.
+    pub expires_at: Timestamp,
+    /// How many bytes were sent.
+    pub size_bytes: u64,
+    /// The media type they were sent as.
+    pub mime: String,
+    /// Width and height, of an image.
+    pub dimensions: Option<Dimensions>,
+    /// The file they were last uploaded from.
+    pub source: Option<PathBuf>,
+    /// Whether the id may still be used.
+    pub state: UploadState,
+}
+
+/// What an upload brought, to be stored under a claim. The fields are those of [`Upload`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented at `Upload`")]
+pub struct NewUpload {
+    pub attachment_id: AttachmentId,
+    pub uploaded_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub size_bytes: u64,
+    pub mime: String,
+    pub dimensions: Option<Dimensions>,
+    pub source: Option<PathBuf>,
+}
+
+/// Whether an id may still be used, as far as its age does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadState {
+    /// Nothing speaks against it.
+    Live,
+    /// Meta refused it when it was sent.
+    Rejected,
+}
+
+/// Which uploads to list: those that match every field that is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is matched as it is")]
+pub struct UploadFilter {
+    pub space: Option<KeySpace>,
+    pub hash: Option<ContentHash>,
+    pub attachment_id: Option<AttachmentId>,
+}
+
+/// The right to upload one key, until it is completed or released, or its owner dies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What may be uploaded.
+    pub key: AssetKey,
+    /// Greater than that of every earlier claim of the key.
+    pub epoch: i64,
+}
+
+/// What came of asking for a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// Nobody else may upload the key now.
+    Won(Claim),
+    /// A live owner, perhaps this one, has been uploading it since then.
+    Held {
+        /// When the claim was won.
+        since: Timestamp,
+    },
+}
+
+/// What came of storing a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completed {
+    /// It is the key's upload now.
+    Stored,
+    /// The claim had passed on. The id was kept among the orphans; the key's upload is another's.
+    Superseded,
+}
+
+/// The Page a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageIdentity {
+    /// The Page's id.
+    pub id: PageId,
+    /// Its name, for people.
+    pub name: String,
+}
+
+/// Which bytes have which id, and who is uploading what.
+///
+/// Nothing of one [`AssetKey`] is ever seen under another: the same bytes under another origin, Page, platform or kind
+/// are another upload.
+///
+/// # Cancel safety
+/// A call that was started may take effect although its future was dropped. A claim won by a dropped call stays
+/// claimed as long as the record is open, so claims belong in tasks that run to their end.
+#[async_trait]
+pub trait Uploads: fmt::Debug + Send + Sync {
+    /// The upload of each key, in the order of `keys`; `None` where there is none.
+    async fn find(&self, keys: &[AssetKey]) -> Result<Vec<Option<Upload>>, RecordError>;
+
+    /// At most `limit` uploads that match `filter`, in an order that is always the same, beginning behind the key
+    /// `after`. An upload stored or forgotten between two calls moves no other from one page to the next.
+    async fn list(
+        &self,
+        filter: &UploadFilter,
+        after: Option<&AssetKey>,
+        limit: usize,
+    ) -> Result<Vec<Upload>, RecordError>;
+
+    /// The right to upload `key`, durable before this returns. A claim whose owner is no more passes on at once, and
+    /// what it may have uploaded counts as an orphan.
+    ///
+    /// Someone may have completed the key just before: who wins looks it up again before uploading.
+    async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError>;
+
+    /// Makes `upload` the key's upload, live, and ends the claim; durable before this returns. Asked again with the
+    /// same claim and id, it answers the same.
+    ///
+    /// # Errors
+    /// `Refused` when the upload makes no sense, such as one that expires before it was made.
+    async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError>;
+
+    /// Ends the claim of an upload that came to nothing. A claim that is no more is none of its business.
+    async fn release(&self, claim: &Claim) -> Result<(), RecordError>;
+
+    /// Marks the key's upload rejected, if its id still is `attachment_id`.
+    async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError>;
+
+    /// Removes the key's upload, and gives what it was. A claim on the key stays.
+    async fn forget(&self, key: &AssetKey) -> Result<Option<Upload>, RecordError>;
+
+    /// How many uploads may have left an id at Meta that serves nobody.
+    async fn count_orphans(&self) -> Result<u64, RecordError>;
+}
+
+/// Whose tokens are whose.
+#[async_trait]
+pub trait Pages: fmt::Debug + Send + Sync {
+    /// The Page the token speaks for at `origin`; `None` until it was remembered.
+    async fn page_of(&self, origin: &Origin, token: TokenFingerprint) -> Result<Option<PageIdentity>, RecordError>;
+
+    /// Keeps whose token this is, in place of what was known.
+    async fn remember_page(
+        &self,
+        origin: &Origin,
+        token: TokenFingerprint,
+        page: &PageIdentity,
+        now: Timestamp,
+    ) -> Result<(), RecordError>;
+}
+
+/// All the record knows.
+#[async_trait]
+pub trait Record: Uploads + Pages {
+    /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Damaged` with the first thing found wrong.
+    async fn verify(&self) -> Result<(), RecordError>;
+}

@@ -1,0 +1,110 @@
+//! Rows as every engine stores them, and the values they stand for.
+//!
+//! A row that stands for no value, or whose checksum is not its own, is damage, never skipped and never a panic.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::{NewUpload, RecordError, Upload, UploadState};
+use crate::clock::Timestamp;
+use crate::facts::Dimensions;
+use crate::ids::{AssetKey, ContentHash, KeySpace};
+
+/// What table `uploads` holds beside its key and the checksum. The order of the fields is part of the checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct UploadRow {
+    pub(super) attachment_id: String,
+    pub(super) state: String,
+    pub(super) uploaded_at: i64,
+    pub(super) expires_at: i64,
+    pub(super) size_bytes: i64,
+    pub(super) mime: String,
+    pub(super) width: Option<i64>,
+    pub(super) height: Option<i64>,
+    pub(super) source: Option<Vec<u8>>,
+    pub(super) epoch: i64,
+}
+
+impl UploadRow {
+    /// A size past `i64::MAX` becomes negative, which every engine's schema refuses.
+    pub(super) fn live(upload: &NewUpload, epoch: i64) -> Self {
+        Self {
+            attachment_id: upload.attachment_id.as_str().to_owned(),
+            state: UploadState::Live.as_str().to_owned(),
+            uploaded_at: upload.uploaded_at.as_unix_millis(),
+            expires_at: upload.expires_at.as_unix_millis(),
+            size_bytes: i64::try_from(upload.size_bytes).unwrap_or(-1),
+            mime: upload.mime.clone(),
+            width: upload.dimensions.map(|dimensions| dimensions.width.into()),
+            height: upload.dimensions.map(|dimensions| dimensions.height.into()),
+            source: upload.source.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
+            epoch,
+        }
+    }
+
+    /// CRC-32 of the row and all that names it, so that no row passes for another's.
+    pub(super) fn checksum(&self, key: &AssetKey) -> u32 {
+        let KeySpace { origin, page, platform } = &key.space;
+        let names = (origin.as_str(), page.as_str(), platform.as_str(), key.kind.as_str(), key.hash.as_bytes());
+        crc32fast::hash(&postcard::to_allocvec(&(names, self)).expect("rows have no form postcard lacks"))
+    }
+
+    /// The upload of `key` this row stands for, as stored with `checksum`.
+    pub(super) fn into_upload(self, key: AssetKey, checksum: i64) -> Result<Upload, RecordError> {
+        const TABLE: &str = "uploads";
+        if checksum != i64::from(self.checksum(&key)) {
+            return Err(damaged(TABLE, format!("the checksum of {} is wrong", key.hash)));
+        }
+        let number = |value: i64| u32::try_from(value).map_err(|error| damaged(TABLE, error));
+        let dimensions = match (self.width, self.height) {
+            (Some(width), Some(height)) => Some(Dimensions { width: number(width)?, height: number(height)? }),
+            _ => None,
+        };
+        Ok(Upload {
+            key,
+            attachment_id: parse(TABLE, &self.attachment_id)?,
+            uploaded_at: Timestamp::from_unix_millis(self.uploaded_at),
+            expires_at: Timestamp::from_unix_millis(self.expires_at),
+            size_bytes: u64::try_from(self.size_bytes).map_err(|error| damaged(TABLE, error))?,
+            mime: self.mime,
+            dimensions,
+            source: self.source.map(|bytes| OsString::from_vec(bytes).into()),
+            state: UploadState::parse(&self.state).ok_or_else(|| damaged(TABLE, format!("state {:?}", self.state)))?,
+        })
+    }
+}
+
+impl UploadState {
+    /// The word it is stored as.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Live, Self::Rejected].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+pub(super) fn space(origin: &str, page_id: &str, platform: &str) -> Result<KeySpace, RecordError> {
+    const TABLE: &str = "spaces";
+    Ok(KeySpace { origin: parse(TABLE, origin)?, page: parse(TABLE, page_id)?, platform: parse(TABLE, platform)? })
+}
+
+pub(super) fn hash(table: &'static str, bytes: &[u8]) -> Result<ContentHash, RecordError> {
+    bytes.try_into().map(ContentHash).map_err(|_| damaged(table, format!("a hash of {} bytes", bytes.len())))
+}
+
+pub(super) fn parse<T: FromStr<Err: fmt::Display>>(table: &'static str, text: &str) -> Result<T, RecordError> {
+    text.parse().map_err(|error| damaged(table, error))
+}
+
+pub(super) fn damaged(table: &'static str, what: impl fmt::Display) -> RecordError {
+    RecordError::Damaged { table, what: what.to_string() }
+}

@@ -1,0 +1,207 @@
+//! The record in a SQLite file: write-ahead log, `synchronous=FULL`, one connection, every call on a thread that may
+//! block.
+
+mod claims;
+mod fault;
+mod file;
+mod owners;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::task::spawn_blocking;
+
+use self::fault::Fault;
+use self::owners::Owners;
+use self::uploads::column;
+use super::rows;
+use super::{
+    Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, Upload, UploadFilter, Uploads,
+};
+use crate::clock::Timestamp;
+use crate::ids::{AssetKey, AttachmentId, Origin};
+use crate::secret::TokenFingerprint;
+
+mod embedded {
+    refinery::embed_migrations!("src/record/migrations");
+}
+
+/// The record in a SQLite file. Several may be open on one file, in this process and others.
+pub struct SqliteRecord {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    connection: Connection,
+    owners: Owners,
+    /// After a failed write nothing the engine says can be relied on: least of all a second try that succeeds.
+    failed: bool,
+}
+
+impl SqliteRecord {
+    /// The record in the file at `path`, as [`open`](super::open) says.
+    pub async fn open(path: &Path) -> Result<Self, RecordError> {
+        let path = path.to_owned();
+        let opening = spawn_blocking(move || {
+            let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
+            let state = State { connection, owners: Owners::beside(&path), failed: false };
+            Ok(Self { path, state: Arc::new(Mutex::new(state)) })
+        });
+        opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        let (path, state) = (self.path.clone(), Arc::clone(&self.state));
+        let working = spawn_blocking(move || {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.failed {
+                return Err(RecordError::Stopped { path });
+            }
+            let result = work(&mut state).map_err(|fault| fault.using(&path));
+            state.failed = matches!(result, Err(RecordError::Failed { .. }));
+            result
+        });
+        working.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+    }
+}
+
+impl fmt::Debug for SqliteRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteRecord").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Uploads for SqliteRecord {
+    async fn find(&self, keys: &[AssetKey]) -> Result<Vec<Option<Upload>>, RecordError> {
+        let keys = keys.to_vec();
+        self.call(move |state| uploads::find(&state.connection.transaction()?, keys)).await
+    }
+
+    async fn list(
+        &self,
+        filter: &UploadFilter,
+        after: Option<&AssetKey>,
+        limit: usize,
+    ) -> Result<Vec<Upload>, RecordError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.call(move |state| uploads::list(&state.connection.transaction()?, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError> {
+        let key = key.clone();
+        self.call(move |state| state.claim(key, now)).await
+    }
+
+    async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError> {
+        let (claim, upload) = (claim.clone(), upload.clone());
+        self.call(move |state| state.write(|transaction| claims::complete(transaction, &claim, &upload))).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
+        let claim = claim.clone();
+        self.call(move |state| state.write(|transaction| claims::release(transaction, &claim))).await
+    }
+
+    async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError> {
+        let (key, attachment_id) = (key.clone(), attachment_id.clone());
+        self.call(move |state| state.write(|transaction| uploads::reject(transaction, &key, &attachment_id))).await
+    }
+
+    async fn forget(&self, key: &AssetKey) -> Result<Option<Upload>, RecordError> {
+        let key = key.clone();
+        self.call(move |state| state.write(|transaction| uploads::forget(transaction, &key))).await
+    }
+
+    async fn count_orphans(&self) -> Result<u64, RecordError> {
+        self.call(|state| {
+            let count: i64 = state.connection.query_row("SELECT count(*) FROM orphans", [], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Pages for SqliteRecord {
+    async fn page_of(&self, origin: &Origin, token: TokenFingerprint) -> Result<Option<PageIdentity>, RecordError> {
+        const TABLE: &str = "pages";
+        let origin = origin.clone();
+        self.call(move |state| {
+            let mut query =
+                state.connection.prepare_cached("SELECT page_id, name FROM pages WHERE origin = ?1 AND token = ?2")?;
+            let mut found = query.query(params![origin.as_str(), token.0])?;
+            let Some(row) = found.next()? else { return Ok(None) };
+            let id: String = column(row, TABLE, 0)?;
+            Ok(Some(PageIdentity { id: rows::parse(TABLE, &id)?, name: column(row, TABLE, 1)? }))
+        })
+        .await
+    }
+
+    async fn remember_page(
+        &self,
+        origin: &Origin,
+        token: TokenFingerprint,
+        page: &PageIdentity,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
+        let (origin, page) = (origin.clone(), page.clone());
+        self.call(move |state| {
+            state.write(|transaction| {
+                let values = params![origin.as_str(), token.0, page.id.as_str(), page.name, now.as_unix_millis()];
+                transaction.prepare_cached("REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Record for SqliteRecord {
+    async fn verify(&self) -> Result<(), RecordError> {
+        let path = self.path.clone();
+        self.call(move |state| {
+            let transaction = state.connection.transaction()?;
+            let found: String = transaction.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            if found != "ok" {
+                return Err(RecordError::Corrupt { path, what: found }.into());
+            }
+            uploads::verify_rows(&transaction)
+        })
+        .await
+    }
+}
+
+impl State {
+    /// Does `work` in a transaction that waits its turn to write, and makes what it did durable.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> Result<T, Fault>) -> Result<T, Fault> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Whoever claims for the first time settles what the dead have left.
+    fn claim(&mut self, key: AssetKey, now: Timestamp) -> Result<Claimed, Fault> {
+        let newcomer = !self.owners.has_own();
+        let owner = self.owners.own()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if newcomer {
+            claims::bury_all_dead(&transaction, &self.owners)?;
+        }
+        let claimed = claims::claim(&transaction, &self.owners, &owner, key, now)?;
+        transaction.commit()?;
+        Ok(claimed)
+    }
+}

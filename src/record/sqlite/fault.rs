@@ -1,0 +1,117 @@
+//! From what SQLite and the system say to what a caller can do about it.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use crate::record::RecordError;
+
+/// What went wrong inside a call, before it is said of which file.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Engine(rusqlite::Error),
+    System(io::Error),
+    /// Already in the caller's terms.
+    Known(RecordError),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        Self::Known(error)
+    }
+}
+
+impl From<refinery::Error> for Fault {
+    fn from(error: refinery::Error) -> Self {
+        let what = error.to_string();
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+        Self::Engine(match cause {
+            Some(rusqlite::Error::SqliteFailure(failure, _)) => rusqlite::Error::SqliteFailure(*failure, Some(what)),
+            _ => rusqlite::Error::ToSqlConversionFailure(error.into()),
+        })
+    }
+}
+
+impl Fault {
+    /// The error of a call that used the open record at `path`.
+    pub(super) fn using(self, path: &Path) -> RecordError {
+        let path = path.to_owned();
+        match self {
+            Self::Known(error) => error,
+            Self::System(error) => match error.kind() {
+                io::ErrorKind::StorageFull => RecordError::Full { path, source: error.into() },
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    RecordError::Unreachable { path, source: error.into() }
+                }
+                _ => RecordError::Failed { path, source: error.into() },
+            },
+            Self::Engine(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    RecordError::Locked { path, source: error.into() }
+                }
+                Some(ErrorCode::DiskFull) => RecordError::Full { path, source: error.into() },
+                Some(ErrorCode::DatabaseCorrupt) => RecordError::Corrupt { path, what: error.to_string() },
+                Some(ErrorCode::NotADatabase) => RecordError::NotARecord { path },
+                Some(ErrorCode::ConstraintViolation) => RecordError::Refused { path, source: error.into() },
+                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+                    RecordError::Unreachable { path, source: error.into() }
+                }
+                _ => RecordError::Failed { path, source: error.into() },
+            },
+        }
+    }
+
+    /// The error of an attempt to open `path`, where whatever has no better name is a matter of reaching it.
+    pub(super) fn opening(self, path: &Path) -> RecordError {
+        match self.using(path) {
+            RecordError::Failed { path, source } => RecordError::Unreachable { path, source },
+            error => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn used(code: i32) -> RecordError {
+        Fault::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).using(Path::new("r.db"))
+    }
+
+    #[test]
+    fn each_failure_gets_the_name_of_what_can_be_done_about_it() {
+        assert!(matches!(used(ffi::SQLITE_BUSY), RecordError::Locked { .. }));
+        assert!(matches!(used(ffi::SQLITE_BUSY_TIMEOUT), RecordError::Locked { .. }));
+        assert!(matches!(used(ffi::SQLITE_FULL), RecordError::Full { .. }));
+        assert!(matches!(used(ffi::SQLITE_CORRUPT), RecordError::Corrupt { .. }));
+        assert!(matches!(used(ffi::SQLITE_NOTADB), RecordError::NotARecord { .. }));
+        assert!(matches!(used(ffi::SQLITE_CONSTRAINT_CHECK), RecordError::Refused { .. }));
+        assert!(matches!(used(ffi::SQLITE_READONLY), RecordError::Unreachable { .. }));
+        assert!(matches!(used(ffi::SQLITE_IOERR_FSYNC), RecordError::Failed { .. }));
+        let full = Fault::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(matches!(full.using(Path::new("r.db")), RecordError::Full { .. }));
+    }
+
+    #[test]
+    fn every_message_follows_failed_to_and_names_the_file() {
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_FULL, ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_IOERR] {
+            let message = used(code).to_string();
+            assert!(message.contains("r.db") && message.starts_with(char::is_lowercase), "{message}");
+        }
+    }
+}

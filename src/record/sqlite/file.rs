@@ -1,0 +1,112 @@
+//! The record's file: created for its owner alone, recognised, migrated.
+//!
+//! Opening an existing record reads its first page and no more. Whatever changes the file's form happens under a lock
+//! on its folder, so any number of processes may open a new record at once.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use refinery::{Migration, Runner};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags};
+
+use super::fault::Fault;
+use crate::record::RecordError;
+
+/// SQLite's `application_id` of a record: "reat".
+const APPLICATION: i32 = i32::from_be_bytes(*b"reat");
+/// How long to wait for another's lock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection to the record at `path`, in the newest format of `migrations`, which apply all together or not at all.
+pub(super) fn open(path: &Path, migrations: Runner) -> Result<Connection, Fault> {
+    create(path)?;
+    let mut connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    let newest = migrations.get_migrations().iter().map(Migration::version).max().unwrap_or_default();
+    if format(&connection, path, newest)? < newest {
+        migrate(&mut connection, path, &migrations.set_grouped(true), newest)?;
+    }
+    Ok(connection)
+}
+
+/// Creates the file, empty, before SQLite would: SQLite asks the umask who may read it, and gives its neighbours the
+/// same mode.
+fn create(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    match private_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
+    }
+}
+
+/// The format the file is in; 0 where it is new.
+fn format(connection: &Connection, path: &Path, newest: i32) -> Result<i32, Fault> {
+    let query = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+                 FROM pragma_application_id, pragma_user_version";
+    let read = connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    match read {
+        (APPLICATION, found, _) if found > newest => {
+            Err(RecordError::NewerFormat { path: path.to_owned(), found, known: newest }.into())
+        }
+        (APPLICATION, found, _) => Ok(found),
+        (0, 0, 0) => Ok(0),
+        _ => Err(RecordError::NotARecord { path: path.to_owned() }.into()),
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path, migrations: &Runner, newest: i32) -> Result<(), Fault> {
+    let folder = File::open(folder_of(path))?;
+    folder.lock()?;
+    let found = format(connection, path, newest)?;
+    if found == newest {
+        return Ok(());
+    }
+    if found == 0 {
+        connection.pragma_update(None, "application_id", APPLICATION)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+    } else {
+        back_up(connection, path, newest)?;
+    }
+    migrations.run(connection)?;
+    Ok(())
+}
+
+/// Copies the record to `PATH.before-vN`, which is complete whenever it exists.
+fn back_up(connection: &Connection, path: &Path, newest: i32) -> Result<(), Fault> {
+    let copy = with_suffix(path, &format!(".before-v{newest}"));
+    let unfinished = with_suffix(&copy, ".part");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let file = private_file(&unfinished)?;
+    let name = ToSqlOutput::Borrowed(ValueRef::Text(unfinished.as_os_str().as_bytes()));
+    connection.execute("VACUUM INTO ?1", [name])?;
+    file.sync_all()?;
+    fs::rename(unfinished, copy)?;
+    Ok(())
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
