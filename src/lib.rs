@@ -6,6 +6,7 @@ pub mod facts;
 pub mod graph;
 pub mod ids;
 pub mod record;
+pub mod sandbox;
 pub mod secret;
 
 /// The command line.

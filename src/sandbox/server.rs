@@ -1,0 +1,235 @@
+//! Starting and stopping a sandbox, and the handle to one in the same process.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use serde_json::Value;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use super::faults::Faults;
+use super::pages::{PAGES, SandboxPage};
+use super::shared::Shared;
+use super::state::State;
+use super::time::SandboxClock;
+use super::truth::Truth;
+use super::{connection, routes, store};
+use crate::clock::{Clock, SystemClock, Timestamp};
+
+/// How long the sandbox waits when the system cannot give it another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a sandbox is started with.
+#[derive(Debug, Clone)]
+pub struct SandboxOptions {
+    /// The port on 127.0.0.1; 0 for any that is free.
+    pub port: u16,
+    /// Where to remember what was accepted; `None` to forget it at the end.
+    pub state_file: Option<PathBuf>,
+    /// Makes ids repeatable: the same requests in the same order get the same ids.
+    pub seed: Option<u64>,
+    /// The real time, and what stalls wait by.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self { port: 0, state_file: None, seed: None, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Why a sandbox failed to start or to save what it knows.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// The port is taken, or not ours to take.
+    #[error("listen on 127.0.0.1:{port}")]
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The state file is there, but cannot be read.
+    #[error("read the state file {}", path.display())]
+    ReadState {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The state file does not hold what a sandbox writes.
+    #[error("understand line {line} of the state file {}: {problem}", path.display())]
+    DamagedState {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The state file cannot be written.
+    #[error("write the state file {}", path.display())]
+    WriteState {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Control input that makes no sense; its text says what is wrong.
+#[derive(Debug, Error)]
+#[error("understand the control input: {0}")]
+pub struct ControlError(pub(super) String);
+
+/// A running sandbox. Dropping it stops it at once, without a last write of its state file.
+#[derive(Debug)]
+pub struct Sandbox {
+    url: String,
+    shared: Arc<Shared>,
+    state_file: Option<PathBuf>,
+    tasks: TaskTracker,
+}
+
+/// Starts a sandbox on 127.0.0.1.
+///
+/// # Errors
+/// The port cannot be had; the state file cannot be read, understood or written.
+pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
+    let SandboxOptions { port, state_file, seed, clock } = options;
+    let listen = |source| SandboxError::Listen { port, source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let (state, offset_millis) = match &state_file {
+        Some(path) => store::load(path, seed)?,
+        None => (State::new(seed), 0),
+    };
+    let shared = Arc::new(Shared::new(SandboxClock::new(clock, offset_millis), state));
+    let tasks = TaskTracker::new();
+    if let Some(path) = &state_file {
+        // A file that cannot be written should be known now, not when something is to be remembered.
+        store::save(Arc::clone(&shared), path.clone()).await?;
+        tasks.spawn(store::keep_saving(Arc::clone(&shared), path.clone()));
+    }
+    let router = routes::router(Arc::clone(&shared));
+    tasks.spawn(accept(listener, router, Arc::clone(&shared), tasks.clone()));
+    Ok(Sandbox { url: format!("http://{address}"), shared, state_file, tasks })
+}
+
+async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, tasks: TaskTracker) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Answers are small and whole: nothing is gained by holding them back.
+                let _ = stream.set_nodelay(true);
+                tasks.spawn(connection::serve(stream, router.clone(), Arc::clone(&shared)));
+            }
+            // Out of file descriptors, most likely: some will be free again.
+            Err(_) => shared.clock.sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+impl Sandbox {
+    /// Its origin, `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its two Pages, with their tokens.
+    pub fn pages(&self) -> &'static [SandboxPage; 2] {
+        &PAGES
+    }
+
+    /// What it accepted so far, every message included.
+    pub fn truth(&self) -> Truth {
+        self.shared.truth(0, usize::MAX)
+    }
+
+    /// Replaces the faults to come by those `faults` describes, in the words of `POST /__sandbox/faults`.
+    ///
+    /// # Errors
+    /// `faults` is not understood; those of before stay.
+    pub fn set_faults(&self, faults: Value) -> Result<(), ControlError> {
+        *self.shared.faults() = Faults::parse(faults).map_err(ControlError)?;
+        Ok(())
+    }
+
+    /// Lets everything go well from here on.
+    pub fn clear_faults(&self) {
+        *self.shared.faults() = Faults::default();
+    }
+
+    /// Its time.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Moves its time to `now`, from where it goes on.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.shared.clock.set(now);
+        self.shared.changed.notify_one();
+    }
+
+    /// Moves its time forward.
+    pub fn advance_clock(&self, span: Duration) {
+        self.set_clock(self.now().plus(span));
+    }
+
+    /// Makes an attachment id useless before its time; `false` if there is no such id.
+    pub fn revoke(&self, attachment_id: &str) -> bool {
+        self.shared.revoke(attachment_id)
+    }
+
+    /// Whether calls without `appsecret_proof` are refused from now on. At first they are not.
+    pub fn require_proof(&self, required: bool) {
+        self.shared.proof_required.store(required, Ordering::Relaxed);
+    }
+
+    /// Makes it as new: nothing accepted, no faults, real time.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
+
+    /// Returns once somebody calls `POST /__sandbox/stop`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn wait(&self) {
+        self.shared.stop.cancelled().await;
+    }
+
+    /// Ends every connection, then writes the state file a last time.
+    ///
+    /// # Errors
+    /// The state file cannot be written.
+    pub async fn shutdown(self) -> Result<(), SandboxError> {
+        self.shared.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        match self.state_file.clone() {
+            Some(path) => store::save(Arc::clone(&self.shared), path).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
