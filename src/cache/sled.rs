@@ -39,6 +39,8 @@ pub struct Opened {
 }
 
 /// What files' bytes said when they were last read. May know nothing at any time; what it says is never wrong.
+///
+/// To be shared between threads, and called from those that may wait for a disk.
 pub struct FileCache(Option<Store>);
 
 impl FileCache {

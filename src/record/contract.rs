@@ -120,6 +120,7 @@ async fn list_all(record: &dyn Record, filter: &UploadFilter, limit: usize) -> V
         let after = listed.last().map(|upload| upload.key.clone());
         let page = record.list(filter, after.as_ref(), limit).await.expect("listed");
         assert!(page.len() <= limit);
+        assert!(page.iter().all(|upload| Some(&upload.key) != after.as_ref()), "{after:?} comes twice");
         if page.is_empty() {
             return listed;
         }

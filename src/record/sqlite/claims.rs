@@ -42,8 +42,8 @@ pub(super) fn claim(
 /// Ends every claim whose owner is no more, and removes what such owners left.
 pub(super) fn bury_all_dead(transaction: &Transaction, owners: &Owners) -> Result<(), Fault> {
     let mut query = transaction.prepare("SELECT DISTINCT owner FROM claims")?;
-    for owner in query.query_map([], |row| row.get(0))? {
-        let owner: String = owner?;
+    let holders: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for owner in holders {
         if !owners.is_alive(&owner)? {
             bury(transaction, &owner)?;
         }
@@ -62,6 +62,7 @@ fn bury(transaction: &Transaction, owner: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Turns the claim into the key's upload; if it is no more, the result into an orphan.
 pub(super) fn complete(transaction: &Transaction, claim: &Claim, upload: &NewUpload) -> Result<Completed, Fault> {
     let Claim { key, epoch } = claim;
     let space = space_id_for_writing(transaction, &key.space)?;

@@ -133,4 +133,22 @@ mod tests {
         owners.remove_dead().expect("removed");
         assert!(owners.is_alive(&name).expect("an answer") && !left_by_a_kill.exists());
     }
+
+    #[test]
+    fn no_newborn_owner_is_taken_for_dead() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let record = folder.path().join("record.db");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let mut owners = Owners::beside(&record);
+                        let name = owners.own().expect("an owner");
+                        owners.remove_dead().expect("removed");
+                        assert!(owners.is_alive(&name).expect("an answer"));
+                    }
+                });
+            }
+        });
+    }
 }

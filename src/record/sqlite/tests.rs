@@ -157,12 +157,13 @@ async fn an_older_record_is_copied_and_then_migrated() {
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_changes_nothing() {
+async fn a_migration_that_fails_changes_nothing_nor_do_those_before_it() {
     let place = place();
     store(&place.record().await, &key(1), "id").await;
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
-    let broken = "DROP TABLE uploads; PRAGMA user_version = 2; SELECT nonsense;";
-    migrations.push(Migration::unapplied("V2__broken", broken).expect("a migration"));
+    let fine = "DROP TABLE uploads; PRAGMA user_version = 2;";
+    migrations.push(Migration::unapplied("V2__fine", fine).expect("a migration"));
+    migrations.push(Migration::unapplied("V3__broken", "SELECT nonsense;").expect("a migration"));
     assert!(file::open(&place.path(), Runner::new(&migrations)).is_err());
     assert!(place.record().await.find(&[key(1)]).await.expect("found")[0].is_some());
 }
