@@ -7,6 +7,7 @@ pub mod graph;
 pub mod ids;
 pub mod record;
 pub mod sandbox;
+pub mod media;
 pub mod secret;
 
 /// The command line.

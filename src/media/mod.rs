@@ -1,0 +1,10 @@
+//! Files on disk, from a folder's name to a verdict.
+
+mod iso_media;
+pub mod probe;
+pub mod problem;
+mod sniff;
+mod structure;
+
+pub use probe::{Probe, probe};
+pub use problem::{Problem, ProblemCode, Severity};

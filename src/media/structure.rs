@@ -1,0 +1,113 @@
+//! Does a file end where its own structure says it does? Walks from header to header, so the cost is that of the
+//! structure and not of the bytes. What follows the end is nobody's business; what the data decodes to is not asked.
+
+use super::iso_media;
+
+/// Whether `bytes`, known to be `mime`, stop before their end. Formats that do not say where they end never do.
+pub(super) fn is_cut_short(mime: &str, bytes: &[u8]) -> bool {
+    match mime {
+        "image/jpeg" => jpeg_end(bytes).is_none(),
+        "image/png" => png_end(bytes).is_none(),
+        "image/gif" => gif_end(bytes).is_none(),
+        "image/webp" => riff_end(bytes).is_none(),
+        "image/heic" | "image/avif" => iso_media::is_cut_short(bytes, *b"meta"),
+        "video/mp4" | "audio/mp4" | "video/quicktime" | "video/3gpp" | "video/3gpp2" => {
+            iso_media::is_cut_short(bytes, *b"moov")
+        }
+        _ => false,
+    }
+}
+
+/// Where the last end-of-image marker stands, if it comes after the first scan. Thumbnails inside the metadata have
+/// such a marker too, but stand before it.
+fn jpeg_end(bytes: &[u8]) -> Option<usize> {
+    let scan = jpeg_scan(bytes)?;
+    bytes[scan..].windows(2).rposition(|pair| pair == [0xff, 0xd9])
+}
+
+/// Where the first scan begins, or whatever else ends the walk over the segments in front of it.
+fn jpeg_scan(bytes: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    loop {
+        match bytes.get(at..at + 2)? {
+            [0xff, 0xff] => at += 1,
+            [0xff, 0x01 | 0xd0..=0xd8] => at += 2,
+            [0xff, 0xda | 0xd9] => return Some(at),
+            [0xff, _] => at += 2 + usize::from(u16::from_be_bytes(*bytes.get(at + 2..)?.first_chunk()?)),
+            _ => return Some(at),
+        }
+    }
+}
+
+/// Where the `IEND` chunk ends. A chunk is `length: u32 be, name: [u8; 4]`, the data, and four bytes of checksum.
+fn png_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 8_usize;
+    loop {
+        let header = bytes.get(at..)?.first_chunk::<8>()?;
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
+        at = at.checked_add(12)?.checked_add(usize::try_from(length).ok()?)?;
+        if &header[4..] == b"IEND" {
+            return (at <= bytes.len()).then_some(at);
+        }
+    }
+}
+
+/// Where the trailer stands, or whatever else ends the walk over the blocks in front of it.
+fn gif_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 13 + gif_colour_table(*bytes.get(10)?);
+    loop {
+        match *bytes.get(at)? {
+            0x2c => at = gif_sub_blocks_end(bytes, at + 11 + gif_colour_table(*bytes.get(at + 9)?))?,
+            0x21 => at = gif_sub_blocks_end(bytes, at + 2)?,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// How many bytes the colour table takes that these flags announce.
+fn gif_colour_table(flags: u8) -> usize {
+    if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
+}
+
+fn gif_sub_blocks_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = usize::from(*bytes.get(at)?);
+        at += 1 + length;
+        if length == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// Where the outermost chunk ends: `RIFF`, `length: u32 le`, the data.
+fn riff_end(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+    let end = usize::try_from(length).ok()?.checked_add(8)?;
+    (end <= bytes.len()).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_marker_of_a_thumbnail_does_not_end_a_jpeg() {
+        let with_thumbnail = b"\xff\xd8\xff\xe1\x00\x06\xff\xd8\xff\xd9\xff\xda\x00\x02scan data".to_vec();
+        assert!(is_cut_short("image/jpeg", &with_thumbnail));
+        assert!(!is_cut_short("image/jpeg", &[&with_thumbnail[..], b"\xff\xd9"].concat()));
+    }
+
+    #[test]
+    fn a_png_needs_the_checksum_of_its_last_chunk() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xae\x42\x60\x82";
+        assert!(!is_cut_short("image/png", png));
+        assert!(is_cut_short("image/png", &png[..png.len() - 1]));
+        assert!(is_cut_short("image/png", b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIDAT"));
+    }
+
+    #[test]
+    fn a_format_without_a_known_end_is_never_cut_short() {
+        assert!(!is_cut_short("application/pdf", b"%PDF-1.7"));
+        assert!(!is_cut_short("audio/mpeg", b"ID3"));
+    }
+}
