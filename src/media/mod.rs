@@ -1,14 +1,23 @@
-//! Files on disk, from a folder's name to a verdict.
+//! Files on disk, from a folder's name to a verdict: which files there are ([`scan()`]), what one of them holds
+//! ([`Reader`]), and whether the platform will take it ([`judge`]).
+//!
+//! Everything here is synchronous and meant for plain threads. A file is read once, into a buffer of the [`BytePool`];
+//! its hash, type and dimensions come from that buffer, and the same buffer is what an upload sends. Nothing here
+//! remembers, uploads or prints.
 
+pub mod fingerprint;
 mod iso_media;
 pub mod limits;
 pub mod pool;
 pub mod probe;
 pub mod problem;
+pub mod read;
 mod sniff;
 mod structure;
 
+pub use fingerprint::{Trust, fingerprint, trust};
 pub use limits::{Verdict, judge, judge_size};
 pub use pool::{BytePool, PooledBuffer};
 pub use probe::{Probe, probe};
 pub use problem::{Problem, ProblemCode, Severity};
+pub use read::{Content, Follow, Reader, Stat, stat};
