@@ -12,6 +12,7 @@ pub mod pool;
 pub mod probe;
 pub mod problem;
 pub mod read;
+pub mod scan;
 mod sniff;
 mod structure;
 
@@ -21,3 +22,4 @@ pub use pool::{BytePool, PooledBuffer};
 pub use probe::{Probe, probe};
 pub use problem::{Problem, ProblemCode, Severity};
 pub use read::{Content, Follow, Reader, Stat, stat};
+pub use scan::{Found, Scan, ScanError, ScanOptions, scan};

@@ -1,0 +1,295 @@
+//! Paths and folders → files to look at, one at a time and in a stable order.
+//!
+//! Walks with the `ignore` crate, by the types folders themselves list: no file is opened or even asked for its size.
+//! Memory holds one listing per level of the tree, however many files there are. Links inside folders are not
+//! followed. A `.reattachignore` file, written like a `.gitignore`, leaves out what it names; git's own rules do not
+//! count.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io, vec};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{DirEntry, Walk, WalkBuilder};
+
+use super::limits::{is_media, mime_by_name};
+use super::problem::{Problem, ProblemCode};
+use super::read::Follow;
+
+/// Folders nested deeper than this are not looked into.
+const MAX_DEPTH: usize = 64;
+
+const IGNORE_FILE: &str = ".reattachignore";
+
+/// What systems, browsers and archivers leave lying about, whatever the case of its letters.
+const JUNK: &[&str] = &[
+    ".DS_Store",
+    "._*",
+    "__MACOSX",
+    "Thumbs.db",
+    "desktop.ini",
+    "$RECYCLE.BIN",
+    "~$*",
+    "*.tmp",
+    "*.part",
+    "*.crdownload",
+    IGNORE_FILE,
+];
+
+/// What to take from the folders, beside leaving out junk and what `.reattachignore` files name.
+#[derive(Debug, Clone, Default)]
+pub struct ScanOptions {
+    /// Globs written like lines of a `.gitignore`, each relative to the root it is applied to; when there are any,
+    /// only what matches one is taken.
+    pub include: Vec<String>,
+    /// Globs of what is left out, even if included.
+    pub exclude: Vec<String>,
+    /// Whether names that begin with a dot are taken too.
+    pub hidden: bool,
+}
+
+/// Why a scan could not begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// A root that is not there, or cannot be looked at.
+    #[error("look at {}", path.display())]
+    NotFound {
+        /// The root as it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A glob that is none.
+    #[error("understand the glob {glob:?}")]
+    BadGlob {
+        /// The glob as it was given.
+        glob: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Something a scan came upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A file, as far as its folder knows.
+    File {
+        /// The root it was found under, as given, and the way from there.
+        path: PathBuf,
+        /// How to open it: a root may be a link, which the user meant to be followed.
+        follow: Follow,
+    },
+    /// Something that cannot be read as a file; the scan goes on.
+    Refused {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// A symbolic link inside a folder, which was not followed.
+    Symlink(PathBuf),
+}
+
+/// Begins a scan of `roots`, in the order given. Each file is found once, even where one root lies within another. A
+/// root is always taken, even if its name is hidden, junk or excluded.
+///
+/// # Errors
+/// A root that does not exist or cannot be looked at, or a glob that is none.
+pub fn scan(roots: &[PathBuf], options: &ScanOptions) -> Result<Scan, ScanError> {
+    let rules = Arc::new(Rules::new(options)?);
+    let mut known = HashSet::new();
+    let mut distinct = Vec::new();
+    for path in roots {
+        let root = Root::new(path).map_err(|source| ScanError::NotFound { path: path.clone(), source })?;
+        if known.insert(root.canonical.clone()) {
+            distinct.push(root);
+        }
+    }
+    Ok(Scan { roots: distinct.into_iter(), walk: None, rules, known: Arc::new(known) })
+}
+
+/// A scan under way: what it has yet to come upon.
+pub struct Scan {
+    roots: vec::IntoIter<Root>,
+    walk: Option<Walk>,
+    rules: Arc<Rules>,
+    /// All roots, so that a walk leaves out those that lie within it: they are walked on their own.
+    known: Arc<HashSet<PathBuf>>,
+}
+
+impl Iterator for Scan {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        loop {
+            while let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
+                let found = match entry {
+                    Ok(entry) => look(entry),
+                    Err(error) => Some(refuse(&error)),
+                };
+                if found.is_some() {
+                    return found;
+                }
+            }
+            let Root { path, canonical, file_type } = self.roots.next()?;
+            self.walk = None;
+            if file_type.is_file() {
+                return Some(Found::File { path, follow: Follow::Named });
+            } else if !file_type.is_dir() {
+                return Some(Found::Refused { path, problem: Problem::not_regular(file_type) });
+            }
+            self.walk = Some(self.begin(path, canonical));
+        }
+    }
+}
+
+impl Scan {
+    fn begin(&self, root: PathBuf, canonical: PathBuf) -> Walk {
+        let (rules, known) = (Arc::clone(&self.rules), Arc::clone(&self.known));
+        let alone = known.len() == 1;
+        WalkBuilder::new(&root)
+            .standard_filters(false)
+            .parents(true)
+            .add_custom_ignore_filename(IGNORE_FILE)
+            .max_depth(Some(MAX_DEPTH))
+            .sort_by_file_name(OsStr::cmp)
+            .filter_entry(move |entry| {
+                let relative = || entry.path().strip_prefix(&root).unwrap_or(entry.path());
+                rules.take(entry, relative) && (alone || !known.contains(&canonical.join(relative())))
+            })
+            .build()
+    }
+}
+
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan").field("rules", &self.rules).field("roots", &self.known).finish_non_exhaustive()
+    }
+}
+
+/// Where a scan begins, links resolved.
+#[derive(Debug)]
+struct Root {
+    path: PathBuf,
+    canonical: PathBuf,
+    file_type: fs::FileType,
+}
+
+impl Root {
+    fn new(path: &Path) -> io::Result<Self> {
+        let file_type = fs::metadata(path)?.file_type();
+        Ok(Self { path: path.to_owned(), canonical: fs::canonicalize(path)?, file_type })
+    }
+}
+
+/// What is taken and what is left out.
+#[derive(Debug)]
+struct Rules {
+    include: Gitignore,
+    exclude: Gitignore,
+    junk: Gitignore,
+    hidden: bool,
+}
+
+impl Rules {
+    fn new(options: &ScanOptions) -> Result<Self, ScanError> {
+        Ok(Self {
+            include: globs(options.include.iter().map(String::as_str), false)?,
+            exclude: globs(options.exclude.iter().map(String::as_str), false)?,
+            junk: globs(JUNK.iter().copied(), true)?,
+            hidden: options.hidden,
+        })
+    }
+
+    /// Whether to take `entry`; a folder that is not taken is not looked into. Folders are taken even if no glob
+    /// includes them, because what they hold may be. `relative` is asked for the way from the root only if a glob needs
+    /// it: most scans have none.
+    fn take<'a>(&self, entry: &DirEntry, relative: impl Fn() -> &'a Path) -> bool {
+        let is_folder = entry.file_type().is_some_and(|file_type| file_type.is_dir());
+        let name = entry.file_name();
+        let left_out = (!self.hidden && name.as_encoded_bytes().starts_with(b"."))
+            || self.junk.matched(name, is_folder).is_ignore()
+            || (!self.exclude.is_empty() && self.exclude.matched(relative(), is_folder).is_ignore());
+        let included = || self.include.matched_path_or_any_parents(relative(), is_folder).is_ignore();
+        !left_out && (is_folder || self.include.is_empty() || included())
+    }
+}
+
+fn globs<'a>(lines: impl Iterator<Item = &'a str>, any_case: bool) -> Result<Gitignore, ScanError> {
+    let bad = |glob: &str, error: ignore::Error| ScanError::BadGlob { glob: glob.to_owned(), source: error.into() };
+    let mut builder = GitignoreBuilder::new("");
+    builder.case_insensitive(any_case).map_err(|error| bad("", error))?;
+    for line in lines {
+        builder.add_line(None, line).map_err(|error| bad(line, error))?;
+    }
+    builder.build().map_err(|error| bad("", error))
+}
+
+/// What to say of an entry; `None` for a folder like any other.
+fn look(entry: DirEntry) -> Option<Found> {
+    if let Some(error) = entry.error() {
+        return Some(refuse(error));
+    }
+    // A root that is a link was opened as the folder it leads to.
+    let is_root = entry.depth() == 0;
+    match entry.file_type() {
+        Some(file_type) if is_root || file_type.is_dir() => look_at_folder(entry),
+        Some(file_type) if file_type.is_symlink() => Some(Found::Symlink(entry.into_path())),
+        Some(file_type) if !file_type.is_file() => {
+            Some(Found::Refused { path: entry.into_path(), problem: Problem::not_regular(file_type) })
+        }
+        _ => Some(Found::File { path: entry.into_path(), follow: Follow::Never }),
+    }
+}
+
+fn look_at_folder(entry: DirEntry) -> Option<Found> {
+    let refused = |path: PathBuf, code, message: String, hint: &str| {
+        Some(Found::Refused { path, problem: Problem::error(code, message, hint) })
+    };
+    if entry.depth() == MAX_DEPTH {
+        let message = format!("it is a folder {MAX_DEPTH} levels down, and was not looked into");
+        return refused(entry.into_path(), ProblemCode::TooDeep, message, "name this folder itself");
+    }
+    let mime = mime_by_name(entry.path()).filter(|mime| is_media(mime))?;
+    let message = format!("it is a folder, though its name says {mime}");
+    let hint = "rename the folder; what it holds is looked at all the same";
+    refused(entry.into_path(), ProblemCode::NotARegularFile, message, hint)
+}
+
+/// What to say of a folder that cannot be listed, or of an ignore file that cannot be used.
+fn refuse(error: &ignore::Error) -> Found {
+    let path = path_of(error).unwrap_or(Path::new(IGNORE_FILE)).to_owned();
+    let problem = match error.io_error() {
+        Some(error) => Problem::from_io(error),
+        None => Problem::error(
+            ProblemCode::Unreadable,
+            format!("a rule in it cannot be used: {}", reason(error)),
+            "correct the rule; until then it leaves nothing out",
+        ),
+    };
+    Found::Refused { path, problem }
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::Partial(errors) => errors.first().and_then(path_of),
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        _ => None,
+    }
+}
+
+/// The error without the path in front of it.
+fn reason(error: &ignore::Error) -> &ignore::Error {
+    match error {
+        ignore::Error::Partial(errors) => errors.first().map_or(error, reason),
+        ignore::Error::WithPath { err, .. } | ignore::Error::WithDepth { err, .. } => reason(err),
+        _ => error,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;
