@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::faults::Fault;
 use super::routes::Target;
 use super::truth::{Counts, RequestCounts};
 
@@ -54,8 +55,10 @@ impl Counters {
         self.messages_accepted.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn fault_fired(&self) {
-        self.faults_fired.fetch_add(1, Relaxed);
+    pub(super) fn struck(&self, fault: &Fault) {
+        if !fault.pass {
+            self.faults_fired.fetch_add(1, Relaxed);
+        }
     }
 
     pub(super) fn read(&self) -> Counts {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, Uri};
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -138,7 +138,7 @@ impl Params {
         }
         drop(multipart);
         // Whatever stands after the last boundary is read too, or the connection could not be used again.
-        while let Some(Ok(_)) = body.next().await {}
+        while body.try_next().await?.is_some() {}
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use super::pages::{PAGES, SandboxPage};
 use super::shared::Shared;
 use super::state::State;
 use super::time::SandboxClock;
-use super::truth::Truth;
+use super::truth::{Truth, TruthMessage};
 use super::{connection, routes, store};
 use crate::clock::{Clock, SystemClock, Timestamp};
 
@@ -111,7 +111,7 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (state, offset_millis) = match &state_file {
-        Some(path) => store::load(path, seed)?,
+        Some(path) => store::load(path.clone(), seed).await?,
         None => (State::new(seed), 0),
     };
     let shared = Arc::new(Shared::new(SandboxClock::new(clock, offset_millis), state));
@@ -158,6 +158,11 @@ impl Sandbox {
     /// What it accepted so far, every message included.
     pub fn truth(&self) -> Truth {
         self.shared.truth(0, usize::MAX)
+    }
+
+    /// The messages and sender actions it accepted, from the one after number `since`: for logs too long for `truth`.
+    pub fn messages(&self, since: u64) -> impl Iterator<Item = TruthMessage> {
+        self.shared.messages(since)
     }
 
     /// Replaces the faults to come by those `faults` describes, in the words of `POST /__sandbox/faults`.

@@ -129,7 +129,7 @@ impl State {
     pub(super) fn messages(&self, since: u64, limit: usize) -> Vec<TruthMessage> {
         let start = usize::try_from(since).unwrap_or(usize::MAX).min(self.log.len());
         let entries = self.log[start..].iter().take(limit);
-        (since + 1..).zip(entries).map(|(sequence, entry)| self.truth_of(sequence, entry)).collect()
+        (start as u64 + 1..).zip(entries).map(|(sequence, entry)| self.truth_of(sequence, entry)).collect()
     }
 
     /// Puts back what `message_salt` said in another life.

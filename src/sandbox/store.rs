@@ -43,7 +43,15 @@ enum Line {
 }
 
 /// What `path` holds and how far its clock was ahead, in milliseconds; an empty state if there is no such file.
-pub(super) fn load(path: &Path, seed: Option<u64>) -> Result<(State, i64), SandboxError> {
+pub(super) async fn load(path: PathBuf, seed: Option<u64>) -> Result<(State, i64), SandboxError> {
+    let read = {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || read(&path, seed)).await
+    };
+    read.unwrap_or_else(|error| Err(SandboxError::ReadState { path, source: io::Error::other(error) }))
+}
+
+fn read(path: &Path, seed: Option<u64>) -> Result<(State, i64), SandboxError> {
     let mut state = State::new(seed);
     let file = match File::open(path) {
         Ok(file) => file,

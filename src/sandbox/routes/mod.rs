@@ -87,7 +87,7 @@ async fn graph(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let _under_way = shared.counters.arrived(call.target());
     let fault = shared.faults().strike_head(call.target());
     if let Some(fault) = fault {
-        shared.counters.fault_fired();
+        shared.counters.struck(&fault);
         if let Some(response) = fault.spoil(None, &shared.clock).await {
             return response;
         }
@@ -122,8 +122,8 @@ fn strike(shared: &Shared, call: &Call, params: &Params) -> Option<(When, Fault)
         recipient: recipient.as_deref(),
     };
     let struck = shared.faults().strike(request);
-    if struck.is_some() {
-        shared.counters.fault_fired();
+    if let Some((_, fault)) = &struck {
+        shared.counters.struck(fault);
     }
     struck
 }

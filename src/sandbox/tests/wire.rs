@@ -1,0 +1,117 @@
+use super::*;
+
+/// `body` posted to `path` with these headers; the whole answer, as text.
+async fn exchange(lab: &Lab, path: &str, headers: &str, body: &str) -> String {
+    let host = lab.url().trim_start_matches("http://");
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {BAKERY}\r\nConnection: close\r\n{headers}\r\n{body}"
+    );
+    lab.raw(&request).await.expect("an answer")
+}
+
+fn upload_body() -> String {
+    concat!(
+        "--XyZ\r\nContent-Disposition: form-data; name=\"message\"\r\n\r\n",
+        "{\"attachment\":{\"type\":\"image\",\"payload\":{\"is_reusable\":true}}}\r\n",
+        "--XyZ\r\nContent-Disposition: form-data; name=\"filedata\"; filename=\"shirt.png\"\r\n",
+        "Content-Type: image/png\r\n\r\nPNG\r\n--XyZ--\r\n"
+    )
+    .to_owned()
+}
+
+#[tokio::test]
+async fn an_upload_written_by_hand_is_understood() {
+    let lab = lab().await;
+    let body = upload_body();
+    let headers = format!("Content-Type: multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\n", body.len());
+    let answer = exchange(&lab, "/v25.0/me/message_attachments", &headers, &body).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=UTF-8\r\n"), "{answer}");
+    let seen = lab.only_attachment();
+    assert!(answer.ends_with(&format!("\r\n\r\n{{\"attachment_id\":\"{}\"}}", seen.id)), "{answer}");
+    assert_eq!(seen.file.map(|file| (file.name, file.size_bytes)), Some(("shirt.png".to_owned(), 3)));
+    assert_eq!(seen.content_length, Some(body.len() as u64));
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_understood_and_noted() {
+    let lab = lab().await;
+    let body = upload_body();
+    let (front, back) = body.split_at(100);
+    let chunks = format!("{:x}\r\n{front}\r\n{:x}\r\n{back}\r\n0\r\n\r\n", front.len(), back.len());
+    let headers = "Content-Type: multipart/form-data; boundary=\"XyZ\"\r\nTransfer-Encoding: chunked\r\n";
+    let answer = exchange(&lab, "/me/message_attachments", headers, &chunks).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(lab.only_attachment().content_length, None);
+    let message = hello("7").to_string();
+    let headers = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+    exchange(&lab, "/me/messages", headers, &format!("{:x}\r\n{message}\r\n0\r\n\r\n", message.len())).await;
+    assert!(lab.truth().messages[0].chunked);
+}
+
+#[tokio::test]
+async fn malformed_bodies_are_refused() {
+    let lab = lab().await;
+    let cut = upload_body().replace("--XyZ--\r\n", "");
+    for (content_type, body, problem) in [
+        ("multipart/form-data; boundary=XyZ", cut.as_str(), "The multipart body is malformed"),
+        ("multipart/form-data", "x", "The multipart body is malformed"),
+        ("multipart/form-data; boundary=other", &upload_body(), "The multipart body is malformed"),
+        ("application/json", "{\"message\":", "The request body is not a JSON object"),
+        ("application/json", "[]", "The request body is not a JSON object"),
+    ] {
+        let headers = format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
+        let answer = exchange(&lab, "/me/message_attachments", &headers, body).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(problem), "{content_type}: {answer}");
+    }
+    assert!(lab.truth().attachments.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_never_accepted() {
+    let lab = lab().await;
+    let body = upload_body();
+    let mut stream = TcpStream::connect(lab.url().trim_start_matches("http://")).await.expect("a connection");
+    let head = format!(
+        "POST /me/message_attachments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {BAKERY}\r\nContent-Type: \
+         multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\n\r\n",
+        body.len() + 1
+    );
+    stream.write_all(head.as_bytes()).await.expect("a head");
+    stream.write_all(body.as_bytes()).await.expect("a body");
+    stream.shutdown().await.expect("an end");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an end");
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(lab.truth().attachments.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let lab = lab().await;
+    let mut stream = TcpStream::connect(lab.url().trim_start_matches("http://")).await.expect("a connection");
+    for _ in 0..3 {
+        let body = upload_body() + "an epilogue";
+        let request = format!(
+            "POST /me/message_attachments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {BAKERY}\r\nContent-Type: \
+             multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.expect("a request");
+        let mut answer = vec![0; 1_024];
+        let length = stream.read(&mut answer).await.expect("an answer");
+        assert!(String::from_utf8_lossy(&answer[..length]).starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+    assert_eq!(lab.truth().attachments.len(), 3);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_continue() {
+    let lab = lab().await;
+    let body = upload_body();
+    let headers = format!(
+        "Expect: 100-continue\r\nContent-Type: multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let answer = exchange(&lab, "/me/message_attachments", &headers, &body).await;
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{answer}");
+}
