@@ -137,8 +137,9 @@ async fn clock(State(shared): State<Arc<Shared>>) -> Answer {
 }
 
 async fn set_clock(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Answer, Refusal> {
-    let now = moment(&parse(&body)?, shared.clock.now()).map_err(|error| Refusal::bad_input(error.to_string()))?;
-    shared.clock.set(now);
+    let now = shared.clock.now();
+    let moved = moment(&parse(&body)?, now).map_err(|error| Refusal::bad_input(error.to_string()))?;
+    shared.clock.shift(now, moved);
     shared.changed.notify_one();
     Ok(clock(State(shared)).await)
 }

@@ -97,7 +97,7 @@ pub(super) struct Fault {
     /// Everything below happens this much later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stall_ms: Option<u64>,
-    /// Answer this status, with `body`.
+    /// Answer this status, with `body` or nothing in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,9 +285,7 @@ fn menu() -> Vec<(When, Fault)> {
     let graph = |error: Value| Fault { graph: error.as_object().cloned(), ..Fault::default() };
     let unavailable = Fault { status: Some(StatusCode::SERVICE_UNAVAILABLE.as_u16()), ..Fault::default() };
     let rate_limit = graph(json!({ "code": 613, "message": "(#613) Calls to this api have exceeded the rate limit." }));
-    let hiccup = graph(
-        json!({ "code": 2, "message": "An unexpected error has occurred. Please retry your request later.", "is_transient": true }),
-    );
+    let hiccup = graph(json!({ "code": 2, "message": "Please retry your request later.", "is_transient": true }));
     let html = Fault { html: true, ..Fault::default() };
     let reset = Fault { reset: true, ..Fault::default() };
     let close = Fault { close: true, ..Fault::default() };

@@ -186,13 +186,18 @@ impl Sandbox {
 
     /// Moves its time to `now`, from where it goes on.
     pub fn set_clock(&self, now: Timestamp) {
-        self.shared.clock.set(now);
-        self.shared.changed.notify_one();
+        self.move_clock(self.now(), now);
     }
 
     /// Moves its time forward.
     pub fn advance_clock(&self, span: Duration) {
-        self.set_clock(self.now().plus(span));
+        let now = self.now();
+        self.move_clock(now, now.plus(span));
+    }
+
+    fn move_clock(&self, from: Timestamp, to: Timestamp) {
+        self.shared.clock.shift(from, to);
+        self.shared.changed.notify_one();
     }
 
     /// Makes an attachment id useless before its time; `false` if there is no such id.

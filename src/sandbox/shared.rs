@@ -98,3 +98,28 @@ impl Shared {
         self.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::state::NewMessage;
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_log_of_many_pages_is_read_whole_and_in_order() {
+        let shared = Shared::new(SandboxClock::new(Arc::new(SystemClock), 0), State::new(None));
+        for text in 1..=2_500 {
+            let request = json!({ "message": { "text": text } }).as_object().cloned().expect("an object");
+            let new = NewMessage { request, attachment_id: None, chunked: false };
+            shared.state().add_message(&PAGES[0], shared.clock.now(), new);
+        }
+        let truth = shared.truth(0, usize::MAX);
+        let texts: Vec<_> =
+            truth.messages.iter().filter_map(|message| message.request["message"]["text"].as_u64()).collect();
+        assert_eq!((texts, truth.next), ((1..=2_500).collect(), None));
+        assert_eq!(shared.truth(1_100, 1_200).next, Some(2_300));
+        assert_eq!(shared.messages(2_499).count(), 1);
+    }
+}

@@ -24,9 +24,10 @@ impl SandboxClock {
         Timestamp::from_unix_millis(now.saturating_add(self.offset_millis()))
     }
 
-    pub(super) fn set(&self, now: Timestamp) {
-        let offset = now.as_unix_millis().saturating_sub(self.base.now().as_unix_millis());
-        self.offset_millis.store(offset, Ordering::SeqCst);
+    /// Moves by as much as lies between `from` and `to`: exactly, however long ago it was `from`.
+    pub(super) fn shift(&self, from: Timestamp, to: Timestamp) {
+        let by = to.as_unix_millis().saturating_sub(from.as_unix_millis());
+        self.offset_millis.fetch_add(by, Ordering::SeqCst);
     }
 
     /// How far this clock is ahead of the real one.
@@ -60,4 +61,24 @@ pub(super) fn parse_rfc3339(text: &str) -> Result<Timestamp, jiff::Error> {
 /// For `#[serde(deserialize_with)]`: the text `Timestamp` serializes as.
 pub(super) fn deserialize_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     parse_rfc3339(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shift_is_exact_though_time_goes_on() {
+        let start = Timestamp::from_unix_millis(1_760_000_000_000);
+        let clock = SandboxClock::new(Arc::new(ManualClock::new(start)), 0);
+        let before = clock.now();
+        clock.sleep(Duration::from_millis(7)).await;
+        clock.shift(before, before.plus(Duration::from_hours(1)));
+        assert_eq!(clock.offset_millis(), 3_600_000);
+        assert_eq!(clock.now(), start.plus(Duration::from_millis(3_600_007)));
+        assert_eq!(clock.http_date().as_deref(), Some("Thu, 09 Oct 2025 09:53:20 GMT"));
+        clock.shift(clock.now(), Timestamp::from_unix_millis(i64::MAX));
+        assert_eq!(clock.http_date(), None);
+    }
 }

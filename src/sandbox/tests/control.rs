@@ -1,3 +1,5 @@
+//! The control routes.
+
 use super::super::HELP;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! The state file, and starting.
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -77,9 +77,13 @@ impl Lab {
         attachment
     }
 
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.url().trim_start_matches("http://")).await.expect("a connection")
+    }
+
     /// Everything the sandbox writes in answer to `request` until it closes the connection.
     async fn raw(&self, request: &str) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(self.url().trim_start_matches("http://")).await?;
+        let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.map(|_| answer)

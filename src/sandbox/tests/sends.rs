@@ -1,3 +1,5 @@
+//! Sending: what is accepted, what is refused, and in which words.
+
 use super::*;
 
 fn message(message: &Value) -> Value {

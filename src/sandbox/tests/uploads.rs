@@ -1,3 +1,5 @@
+//! Uploading: what is accepted, what is refused, and in which words.
+
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -215,17 +217,4 @@ async fn a_part_given_twice_is_refused() {
     let form = Form::new().text("message", message.clone()).text("message", message).part("filedata", png(b"x"));
     let refused = answer(lab.post(UPLOADS).bearer_auth(BAKERY).multipart(form)).await;
     assert_refused(&refused, 100, 0, "(#100) The parameter message is given twice");
-}
-
-#[tokio::test]
-async fn uploads_at_once_are_counted_at_once() {
-    let lab = lab().await;
-    lab.set_faults(json!({ "on": "upload", "fault": { "stall_ms": 300 }, "times": 3 })).expect("faults");
-    let message = reusable("image");
-    let upload = || lab.upload(&message, png(b"x"));
-    let answers = futures::join!(upload(), upload(), upload());
-    assert_eq!((answers.0.0, answers.1.0, answers.2.0), (200, 200, 200));
-    assert_eq!(lab.truth().counters.peak_concurrent_uploads, 3);
-    let ids: std::collections::HashSet<_> = lab.truth().attachments.into_iter().map(|one| one.id).collect();
-    assert_eq!(ids.len(), 3);
 }

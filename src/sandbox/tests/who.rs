@@ -1,3 +1,5 @@
+//! Tokens, proofs, Pages and paths.
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 

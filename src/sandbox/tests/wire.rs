@@ -1,3 +1,5 @@
+//! HTTP as it is on the wire: bytes written by hand.
+
 use super::*;
 
 /// `body` posted to `path` with these headers; the whole answer, as text.
@@ -70,7 +72,7 @@ async fn malformed_bodies_are_refused() {
 async fn a_body_that_breaks_off_is_never_accepted() {
     let lab = lab().await;
     let body = upload_body();
-    let mut stream = TcpStream::connect(lab.url().trim_start_matches("http://")).await.expect("a connection");
+    let mut stream = lab.connect().await;
     let head = format!(
         "POST /me/message_attachments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {BAKERY}\r\nContent-Type: \
          multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\n\r\n",
@@ -88,7 +90,7 @@ async fn a_body_that_breaks_off_is_never_accepted() {
 #[tokio::test]
 async fn a_connection_is_used_again() {
     let lab = lab().await;
-    let mut stream = TcpStream::connect(lab.url().trim_start_matches("http://")).await.expect("a connection");
+    let mut stream = lab.connect().await;
     for _ in 0..3 {
         let body = upload_body() + "an epilogue";
         let request = format!(
@@ -114,4 +116,34 @@ async fn a_client_that_asks_first_is_told_to_continue() {
     );
     let answer = exchange(&lab, "/me/message_attachments", &headers, &body).await;
     assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn uploads_at_once_are_counted_at_once() {
+    let lab = lab().await;
+    let body = upload_body();
+    let head = format!(
+        "POST /me/message_attachments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {BAKERY}\r\nExpect: 100-continue\r\n\
+         Content-Type: multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = lab.connect().await;
+        stream.write_all(head.as_bytes()).await.expect("a head");
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).await.expect("an interim answer");
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        streams.push(stream);
+    }
+    for mut stream in streams {
+        stream.write_all(body.as_bytes()).await.expect("a body");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    let truth = lab.truth();
+    assert_eq!(truth.counters.peak_concurrent_uploads, 3);
+    let ids: std::collections::HashSet<_> = truth.attachments.into_iter().map(|one| one.id).collect();
+    assert_eq!(ids.len(), 3);
 }
