@@ -2,6 +2,8 @@
 //!
 //! How it is written on the wire is `wire`'s business.
 
+use std::str::FromStr;
+
 use crate::ids::{AttachmentId, MediaKind, Recipient};
 
 /// Texts must be shorter, in characters. **Source**: Send API reference, `message.text` (v25.0).
@@ -87,6 +89,22 @@ impl MessagingType {
         }
     }
 }
+
+impl FromStr for MessagingType {
+    type Err = InvalidMessagingType;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMessagingType> {
+        [Self::Response, Self::Update, Self::MessageTag, Self::Utility]
+            .into_iter()
+            .find(|messaging_type| messaging_type.as_str() == text)
+            .ok_or_else(|| InvalidMessagingType(text.to_owned()))
+    }
+}
+
+/// A text that is no messaging type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a messaging type (RESPONSE, UPDATE, MESSAGE_TAG or UTILITY)")]
+pub struct InvalidMessagingType(String);
 
 /// A rule of Meta's the request breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

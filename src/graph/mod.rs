@@ -20,7 +20,7 @@ pub use catalogue::{CATALOGUE, Class, Entry, lookup};
 pub use client::{ApiVersion, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, Sent};
 pub use error::{Certainty, Failure, GraphError, Operation, Refusal};
 pub use hook::Hook;
-pub use message::{InvalidRequest, Message, MessagingType, SendRequest};
+pub use message::{InvalidMessagingType, InvalidRequest, Message, MessagingType, SendRequest};
 pub use outcome::{Answer, Outcome, Retry, Scope, classify};
 pub use retry::{RetryPolicy, Waiting};
 pub use transport::{

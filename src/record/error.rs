@@ -89,3 +89,23 @@ pub enum RecordError {
         path: PathBuf,
     },
 }
+
+impl RecordError {
+    /// What to do about it; `None` where the message says all there is to say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable { .. } => {
+                Some("check that the folder exists and is yours to write, or choose another store")
+            }
+            Self::NotARecord { .. } => Some("choose another store, or move the file away"),
+            Self::NewerFormat { .. } => Some("use the newer program that wrote it"),
+            Self::Locked { .. } => Some("wait for the other program to finish, and try again"),
+            Self::Full { .. } => Some("make room on the disk, and try again: nothing was written"),
+            Self::Corrupt { .. } | Self::Damaged { .. } => {
+                Some("restore the file from a copy; without one, move it away, and everything is uploaded again")
+            }
+            Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
+            Self::Refused { .. } => None,
+        }
+    }
+}
