@@ -5,9 +5,10 @@ pub mod clock;
 pub mod facts;
 pub mod graph;
 pub mod ids;
+pub mod library;
+pub mod media;
 pub mod record;
 pub mod sandbox;
-pub mod media;
 pub mod secret;
 
 /// The command line.

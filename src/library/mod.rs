@@ -1,0 +1,27 @@
+//! The library of assets: what to upload, what to reuse, and the flow of one file from disk to attachment id.
+//!
+//! Data flows one way: [`survey`](survey::survey) finds and reads files, [`plan()`] decides, [`AssetLibrary`] uploads
+//! and records, and an [`AssetReport`] says what became of each file. Nothing here prints; progress goes to a
+//! [`Reporter`].
+
+mod check;
+mod error;
+mod manager;
+mod plan;
+mod reference;
+mod report;
+mod single_flight;
+mod stop;
+mod survey;
+mod sync;
+mod upload;
+
+pub use check::{CheckOptions, check};
+pub use error::LibraryError;
+pub use manager::{AssetLibrary, LibraryParts, UploadOnMiss};
+pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};
+pub use reference::AssetRef;
+pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
+pub use stop::Stop;
+pub use survey::Inspector;
+pub use sync::{SyncOptions, Synced};

@@ -1,0 +1,184 @@
+//! What to do about one file: a pure function of its verdict, what the record holds, and the time.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::media::Verdict;
+use crate::record::{Upload, UploadState};
+
+/// How long Meta keeps a reusable attachment, counted from its upload.
+///
+/// Source: Messenger Platform, "Saving Assets" (v25.0, read 2026-04): "the attachment ID expires after 90 days".
+/// Whether the days run from the upload or the last use is not said there, so the earlier moment counts.
+pub const ID_LIFETIME: Duration = Duration::from_hours(90 * 24);
+
+/// How far the clock may have run ahead of us before an age means nothing.
+const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);
+
+/// The user's wishes that decide between reusing an id and making a new one.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanRules {
+    /// An id with less than this left is renewed.
+    pub renew_within: Duration,
+    /// Upload even what is alive.
+    pub force: bool,
+}
+
+/// What to do about one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// The recorded id is alive: nothing leaves the machine.
+    Reuse,
+    /// No id is recorded: upload.
+    Upload,
+    /// The recorded id should not be used any more: upload again.
+    Refresh(Reason),
+    /// The platform would refuse these bytes.
+    Reject,
+}
+
+/// Why an id is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its lifetime is over.
+    Expired,
+    /// It ends within the time asked for.
+    Due,
+    /// Meta refused it.
+    Rejected,
+    /// It claims to be uploaded in the future, so its age is not known.
+    UnknownAge,
+    /// The user asked for a new upload.
+    Forced,
+}
+
+impl Reason {
+    /// The word for an id in this state.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Due => "due",
+            Self::Rejected => "rejected",
+            Self::UnknownAge => "unknown_age",
+            Self::Forced => "forced",
+        }
+    }
+}
+
+/// Decides what to do about a file of this `verdict` whose id is recorded as `stored`.
+pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: Timestamp, rules: PlanRules) -> Plan {
+    if !verdict.accepted() {
+        return Plan::Reject;
+    }
+    match stored {
+        None => Plan::Upload,
+        Some(upload) => staleness(upload, now, rules).map_or(Plan::Reuse, Plan::Refresh),
+    }
+}
+
+/// Why the recorded id should not be used any more; `None` while it is alive.
+pub fn staleness(upload: &Upload, now: Timestamp, rules: PlanRules) -> Option<Reason> {
+    if upload.state == UploadState::Rejected {
+        Some(Reason::Rejected)
+    } else if upload.uploaded_at > now.plus(CLOCK_TOLERANCE) {
+        Some(Reason::UnknownAge)
+    } else if upload.expires_at <= now {
+        Some(Reason::Expired)
+    } else if upload.expires_at.since(now) < rules.renew_within {
+        Some(Reason::Due)
+    } else if rules.force {
+        Some(Reason::Forced)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AssetKey, ContentHash, KeySpace, MediaKind, Platform};
+    use crate::media::{Problem, ProblemCode, Severity};
+
+    const DAY: Duration = Duration::from_hours(24);
+    const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
+
+    fn fine() -> Verdict {
+        Verdict { kind: MediaKind::Image, mime: "image/png".into(), problems: Vec::new() }
+    }
+
+    fn uploaded_at(time: Timestamp) -> Upload {
+        let space = KeySpace {
+            origin: "https://graph.facebook.com".parse().expect("origin"),
+            page: "1".parse().expect("page"),
+            platform: Platform::Messenger,
+        };
+        Upload {
+            key: AssetKey { space, kind: MediaKind::Image, hash: ContentHash([1; 32]) },
+            attachment_id: "7".parse().expect("id"),
+            uploaded_at: time,
+            expires_at: time.plus(ID_LIFETIME),
+            size_bytes: 1,
+            mime: "image/png".into(),
+            dimensions: None,
+            source: None,
+            state: UploadState::Live,
+        }
+    }
+
+    const START: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
+
+    fn planned_after(age: Duration, rules: PlanRules) -> Plan {
+        plan(&fine(), Some(&uploaded_at(START)), START.plus(age), rules)
+    }
+
+    #[test]
+    fn what_was_never_uploaded_is_uploaded() {
+        assert_eq!(plan(&fine(), None, START, RULES), Plan::Upload);
+    }
+
+    #[test]
+    fn a_live_id_is_reused_until_its_renewal_is_due() {
+        assert_eq!(planned_after(Duration::ZERO, RULES), Plan::Reuse);
+        assert_eq!(planned_after(83 * DAY, RULES), Plan::Reuse);
+        assert_eq!(planned_after(83 * DAY + Duration::from_millis(1), RULES), Plan::Refresh(Reason::Due));
+        assert_eq!(planned_after(90 * DAY, RULES), Plan::Refresh(Reason::Expired));
+    }
+
+    #[test]
+    fn an_id_is_dead_at_the_moment_it_expires_even_with_no_margin_asked() {
+        let rules = PlanRules { renew_within: Duration::ZERO, force: false };
+        assert_eq!(planned_after(89 * DAY, rules), Plan::Reuse);
+        assert_eq!(planned_after(90 * DAY, rules), Plan::Refresh(Reason::Expired));
+    }
+
+    #[test]
+    fn an_upload_from_the_future_has_no_known_age() {
+        let earlier = START.minus(CLOCK_TOLERANCE);
+        assert_eq!(plan(&fine(), Some(&uploaded_at(START)), earlier, RULES), Plan::Reuse);
+        let earlier = earlier.minus(Duration::from_millis(1));
+        assert_eq!(plan(&fine(), Some(&uploaded_at(START)), earlier, RULES), Plan::Refresh(Reason::UnknownAge));
+    }
+
+    #[test]
+    fn a_rejected_id_is_never_reused() {
+        let refused = Upload { state: UploadState::Rejected, ..uploaded_at(START) };
+        assert_eq!(plan(&fine(), Some(&refused), START, RULES), Plan::Refresh(Reason::Rejected));
+    }
+
+    #[test]
+    fn force_renews_what_is_alive() {
+        assert_eq!(planned_after(DAY, PlanRules { force: true, ..RULES }), Plan::Refresh(Reason::Forced));
+    }
+
+    #[test]
+    fn bytes_the_platform_refuses_are_rejected_whatever_is_recorded() {
+        let problem = Problem {
+            code: ProblemCode::TooLarge,
+            severity: Severity::Error,
+            message: String::new(),
+            hint: String::new(),
+        };
+        let refused = Verdict { problems: vec![problem], ..fine() };
+        assert_eq!(plan(&refused, Some(&uploaded_at(START)), START, RULES), Plan::Reject);
+    }
+}

@@ -1,0 +1,76 @@
+//! How a user points at an asset: a path, `sha256:HEX`, `@alias` or a URL.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::ids::{ContentHash, InvalidId};
+
+/// A reference to an asset, as written on a command line or in a message.
+///
+/// A file whose name begins like another form is named with a path: `./@hero`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AssetRef {
+    /// A file on this machine.
+    File(PathBuf),
+    /// Bytes known by their digest alone: `sha256:` and 64 hexadecimal digits.
+    Hash(ContentHash),
+    /// A name given with `reattach alias`.
+    Alias(String),
+    /// A file Meta can fetch.
+    Url(Url),
+}
+
+impl AssetRef {
+    /// Reads a reference; anything that is no other form is a path.
+    pub fn parse(text: &OsStr) -> Result<Self, InvalidId> {
+        let Some(word) = text.to_str() else { return Ok(Self::File(text.into())) };
+        if let Some(digits) = word.strip_prefix("sha256:") {
+            Ok(Self::Hash(digits.parse()?))
+        } else if let Some(name) = word.strip_prefix('@') {
+            Ok(Self::Alias(name.to_owned()))
+        } else if let Some(url) = web_address(word) {
+            Ok(Self::Url(url))
+        } else {
+            Ok(Self::File(text.into()))
+        }
+    }
+}
+
+impl fmt::Display for AssetRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Hash(hash) => write!(f, "sha256:{hash}"),
+            Self::Alias(name) => write!(f, "@{name}"),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+fn web_address(word: &str) -> Option<Url> {
+    Url::parse(word).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_is_told_by_its_first_letters() {
+        let parse = |text: &str| AssetRef::parse(text.as_ref()).expect(text);
+        assert_eq!(parse("banners/hero.png"), AssetRef::File("banners/hero.png".into()));
+        assert_eq!(parse("./@hero"), AssetRef::File("./@hero".into()));
+        assert_eq!(parse("@hero"), AssetRef::Alias("hero".into()));
+        assert_eq!(parse("C:/hero.png"), AssetRef::File("C:/hero.png".into()));
+        assert_eq!(parse(&format!("sha256:{}", "ab".repeat(32))), AssetRef::Hash(ContentHash([0xab; 32])));
+        assert!(matches!(parse("https://example.com/a.png"), AssetRef::Url(_)));
+    }
+
+    #[test]
+    fn half_a_digest_is_refused_rather_than_taken_for_a_file() {
+        assert!(AssetRef::parse("sha256:abcd".as_ref()).is_err());
+    }
+}

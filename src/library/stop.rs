@@ -1,0 +1,57 @@
+//! The wish to end early.
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A wish to end early, shared by all clones: nothing new is begun, what is under way is finished.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(CancellationToken);
+
+impl Stop {
+    /// A wish nobody has made yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the wish; it cannot be taken back.
+    pub fn request(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether it was made.
+    pub fn is_requested(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Returns once it was made.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn requested(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// A wish that is made with this one, but can also be made alone.
+    pub(super) fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
+    /// Makes the wish when the guard is dropped.
+    pub(super) fn on_drop(&self) -> DropGuard {
+        self.0.clone().drop_guard()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_follows_its_parent_and_not_the_other_way() {
+        let parent = Stop::new();
+        let (first, second) = (parent.child(), parent.child());
+        drop(first.on_drop());
+        assert!(first.is_requested() && !parent.is_requested() && !second.is_requested());
+        parent.request();
+        assert!(second.is_requested());
+    }
+}

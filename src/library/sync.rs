@@ -1,0 +1,224 @@
+//! `sync`: every file under some folders ends with a live id, and no byte is sent twice.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+
+use crate::media::{ScanOptions, scan};
+use crate::record::Upload;
+
+use super::check::readers;
+use super::manager::{AssetLibrary, Candidate};
+use super::report::digest_prefix;
+use super::survey::{Place, Surveyed, survey};
+use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Stop, Summary};
+
+/// Keys looked up in the record at a time.
+const LOOKUP: usize = 512;
+
+/// How to sync.
+#[derive(Debug, Clone)]
+pub struct SyncOptions {
+    /// Which files to look at.
+    pub scan: ScanOptions,
+    /// What to renew.
+    pub rules: PlanRules,
+    /// Say what would be uploaded, and upload nothing.
+    pub dry_run: bool,
+    /// Leave the rest for later once this many uploads were begun.
+    pub max_uploads: Option<u64>,
+    /// Leave for later whatever would bring the uploads over this many bytes.
+    pub max_bytes: Option<u64>,
+}
+
+/// How a sync ended.
+#[derive(Debug)]
+pub struct Synced {
+    /// What became of the files.
+    pub summary: Summary,
+    /// What made going on pointless, such as a dead token; the files not reached are reported as deferred.
+    pub halted_by: Option<Arc<LibraryError>>,
+}
+
+impl AssetLibrary {
+    /// Uploads what has no live id under `roots`, reuses the rest, and hands each report to `each` as it is made.
+    ///
+    /// When `stop` is cancelled, or an error concerns every file, nothing new is begun; uploads under way are finished
+    /// and recorded first.
+    ///
+    /// # Errors
+    /// When a root does not exist or a pattern cannot be read, or the record cannot be asked. What goes wrong with
+    /// single files is in their reports.
+    pub async fn sync(
+        &self,
+        roots: &[PathBuf],
+        options: &SyncOptions,
+        stop: &Stop,
+        each: impl FnMut(&AssetReport),
+    ) -> Result<Synced, LibraryError> {
+        let started = Instant::now();
+        let stop = stop.child();
+        let _on_every_way_out = stop.on_drop();
+        let scan = scan(roots, &options.scan)?;
+        let files = survey(&self.parts.inspector, scan, readers(), &self.parts.reporter, &stop);
+        let mut run = Run {
+            library: self,
+            options,
+            stop,
+            allowance: Allowance::new(options),
+            uploads: JoinSet::new(),
+            summary: Summary::default(),
+            halted_by: None,
+            each,
+        };
+        let end = run.take_all(files).await;
+        while let Some(landed) = run.uploads.join_next().await {
+            run.landed(landed);
+        }
+        end?;
+        run.summary.elapsed = started.elapsed();
+        Ok(Synced { summary: run.summary, halted_by: run.halted_by })
+    }
+}
+
+/// One sync under way.
+struct Run<'a, F> {
+    library: &'a AssetLibrary,
+    options: &'a SyncOptions,
+    stop: Stop,
+    allowance: Allowance,
+    uploads: JoinSet<AssetReport>,
+    summary: Summary,
+    halted_by: Option<Arc<LibraryError>>,
+    each: F,
+}
+
+impl<F: FnMut(&AssetReport)> Run<'_, F> {
+    async fn take_all(&mut self, mut files: UnboundedReceiver<Surveyed>) -> Result<(), LibraryError> {
+        let mut batch = Vec::with_capacity(LOOKUP);
+        loop {
+            tokio::select! {
+                Some(landed) = self.uploads.join_next() => self.landed(landed),
+                received = files.recv_many(&mut batch, LOOKUP) => match received {
+                    0 => return Ok(()),
+                    _ => self.take(std::mem::take(&mut batch)).await?,
+                },
+            }
+        }
+    }
+
+    /// Decides about each file of a batch; waits while as many uploads run as may.
+    async fn take(&mut self, batch: Vec<Surveyed>) -> Result<(), LibraryError> {
+        let mut candidates = Vec::with_capacity(batch.len());
+        for Surveyed { path, seen, place, .. } in batch {
+            match seen {
+                Ok(inspected) => candidates.push((self.library.candidate(path, inspected), place)),
+                Err(problem) => self.report(&AssetReport::refused(path, problem)),
+            }
+        }
+        let keys: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.key.clone()).collect();
+        let stored = self.library.parts.record.find(&keys).await?;
+        for ((candidate, place), stored) in candidates.into_iter().zip(stored) {
+            match self.decide(&candidate, stored.as_ref()) {
+                Some(outcome) => self.report(&candidate.report(outcome).with(stored)),
+                None => self.upload(candidate, stored, place).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of the candidate; `None` when it is to be uploaded.
+    fn decide(&mut self, candidate: &Candidate, stored: Option<&Upload>) -> Option<AssetOutcome> {
+        match self.library.plan(candidate, stored, self.options.rules) {
+            Plan::Reject => Some(AssetOutcome::Rejected),
+            Plan::Reuse => Some(AssetOutcome::Reused),
+            Plan::Upload | Plan::Refresh(_) if self.stop.is_requested() => Some(AssetOutcome::Deferred),
+            Plan::Upload | Plan::Refresh(_) => match self.allowance.ask(candidate) {
+                Allowed::Again if self.options.dry_run => Some(AssetOutcome::Reused),
+                Allowed::First if self.options.dry_run => Some(AssetOutcome::Planned),
+                Allowed::First | Allowed::Again => None,
+                Allowed::Later => Some(AssetOutcome::Deferred),
+            },
+        }
+    }
+
+    async fn upload(&mut self, candidate: Candidate, stored: Option<Upload>, place: Place) {
+        while self.uploads.len() >= self.library.parts.concurrency
+            && let Some(landed) = self.uploads.join_next().await
+        {
+            self.landed(landed);
+        }
+        // What landed meanwhile may have been the end of it.
+        if self.stop.is_requested() {
+            self.report(&candidate.report(AssetOutcome::Deferred).with(stored));
+            return;
+        }
+        let library = self.library.clone();
+        self.uploads.spawn(async move {
+            let report = library.upload(candidate, stored).await;
+            drop(place);
+            report
+        });
+    }
+
+    fn landed(&mut self, landed: Result<AssetReport, tokio::task::JoinError>) {
+        let report = landed.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
+        if let Some(error) = report.error.as_ref().filter(|error| error.concerns_every_file()) {
+            self.halted_by.get_or_insert_with(|| Arc::clone(error));
+            self.stop.request();
+        }
+        self.report(&report);
+    }
+
+    fn report(&mut self, report: &AssetReport) {
+        self.summary.add(report);
+        (self.each)(report);
+    }
+}
+
+/// How much may still be uploaded. The same bytes under another name cost nothing more.
+#[derive(Debug)]
+struct Allowance {
+    uploads_left: u64,
+    bytes_left: u64,
+    granted: HashSet<u64>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Allowed {
+    /// Its bytes are the first of their kind: upload them.
+    First,
+    /// Its bytes are being uploaded, or were, under another name.
+    Again,
+    /// The allowance is spent.
+    Later,
+}
+
+impl Allowance {
+    fn new(options: &SyncOptions) -> Self {
+        Self {
+            uploads_left: options.max_uploads.unwrap_or(u64::MAX),
+            bytes_left: options.max_bytes.unwrap_or(u64::MAX),
+            granted: HashSet::new(),
+        }
+    }
+
+    fn ask(&mut self, candidate: &Candidate) -> Allowed {
+        let content = digest_prefix(&candidate.facts);
+        if self.granted.contains(&content) {
+            return Allowed::Again;
+        }
+        let size = candidate.facts.size_bytes;
+        if self.uploads_left == 0 || size > self.bytes_left {
+            return Allowed::Later;
+        }
+        self.uploads_left -= 1;
+        self.bytes_left -= size;
+        self.granted.insert(content);
+        Allowed::First
+    }
+}

@@ -1,0 +1,181 @@
+//! One upload: shared in the process, claimed in the record, its result durable before anyone hears of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::graph::{FileUpload, Hook};
+use crate::ids::{AssetKey, AttachmentId};
+use crate::media::Follow;
+use crate::record::{Claim, Claimed, Completed, NewUpload, Upload, UploadState};
+
+use super::manager::{AssetLibrary, Candidate, blocking};
+use super::plan::{PlanRules, staleness};
+use super::single_flight::Flight;
+use super::{AssetOutcome, AssetReport, ID_LIFETIME, LibraryError, Progress, Reporter};
+
+/// How often to ask whether another process has finished an upload we wait for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A live id, and who made it.
+#[derive(Debug, Clone)]
+pub(super) enum Ensured {
+    /// This flight uploaded the bytes.
+    Uploaded(Upload),
+    /// Another process had, or was just doing so.
+    Found(Upload),
+}
+
+impl AssetLibrary {
+    /// Uploads the candidate, unless somebody does so meanwhile. `seen` is what the record held when that was decided.
+    pub(super) async fn upload(&self, candidate: Candidate, seen: Option<Upload>) -> AssetReport {
+        let replaces = seen.is_some();
+        let seen = seen.map(|upload| upload.attachment_id);
+        let work = || {
+            let (library, candidate, seen) = (self.clone(), candidate.clone(), seen.clone());
+            async move { library.ensure(&candidate, seen.as_ref()).await }
+        };
+        let ensured = self.flights.run(candidate.key.clone(), work).await;
+        match ensured {
+            Ok((Ensured::Uploaded(upload), Flight::Flown)) => {
+                let outcome = if replaces { AssetOutcome::Refreshed } else { AssetOutcome::Uploaded };
+                candidate.report(outcome).with(Some(upload))
+            }
+            Ok((Ensured::Uploaded(upload) | Ensured::Found(upload), _)) => {
+                candidate.report(AssetOutcome::Reused).with(Some(upload))
+            }
+            Err(error) => candidate.report(AssetOutcome::Failed).because(error),
+        }
+    }
+
+    async fn ensure(&self, candidate: &Candidate, seen: Option<&AttachmentId>) -> Result<Ensured, LibraryError> {
+        let record = &self.parts.record;
+        loop {
+            let slot = self.upload_slots.acquire().await;
+            let claimed = record.claim(&candidate.key, self.parts.clock.now()).await?;
+            let newer = self.newer_than(&candidate.key, seen).await?;
+            match (claimed, newer) {
+                (Claimed::Won(claim), Some(upload)) => {
+                    record.release(&claim).await?;
+                    return Ok(Ensured::Found(upload));
+                }
+                (Claimed::Held { .. }, Some(upload)) => return Ok(Ensured::Found(upload)),
+                (Claimed::Won(claim), None) => {
+                    return self.upload_claimed(candidate, &claim).await.map(Ensured::Uploaded);
+                }
+                (Claimed::Held { .. }, None) => {
+                    drop(slot);
+                    self.parts.clock.sleep(POLL).await;
+                }
+            }
+        }
+    }
+
+    /// The live id that was recorded for `key` since `seen` was.
+    async fn newer_than(&self, key: &AssetKey, seen: Option<&AttachmentId>) -> Result<Option<Upload>, LibraryError> {
+        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
+        let stored = self.parts.record.find(std::slice::from_ref(key)).await?.into_iter().next().flatten();
+        let now = self.parts.clock.now();
+        Ok(stored.filter(|upload| Some(&upload.attachment_id) != seen && staleness(upload, now, ALIVE).is_none()))
+    }
+
+    async fn upload_claimed(&self, candidate: &Candidate, claim: &Claim) -> Result<Upload, LibraryError> {
+        // The age counts from before the first byte leaves, so it is never taken for less than it is.
+        let uploaded_at = self.parts.clock.now();
+        let attachment_id = match self.transfer(candidate).await {
+            Ok(attachment_id) => attachment_id,
+            Err(error) => {
+                self.parts.record.release(claim).await?;
+                return Err(error);
+            }
+        };
+        let upload = NewUpload {
+            attachment_id,
+            uploaded_at,
+            expires_at: uploaded_at.plus(ID_LIFETIME),
+            size_bytes: candidate.facts.size_bytes,
+            mime: candidate.verdict.mime.clone(),
+            dimensions: candidate.facts.dimensions,
+            source: std::path::absolute(&candidate.path).ok(),
+        };
+        if let Completed::Superseded = self.parts.record.complete(claim, &upload).await? {
+            tracing::warn!(key = ?claim.key, "another upload of the same bytes was recorded first");
+        }
+        Ok(stored(claim.key.clone(), upload))
+    }
+
+    async fn transfer(&self, candidate: &Candidate) -> Result<AttachmentId, LibraryError> {
+        let bytes = match &candidate.bytes {
+            Some(bytes) => bytes.clone(),
+            None => self.read_again(candidate).await?,
+        };
+        let meter = Meter::start(Arc::clone(&self.parts.reporter), bytes.len() as u64);
+        let upload = FileUpload {
+            platform: self.parts.space.platform,
+            kind: candidate.verdict.kind,
+            filename: &file_name(&candidate.path),
+            mime: &candidate.verdict.mime,
+            bytes,
+            progress: Some(Hook::new(move |bytes| meter.reach(bytes))),
+        };
+        Ok(self.parts.graph.upload_file(&self.parts.space.page, upload).await?)
+    }
+
+    /// The bytes of a file that was only recognised. They must still be the ones its fingerprint stood for.
+    async fn read_again(&self, candidate: &Candidate) -> Result<Bytes, LibraryError> {
+        let (reader, path) = (Arc::clone(&self.parts.upload_reader), candidate.path.clone());
+        let read = blocking(move || reader.read(&path, Follow::Named, &mut |_| {})).await;
+        let path = || candidate.path.clone();
+        let content = read.map_err(|problem| LibraryError::Unreadable { path: path(), problem })?;
+        if content.facts.hash == candidate.facts.hash {
+            Ok(content.bytes)
+        } else {
+            Err(LibraryError::Changed { path: path() })
+        }
+    }
+}
+
+/// The upload as it stands on record.
+fn stored(key: AssetKey, upload: NewUpload) -> Upload {
+    let NewUpload { attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source } = upload;
+    let state = UploadState::Live;
+    Upload { key, attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source, state }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reports an upload's bytes so that they add up to its size, however often it is tried.
+#[derive(Debug)]
+struct Meter {
+    reporter: Arc<dyn Reporter>,
+    size_bytes: u64,
+    reported: AtomicU64,
+}
+
+impl Meter {
+    fn start(reporter: Arc<dyn Reporter>, size_bytes: u64) -> Self {
+        reporter.report(Progress::UploadStarted(size_bytes));
+        Self { reporter, size_bytes, reported: AtomicU64::new(0) }
+    }
+
+    /// Takes note that an attempt has come to `bytes`; a second attempt adds nothing until it gets further.
+    fn reach(&self, bytes: u64) {
+        let bytes = bytes.min(self.size_bytes);
+        let before = self.reported.fetch_max(bytes, Ordering::Relaxed);
+        if bytes > before {
+            self.reporter.report(Progress::UploadSent(bytes - before));
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.reach(self.size_bytes);
+        self.reporter.report(Progress::UploadFinished);
+    }
+}
