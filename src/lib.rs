@@ -1,6 +1,46 @@
-//! Upload once, attach for ever.
+//! *Upload once, attach for ever*: reusable Messenger attachment ids for a media library.
+//!
+//! Messenger sends a picture to any number of people by the id its upload was given. That id belongs to one Page and dies
+//! after 90 days. This crate uploads a file's bytes once, keeps which bytes have which id, and sends by id.
+//!
+//! The types to know:
+//!
+//! - [`AssetLibrary`](library::AssetLibrary): the live id of a file, or of all files under some folders.
+//! - [`GraphClient`](graph::GraphClient): typed calls to Meta, each ending as done, not done or unknown.
+//! - [`Record`](record::Record): what was uploaded, and until when it lives. The truth.
+//! - [`FileCache`](cache::FileCache): what files' bytes said, so that unchanged files are not read. May vanish.
+//! - [`Sandbox`](sandbox::Sandbox): a local Graph API for tests and demos.
+//!
+//! What Messenger would say of the files in a folder takes no token and no network:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use reattach::cache::FileCache;
+//! use reattach::clock::SystemClock;
+//! use reattach::library::{CheckOptions, Inspector, NoReport, Stop, check};
+//! use reattach::media::{BytePool, Reader};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), reattach::library::LibraryError> {
+//! let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
+//! let inspector = Inspector { reader: Arc::new(reader), cache: Arc::new(FileCache::disabled()) };
+//! let summary = check(
+//!     &inspector,
+//!     &["assets-example".into()],
+//!     &CheckOptions::default(),
+//!     Arc::new(NoReport),
+//!     &Stop::new(),
+//!     |asset| println!("{:?}: {}", asset.path, asset.outcome.as_str()),
+//! )
+//! .await?;
+//! assert_eq!((summary.ok, summary.rejected), (11, 1));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod cache;
+pub mod cli;
 pub mod clock;
 pub mod facts;
 pub mod graph;
@@ -10,11 +50,3 @@ pub mod media;
 pub mod record;
 pub mod sandbox;
 pub mod secret;
-
-/// The command line.
-pub mod cli {
-    /// Runs the command line.
-    pub fn main() -> std::process::ExitCode {
-        std::process::ExitCode::SUCCESS
-    }
-}

@@ -1,0 +1,119 @@
+//! How the fate of files is told to people: a line for each file worth a line, and one line for all.
+
+use crate::library::{AssetOutcome, AssetReport, Summary};
+use crate::media::{Problem, Severity};
+
+use super::events::{AssetEvent, SummaryEvent};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Palette, shown, shown_text};
+use super::values::{count, human_size, thousands};
+
+/// Prints what became of one file, where that is worth a line.
+pub(super) fn print_report(output: &Output, report: &AssetReport) {
+    output.event(&AssetEvent::new(report));
+    if !output.is_json() && is_worth_a_line(output, report) {
+        output.remark(describe(output.palette, report));
+    }
+}
+
+/// What became of one file, and why, in as many lines as that takes.
+pub(super) fn describe(palette: Palette, report: &AssetReport) -> String {
+    let mut lines = vec![headline(palette, report)];
+    for problem in &report.problems {
+        describe_problem(palette, problem, &mut lines);
+    }
+    if let Some(error) = &report.error {
+        let failure = Failure::of_library(error);
+        lines.push(format!("    {}", shown_text(&failure.message())));
+        lines.extend(failure.hint().map(|hint| palette.faint(format_args!("    → {hint}"))));
+    }
+    lines.join("\n")
+}
+
+/// Files that are as they should be are only counted, unless the user wants to hear of them. Warnings about what was
+/// uploaded long ago are old news.
+fn is_worth_a_line(output: &Output, report: &AssetReport) -> bool {
+    match report.outcome {
+        AssetOutcome::Reused => output.is_verbose(),
+        AssetOutcome::Ok => output.is_verbose() || !report.problems.is_empty(),
+        _ => true,
+    }
+}
+
+fn headline(palette: Palette, report: &AssetReport) -> String {
+    let name = report.path.as_deref().map_or_else(|| "(no file known)".to_owned(), shown);
+    let mark = match report.outcome {
+        AssetOutcome::Ok | AssetOutcome::Reused if report.problems.is_empty() => palette.good("✓"),
+        AssetOutcome::Ok | AssetOutcome::Reused => palette.warning("!"),
+        AssetOutcome::Uploaded => palette.good("↑"),
+        AssetOutcome::Refreshed => palette.good("↻"),
+        AssetOutcome::Planned => palette.strong("+"),
+        AssetOutcome::Deferred => palette.warning("…"),
+        AssetOutcome::Missing => palette.warning("?"),
+        AssetOutcome::Rejected | AssetOutcome::Failed => palette.bad("✗"),
+    };
+    let mut line = format!("{mark} {:<9} {name}", report.outcome.as_str());
+    if let Some(size) = report.size_bytes() {
+        line += &palette.faint(format_args!("  {}", human_size(size)));
+    }
+    if let (Some(upload), true) = (&report.upload, report.outcome != AssetOutcome::Missing) {
+        line.push_str("  ");
+        line.push_str(upload.attachment_id.as_str());
+    }
+    line
+}
+
+fn describe_problem(palette: Palette, problem: &Problem, lines: &mut Vec<String>) {
+    let code = match problem.severity {
+        Severity::Error => palette.bad(problem.code.as_str()),
+        Severity::Warning => palette.warning(problem.code.as_str()),
+    };
+    lines.push(format!("    {code}: {}", shown_text(&problem.message)));
+    if !problem.hint.is_empty() {
+        lines.push(palette.faint(format_args!("    → {}", problem.hint)));
+    }
+}
+
+/// Prints the counts of a `check`.
+pub(super) fn print_check_summary(output: &Output, summary: &Summary) {
+    output.event(&SummaryEvent::new(summary));
+    let mut parts = vec![count(summary.files, "file")];
+    parts.push(format!("{} different", thousands(summary.unique())));
+    parts.push(human_size(summary.bytes));
+    parts.push(format!("{} ok", thousands(summary.ok)));
+    parts.extend(counted(summary.rejected, "rejected"));
+    parts.extend((summary.warned > 0).then(|| count(summary.warned, "file") + " with warnings"));
+    output.remark(output.palette.strong(parts.join(", ")) + &elapsed(output, summary));
+}
+
+/// Prints the counts of a `sync` or `resolve`, and what they saved.
+pub(super) fn print_sync_summary(output: &Output, summary: &Summary) {
+    output.event(&SummaryEvent::new(summary));
+    let mut parts = vec![count(summary.files, "file")];
+    parts.extend(counted(summary.planned, "to upload"));
+    if summary.planned == 0 {
+        parts.push(format!("{} uploaded", thousands(summary.uploaded)));
+    }
+    parts.extend(counted(summary.refreshed, "refreshed"));
+    parts.push(format!("{} reused", thousands(summary.reused)));
+    parts.extend(counted(summary.rejected, "rejected"));
+    parts.extend(counted(summary.deferred, "left for later"));
+    parts.extend(counted(summary.missing, "missing"));
+    parts.extend(counted(summary.failed, "failed"));
+    parts.push(format!("{} not sent", human_size(summary.bytes_saved)));
+    output.remark(output.palette.strong(parts.join(", ")) + &elapsed(output, summary));
+}
+
+/// The exit code for these counts.
+pub(super) fn exit_for(summary: &Summary) -> Exit {
+    if summary.rejected + summary.failed + summary.missing > 0 { Exit::SomeFailed } else { Exit::Done }
+}
+
+fn counted(number: u64, what: &str) -> Option<String> {
+    (number > 0).then(|| format!("{} {what}", thousands(number)))
+}
+
+fn elapsed(output: &Output, summary: &Summary) -> String {
+    output.palette.faint(format_args!("  ({:.2} s)", summary.elapsed.as_secs_f64()))
+}

@@ -1,0 +1,23 @@
+//! `check`: what the platform would say of every file.
+
+use crate::cli::args::CheckArgs;
+use crate::cli::assets::{exit_for, print_check_summary, print_report};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::session::{Context, reporter};
+use crate::library::{CheckOptions, check};
+
+pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Failure> {
+    let options = CheckOptions { scan: args.selection.scan_options(), platform: context.settings.platform };
+    let bars = context.bars();
+    let summary =
+        check(&context.inspector(), &args.selection.paths, &options, reporter(bars.clone()), &context.stop, |report| {
+            print_report(&context.output, report);
+        })
+        .await?;
+    if let Some(bars) = bars {
+        bars.end();
+    }
+    print_check_summary(&context.output, &summary);
+    Ok(exit_for(&summary))
+}

@@ -1,0 +1,34 @@
+//! One file for each command: it puts the library to work and prints what came of it.
+
+mod check;
+mod demo;
+mod forget;
+mod ls;
+mod resolve;
+mod sandbox;
+mod send;
+mod shell;
+mod show;
+mod sync;
+
+use super::args::Command;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::session::Context;
+
+/// Runs one command.
+pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Check(args) => check::run(context, args).await,
+        Command::Sync(args) => sync::run(context, args).await,
+        Command::Resolve(args) => resolve::run(context, args).await,
+        Command::Send(args) => send::run(context, args).await,
+        Command::Ls(args) => ls::run(context, args).await,
+        Command::Show(args) => show::run(context, args).await,
+        Command::Forget(args) => forget::run(context, args).await,
+        Command::Sandbox(args) => sandbox::run(context, args).await,
+        Command::Demo(args) => demo::run(context, args).await,
+        Command::Completions { shell } => Ok(shell::completions(context, shell)),
+        Command::Man => shell::man(context),
+    }
+}

@@ -1,0 +1,49 @@
+//! `show`: all that is on record about one file, on every Page.
+
+use crate::cli::args::ShowArgs;
+use crate::cli::events::RecordedEvent;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::shown;
+use crate::cli::session::Context;
+use crate::cli::values::human_size;
+use crate::record::{Upload, UploadFilter};
+
+use super::ls::{each_recorded, state, time_left};
+use super::resolve::hash_of;
+
+pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
+    let hash = hash_of(context, &args.reference).await?;
+    let record = context.record().await?;
+    let filter = UploadFilter { hash: Some(hash), ..UploadFilter::default() };
+    let found = each_recorded(context, &*record, &filter, |upload| print(context, upload)).await?;
+    if found == 0 {
+        context.output.complain(format_args!("sha256:{hash} is not on record"));
+        return Ok(Exit::SomeFailed);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(context: &Context, upload: &Upload) {
+    let output = &context.output;
+    let state = state(context, upload);
+    output.event(&RecordedEvent::new(upload, state));
+    if output.is_json() {
+        return;
+    }
+    let space = &upload.key.space;
+    let size = human_size(upload.size_bytes);
+    let pixels = upload.dimensions.map_or_else(String::new, |d| format!(", {} × {} px", d.width, d.height));
+    output.result(output.palette.strong(&upload.attachment_id));
+    for (name, value) in [
+        ("file", upload.source.as_deref().map_or_else(|| "not known".into(), shown)),
+        ("sha256", upload.key.hash.to_string()),
+        ("kind", format!("{} ({}, {size}{pixels})", upload.key.kind, upload.mime)),
+        ("page", format!("{} on {}, for {}", space.page, space.origin, space.platform)),
+        ("uploaded", upload.uploaded_at.to_string()),
+        ("expires", format!("{} ({})", upload.expires_at, time_left(context, upload))),
+        ("state", state.to_owned()),
+    ] {
+        output.result(format_args!("  {name:<9} {value}"));
+    }
+}

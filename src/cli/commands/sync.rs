@@ -1,0 +1,37 @@
+//! `sync`: upload what is missing or due, reuse the rest.
+
+use crate::cli::args::SyncArgs;
+use crate::cli::assets::{exit_for, print_report, print_sync_summary};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::session::Context;
+use crate::library::{PlanRules, SyncOptions};
+
+pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
+    let output = &context.output;
+    let options = SyncOptions {
+        scan: args.selection.scan_options(),
+        rules: PlanRules { renew_within: args.renew_within, force: args.force },
+        dry_run: args.dry_run,
+        max_uploads: args.max_uploads,
+        max_bytes: args.max_bytes,
+    };
+    let record = context.record().await?;
+    let session = context.session(&*record).await?;
+    let bars = context.bars();
+    let library = context.library(&session, record, context.inspector(), args.concurrency.into(), bars.clone());
+    let synced = library
+        .sync(&args.selection.paths, &options, &context.stop, |report| {
+            print_report(output, report);
+            output.flush();
+        })
+        .await?;
+    if let Some(bars) = bars {
+        bars.end();
+    }
+    print_sync_summary(output, &synced.summary);
+    match synced.halted_by {
+        Some(error) => Err(Failure::of_library(&error)),
+        None => Ok(exit_for(&synced.summary)),
+    }
+}

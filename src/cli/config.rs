@@ -1,0 +1,361 @@
+//! Where settings come from: flags, then environment variables, then `reattach.toml`, then defaults.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use serde::Deserialize;
+
+use crate::graph::ApiVersion;
+use crate::ids::{Origin, PageId, Platform};
+use crate::secret::{AccessToken, AppSecret};
+
+use super::args::Global;
+
+/// The Page's token, where the configuration names no other place.
+pub(super) const ACCESS_TOKEN: &str = "REATTACH_ACCESS_TOKEN";
+/// The app's secret, where the configuration names no other place.
+pub(super) const APP_SECRET: &str = "REATTACH_APP_SECRET";
+
+/// Wrong or missing configuration.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConfigError {
+    /// The file cannot be read.
+    #[error("read the configuration file {}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("understand the configuration file {}\n{}", path.display(), source.to_string().trim_end())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// No such Page is configured.
+    #[error("find the Page {name:?} in the configuration; it has {known}")]
+    UnknownPage {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// Several Pages, and none of them chosen.
+    #[error("choose a Page: the configuration has {known}")]
+    NoPageChosen {
+        /// The names there are.
+        known: String,
+    },
+    /// More than one Page at once.
+    #[error("work for {pages:?}: this command takes one Page at a time")]
+    SeveralPages {
+        /// What was asked for.
+        pages: String,
+    },
+    /// A store of an unknown sort.
+    #[error("open the store {url:?}: only sled:FOLDER is known")]
+    UnknownStore {
+        /// What was asked for.
+        url: String,
+    },
+    /// No home folder to keep things in.
+    #[error("find a folder for the store: no home folder is known")]
+    NoHome,
+}
+
+/// No usable token.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CredentialError {
+    /// No token is configured for the Page.
+    #[error("find an access token for the Page: {variable} is not set")]
+    Missing {
+        /// The variable that was looked at.
+        variable: String,
+    },
+    /// The variable or file holds no token.
+    #[error("read a secret from {place}: it is empty or holds spaces")]
+    Unusable {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The file cannot be read.
+    #[error("read a secret from {}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Others may read the file.
+    #[error("read a secret from {}: {why}", path.display())]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+/// `reattach.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    page: Option<String>,
+    store: Option<String>,
+    graph_url: Option<Text<Origin>>,
+    api_version: Option<Text<ApiVersion>>,
+    platform: Option<Platform>,
+    #[serde(default)]
+    pages: BTreeMap<String, PageFile>,
+}
+
+/// One Page in `reattach.toml`. It names the places of its secrets, never the secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageFile {
+    id: Option<Text<PageId>>,
+    access_token_env: Option<String>,
+    access_token_file: Option<PathBuf>,
+    app_secret_env: Option<String>,
+    app_secret_file: Option<PathBuf>,
+}
+
+/// A value that is read from its text form.
+#[derive(Debug, Clone)]
+struct Text<T>(T);
+
+impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What applies to this run.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) store: PathBuf,
+    pub(super) origin: Origin,
+    pub(super) api_version: ApiVersion,
+    pub(super) platform: Platform,
+    pub(super) page: PageChoice,
+}
+
+/// The Page to work for. That there is one, and its secrets, is only asked of commands that need it.
+#[derive(Debug, Clone)]
+pub(super) enum PageChoice {
+    /// This one.
+    Chosen(PageSettings),
+    /// There is no telling which.
+    Undecided {
+        /// The names there are.
+        known: String,
+    },
+}
+
+/// One Page as configured.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PageSettings {
+    /// The id the token must belong to, where the configuration says.
+    pub(super) id: Option<PageId>,
+    access_token: Place,
+    app_secret: Place,
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, Default)]
+enum Place {
+    #[default]
+    Usual,
+    Given(AccessToken),
+    Variable(String),
+    File(PathBuf),
+}
+
+impl Settings {
+    /// Settings for this run.
+    pub(super) fn load(global: &Global) -> Result<Self, ConfigError> {
+        let file = load_file(global.config.as_deref())?;
+        let store = global.store.as_deref().or(file.store.as_deref());
+        Ok(Self {
+            store: store.map_or_else(default_store, store_folder)?,
+            origin: global.graph_url.clone().or(file.graph_url.map(|url| url.0)).unwrap_or_else(graph),
+            api_version: global.api_version.clone().or(file.api_version.map(|v| v.0)).unwrap_or_default(),
+            platform: global.platform.or(file.platform).unwrap_or_default(),
+            page: choose_page(global.page.as_deref(), file.page.as_deref(), &file.pages)?,
+        })
+    }
+}
+
+impl PageChoice {
+    /// The Page, where there is no doubt which.
+    pub(super) fn chosen(&self) -> Result<&PageSettings, ConfigError> {
+        match self {
+            Self::Chosen(page) => Ok(page),
+            Self::Undecided { known } => Err(ConfigError::NoPageChosen { known: known.clone() }),
+        }
+    }
+}
+
+impl PageSettings {
+    /// A Page of which nothing but its token is known.
+    pub(super) fn with_token(token: AccessToken) -> Self {
+        Self { access_token: Place::Given(token), ..Self::default() }
+    }
+
+    /// The Page's token.
+    pub(super) fn access_token(&self) -> Result<AccessToken, CredentialError> {
+        if let Place::Given(token) = &self.access_token {
+            return Ok(token.clone());
+        }
+        let Some((text, place)) = self.access_token.read(ACCESS_TOKEN)? else {
+            return Err(CredentialError::Missing { variable: self.access_token.variable(ACCESS_TOKEN) });
+        };
+        AccessToken::new(&text).ok_or(CredentialError::Unusable { place })
+    }
+
+    /// The app's secret, where there is one.
+    pub(super) fn app_secret(&self) -> Result<Option<AppSecret>, CredentialError> {
+        let Some((text, place)) = self.app_secret.read(APP_SECRET)? else { return Ok(None) };
+        AppSecret::new(&text).map(Some).ok_or(CredentialError::Unusable { place })
+    }
+}
+
+impl Place {
+    fn of(variable: Option<&String>, file: Option<&PathBuf>) -> Self {
+        match (variable, file) {
+            (Some(variable), _) => Self::Variable(variable.clone()),
+            (None, Some(file)) => Self::File(file.clone()),
+            (None, None) => Self::Usual,
+        }
+    }
+
+    fn variable(&self, usual: &str) -> String {
+        if let Self::Variable(name) = self { name.clone() } else { usual.to_owned() }
+    }
+
+    /// The secret and where it was found; `None` when the variable is not set or empty.
+    fn read(&self, usual: &str) -> Result<Option<(String, String)>, CredentialError> {
+        if let Self::File(path) = self {
+            return read_secret_file(path).map(|text| Some((text, path.display().to_string())));
+        }
+        let variable = self.variable(usual);
+        Ok(env::var(&variable).ok().filter(|text| !text.trim().is_empty()).map(|text| (text, variable)))
+    }
+}
+
+fn graph() -> Origin {
+    Origin::GRAPH.parse().expect("Meta's origin is an origin")
+}
+
+/// The file to read: the one asked for, or the first there is of the usual ones.
+fn config_file(asked: Option<&Path>) -> Option<PathBuf> {
+    let in_folder = || Some(etcetera::choose_base_strategy().ok()?.config_dir().join("reattach/reattach.toml"));
+    let usual =
+        || [Some(PathBuf::from("reattach.toml")), in_folder()].into_iter().flatten().find(|path| path.is_file());
+    asked.map(Path::to_owned).or_else(usual)
+}
+
+fn load_file(asked: Option<&Path>) -> Result<File, ConfigError> {
+    let Some(path) = config_file(asked) else { return Ok(File::default()) };
+    let text = fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let mut file: File =
+        toml::from_str(&text).map_err(|source| ConfigError::Malformed { path: path.clone(), source: source.into() })?;
+    // Paths in the file are meant from where it lies.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for page in file.pages.values_mut() {
+        for secret in [&mut page.access_token_file, &mut page.app_secret_file].into_iter().flatten() {
+            *secret = folder.join(&*secret);
+        }
+    }
+    Ok(file)
+}
+
+fn default_store() -> Result<PathBuf, ConfigError> {
+    let folders = etcetera::choose_base_strategy().map_err(|_| ConfigError::NoHome)?;
+    Ok(folders.data_dir().join("reattach"))
+}
+
+fn store_folder(url: &str) -> Result<PathBuf, ConfigError> {
+    match url.strip_prefix("sled:") {
+        Some(folder) if !folder.is_empty() => Ok(folder.into()),
+        _ => Err(ConfigError::UnknownStore { url: without_password(url) }),
+    }
+}
+
+/// A store's URL may carry a password, which no message may show.
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Fails only for URLs without a host, which carry no password.
+            let _ = parsed.set_password(Some("…"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+fn choose_page(
+    asked: Option<&str>,
+    usual: Option<&str>,
+    pages: &BTreeMap<String, PageFile>,
+) -> Result<PageChoice, ConfigError> {
+    let known = || pages.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    if let Some(pages) = asked.filter(|name| name.contains(',')) {
+        return Err(ConfigError::SeveralPages { pages: pages.to_owned() });
+    }
+    let unset = PageFile::default();
+    let page = match asked.or(usual) {
+        Some(name) => match pages.get(name) {
+            Some(page) => page,
+            None if pages.is_empty() && name == "default" => &unset,
+            None => {
+                let known = if pages.is_empty() { "no Pages".to_owned() } else { known() };
+                return Err(ConfigError::UnknownPage { name: name.to_owned(), known });
+            }
+        },
+        None => match (pages.get("default"), pages.values().next()) {
+            (Some(page), _) => page,
+            (None, Some(page)) if pages.len() == 1 => page,
+            (None, Some(_)) => return Ok(PageChoice::Undecided { known: known() }),
+            (None, None) => &unset,
+        },
+    };
+    Ok(PageChoice::Chosen(PageSettings {
+        id: page.id.clone().map(|id| id.0),
+        access_token: Place::of(page.access_token_env.as_ref(), page.access_token_file.as_ref()),
+        app_secret: Place::of(page.app_secret_env.as_ref(), page.app_secret_file.as_ref()),
+    }))
+}
+
+fn read_secret_file(path: &Path) -> Result<String, CredentialError> {
+    let unreadable = |source| CredentialError::Unreadable { path: path.to_owned(), source };
+    let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
+    if let Some(why) = exposure(&metadata) {
+        return Err(CredentialError::Exposed { path: path.to_owned(), why });
+    }
+    fs::read_to_string(path).map_err(unreadable)
+}
+
+/// What is wrong with the place of a secret; `None` when only its owner can get at it.
+fn exposure(metadata: &fs::Metadata) -> Option<&'static str> {
+    if !metadata.is_file() {
+        return Some("it is not a regular file (links are not followed)");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Some("others may read it");
+        }
+    }
+    None
+}

@@ -1,0 +1,243 @@
+//! The objects of `--json`: names fixed, fields only ever added.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::graph::{Certainty, GraphError, Message, SendRequest, Sent};
+use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId};
+use crate::library::{AssetReport, Summary};
+use crate::media::Problem;
+use crate::record::Upload;
+
+use super::failure::Failure;
+
+/// A path as JSON can hold it: lossily, with its bytes beside it where something was lost.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct JsonPath<'a> {
+    path: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes_hex: Option<String>,
+}
+
+impl<'a> JsonPath<'a> {
+    pub(super) fn new(path: Option<&'a Path>) -> Self {
+        let Some(path) = path else { return Self::default() };
+        let bytes_if_lost = || hex::encode(path.as_os_str().as_encoded_bytes());
+        Self { path: Some(path.to_string_lossy()), path_bytes_hex: path.to_str().is_none().then(bytes_if_lost) }
+    }
+}
+
+/// `{"event":"asset"}` of `check`, `sync` and `resolve`.
+#[derive(Debug, Serialize)]
+pub(super) struct AssetEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    sha256: Option<ContentHash>,
+    kind: Option<MediaKind>,
+    mime: Option<&'a str>,
+    size_bytes: Option<u64>,
+    width: Option<u32>,
+    height: Option<u32>,
+    outcome: &'static str,
+    attachment_id: Option<&'a AttachmentId>,
+    page_id: Option<&'a PageId>,
+    uploaded_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    problems: &'a [Problem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+}
+
+impl<'a> AssetEvent<'a> {
+    pub(super) fn new(report: &'a AssetReport) -> Self {
+        let dimensions = report.facts.as_ref().and_then(|facts| facts.dimensions);
+        let upload = report.upload.as_ref();
+        Self {
+            event: "asset",
+            path: JsonPath::new(report.path.as_deref()),
+            sha256: report.facts.as_ref().map(|facts| facts.hash),
+            kind: report.media.as_ref().map(|media| media.0),
+            mime: report.media.as_ref().map(|media| media.1.as_str()),
+            size_bytes: report.size_bytes(),
+            width: dimensions.map(|d| d.width),
+            height: dimensions.map(|d| d.height),
+            outcome: report.outcome.as_str(),
+            attachment_id: upload.map(|upload| &upload.attachment_id),
+            page_id: upload.map(|upload| &upload.key.space.page),
+            uploaded_at: upload.map(|upload| upload.uploaded_at),
+            expires_at: upload.map(|upload| upload.expires_at),
+            problems: &report.problems,
+            error: report.error.as_ref().map(|error| ErrorBody::of(&Failure::of_library(error))),
+        }
+    }
+}
+
+/// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
+#[derive(Debug, Serialize)]
+pub(super) struct RecordedEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    sha256: ContentHash,
+    kind: MediaKind,
+    mime: &'a str,
+    size_bytes: u64,
+    width: Option<u32>,
+    height: Option<u32>,
+    state: &'static str,
+    attachment_id: &'a AttachmentId,
+    page_id: &'a PageId,
+    platform: &'static str,
+    graph_url: &'a str,
+    uploaded_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl<'a> RecordedEvent<'a> {
+    pub(super) fn new(upload: &'a Upload, state: &'static str) -> Self {
+        Self {
+            event: "asset",
+            path: JsonPath::new(upload.source.as_deref()),
+            sha256: upload.key.hash,
+            kind: upload.key.kind,
+            mime: &upload.mime,
+            size_bytes: upload.size_bytes,
+            width: upload.dimensions.map(|d| d.width),
+            height: upload.dimensions.map(|d| d.height),
+            state,
+            attachment_id: &upload.attachment_id,
+            page_id: &upload.key.space.page,
+            platform: upload.key.space.platform.as_str(),
+            graph_url: upload.key.space.origin.as_str(),
+            uploaded_at: upload.uploaded_at,
+            expires_at: upload.expires_at,
+        }
+    }
+}
+
+/// `{"event":"summary"}`: closes `check`, `sync` and `resolve`.
+#[derive(Debug, Serialize)]
+pub(super) struct SummaryEvent {
+    event: &'static str,
+    files: u64,
+    unique: u64,
+    ok: u64,
+    uploaded: u64,
+    reused: u64,
+    refreshed: u64,
+    planned: u64,
+    rejected: u64,
+    failed: u64,
+    deferred: u64,
+    missing: u64,
+    warned: u64,
+    bytes_uploaded: u64,
+    bytes_saved: u64,
+    elapsed_ms: u64,
+}
+
+impl SummaryEvent {
+    pub(super) fn new(summary: &Summary) -> Self {
+        Self {
+            event: "summary",
+            files: summary.files,
+            unique: summary.unique(),
+            ok: summary.ok,
+            uploaded: summary.uploaded,
+            reused: summary.reused,
+            refreshed: summary.refreshed,
+            planned: summary.planned,
+            rejected: summary.rejected,
+            failed: summary.failed,
+            deferred: summary.deferred,
+            missing: summary.missing,
+            warned: summary.warned,
+            bytes_uploaded: summary.bytes_uploaded,
+            bytes_saved: summary.bytes_saved,
+            elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// `{"event":"send"}`.
+#[derive(Debug, Serialize)]
+pub(super) struct SendEvent<'a> {
+    event: &'static str,
+    recipient: String,
+    recipient_id: Option<&'a str>,
+    message_id: Option<&'a str>,
+    attachment_id: Option<&'a AttachmentId>,
+    outcome: &'static str,
+    error: Option<ErrorBody>,
+}
+
+impl<'a> SendEvent<'a> {
+    /// A message Meta has taken.
+    pub(super) fn sent(request: &'a SendRequest, sent: &'a Sent) -> Self {
+        Self {
+            recipient_id: sent.recipient_id.as_deref(),
+            message_id: Some(&sent.message_id),
+            ..Self::new(request, "sent")
+        }
+    }
+
+    /// A message that was not sent, or may have been.
+    pub(super) fn failed(request: &'a SendRequest, failure: &Failure) -> Self {
+        let unknown = failure.graph().is_some_and(|error| error.outcome() == Certainty::Unknown);
+        Self { error: Some(ErrorBody::of(failure)), ..Self::new(request, if unknown { "unknown" } else { "failed" }) }
+    }
+
+    fn new(request: &'a SendRequest, outcome: &'static str) -> Self {
+        let attachment_id = match &request.message {
+            Message::Attachment { attachment_id, .. } => Some(attachment_id),
+            Message::Text(_) => None,
+        };
+        let recipient = request.recipient.to_string();
+        Self { event: "send", recipient, recipient_id: None, message_id: None, attachment_id, outcome, error: None }
+    }
+}
+
+/// `{"event":"error"}`.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorEvent {
+    event: &'static str,
+    #[serde(flatten)]
+    body: ErrorBody,
+}
+
+impl ErrorEvent {
+    pub(super) fn new(failure: &Failure) -> Self {
+        Self { event: "error", body: ErrorBody::of(failure) }
+    }
+}
+
+/// What went wrong, in the words people get.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorBody {
+    code: Option<i64>,
+    subcode: Option<i64>,
+    class: &'static str,
+    message: String,
+    hint: Option<String>,
+    retryable: bool,
+    fbtrace_id: Option<String>,
+}
+
+impl ErrorBody {
+    pub(super) fn of(failure: &Failure) -> Self {
+        let graph = failure.graph();
+        Self {
+            code: graph.and_then(GraphError::refusal).map(|refusal| refusal.code),
+            subcode: graph.and_then(GraphError::refusal).and_then(|refusal| refusal.subcode),
+            class: failure.class(),
+            message: failure.message(),
+            hint: failure.hint(),
+            retryable: failure.retryable(),
+            fbtrace_id: graph.and_then(GraphError::refusal).and_then(|refusal| refusal.fbtrace_id.clone()),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Why a command could not do its work, and what that means: its words, its exit code, what to do.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::graph::{Certainty, GraphError, Operation, Scope};
+use crate::ids::PageId;
+use crate::library::LibraryError;
+use crate::record::RecordError;
+use crate::sandbox::SandboxError;
+
+use super::config::{ACCESS_TOKEN, ConfigError, CredentialError};
+use super::exit::Exit;
+use super::output::{Output, shown_text};
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{message}")]
+    Usage { message: String, hint: String },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error("the token is for the Page {actual_name} ({actual}), not for {expected}")]
+    WrongPage { expected: PageId, actual: PageId, actual_name: String },
+    #[error(transparent)]
+    Library(Arc<LibraryError>),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error("{} could not be {action}", path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl From<LibraryError> for Failure {
+    fn from(error: LibraryError) -> Self {
+        Self::Library(Arc::new(error))
+    }
+}
+
+impl Failure {
+    /// The same failure, told of one asset.
+    pub(super) fn of_library(error: &Arc<LibraryError>) -> Self {
+        Self::Library(Arc::clone(error))
+    }
+
+    /// What Meta said, where Meta is the reason.
+    pub(super) fn graph(&self) -> Option<&GraphError> {
+        match self {
+            Self::Graph(error) => Some(error),
+            Self::Library(error) => match &**error {
+                LibraryError::Graph(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The exit code it ends the command with.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Config(_) => Exit::Usage,
+            Self::Credentials(_) | Self::WrongPage { .. } => Exit::Credentials,
+            Self::Library(error) => library_exit(error),
+            Self::Graph(error) => graph_exit(error),
+            Self::Record(_) => Exit::Store,
+            Self::Sandbox(_) | Self::File { .. } => Exit::Unexpected,
+        }
+    }
+
+    /// What sort of failure it is, in one word: Meta's class where Meta gave a code.
+    pub(super) fn class(&self) -> &'static str {
+        match (self.graph(), self.exit()) {
+            (Some(error), _) => graph_class(error),
+            (None, Exit::Usage) => "usage",
+            (None, Exit::Credentials) => "credentials",
+            (None, Exit::Store) => "store",
+            (None, _) => "local",
+        }
+    }
+
+    /// What happened and why, in one line.
+    pub(super) fn message(&self) -> String {
+        causes(self).fold(self.headline(), |text, cause| format!("{text}: {cause}"))
+    }
+
+    /// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
+    fn headline(&self) -> String {
+        match self {
+            Self::Config(_) | Self::Credentials(_) | Self::Record(_) | Self::Sandbox(_) => format!("failed to {self}"),
+            Self::Library(error) if matches!(**error, LibraryError::Scan(_) | LibraryError::Record(_)) => {
+                format!("failed to {self}")
+            }
+            Self::Usage { .. } | Self::WrongPage { .. } | Self::Library(_) | Self::Graph(_) | Self::File { .. } => {
+                self.to_string()
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Config(error) => config_hint(error),
+            Self::Credentials(error) => Some(credential_hint(error)),
+            Self::WrongPage { expected, .. } => {
+                Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
+            }
+            Self::Library(error) => error.hint(),
+            Self::Graph(error) => error.hint().map(ToOwned::to_owned),
+            Self::Record(error) => error.hint().map(ToOwned::to_owned),
+            Self::Sandbox(_) | Self::File { .. } => None,
+        }
+    }
+
+    /// Whether the same command may succeed later, unchanged.
+    pub(super) fn retryable(&self) -> bool {
+        match self.graph() {
+            Some(error) => error.retryable(),
+            None => self.exit() == Exit::Store,
+        }
+    }
+
+    /// Prints it for people: what happened, what caused it, what to do.
+    pub(super) fn print(&self, output: &Output) {
+        let palette = output.palette;
+        output.complain(format_args!("{} {}", palette.bad("error:"), shown_text(&self.headline())));
+        for cause in causes(self) {
+            output.complain(format_args!("  caused by: {}", shown_text(&cause.to_string())));
+        }
+        if let Some(hint) = self.hint() {
+            output.complain(format_args!("  {} {hint}", palette.strong("hint:")));
+        }
+    }
+}
+
+/// What caused it, what caused that, and so on.
+fn causes(failure: &Failure) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(failure.source(), |cause| (*cause).source())
+}
+
+fn library_exit(error: &LibraryError) -> Exit {
+    match error {
+        LibraryError::Scan(_) => Exit::Usage,
+        LibraryError::Graph(error) => graph_exit(error),
+        LibraryError::Record(_) => Exit::Store,
+        LibraryError::Unreadable { .. }
+        | LibraryError::Changed { .. }
+        | LibraryError::NotRecorded { .. }
+        | LibraryError::NoSource { .. }
+        | LibraryError::NoSuchAlias { .. }
+        | LibraryError::WebAddress { .. } => Exit::SomeFailed,
+    }
+}
+
+fn graph_exit(error: &GraphError) -> Exit {
+    match (error.scope(), error.outcome(), error) {
+        (_, _, GraphError::Invalid(_)) => Exit::Usage,
+        (Some(Scope::Page), ..) => Exit::Credentials,
+        (Some(Scope::Rate | Scope::Connection), ..) => Exit::TryLater,
+        (_, Certainty::Unknown, GraphError::Unknown { operation: Operation::Send, .. }) => Exit::UnknownOutcome,
+        (_, Certainty::Unknown, _) => Exit::TryLater,
+        _ => Exit::SomeFailed,
+    }
+}
+
+fn graph_class(error: &GraphError) -> &'static str {
+    match (error.class(), error) {
+        (Some(class), _) => class.as_str(),
+        (None, GraphError::Invalid(_)) => "bad_request",
+        (None, GraphError::RateLimited { .. }) => "rate_limited",
+        (None, GraphError::Unreachable { .. }) => "unreachable",
+        (None, GraphError::Refused { .. }) => "refused",
+        (None, _) => "unknown",
+    }
+}
+
+fn config_hint(error: &ConfigError) -> Option<String> {
+    match error {
+        ConfigError::NoPageChosen { .. } => Some("name one with --page, or set page = \"…\" in the file".into()),
+        ConfigError::SeveralPages { .. } => Some("run the command once for each Page".into()),
+        ConfigError::UnknownStore { .. } => Some("for example --store sled:/var/lib/reattach".into()),
+        ConfigError::NoHome => Some("say where with --store sled:FOLDER".into()),
+        ConfigError::UnknownPage { .. } => Some("Pages are configured as [pages.NAME] in reattach.toml".into()),
+        ConfigError::Unreadable { .. } | ConfigError::Malformed { .. } => None,
+    }
+}
+
+fn credential_hint(error: &CredentialError) -> String {
+    match error {
+        CredentialError::Missing { .. } => format!(
+            "set {ACCESS_TOKEN} to a Page access token with the pages_messaging permission, or name its place in \
+             reattach.toml (access_token_env, access_token_file); `reattach sandbox` needs no real one"
+        ),
+        CredentialError::Unusable { .. } => "a token is one word of letters, digits and signs".into(),
+        CredentialError::Unreadable { .. } => "check the path in reattach.toml".into(),
+        CredentialError::Exposed { path, .. } => format!("chmod 600 {}, as a regular file", path.display()),
+    }
+}

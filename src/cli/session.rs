@@ -1,0 +1,178 @@
+//! What a command works with: settings, output, the store, and the Page's library.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::{CacheNote, FileCache};
+use crate::clock::Clock;
+use crate::graph::{GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, Waiting};
+use crate::ids::{KeySpace, PageId};
+use crate::library::{AssetLibrary, Inspector, LibraryParts, NoReport, Reporter, Stop};
+use crate::media::{BytePool, Reader};
+use crate::record::{self, PageIdentity, Record};
+use crate::secret::AccessToken;
+
+use super::args::Global;
+use super::config::{PageSettings, Settings};
+use super::failure::Failure;
+use super::output::Output;
+use super::progress::Bars;
+use super::values::human_span;
+
+/// Buffers for files that were read and wait for their turn.
+const SURVEY_MEMORY: usize = 192 << 20;
+/// Buffers for files that are read again by an upload.
+const UPLOAD_MEMORY: usize = 64 << 20;
+
+/// A shorter pause before another attempt is over before it is read about.
+const WORTH_A_WORD: Duration = Duration::from_secs(3);
+
+/// What every command is given.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    pub(super) global: Global,
+    pub(super) settings: Settings,
+    pub(super) output: Arc<Output>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Cancelled by the first Ctrl-C.
+    pub(super) stop: Stop,
+}
+
+/// The Page a token belongs to, and the client that speaks for it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) graph: Arc<GraphClient>,
+    pub(super) page: PageIdentity,
+}
+
+impl Context {
+    /// The record of this store.
+    pub(super) async fn record(&self) -> Result<Arc<dyn Record>, Failure> {
+        Ok(record::open(&self.settings.store.join("record.db")).await?)
+    }
+
+    /// What recognises files, with this store's cache.
+    pub(super) fn inspector(&self) -> Inspector {
+        self.inspector_with(self.cache(&self.settings.store.join("cache")))
+    }
+
+    /// What recognises files by reading them: for a few, that is faster than opening the cache.
+    pub(super) fn inspector_without_cache(&self) -> Inspector {
+        self.inspector_with(FileCache::disabled())
+    }
+
+    fn inspector_with(&self, cache: FileCache) -> Inspector {
+        Inspector { reader: self.reader(SURVEY_MEMORY), cache: Arc::new(cache) }
+    }
+
+    fn reader(&self, memory: usize) -> Arc<Reader> {
+        Arc::new(Reader::new(Arc::new(BytePool::new(memory)), Arc::clone(&self.clock)))
+    }
+
+    fn cache(&self, folder: &Path) -> FileCache {
+        let opened = FileCache::open(folder, &*self.clock);
+        match opened.note {
+            Some(note @ CacheNote::HeldByAnother { .. }) if self.output.is_verbose() => self.output.note(note),
+            Some(CacheNote::HeldByAnother { .. }) | None => {}
+            Some(note) => self.output.note(note),
+        }
+        opened.cache
+    }
+
+    /// Bars where there is somebody to see them.
+    pub(super) fn bars(&self) -> Option<Arc<Bars>> {
+        let wanted = !self.global.no_progress && !self.output.is_quiet() && !self.output.bars.is_hidden();
+        wanted.then(|| Arc::new(Bars::new(self.output.bars.clone())))
+    }
+
+    /// The client of the chosen Page, and whose token it has. Meta is asked only about a token never seen before.
+    pub(super) async fn session(&self, record: &dyn Record) -> Result<Session, Failure> {
+        let page = self.settings.page.chosen()?;
+        let token = page.access_token()?;
+        let graph = Arc::new(self.graph_client(page, token.clone())?);
+        let identity = self.identity(record, &graph, &token).await?;
+        match &page.id {
+            Some(expected) if *expected != identity.id => {
+                Err(Failure::WrongPage { expected: expected.clone(), actual: identity.id, actual_name: identity.name })
+            }
+            _ => Ok(Session { graph, page: identity }),
+        }
+    }
+
+    fn graph_client(&self, page: &PageSettings, token: AccessToken) -> Result<GraphClient, Failure> {
+        let options = GraphOptions {
+            origin: self.settings.origin.clone(),
+            api_version: self.settings.api_version.clone(),
+            token,
+            app_secret: page.app_secret()?,
+            retry: RetryPolicy { max_wait: self.global.max_wait, ..RetryPolicy::default() },
+        };
+        let output = Arc::clone(&self.output);
+        let client = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::clone(&self.clock));
+        let clock = Arc::clone(&self.clock);
+        Ok(client.with_reporter(Hook::new(move |waiting: Waiting| {
+            let pause = waiting.until.since(clock.now());
+            if pause >= WORTH_A_WORD {
+                output.note(format_args!("waiting {} for Meta: {}", human_span(pause), waiting.error));
+            }
+        })))
+    }
+
+    async fn identity(
+        &self,
+        record: &dyn Record,
+        graph: &GraphClient,
+        token: &AccessToken,
+    ) -> Result<PageIdentity, Failure> {
+        let (origin, fingerprint) = (&self.settings.origin, token.fingerprint());
+        if let Some(known) = record.page_of(origin, fingerprint).await? {
+            return Ok(known);
+        }
+        let identity = graph.me().await?;
+        let identity = PageIdentity { id: identity.id, name: identity.name.unwrap_or_default() };
+        record.remember_page(origin, fingerprint, &identity, self.clock.now()).await?;
+        Ok(identity)
+    }
+
+    /// The id of the chosen Page. Meta is asked only when neither the configuration nor the record knows it.
+    pub(super) async fn page_id(&self, record: &dyn Record) -> Result<PageId, Failure> {
+        match &self.settings.page.chosen()?.id {
+            Some(id) => Ok(id.clone()),
+            None => Ok(self.session(record).await?.page.id),
+        }
+    }
+
+    /// The library of the session's Page.
+    pub(super) fn library(
+        &self,
+        session: &Session,
+        record: Arc<dyn Record>,
+        inspector: Inspector,
+        concurrency: usize,
+        bars: Option<Arc<Bars>>,
+    ) -> AssetLibrary {
+        AssetLibrary::new(LibraryParts {
+            graph: Arc::clone(&session.graph),
+            record,
+            inspector,
+            upload_reader: self.reader(UPLOAD_MEMORY),
+            space: KeySpace {
+                origin: self.settings.origin.clone(),
+                page: session.page.id.clone(),
+                platform: self.settings.platform,
+            },
+            concurrency,
+            clock: Arc::clone(&self.clock),
+            reporter: reporter(bars),
+        })
+    }
+}
+
+/// The bars as the library sees them.
+pub(super) fn reporter(bars: Option<Arc<Bars>>) -> Arc<dyn Reporter> {
+    match bars {
+        Some(bars) => bars,
+        None => Arc::new(NoReport),
+    }
+}
