@@ -1,1 +1,10 @@
-//! Tests of the whole, from outside.
+//! The whole, from outside: the binary as its users run it, and the library as its callers do, against the sandbox.
+
+mod support;
+
+mod check;
+mod cli;
+mod crash;
+mod library;
+mod send;
+mod sync;

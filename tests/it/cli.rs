@@ -1,0 +1,267 @@
+//! The command line itself: help, exit codes, configuration, and that no secret gets out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::pictures::png;
+use crate::support::{Ran, World};
+
+const COMMANDS: [&str; 11] =
+    ["check", "sync", "resolve", "send", "ls", "show", "forget", "sandbox", "demo", "completions", "man"];
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    let world = World::new();
+    let help = world.run(["--help"]).ended_with(0).stdout;
+    assert!(help.contains("Exit codes:"));
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
+        let help = world.run([command, "--help"]).ended_with(0).stdout;
+        assert!(help.contains(&format!("reattach {command}")), "an example in {help}");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_exit_codes_of_the_help() {
+    let world = World::new();
+    let help = world.run(["--help"]).ended_with(0).stdout;
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let table = help.split("Exit codes:\n").nth(1).expect("a table");
+    for line in table.lines().filter(|line| !line.trim().is_empty()) {
+        let (code, meaning) = line.trim().split_once("  ").expect("a code and its meaning");
+        assert!(readme.contains(&format!("| {code} | {} |", meaning.trim())), "{line} in the README");
+    }
+}
+
+#[test]
+fn no_token_ends_with_4_and_a_hint() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    for command in [&["sync", "library"][..], &["resolve", "library/a.png"], &["send", "--to", "1", "--text", "x"]] {
+        let run = world.command(command).env_remove("REATTACH_ACCESS_TOKEN").output().expect("runs");
+        let run = Ran::new(run).ended_with(4);
+        assert!(run.stderr.contains("REATTACH_ACCESS_TOKEN") && run.stderr.contains("hint:"), "{}", run.stderr);
+    }
+    let check = world.command(["check", "library"]).env_remove("REATTACH_ACCESS_TOKEN").output().expect("runs");
+    Ran::new(check).ended_with(0);
+}
+
+#[test]
+fn a_bad_token_ends_with_4_and_metas_words() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let run =
+        world.command(["sync", "library", "--json"]).env("REATTACH_ACCESS_TOKEN", "WRONG").output().expect("runs");
+    let run = Ran::new(run).ended_with(4);
+    assert_eq!(run.events_of("error")[0]["code"], 190);
+}
+
+#[test]
+fn a_wrong_path_ends_with_2() {
+    let world = World::new();
+    for command in ["check", "sync"] {
+        let run = world.json([command, "nowhere"]).ended_with(2);
+        assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
+        assert_eq!(run.events_of("error")[0]["class"], "usage");
+    }
+    world.run(["check"]).ended_with(2);
+    world.run(["frobnicate"]).ended_with(2);
+    world.run(["check", "library", "--frobnicate"]).ended_with(2);
+}
+
+#[test]
+fn a_wrong_value_ends_with_2() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    for arguments in [
+        &["sync", "library", "--renew-within", "7"][..],
+        &["sync", "library", "--max-bytes", "much"],
+        &["sync", "library", "--concurrency", "0"],
+        &["sync", "library", "--graph-url", "http://graph.facebook.com"],
+        &["sync", "library", "--store", "mysql://somewhere"],
+        &["sync", "library", "--platform", "telegram"],
+        &["sync", "library", "--api-version", "latest"],
+        &["sync", "library", "--page", "nobody"],
+        &["check", "library", "--include", "{a"],
+    ] {
+        world.run(arguments).ended_with(2);
+    }
+    assert_eq!(world.truth().counters.requests.upload, 0);
+}
+
+#[test]
+fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let elsewhere = World::new();
+    let config = world.library().parent().expect("home").join("reattach.toml");
+    let text =
+        format!("graph_url = {:?}\npage = \"shop\"\n[pages.shop]\naccess_token_env = \"SHOP\"\n", world.sandbox.url());
+    fs::write(&config, text).expect("a file");
+    let run = |flags: &[&str], variable: Option<&str>| {
+        let mut command = world.command(["resolve", "library/a.png"].iter().chain(flags));
+        command.env_remove("REATTACH_GRAPH_URL").env_remove("REATTACH_ACCESS_TOKEN").env("SHOP", "SANDBOX-PAGE-1");
+        if let Some(url) = variable {
+            command.env("REATTACH_GRAPH_URL", url);
+        }
+        Ran::new(command.output().expect("runs")).ended_with(0);
+    };
+    run(&[], None);
+    assert_eq!((world.uploads(), elsewhere.uploads()), (1, 0));
+    run(&[], Some(elsewhere.sandbox.url()));
+    assert_eq!((world.uploads(), elsewhere.uploads()), (1, 1));
+    run(&["--graph-url", world.sandbox.url()], Some("http://127.0.0.1:1"));
+    assert_eq!((world.uploads(), elsewhere.uploads()), (1, 1));
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_shown_where_it_stands() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let config = world.library().parent().expect("home").join("reattach.toml");
+    fs::write(&config, "[pages.shop]\naccess_tokn_env = \"SHOP\"\n").expect("a file");
+    let run = world.run(["check", "library"]).ended_with(2);
+    assert!(run.stderr.contains("access_tokn_env") && run.stderr.contains("line 2"), "{}", run.stderr);
+}
+
+#[test]
+fn a_token_for_another_page_than_configured_ends_with_4() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let config = world.library().parent().expect("home").join("reattach.toml");
+    fs::write(&config, "[pages.shop]\nid = \"42\"\n").expect("a file");
+    let run = world.run(["sync", "library"]).ended_with(4);
+    assert!(run.stderr.contains("42") && run.stderr.contains("Sandbox Bakery"), "{}", run.stderr);
+    assert_eq!(world.uploads(), 0);
+}
+
+#[test]
+fn a_token_file_that_others_may_read_is_refused() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let home = world.library().parent().expect("home").to_owned();
+    fs::write(home.join("reattach.toml"), "[pages.shop]\naccess_token_file = \"token\"\n").expect("a file");
+    fs::write(home.join("token"), "SANDBOX-PAGE-1\n").expect("a file");
+    let mode = |mode| fs::set_permissions(home.join("token"), fs::Permissions::from_mode(mode)).expect("a mode");
+    mode(0o644);
+    let run = world.command(["sync", "library"]).env_remove("REATTACH_ACCESS_TOKEN").output().expect("runs");
+    let run = Ran::new(run).ended_with(4);
+    assert!(run.stderr.contains("chmod 600"), "{}", run.stderr);
+    mode(0o600);
+    world.run(["sync", "library"]).ended_with(0);
+}
+
+#[test]
+fn the_token_is_asked_about_once() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    for _ in 0..3 {
+        world.run(["resolve", "library/a.png"]).ended_with(0);
+    }
+    assert_eq!(world.truth().counters.requests.me, 1);
+}
+
+#[test]
+fn stores_are_for_their_owner_alone() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    let mut pending = vec![world.store()];
+    let mut looked_at = 0;
+    while let Some(path) = pending.pop() {
+        let metadata = fs::symlink_metadata(&path).expect("metadata");
+        let mode = metadata.permissions().mode() & 0o777;
+        if metadata.is_dir() {
+            assert_eq!(mode, 0o700, "{}", path.display());
+            pending.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else {
+            assert_eq!(mode, 0o600, "{}", path.display());
+        }
+        looked_at += 1;
+    }
+    assert!(looked_at > 4, "only {looked_at} files");
+}
+
+#[test]
+fn no_secret_is_in_any_output_or_store() {
+    const TOKEN: &str = "SANDBOX-PAGE-1";
+    const APP_SECRET: &str = "sandbox-secret";
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b.png", png(2));
+    world.sandbox.set_faults(json!({"on": "send", "when": "after", "fault": {"reset": true}})).expect("a fault");
+    let mut said = String::new();
+    for arguments in [
+        &["-vvv", "sync", "library"][..],
+        &["-vvv", "--json", "resolve", "library/a.png"],
+        &["-vvv", "send", "--to", "1", "--text", "x"],
+        &["-vvv", "send", "--to", "x1", "--text", "x"],
+        &["-vvv", "ls"],
+        &["-vvv", "--graph-url", "http://127.0.0.1:1", "sync", "library"],
+    ] {
+        let run = world.command(arguments).env("REATTACH_APP_SECRET", APP_SECRET).output().expect("runs");
+        said += &String::from_utf8_lossy(&run.stdout);
+        said += &String::from_utf8_lossy(&run.stderr);
+    }
+    assert!(said.contains("attachment_id"), "the commands said something");
+    let mut bytes = said.into_bytes();
+    let mut pending = vec![world.store()];
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else {
+            bytes.extend(fs::read(&path).expect("a file"));
+        }
+    }
+    for secret in [TOKEN, APP_SECRET] {
+        assert!(!contains(&bytes, secret.as_bytes()), "{secret} got out");
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn with_an_app_secret_calls_carry_a_proof_the_sandbox_accepts() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.sandbox.require_proof(true);
+    let bare = world.json(["sync", "library"]);
+    assert_ne!(bare.code, Some(0));
+    let with = |secret: &str| {
+        let mut command = world.command(["send", "--to", "1", "--file", "library/a.png"]);
+        Ran::new(command.env("REATTACH_APP_SECRET", secret).output().expect("runs"))
+    };
+    with("sandbox-secret").ended_with(0);
+    with("another-secret").ended_with(4);
+}
+
+#[test]
+fn the_demo_tells_its_story_twice() {
+    let world = World::new();
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets-example");
+    let library = library.to_str().expect("text");
+    for _ in 0..2 {
+        let run = world.json(["demo", library]).ended_with(0);
+        let demo = &run.events_of("demo")[0];
+        assert_eq!((&demo["uploads"], &demo["uploads_of_second_sync"]), (&json!(10), &json!(0)));
+        assert_eq!((&demo["sends_by_id"], &demo["sends_by_url"]), (&demo["messages"], &json!(0)));
+        let text = world.run(["demo", library]).ended_with(0).stdout;
+        assert!(text.contains("12 files, 0 uploaded, 11 reused"), "{text}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_made_for_every_command() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.run(["completions", shell]).ended_with(0).stdout;
+        assert!(COMMANDS.iter().all(|command| script.contains(command)));
+    }
+    let manual = world.run(["man"]).ended_with(0).stdout;
+    assert!(COMMANDS.iter().all(|command| manual.contains(command)));
+}

@@ -1,0 +1,110 @@
+//! Ends that come without warning: kill -9, Ctrl-C. What was printed is on record, and a rerun repeats only what was
+//! under way.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::World;
+use crate::support::pictures::png;
+
+const CONCURRENCY: u64 = 4;
+
+/// Starts a sync and ends it with `signal` once it has printed `lines` objects; returns what it had printed by then.
+fn sync_until(world: &World, lines: usize, signal: Signal) -> (Vec<Value>, Child) {
+    let mut child = world
+        .command(["sync", "library", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut seen: Vec<Value> = Vec::new();
+    while seen.len() < lines
+        && let Some(Ok(line)) = stdout.next()
+    {
+        seen.push(serde_json::from_str(&line).expect("an object"));
+    }
+    // It may have ended by itself.
+    let _ = kill_process(Pid::from_child(&child), signal);
+    // A line that was being written when the end came is no promise.
+    seen.extend(stdout.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()));
+    (seen, child)
+}
+
+fn ids(events: &[Value]) -> HashSet<String> {
+    let assets = events.iter().filter(|event| event["event"] == "asset");
+    assets.filter_map(|asset| asset["attachment_id"].as_str().map(ToOwned::to_owned)).collect()
+}
+
+fn recorded(world: &World) -> HashSet<String> {
+    ids(&world.json(["ls"]).ended_with(0).events())
+}
+
+#[test]
+fn kill_9_at_any_moment_loses_no_recorded_id_and_repeats_only_what_was_under_way() {
+    const FILES: u32 = 500;
+    let world = World::new();
+    for number in 0..FILES {
+        world.put(format!("{}/{number}.png", number % 7), png(number));
+    }
+    let mut kills = 0;
+    let mut promised = HashSet::new();
+    // Early, late, and in between; a seed would say nothing about when the scheduler lets the signal through.
+    for lines in [0, 1, 2, 17, 60, 61, 140, 3, 90, 200, 33, 5] {
+        let (seen, mut child) = sync_until(&world, lines, Signal::KILL);
+        kills += u64::from(!child.wait().expect("ends").success());
+        promised.extend(ids(&seen));
+        let kept = recorded(&world);
+        assert!(promised.is_subset(&kept), "printed, and not on record: {:?}", promised.difference(&kept));
+    }
+    assert!(kills >= 8, "only {kills} of the syncs were killed");
+    let last = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!(last.summary()["files"], FILES);
+    assert_eq!(last.summary()["failed"], 0);
+    let repeated = world.uploads() - u64::from(FILES);
+    assert!(repeated <= kills * CONCURRENCY, "{repeated} uploads were repeated after {kills} kills");
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
+}
+
+#[test]
+fn a_rerun_after_a_kill_waits_for_nobody() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["ls"]).ended_with(0);
+    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
+    let mut child = world.start(["sync", "library"]);
+    while world.truth().counters.requests.upload == 0 {
+        assert!(child.try_wait().expect("runs").is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    world.sandbox.clear_faults();
+    let started = std::time::Instant::now();
+    world.run(["sync", "library"]).ended_with(0);
+    // The dead process's claim has no lease to run out: anything near a time-out would show here.
+    assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
+    assert_eq!(recorded(&world).len(), 1);
+}
+
+#[test]
+fn an_interrupted_sync_finishes_what_is_under_way_and_says_so() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let world = World::new();
+        for number in 0..60 {
+            world.put(format!("{number}.png"), png(number));
+        }
+        world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 30}, "times": 60})).expect("a fault");
+        let (seen, child) = sync_until(&world, 6, signal);
+        let ended = child.wait_with_output().expect("ends");
+        assert_eq!(ended.status.code(), Some(130));
+        let summary = seen.iter().find(|event| event["event"] == "summary").expect("a summary");
+        assert_eq!(summary["failed"], 0);
+        assert!(summary["uploaded"].as_u64().expect("a count") < 60);
+        assert_eq!(recorded(&world).len() as u64, world.uploads());
+    }
+}

@@ -1,0 +1,166 @@
+//! The library as its callers use it, without the command line.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use reattach::cache::FileCache;
+use reattach::clock::SystemClock;
+use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport, RetryPolicy};
+use reattach::ids::{KeySpace, Platform};
+use reattach::library::{
+    AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, Stop, SyncOptions, UploadOnMiss,
+};
+use reattach::media::{BytePool, Reader, ScanOptions};
+use reattach::secret::AccessToken;
+use serde_json::json;
+
+use crate::support::World;
+use crate::support::pictures::png;
+
+const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
+
+/// A library on the world's store, and the pools its bytes go through.
+struct Opened {
+    library: AssetLibrary,
+    survey_pool: Arc<BytePool>,
+    upload_pool: Arc<BytePool>,
+}
+
+async fn open(world: &World, memory: usize) -> Opened {
+    let clock = || Arc::new(SystemClock);
+    let options = GraphOptions {
+        origin: world.sandbox.url().parse().expect("an origin"),
+        api_version: "v25.0".parse().expect("a version"),
+        token: AccessToken::new("SANDBOX-PAGE-1").expect("a token"),
+        app_secret: None,
+        retry: RetryPolicy::default(),
+    };
+    let space = KeySpace {
+        origin: options.origin.clone(),
+        page: world.sandbox.pages()[0].id.parse().expect("a Page"),
+        platform: Platform::Messenger,
+    };
+    let (survey_pool, upload_pool) = (Arc::new(BytePool::new(memory)), Arc::new(BytePool::new(memory)));
+    let reader = |pool: &Arc<BytePool>| Arc::new(Reader::new(Arc::clone(pool), clock()));
+    let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
+    let library = AssetLibrary::new(LibraryParts {
+        graph: Arc::new(GraphClient::new(options, Arc::new(ReqwestTransport::new()), clock())),
+        record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
+        inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache) },
+        upload_reader: reader(&upload_pool),
+        space,
+        concurrency: 4,
+        clock: clock(),
+        reporter: Arc::new(NoReport),
+    });
+    Opened { library, survey_pool, upload_pool }
+}
+
+fn options() -> SyncOptions {
+    SyncOptions { scan: ScanOptions::default(), rules: RULES, dry_run: false, max_uploads: None, max_bytes: None }
+}
+
+async fn sync(opened: &Opened, folder: &Path) -> reattach::library::Summary {
+    let synced = opened.library.sync(&[folder.to_owned()], &options(), &Stop::new(), |_| {}).await;
+    synced.expect("a sync").summary
+}
+
+#[test]
+fn sixty_four_calls_for_one_new_file_make_one_upload() {
+    let world = World::new();
+    let path = world.put("hero.png", png(1));
+    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 200}})).expect("a fault");
+    world.runtime.block_on(async {
+        let opened = open(&world, 1 << 20).await;
+        let reference = AssetRef::File(path);
+        let calls = (0..64).map(|_| opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed));
+        let reports = join_all(calls).await;
+        let ids: Vec<_> = reports.iter().map(|r| r.upload.as_ref().expect("an id").attachment_id.clone()).collect();
+        assert!(ids.iter().all(|id| *id == ids[0]));
+        assert_eq!(reports.iter().filter(|r| r.outcome == AssetOutcome::Uploaded).count(), 1);
+    });
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn an_unchanged_library_is_not_read_again() {
+    let world = World::new();
+    for number in 0..20 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.runtime.block_on(async {
+        let first = open(&world, 64 << 20).await;
+        assert_eq!(sync(&first, &world.library()).await.uploaded, 20);
+        assert!(first.survey_pool.peak_bytes() > 0, "the first sync must read");
+        drop(first);
+        let second = open(&world, 64 << 20).await;
+        let summary = sync(&second, &world.library()).await;
+        assert_eq!((summary.uploaded, summary.reused), (0, 20));
+        assert_eq!((second.survey_pool.peak_bytes(), second.upload_pool.peak_bytes()), (0, 0));
+    });
+}
+
+#[test]
+fn recognised_files_are_read_again_only_to_be_uploaded() {
+    let world = World::new();
+    for number in 0..20 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.run(["check", "library"]).ended_with(0);
+    world.runtime.block_on(async {
+        let opened = open(&world, 64 << 20).await;
+        assert_eq!(sync(&opened, &world.library()).await.uploaded, 20);
+        assert_eq!(opened.survey_pool.peak_bytes(), 0);
+        assert!(opened.upload_pool.peak_bytes() > 0);
+    });
+}
+
+#[test]
+fn memory_stays_within_the_pools_however_much_waits_for_its_upload() {
+    const POOL: usize = 4 << 20;
+    let world = World::new();
+    for number in 0..40_u8 {
+        let mut bytes = png(number.into());
+        bytes.extend(std::iter::repeat_n(number, 1 << 20));
+        world.put(format!("{number}.png"), bytes);
+    }
+    // Half of them are recognised, so that both pools are in use at once.
+    world.run(["check", "library/1.png", "library/2.png", "library/3.png"]).ended_with(0);
+    world.runtime.block_on(async {
+        let opened = open(&world, POOL).await;
+        assert_eq!(sync(&opened, &world.library()).await.uploaded, 40);
+        assert!(opened.survey_pool.peak_bytes() <= POOL);
+        assert!(opened.upload_pool.peak_bytes() <= POOL);
+    });
+}
+
+#[test]
+fn a_sync_that_is_stopped_records_what_it_finished() {
+    let world = World::new();
+    for number in 0..30 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 20}, "times": 30})).expect("a fault");
+    world.runtime.block_on(async {
+        let opened = open(&world, 64 << 20).await;
+        let stop = Stop::new();
+        let mut uploaded = 0;
+        let synced = opened
+            .library
+            .sync(&[world.library()], &options(), &stop, |report| {
+                uploaded += u64::from(report.outcome == AssetOutcome::Uploaded);
+                if uploaded == 5 {
+                    stop.request();
+                }
+            })
+            .await
+            .expect("a sync");
+        assert_eq!(synced.summary.uploaded, uploaded);
+        assert!((5..=9).contains(&uploaded), "{uploaded} were uploaded");
+    });
+    let recorded = world.json(["ls"]).ended_with(0).events_of("asset").len() as u64;
+    assert_eq!(recorded, world.uploads());
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 30 - recorded);
+}

@@ -1,0 +1,116 @@
+//! `send`: one message, once, by id; and what cannot be known is called unknown.
+
+use serde_json::json;
+
+use crate::support::World;
+use crate::support::pictures::png;
+
+const SOMEBODY: &str = "1254459154682919";
+
+#[test]
+fn a_file_is_sent_by_its_id() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let run = world.json(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(0);
+    let truth = world.truth();
+    let message = &truth.messages[0];
+    assert_eq!(
+        json!(message.request)["message"],
+        json!({"attachment": {"type": "image", "payload": {"attachment_id": truth.attachments[0].id}}})
+    );
+    assert_eq!(json!(message.request)["messaging_type"], "RESPONSE");
+    let sent = run.events_of("send").pop().expect("a send");
+    assert_eq!(sent["outcome"], "sent");
+    assert_eq!(sent["recipient"], SOMEBODY);
+    assert_eq!(sent["recipient_id"], SOMEBODY);
+    assert_eq!(sent["message_id"], json!(message.message_id));
+    assert_eq!(sent["attachment_id"], truth.attachments[0].id.as_str());
+    world.run(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(0);
+    assert_eq!((world.uploads(), world.truth().message_count), (1, 2));
+}
+
+#[test]
+fn a_text_and_an_id_are_sent_as_they_are() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let id = world.run(["resolve", "library/hero.png"]).ended_with(0).stdout.trim().to_owned();
+    world.run(["send", "--to", SOMEBODY, "--text", "Spring is here 🌷", "--messaging-type", "UPDATE"]).ended_with(0);
+    world.run(["send", "--to", "user_ref:abc", "--attachment-id", &id, "--kind", "image"]).ended_with(0);
+    let truth = world.truth();
+    assert_eq!(json!(truth.messages[0].request)["message"], json!({"text": "Spring is here 🌷"}));
+    assert_eq!(json!(truth.messages[0].request)["messaging_type"], "UPDATE");
+    assert_eq!(json!(truth.messages[1].request)["recipient"], json!({"user_ref": "abc"}));
+}
+
+#[test]
+fn a_lost_answer_is_unknown_and_never_sent_again() {
+    for fault in [json!({"reset": true}), json!({"status": 503, "body": "busy"}), json!({"truncate": true})] {
+        let world = World::new();
+        world.sandbox.set_faults(json!({"on": "send", "when": "after", "fault": fault})).expect("a fault");
+        let run = world.json(["send", "--to", SOMEBODY, "--text", "once"]).ended_with(7);
+        assert_eq!(run.events_of("send")[0]["outcome"], "unknown", "{fault}");
+        assert_eq!(world.truth().counters.requests.send, 1, "{fault}");
+        assert!(run.stderr.contains("hint:"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_refused_send_carries_metas_words_and_what_to_do() {
+    let world = World::new();
+    let closed = json!({"on": "send", "fault": {"graph": {"code": 10, "error_subcode": 2_018_278,
+        "message": "(#10) This message is sent outside of allowed window.", "fbtrace_id": "T9"}, "status": 403}});
+    world.sandbox.set_faults(closed).expect("a fault");
+    let run = world.json(["send", "--to", SOMEBODY, "--text", "late"]).ended_with(3);
+    let send = &run.events_of("send")[0];
+    assert_eq!(send["outcome"], "failed");
+    assert_eq!((&send["error"]["code"], &send["error"]["subcode"]), (&json!(10), &json!(2_018_278)));
+    assert_eq!(send["error"]["retryable"], false);
+    for words in ["outside of allowed window", "2018278", "T9"] {
+        assert!(run.stderr.contains(words), "{words} in {}", run.stderr);
+    }
+    assert_eq!(world.truth().counters.requests.send, 1);
+}
+
+#[test]
+fn what_never_reached_meta_is_tried_again() {
+    let world = World::new();
+    let refused = json!([{"on": "send", "when": "head", "fault": {"reset": true}}]);
+    world.sandbox.set_faults(refused).expect("a fault");
+    let run = world.json(["send", "--to", SOMEBODY, "--text", "once"]);
+    // Whether the reset comes before the last byte was handed over is a race; a duplicate never is.
+    assert!(matches!(run.code, Some(0 | 7)), "{run:?}");
+    assert!(world.truth().message_count <= 1);
+}
+
+#[test]
+fn a_file_the_platform_refuses_is_not_sent() {
+    let world = World::new();
+    world.put("empty.png", b"");
+    let run = world.run(["send", "--to", SOMEBODY, "--file", "library/empty.png"]).ended_with(3);
+    assert!(run.stderr.contains("empty"), "{}", run.stderr);
+    assert_eq!(world.truth().message_count, 0);
+}
+
+#[test]
+fn rules_meta_enforces_are_enforced_here_first() {
+    let world = World::new();
+    world.run(["send", "--to", SOMEBODY, "--text", &"x".repeat(2_000)]).ended_with(2);
+    world.run(["send", "--to", SOMEBODY, "--text", ""]).ended_with(2);
+    world.run(["send", "--to", SOMEBODY, "--text", "x", "--messaging-type", "MESSAGE_TAG"]).ended_with(2);
+    world.run(["send", "--to", "nobody", "--text", "x"]).ended_with(2);
+    world.run(["send", "--to", SOMEBODY, "--attachment-id", "1"]).ended_with(2);
+    world.run(["send", "--to", SOMEBODY, "--text", "x", "--file", "y.png"]).ended_with(2);
+    world.run(["send", "--to", SOMEBODY]).ended_with(2);
+    assert_eq!(world.truth().counters.requests.send, 0);
+}
+
+#[test]
+fn an_id_of_another_page_is_refused() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let id = world.run(["resolve", "library/hero.png"]).ended_with(0).stdout.trim().to_owned();
+    let mut command = world.command(["send", "--to", SOMEBODY, "--attachment-id", &id, "--kind", "image", "--json"]);
+    let run = command.env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-2").output().expect("runs");
+    let run = crate::support::Ran::new(run).ended_with(3);
+    assert_eq!(run.events_of("send")[0]["error"]["subcode"], 2_018_074);
+}

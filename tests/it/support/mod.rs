@@ -1,0 +1,143 @@
+//! A world for a test: a sandbox, a home of its own, a library to fill, and the binary to run in it.
+
+pub(crate) mod pictures;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use reattach::sandbox::{self, Sandbox, SandboxOptions, Truth};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A sandbox and a home folder, both gone when the test ends.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    home: TempDir,
+    // Dropped last: the sandbox runs on it.
+    pub(crate) runtime: Runtime,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let sandbox = runtime.block_on(sandbox::start(SandboxOptions::default())).expect("a sandbox");
+        Self { sandbox, home: TempDir::new().expect("a folder"), runtime }
+    }
+
+    /// The folder of files to upload.
+    pub(crate) fn library(&self) -> PathBuf {
+        let library = self.home.path().join("library");
+        std::fs::create_dir_all(&library).expect("a folder");
+        library
+    }
+
+    /// Where the cache and the record are kept.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.home.path().join("store")
+    }
+
+    /// Puts a file into the library.
+    pub(crate) fn put(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.library().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    /// The binary in this world, speaking for the sandbox's first Page.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reattach"));
+        command
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("REATTACH_STORE", format!("sled:{}", self.store().display()))
+            .env("REATTACH_GRAPH_URL", self.sandbox.url())
+            .env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        Ran::new(self.command(arguments).output().expect("the binary runs"))
+    }
+
+    /// Runs the binary with `--json`.
+    pub(crate) fn json<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        Ran::new(self.command(arguments).arg("--json").output().expect("the binary runs"))
+    }
+
+    /// Starts the binary and leaves it running, its output kept for later.
+    pub(crate) fn start<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+    }
+
+    /// What the sandbox has seen so far.
+    pub(crate) fn truth(&self) -> Truth {
+        self.sandbox.truth()
+    }
+
+    /// How many uploads the sandbox has taken so far.
+    pub(crate) fn uploads(&self) -> u64 {
+        self.truth().counters.uploads_accepted
+    }
+}
+
+/// A run of the binary that has ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("stdout is text"),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The same run, which must have ended with this exit code.
+    #[track_caller]
+    pub(crate) fn ended_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The objects it printed.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// The objects of one sort.
+    pub(crate) fn events_of(&self, event: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|object| object["event"] == event).collect()
+    }
+
+    /// The closing counts.
+    pub(crate) fn summary(&self) -> Value {
+        self.events_of("summary").pop().expect("a summary")
+    }
+
+    /// The object about the file of this name.
+    #[track_caller]
+    pub(crate) fn asset(&self, name: &str) -> Value {
+        let is_it = |asset: &Value| asset["path"].as_str().is_some_and(|path| path.ends_with(name));
+        let assets = self.events_of("asset");
+        assets.iter().find(|asset| is_it(asset)).cloned().unwrap_or_else(|| panic!("no {name} in {assets:#?}"))
+    }
+
+    /// The codes of the problems of the file of this name.
+    #[track_caller]
+    pub(crate) fn problems(&self, name: &str) -> Vec<String> {
+        let problems = self.asset(name)["problems"].as_array().expect("problems").clone();
+        problems.iter().map(|problem| problem["code"].as_str().expect("a code").to_owned()).collect()
+    }
+}

@@ -1,0 +1,395 @@
+//! `sync`, `resolve`, `ls`, `show`, `forget`: bytes travel once, ids stay where they belong.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use image::ImageFormat;
+use serde_json::json;
+
+use crate::support::World;
+use crate::support::pictures::{picture, png};
+
+#[test]
+fn the_second_sync_uploads_nothing() {
+    let world = World::new();
+    for number in 0..5 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    let first = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!(first.summary()["uploaded"], 5);
+    let second = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!(second.summary()["uploaded"], 0);
+    assert_eq!(second.summary()["reused"], 5);
+    assert_eq!(second.summary()["bytes_saved"], first.summary()["bytes_uploaded"]);
+    assert_eq!(world.uploads(), 5);
+}
+
+#[test]
+fn what_arrives_is_the_file_under_its_own_name_and_type() {
+    let world = World::new();
+    let bytes = picture(1, ImageFormat::Jpeg);
+    world.put("spring 🌷 sale.jpg", &bytes);
+    let run = world.json(["sync", "library"]).ended_with(0);
+    let truth = world.truth();
+    let [upload] = &truth.attachments[..] else { panic!("one upload, not {:?}", truth.attachments) };
+    let file = upload.file.as_ref().expect("bytes were sent");
+    assert_eq!((upload.kind.as_str(), file.mime.as_deref()), ("image", Some("image/jpeg")));
+    assert_eq!(file.size_bytes, bytes.len() as u64);
+    assert!(file.name.is_ascii() && Path::new(&file.name).extension() == Some("jpg".as_ref()), "{}", file.name);
+    assert!(upload.reusable && upload.content_length.is_some());
+    let asset = run.asset("sale.jpg");
+    assert_eq!(asset["sha256"], file.sha256.as_str());
+    assert_eq!(asset["attachment_id"], upload.id.as_str());
+    assert_eq!((&asset["width"], &asset["height"]), (&json!(24), &json!(16)));
+}
+
+#[test]
+fn the_same_bytes_under_two_names_travel_once() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b/copy.png", png(1));
+    let run = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!(world.uploads(), 1);
+    assert_eq!((&run.summary()["uploaded"], &run.summary()["reused"]), (&json!(1), &json!(1)));
+    assert_eq!(run.summary()["unique"], 1);
+    assert_eq!(run.asset("a.png")["attachment_id"], run.asset("copy.png")["attachment_id"]);
+}
+
+#[test]
+fn renamed_and_moved_files_cost_nothing() {
+    let world = World::new();
+    let old = world.put("old.png", png(1));
+    let moved = world.put("moved.png", png(2));
+    world.run(["sync", "library"]).ended_with(0);
+    fs::rename(old, world.library().join("new.png")).expect("renamed");
+    fs::create_dir(world.library().join("elsewhere")).expect("a folder");
+    fs::rename(moved, world.library().join("elsewhere/moved.png")).expect("moved");
+    let run = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!((&run.summary()["uploaded"], &run.summary()["reused"]), (&json!(0), &json!(2)));
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
+fn another_page_gets_its_own_ids() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let first = world.json(["sync", "library"]).ended_with(0);
+    let other = world.command(["sync", "library", "--json"]).env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-2").output();
+    let other = crate::support::Ran::new(other.expect("runs")).ended_with(0);
+    assert_eq!(world.uploads(), 2);
+    assert_ne!(first.asset("a.png")["attachment_id"], other.asset("a.png")["attachment_id"]);
+    assert_ne!(first.asset("a.png")["page_id"], other.asset("a.png")["page_id"]);
+    let again = world.json(["resolve", "library/a.png"]).ended_with(0);
+    assert_eq!(again.asset("a.png")["attachment_id"], first.asset("a.png")["attachment_id"]);
+    for attachment in &world.truth().attachments {
+        let asset = if first.asset("a.png")["attachment_id"] == attachment.id.as_str() { &first } else { &other };
+        assert_eq!(asset.asset("a.png")["page_id"], attachment.page_id.as_str());
+    }
+}
+
+#[test]
+fn another_graph_origin_gets_its_own_ids() {
+    let (world, elsewhere) = (World::new(), World::new());
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    let run = world.command(["sync", "library"]).env("REATTACH_GRAPH_URL", elsewhere.sandbox.url()).output();
+    crate::support::Ran::new(run.expect("runs")).ended_with(0);
+    assert_eq!((world.uploads(), elsewhere.uploads()), (1, 1));
+}
+
+#[test]
+fn instagram_ids_are_kept_apart() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    world.run(["sync", "library", "--platform", "instagram"]).ended_with(0);
+    let platforms: Vec<_> = world.truth().attachments.iter().map(|a| a.platform.clone()).collect();
+    assert_eq!(platforms, ["messenger", "instagram"]);
+}
+
+#[test]
+fn a_dry_run_says_what_a_sync_would_do_and_does_nothing() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("copy of a.png", png(1));
+    world.put("b.png", png(2));
+    let run = world.json(["sync", "library", "--dry-run"]).ended_with(0);
+    assert_eq!((&run.summary()["planned"], &run.summary()["reused"]), (&json!(2), &json!(1)));
+    assert_eq!(world.uploads(), 0);
+    world.run(["sync", "library"]).ended_with(0);
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
+fn what_is_over_the_allowance_is_named_and_left_for_later() {
+    let world = World::new();
+    for number in 0..5 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    let first = world.json(["sync", "library", "--max-uploads", "2"]).ended_with(0);
+    assert_eq!((&first.summary()["uploaded"], &first.summary()["deferred"]), (&json!(2), &json!(3)));
+    let none = world.json(["sync", "library", "--max-bytes", "1"]).ended_with(0);
+    assert_eq!((&none.summary()["uploaded"], &none.summary()["deferred"]), (&json!(0), &json!(3)));
+    let rest = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!((&rest.summary()["uploaded"], &rest.summary()["reused"]), (&json!(3), &json!(2)));
+}
+
+#[test]
+fn force_uploads_what_is_alive() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let first = world.json(["sync", "library"]).ended_with(0);
+    let forced = world.json(["sync", "library", "--force"]).ended_with(0);
+    assert_eq!(forced.asset("a.png")["outcome"], "refreshed");
+    assert_ne!(first.asset("a.png")["attachment_id"], forced.asset("a.png")["attachment_id"]);
+    let after = world.json(["resolve", "library/a.png"]).ended_with(0);
+    assert_eq!(after.asset("a.png")["attachment_id"], forced.asset("a.png")["attachment_id"]);
+}
+
+#[test]
+fn a_changed_file_is_uploaded_again() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    world.put("a.png", png(2));
+    let run = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!(run.asset("a.png")["outcome"], "uploaded");
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
+fn one_bad_file_does_not_stop_the_others() {
+    let world = World::new();
+    world.put("good.png", png(1));
+    world.put("empty.png", b"");
+    let run = world.json(["sync", "library"]).ended_with(3);
+    assert_eq!(run.asset("good.png")["outcome"], "uploaded");
+    assert_eq!(run.asset("empty.png")["outcome"], "rejected");
+    assert_eq!(run.problems("empty.png"), ["empty"]);
+}
+
+#[test]
+fn a_file_meta_refuses_fails_alone_with_metas_words() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b.png", png(2));
+    let refusal = json!({"on": "upload", "fault": {"graph": {"code": 100, "error_subcode": 2_018_047,
+        "message": "(#100) Upload attachment failure.", "fbtrace_id": "TRACE7"}, "status": 400}, "times": 2});
+    world.sandbox.set_faults(refusal).expect("a fault");
+    let run = world.json(["sync", "library", "--concurrency", "1"]).ended_with(3);
+    assert_eq!((&run.summary()["failed"], &run.summary()["uploaded"]), (&json!(1), &json!(1)));
+    let assets = run.events_of("asset");
+    let failed = assets.iter().find(|asset| asset["outcome"] == "failed").expect("one failed");
+    assert_eq!(failed["error"]["code"], 100);
+    assert_eq!(failed["error"]["subcode"], 2_018_047);
+    assert_eq!(failed["error"]["fbtrace_id"], "TRACE7");
+    assert!(failed["error"]["hint"].is_string());
+}
+
+#[test]
+fn a_dead_token_stops_the_sync_and_leaves_the_rest_for_later() {
+    let world = World::new();
+    for number in 0..20 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.put("known.png", png(99));
+    world.run(["resolve", "library/known.png"]).ended_with(0);
+    let dead = json!({"on": "upload", "fault": {"graph": {"code": 190, "message": "Invalid OAuth access token."},
+        "status": 400}, "times": 100});
+    world.sandbox.set_faults(dead).expect("a fault");
+    let run = world.json(["sync", "library"]).ended_with(4);
+    assert!(world.truth().counters.requests.upload <= 1 + 4, "it went on knocking");
+    let summary = run.summary();
+    let failed = summary["failed"].as_u64().expect("a count");
+    assert!((1..=4).contains(&failed), "{summary}");
+    assert_eq!(summary["uploaded"], 0);
+    let error = run.events_of("error").pop().expect("an error");
+    assert_eq!((&error["code"], &error["class"]), (&json!(190), &json!("token")));
+}
+
+#[test]
+fn uploads_ride_out_a_hiccup() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let hiccups = json!([{"on": "upload", "when": "before", "fault": {"reset": true}},
+        {"on": "upload", "when": "after", "fault": {"status": 503, "body": "busy"}}]);
+    world.sandbox.set_faults(hiccups).expect("faults");
+    let run = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!(run.asset("a.png")["outcome"], "uploaded");
+    // The second attempt was done and its answer spoiled: an orphan, and no harm.
+    assert_eq!(world.uploads(), 2);
+    assert_eq!(run.asset("a.png")["attachment_id"], world.truth().attachments[1].id.as_str());
+}
+
+#[test]
+fn a_rate_limit_longer_than_the_wait_ends_with_5() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let limit = json!({"on": "upload", "fault": {"graph": {"code": 613, "message": "(#613) Calls to this api have \
+        exceeded the rate limit."}, "status": 400}, "times": 100});
+    world.sandbox.set_faults(limit).expect("a fault");
+    let run = world.json(["sync", "library", "--max-wait", "0s"]).ended_with(5);
+    assert_eq!(world.uploads(), 0);
+    let error = run.events_of("error").pop().expect("an error");
+    assert_eq!((&error["code"], &error["retryable"]), (&json!(613), &json!(true)));
+}
+
+#[test]
+fn nobody_at_the_other_end_ends_with_5() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["resolve", "library/a.png"]).ended_with(0);
+    world.put("b.png", png(2));
+    let World { sandbox, runtime, .. } = &world;
+    let url = sandbox.url().to_owned();
+    // A port nobody listens on: bound, then let go.
+    let free = runtime.block_on(async { tokio::net::TcpListener::bind("127.0.0.1:0").await }).expect("a port");
+    let nobody = format!("http://{}", free.local_addr().expect("an address"));
+    drop(free);
+    assert_ne!(url, nobody);
+    let run = world.command(["sync", "library", "--json"]).env("REATTACH_GRAPH_URL", nobody).output().expect("runs");
+    let run = crate::support::Ran::new(run).ended_with(5);
+    assert_eq!(run.events_of("error").pop().expect("an error")["class"], "unreachable");
+}
+
+#[test]
+fn resolve_prints_the_bare_id() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let run = world.run(["resolve", "library/a.png"]).ended_with(0);
+    assert_eq!(run.stdout, format!("{}\n", world.truth().attachments[0].id));
+    let again = world.run(["resolve", "library/a.png"]).ended_with(0);
+    assert_eq!(again.stdout, run.stdout);
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn resolve_of_several_names_each() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b.png", png(2));
+    let run = world.run(["resolve", "library/b.png", "library/a.png"]).ended_with(0);
+    let lines: Vec<_> = run.stdout.lines().map(|line| line.split_once('\t').expect("ID<TAB>REF")).collect();
+    assert_eq!(lines.iter().map(|line| line.1).collect::<Vec<_>>(), ["library/b.png", "library/a.png"]);
+    assert_ne!(lines[0].0, lines[1].0);
+}
+
+#[test]
+fn resolve_without_upload_reports_what_is_missing() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let run = world.json(["resolve", "--no-upload", "library/a.png"]).ended_with(3);
+    assert_eq!(run.asset("a.png")["outcome"], "missing");
+    assert_eq!(world.uploads(), 0);
+}
+
+#[test]
+fn resolve_by_digest_finds_what_was_uploaded() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let run = world.json(["resolve", "library/a.png"]).ended_with(0);
+    let digest = format!("sha256:{}", run.asset("a.png")["sha256"].as_str().expect("a digest"));
+    let by_digest = world.run(["resolve", &digest]).ended_with(0);
+    assert_eq!(by_digest.stdout.trim(), run.asset("a.png")["attachment_id"]);
+    world.run(["resolve", &format!("sha256:{}", "0".repeat(64))]).ended_with(3);
+    world.run(["resolve", "sha256:123"]).ended_with(2);
+}
+
+#[test]
+fn an_expired_id_is_replaced() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    let run = world.json(["sync", "library", "--renew-within", "91d"]).ended_with(0);
+    assert_eq!(run.asset("a.png")["outcome"], "refreshed");
+    assert_eq!(run.summary()["refreshed"], 1);
+}
+
+#[test]
+fn ls_show_and_forget_tell_one_story() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b.png", png(2));
+    let empty = world.run(["ls"]).ended_with(0);
+    assert!(empty.stdout.contains("nothing is on record"), "{}", empty.stdout);
+    world.run(["sync", "library"]).ended_with(0);
+    let listed = world.json(["ls"]).ended_with(0).events_of("asset");
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|asset| asset["state"] == "live"), "{listed:#?}");
+    let shown = world.json(["show", "library/a.png"]).ended_with(0).events_of("asset");
+    assert_eq!(shown.len(), 1);
+    assert!(listed.contains(&shown[0]));
+    let forgotten = world.json(["forget", "library/a.png"]).ended_with(0).events_of("asset");
+    assert_eq!(forgotten[0]["attachment_id"], shown[0]["attachment_id"]);
+    world.run(["show", "library/a.png"]).ended_with(3);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
+}
+
+#[test]
+fn a_store_survives_the_loss_of_its_cache() {
+    let world = World::new();
+    for number in 0..3 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    fs::remove_dir_all(world.store().join("cache")).expect("gone");
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
+    for file in fs::read_dir(world.store().join("cache")).expect("a cache") {
+        let path = file.expect("a file").path();
+        if path.is_file() {
+            fs::write(path, b"not what sled writes").expect("spoiled");
+        }
+    }
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
+    assert_eq!(world.uploads(), 3);
+}
+
+#[test]
+fn two_processes_on_one_store_share_the_work() {
+    let world = World::new();
+    for number in 0..40 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.run(["ls"]).ended_with(0);
+    let runs: Vec<_> = (0..2).map(|_| world.start(["sync", "library", "--json"])).collect();
+    let runs: Vec<_> = runs
+        .into_iter()
+        .map(|child| crate::support::Ran::new(child.wait_with_output().expect("ends")).ended_with(0))
+        .collect();
+    assert_eq!(world.uploads(), 40);
+    let ids = |run: &crate::support::Ran| {
+        let mut ids: Vec<_> =
+            run.events_of("asset").iter().map(|a| (a["path"].to_string(), a["attachment_id"].to_string())).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(&runs[0]), ids(&runs[1]));
+}
+
+#[test]
+fn eight_processes_resolving_one_new_file_upload_it_once() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 300}})).expect("a fault");
+    let runs: Vec<_> = (0..8).map(|_| world.start(["resolve", "library/a.png"])).collect();
+    let ids: Vec<_> = runs
+        .into_iter()
+        .map(|child| crate::support::Ran::new(child.wait_with_output().expect("ends")).ended_with(0).stdout)
+        .collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_a_sync() {
+    let world = World::new();
+    for number in 0..50 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    let mut child = world.command(["sync", "library"]).stdout(Stdio::piped()).spawn().expect("starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+    assert_eq!(world.uploads(), 50);
+}
