@@ -7,9 +7,9 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 use crate::ids::Platform;
-use crate::media::{ScanOptions, judge, scan};
+use crate::media::{Problem, ScanOptions, judge, scan};
 
-use super::survey::{Inspector, Place, Surveyed, survey};
+use super::survey::{Chunk, Inspected, Inspector, survey};
 use super::{AssetOutcome, AssetReport, LibraryError, Reporter, Stop, Summary};
 
 /// How to check.
@@ -34,15 +34,18 @@ pub async fn check(
     mut each: impl FnMut(&AssetReport),
 ) -> Result<Summary, LibraryError> {
     let started = Instant::now();
-    let mut files = survey(inspector, scan(roots, &options.scan)?, readers(), &reporter, stop);
+    let platform = options.platform;
+    let judge = move |path, seen| judged(path, seen, platform);
+    let mut files = survey(inspector, scan(roots, &options.scan)?, readers(), &reporter, stop, judge);
     let mut summary = Summary::default();
     let mut waiting = InOrder::default();
-    while let Some(file) = files.recv().await {
-        let (index, place) = (file.index, Arc::clone(&file.place));
-        waiting.add(index, judged(file, options.platform), place);
-        while let Some(report) = waiting.next() {
-            summary.add(&report);
-            each(&report);
+    while let Some(chunk) = files.recv().await {
+        waiting.add(chunk);
+        while let Some(reports) = waiting.next() {
+            for report in reports {
+                summary.add(&report);
+                each(&report);
+            }
         }
     }
     summary.elapsed = started.elapsed();
@@ -54,15 +57,16 @@ pub(super) fn readers() -> usize {
     available_parallelism().map_or(2, |cores| (2 * cores.get()).clamp(2, 16))
 }
 
-fn judged(file: Surveyed, platform: Platform) -> AssetReport {
-    let facts = match file.seen {
+/// The report of one file. Its bytes are let go.
+fn judged(path: PathBuf, seen: Result<Inspected, Problem>, platform: Platform) -> AssetReport {
+    let facts = match seen {
         Ok(inspected) => inspected.facts,
-        Err(problem) => return AssetReport::refused(file.path, problem),
+        Err(problem) => return AssetReport::refused(path, problem),
     };
-    let verdict = judge(&facts, &file.path, platform);
+    let verdict = judge(&facts, &path, platform);
     let outcome = if verdict.accepted() { AssetOutcome::Ok } else { AssetOutcome::Rejected };
     AssetReport {
-        path: Some(file.path),
+        path: Some(path),
         facts: Some(facts),
         media: Some((verdict.kind, verdict.mime)),
         outcome,
@@ -72,21 +76,21 @@ fn judged(file: Surveyed, platform: Platform) -> AssetReport {
     }
 }
 
-/// Puts numbered reports back in order. Their places bound how many wait here; their bytes are gone already.
+/// Puts chunks back in order. Their places bound how many wait here.
 #[derive(Debug, Default)]
 struct InOrder {
     next: u64,
-    early: BTreeMap<u64, (AssetReport, Place)>,
+    early: BTreeMap<u64, Chunk<AssetReport>>,
 }
 
 impl InOrder {
-    fn add(&mut self, index: u64, report: AssetReport, place: Place) {
-        self.early.insert(index, (report, place));
+    fn add(&mut self, chunk: Chunk<AssetReport>) {
+        self.early.insert(chunk.first, chunk);
     }
 
-    fn next(&mut self) -> Option<AssetReport> {
-        let (report, _) = self.early.remove(&self.next)?;
-        self.next += 1;
-        Some(report)
+    fn next(&mut self) -> Option<Vec<AssetReport>> {
+        let chunk = self.early.remove(&self.next)?;
+        self.next += chunk.files.len() as u64;
+        Some(chunk.files)
     }
 }

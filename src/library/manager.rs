@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::facts::Facts;
 use crate::graph::GraphClient;
 use crate::ids::{AssetKey, ContentHash, KeySpace, MediaKind};
-use crate::media::{Follow, Reader, Verdict, judge};
+use crate::media::{Follow, Problem, Reader, Verdict, judge};
 use crate::record::{Record, Upload, UploadFilter};
 
 use super::plan::staleness;
@@ -101,9 +101,9 @@ impl AssetLibrary {
             let path = path.to_owned();
             blocking(move || inspector.inspect(&path, Follow::Named, &*reporter)).await
         };
-        let candidate = match inspected {
-            Ok(inspected) => self.candidate(path.to_owned(), inspected),
-            Err(problem) => return AssetReport::refused(path.to_owned(), problem),
+        let candidate = match self.candidate(path.to_owned(), inspected) {
+            Ok(candidate) => candidate,
+            Err(refused) => return *refused,
         };
         let stored = match self.parts.record.find(std::slice::from_ref(&candidate.key)).await {
             Ok(stored) => stored.into_iter().next().flatten(),
@@ -150,11 +150,20 @@ impl AssetLibrary {
         Ok(uploads.into_iter().min_by_key(|upload| staleness(upload, now, rules).is_some()))
     }
 
-    pub(super) fn candidate(&self, path: PathBuf, inspected: Inspected) -> Candidate {
-        let Inspected { facts, bytes } = inspected;
-        let verdict = judge(&facts, &path, self.parts.space.platform);
-        let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, hash: facts.hash };
-        Candidate { path, key, facts, verdict, bytes }
+    /// The file as something to decide about; its report where it could not even be looked at.
+    pub(super) fn candidate(
+        &self,
+        path: PathBuf,
+        seen: Result<Inspected, Problem>,
+    ) -> Result<Candidate, Box<AssetReport>> {
+        match seen {
+            Ok(Inspected { facts, bytes }) => {
+                let verdict = judge(&facts, &path, self.parts.space.platform);
+                let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, hash: facts.hash };
+                Ok(Candidate { path, key, facts, verdict, bytes })
+            }
+            Err(problem) => Err(Box::new(AssetReport::refused(path, problem))),
+        }
     }
 
     pub(super) fn plan(&self, candidate: &Candidate, stored: Option<&Upload>, rules: PlanRules) -> Plan {

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::cache::FileCache;
 use crate::facts::Facts;
 use crate::ids::ContentHash;
-use crate::media::{Content, Follow, Found, Problem, Reader, Scan, stat};
+use crate::media::{Follow, Found, Problem, Reader, Scan, stat};
 
 use super::manager::blocking;
 use super::{AssetRef, LibraryError, NoReport, Progress, Reporter, Stop};
@@ -45,7 +45,7 @@ impl Inspector {
     pub(super) fn inspect(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
         match self.recall(path, follow, reporter)? {
             Some(facts) => Ok(Inspected { facts, bytes: None }),
-            None => self.read(path, follow, reporter).map(|c| Inspected { facts: c.facts, bytes: Some(c.bytes) }),
+            None => self.read(path, follow, reporter),
         }
     }
 
@@ -81,40 +81,42 @@ impl Inspector {
     }
 
     /// Reads the file and remembers what it holds.
-    pub(super) fn read(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Content, Problem> {
+    fn read(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
         let content = self.reader.read(path, follow, &mut |bytes| reporter.report(Progress::Inspected(bytes)))?;
         if let Some(fingerprint) = content.fingerprint {
             self.cache.remember(fingerprint, content.facts.clone());
         }
-        Ok(content)
+        Ok(Inspected { facts: content.facts, bytes: Some(content.bytes) })
     }
 }
 
-/// One file of a survey.
+/// Some files of a survey, one after the other in the walk's order.
 #[derive(Debug)]
-pub(super) struct Surveyed {
-    /// Its place in the walk's order, from 0 without gaps.
-    pub(super) index: u64,
-    pub(super) path: PathBuf,
-    pub(super) seen: Result<Inspected, Problem>,
-    /// To be dropped when the file is dealt with: the walk goes on only so far ahead.
+pub(super) struct Chunk<T> {
+    /// The first one's place in that order, which counts from 0 without gaps.
+    pub(super) first: u64,
+    /// What came of each.
+    pub(super) files: Vec<T>,
+    /// To be dropped when the files are dealt with: the walk goes on only so far ahead.
     pub(super) place: Place,
 }
 
-/// A share of one batch's place in the window.
+/// A share of a batch's place between the walk and the receiver.
 pub(super) type Place = Arc<OwnedSemaphorePermit>;
 
-/// Surveys what `scan` finds, with `threads` readers, until all is seen or `stop` is cancelled.
+/// Surveys what `scan` finds, with `threads` readers, until all is seen or `stop` is requested. What `conclude` makes
+/// of each file is made on the reader's thread.
 ///
-/// Whoever receives must drop what it received, or the survey waits: at most about 8,000 files are between the walk
-/// and the receiver.
-pub(super) fn survey(
+/// Whoever receives must drop the places it received, or the survey waits: at most about 8,000 files are between the
+/// walk and the receiver.
+pub(super) fn survey<T: Send + 'static>(
     inspector: &Inspector,
     scan: Scan,
     threads: usize,
     reporter: &Arc<dyn Reporter>,
     stop: &Stop,
-) -> mpsc::UnboundedReceiver<Surveyed> {
+    conclude: impl Fn(PathBuf, Result<Inspected, Problem>) -> T + Clone + Send + 'static,
+) -> mpsc::UnboundedReceiver<Chunk<T>> {
     let (found_sender, found) = std::sync::mpsc::sync_channel(WINDOW);
     let (seen, receiver) = mpsc::unbounded_channel();
     let found = Arc::new(Mutex::new(found));
@@ -123,6 +125,7 @@ pub(super) fn survey(
             inspector: inspector.clone(),
             reporter: Arc::clone(reporter),
             stop: stop.clone(),
+            conclude: conclude.clone(),
             seen: seen.clone(),
         };
         let found = Arc::clone(&found);
@@ -143,12 +146,8 @@ pub(super) fn survey(
     receiver
 }
 
-/// Some files of the walk, the first of them numbered `first`.
-struct Batch {
-    first: u64,
-    files: Vec<File>,
-    place: Place,
-}
+/// Files to look at.
+type Batch = Chunk<File>;
 
 struct Batches {
     scan: Scan,
@@ -183,29 +182,55 @@ impl File {
     }
 }
 
-struct Worker {
+struct Worker<T, C> {
     inspector: Inspector,
     reporter: Arc<dyn Reporter>,
     stop: Stop,
-    seen: mpsc::UnboundedSender<Surveyed>,
+    conclude: C,
+    seen: mpsc::UnboundedSender<Chunk<T>>,
 }
 
-impl Worker {
-    fn work(&self, found: &Mutex<std::sync::mpsc::Receiver<Batch>>) {
+impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
+    fn work(&self, batches: &Mutex<std::sync::mpsc::Receiver<Batch>>) {
         loop {
-            let batch = found.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(Batch { first, files, place }) = batch else { return };
-            for (index, file) in (first..).zip(files) {
-                if self.stop.is_requested() {
-                    return;
-                }
-                let File { path, follow } = file;
-                let seen = follow.and_then(|follow| self.inspector.inspect(&path, follow, &*self.reporter));
-                // Nobody listening means nobody wants the rest.
-                if self.seen.send(Surveyed { index, path, seen, place: Arc::clone(&place) }).is_err() {
-                    return;
-                }
+            let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            if batch.map_err(drop).and_then(|batch| self.look_at(batch)).is_err() {
+                return;
             }
         }
+    }
+
+    /// Hands on what came of each file; an error when nobody wants the rest.
+    ///
+    /// Nothing is held back while a file is read: reading waits for memory, which what is held back may occupy.
+    fn look_at(&self, Batch { mut first, files, place }: Batch) -> Result<(), ()> {
+        let mut concluded = Vec::with_capacity(files.len());
+        for File { path, follow } in files {
+            if self.stop.is_requested() {
+                return Err(());
+            }
+            let reporter = &*self.reporter;
+            let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&path, follow, reporter)?, follow))) {
+                Ok((Some(facts), _)) => Ok(Inspected { facts, bytes: None }),
+                Ok((None, follow)) => {
+                    first = self.hand_on(first, &mut concluded, &place)?;
+                    self.inspector.read(&path, follow, reporter)
+                }
+                Err(problem) => Err(problem),
+            };
+            concluded.push((self.conclude)(path, seen));
+        }
+        self.hand_on(first, &mut concluded, &place).map(drop)
+    }
+
+    /// Sends what is there, and returns the number of what comes next.
+    fn hand_on(&self, first: u64, concluded: &mut Vec<T>, place: &Place) -> Result<u64, ()> {
+        if concluded.is_empty() {
+            return Ok(first);
+        }
+        let files = std::mem::take(concluded);
+        let next = first + files.len() as u64;
+        self.seen.send(Chunk { first, files, place: Arc::clone(place) }).map_err(drop)?;
+        Ok(next)
     }
 }

@@ -14,11 +14,11 @@ use crate::record::Upload;
 use super::check::readers;
 use super::manager::{AssetLibrary, Candidate};
 use super::report::digest_prefix;
-use super::survey::{Place, Surveyed, survey};
+use super::survey::{Chunk, Place, survey};
 use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Stop, Summary};
 
-/// Keys looked up in the record at a time.
-const LOOKUP: usize = 512;
+/// Chunks whose keys are looked up in the record at a time.
+const LOOKUP: usize = 64;
 
 /// How to sync.
 #[derive(Debug, Clone)]
@@ -64,7 +64,9 @@ impl AssetLibrary {
         let stop = stop.child();
         let _on_every_way_out = stop.on_drop();
         let scan = scan(roots, &options.scan)?;
-        let files = survey(&self.parts.inspector, scan, readers(), &self.parts.reporter, &stop);
+        let library = self.clone();
+        let candidate = move |path, seen| library.candidate(path, seen);
+        let files = survey(&self.parts.inspector, scan, readers(), &self.parts.reporter, &stop, candidate);
         let mut run = Run {
             library: self,
             options,
@@ -85,6 +87,9 @@ impl AssetLibrary {
     }
 }
 
+/// A file of the survey: one to decide about, or one that was refused.
+type Surveyed = Result<Candidate, Box<AssetReport>>;
+
 /// One sync under way.
 struct Run<'a, F> {
     library: &'a AssetLibrary,
@@ -98,7 +103,7 @@ struct Run<'a, F> {
 }
 
 impl<F: FnMut(&AssetReport)> Run<'_, F> {
-    async fn take_all(&mut self, mut files: UnboundedReceiver<Surveyed>) -> Result<(), LibraryError> {
+    async fn take_all(&mut self, mut files: UnboundedReceiver<Chunk<Surveyed>>) -> Result<(), LibraryError> {
         let mut batch = Vec::with_capacity(LOOKUP);
         loop {
             tokio::select! {
@@ -112,12 +117,14 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
     }
 
     /// Decides about each file of a batch; waits while as many uploads run as may.
-    async fn take(&mut self, batch: Vec<Surveyed>) -> Result<(), LibraryError> {
+    async fn take(&mut self, batch: Vec<Chunk<Surveyed>>) -> Result<(), LibraryError> {
         let mut candidates = Vec::with_capacity(batch.len());
-        for Surveyed { path, seen, place, .. } in batch {
-            match seen {
-                Ok(inspected) => candidates.push((self.library.candidate(path, inspected), place)),
-                Err(problem) => self.report(&AssetReport::refused(path, problem)),
+        for Chunk { files, place, .. } in batch {
+            for file in files {
+                match file {
+                    Ok(candidate) => candidates.push((candidate, Arc::clone(&place))),
+                    Err(refused) => self.report(&refused),
+                }
             }
         }
         let keys: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.key.clone()).collect();

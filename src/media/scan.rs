@@ -6,7 +6,6 @@
 //! count.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io, vec};
@@ -155,7 +154,8 @@ impl Scan {
             .parents(true)
             .add_custom_ignore_filename(IGNORE_FILE)
             .max_depth(Some(MAX_DEPTH))
-            .sort_by_file_name(OsStr::cmp)
+            // Siblings' paths differ in their names alone, and comparing them takes no parsing.
+            .sort_by_file_path(|a, b| a.as_os_str().cmp(b.as_os_str()))
             .filter_entry(move |entry| {
                 let relative = || entry.path().strip_prefix(&root).unwrap_or(entry.path());
                 rules.take(entry, relative) && (alone || !known.contains(&canonical.join(relative())))

@@ -78,7 +78,7 @@ async fn read_request(stream: &mut TcpStream) -> (String, Vec<u8>) {
 }
 
 fn reset(stream: TcpStream) {
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("an option");
+    stream.set_zero_linger().expect("an option");
     drop(stream);
 }
 
