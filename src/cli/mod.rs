@@ -77,7 +77,6 @@ async fn run(cli: Cli, output: &Arc<Output>) -> Exit {
         () = interruptions(output, &stop) => return Exit::Interrupted,
     };
     match ended {
-        Ok(_) if stop.is_requested() => Exit::Interrupted,
         Ok(exit) => exit,
         Err(failure) => {
             output.event(&ErrorEvent::new(&failure));
@@ -97,7 +96,7 @@ async fn perform(cli: Cli, output: Arc<Output>, stop: Stop) -> Result<Exit, Fail
 async fn interruptions(output: &Output, stop: &Stop) {
     signal().await;
     stop.request();
-    output.note("interrupted: finishing what is under way (once more to stop at once)");
+    output.note("stopping: finishing what is under way (once more to stop at once)");
     let _ = tokio::time::timeout(GRACE, signal()).await;
 }
 

@@ -1,20 +1,24 @@
 //! Progress bars on stderr: one for looking at files, one for uploading them.
 
-use std::sync::OnceLock;
+use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::library::{Progress, Reporter};
+
+use super::values::human_size;
 
 /// Draws the library's progress. Each bar appears with the first thing it has to show.
 #[derive(Debug)]
 pub(super) struct Bars {
     drawn: MultiProgress,
-    inspecting: OnceLock<ProgressBar>,
+    checking: OnceLock<ProgressBar>,
     uploading: OnceLock<ProgressBar>,
-    uploads: AtomicU64,
-    uploaded: AtomicU64,
+    read_bytes: Arc<AtomicU64>,
+    uploads: Arc<AtomicU64>,
+    uploaded: Arc<AtomicU64>,
 }
 
 impl Bars {
@@ -22,38 +26,55 @@ impl Bars {
     pub(super) fn new(drawn: MultiProgress) -> Self {
         Self {
             drawn,
-            inspecting: OnceLock::new(),
+            checking: OnceLock::new(),
             uploading: OnceLock::new(),
-            uploads: AtomicU64::new(0),
-            uploaded: AtomicU64::new(0),
+            read_bytes: Arc::default(),
+            uploads: Arc::default(),
+            uploaded: Arc::default(),
         }
     }
 
-    fn inspecting(&self) -> &ProgressBar {
-        self.inspecting.get_or_init(|| self.bar("checking"))
+    /// Counts files; says how many bytes had to be read.
+    fn checking(&self) -> &ProgressBar {
+        self.checking.get_or_init(|| {
+            let read = Arc::clone(&self.read_bytes);
+            let more = move |_: &ProgressState, line: &mut dyn Write| {
+                // What cannot be drawn is not missed.
+                let _ = write!(line, "{} read", human_size(read.load(Ordering::Relaxed)));
+            };
+            self.bar("checking", "{human_pos} of {human_len} files, {more}", more)
+        })
     }
 
+    /// Counts bytes; says how many files they are.
     fn uploading(&self) -> &ProgressBar {
-        self.uploading.get_or_init(|| self.bar("uploading"))
+        self.uploading.get_or_init(|| {
+            let (done, all) = (Arc::clone(&self.uploaded), Arc::clone(&self.uploads));
+            let more = move |_: &ProgressState, line: &mut dyn Write| {
+                let _ = write!(line, "{} of {}", done.load(Ordering::Relaxed), all.load(Ordering::Relaxed));
+            };
+            self.bar("uploading", "{more} files, {decimal_bytes} of {decimal_total_bytes}", more)
+        })
     }
 
-    fn bar(&self, name: &'static str) -> ProgressBar {
-        const TEMPLATE: &str = "{prefix:>9} {bar:30.green/dim} {percent:>3}%  {bytes} of {total_bytes}  {msg}";
-        let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed");
+    fn bar(
+        &self,
+        name: &'static str,
+        text: &str,
+        more: impl Fn(&ProgressState, &mut dyn Write) + Clone + Send + Sync + 'static,
+    ) -> ProgressBar {
+        let style =
+            ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:30.green/dim}} {{percent:>3}}%  {text}"));
+        let style = style.expect("the template is well formed").with_key("more", more).progress_chars("━━─");
         let bar = self.drawn.add(ProgressBar::new(0));
-        bar.set_style(style.progress_chars("━━─"));
+        bar.set_style(style);
         bar.set_prefix(name);
         bar
     }
 
-    fn count_uploads(&self) {
-        let (done, all) = (self.uploaded.load(Ordering::Relaxed), self.uploads.load(Ordering::Relaxed));
-        self.uploading().set_message(format!("{done} of {all} files"));
-    }
-
     /// Leaves the bars as they stand.
     pub(super) fn end(&self) {
-        for bar in [&self.inspecting, &self.uploading].into_iter().filter_map(OnceLock::get) {
+        for bar in [&self.checking, &self.uploading].into_iter().filter_map(OnceLock::get) {
             bar.abandon();
         }
     }
@@ -62,17 +83,20 @@ impl Bars {
 impl Reporter for Bars {
     fn report(&self, progress: Progress) {
         match progress {
-            Progress::Found(bytes) => self.inspecting().inc_length(bytes),
-            Progress::Inspected(bytes) => self.inspecting().inc(bytes),
-            Progress::UploadStarted(bytes) => {
+            Progress::Found(files) => self.checking().inc_length(files),
+            Progress::Inspected => self.checking().inc(1),
+            Progress::Read(bytes) => {
+                self.read_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.checking().tick();
+            }
+            Progress::UploadPlanned(bytes) => {
                 self.uploads.fetch_add(1, Ordering::Relaxed);
                 self.uploading().inc_length(bytes);
-                self.count_uploads();
             }
             Progress::UploadSent(bytes) => self.uploading().inc(bytes),
             Progress::UploadFinished => {
                 self.uploaded.fetch_add(1, Ordering::Relaxed);
-                self.count_uploads();
+                self.uploading().tick();
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::secret::AccessToken;
 
 use super::args::Global;
 use super::config::{PageSettings, Settings};
+use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bars;
@@ -47,6 +48,11 @@ pub(super) struct Session {
 }
 
 impl Context {
+    /// How a command that came to its end this way ends: interrupted, where it was.
+    pub(super) fn ending(&self, exit: Exit) -> Exit {
+        if self.stop.is_requested() { Exit::Interrupted } else { exit }
+    }
+
     /// The record of this store.
     pub(super) async fn record(&self) -> Result<Arc<dyn Record>, Failure> {
         Ok(record::open(&self.settings.store.join("record.db")).await?)

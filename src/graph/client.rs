@@ -129,9 +129,17 @@ impl GraphClient {
         let timeout = CALL_TIMEOUT + Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
         let token = &self.options.token;
         let attempt = || async {
-            let url = self.proven(url.clone());
-            let call = Call { method: method.clone(), url, token: token.clone(), body: body.clone(), timeout };
-            classify(&match self.transport.execute(call).await {
+            let call = Call {
+                method: method.clone(),
+                url: self.proven(url.clone()),
+                token: token.clone(),
+                body: body.clone(),
+                timeout,
+            };
+            tracing::debug!(?call, "asking Meta");
+            let attempt = self.transport.execute(call).await;
+            tracing::debug!(%attempt, "Meta's answer");
+            classify(&match attempt {
                 Attempt::Answered(answered) => {
                     Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
                 }

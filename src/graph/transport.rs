@@ -146,6 +146,15 @@ pub enum Attempt {
     },
 }
 
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(answered) => write!(f, "HTTP {}, {} bytes", answered.status, answered.body.len()),
+            Self::Failed { phase, cause } => write!(f, "{phase}: {cause}"),
+        }
+    }
+}
+
 /// An answer, whole.
 #[derive(Debug, Clone)]
 pub struct Answered {

@@ -115,7 +115,10 @@ impl AssetLibrary {
             (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Refused) => {
                 candidate.report(AssetOutcome::Missing).with(stored)
             }
-            (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Allowed) => self.upload(candidate, stored).await,
+            (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Allowed) => {
+                let meter = self.planned(&candidate);
+                self.upload(candidate, stored, meter).await
+            }
         }
     }
 

@@ -12,16 +12,18 @@ use crate::record::Upload;
 
 use super::LibraryError;
 
-/// Something that moved. Amounts are always what was added, never totals.
+/// Something that moved. Numbers are always what was added, never totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// One more file of this many bytes will be looked at.
+    /// So many more files will be looked at.
     Found(u64),
-    /// This many bytes were recognised or read.
-    Inspected(u64),
-    /// This many bytes will be uploaded.
-    UploadStarted(u64),
-    /// This many bytes of an upload were handed to the network.
+    /// One of them was.
+    Inspected,
+    /// So many bytes of files were read.
+    Read(u64),
+    /// One more file of so many bytes will be uploaded.
+    UploadPlanned(u64),
+    /// So many bytes of uploads were handed to the network, or proved not to be needed.
     UploadSent(u64),
     /// One upload came to its end, well or badly.
     UploadFinished,

@@ -43,10 +43,14 @@ pub(super) struct Inspected {
 impl Inspector {
     /// Looks at one file, reading it only when its fingerprint is not known.
     pub(super) fn inspect(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
-        match self.recall(path, follow, reporter)? {
-            Some(facts) => Ok(Inspected { facts, bytes: None }),
-            None => self.read(path, follow, reporter),
-        }
+        reporter.report(Progress::Found(1));
+        let seen = match self.recall(path, follow) {
+            Ok(Some(facts)) => Ok(Inspected { facts, bytes: None }),
+            Ok(None) => self.read(path, follow, reporter),
+            Err(problem) => Err(problem),
+        };
+        reporter.report(Progress::Inspected);
+        seen
     }
 
     /// The digest of what `reference` points at.
@@ -70,19 +74,13 @@ impl Inspector {
     }
 
     /// What is remembered of the file as it lies there now; `None` when it has to be read.
-    fn recall(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Option<Facts>, Problem> {
-        let stat = stat(path, follow)?;
-        reporter.report(Progress::Found(stat.size_bytes));
-        let facts = stat.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint));
-        if facts.is_some() {
-            reporter.report(Progress::Inspected(stat.size_bytes));
-        }
-        Ok(facts)
+    fn recall(&self, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
+        Ok(stat(path, follow)?.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint)))
     }
 
     /// Reads the file and remembers what it holds.
     fn read(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
-        let content = self.reader.read(path, follow, &mut |bytes| reporter.report(Progress::Inspected(bytes)))?;
+        let content = self.reader.read(path, follow, &mut |bytes| reporter.report(Progress::Read(bytes)))?;
         if let Some(fingerprint) = content.fingerprint {
             self.cache.remember(fingerprint, content.facts.clone());
         }
@@ -131,13 +129,14 @@ pub(super) fn survey<T: Send + 'static>(
         let found = Arc::clone(&found);
         thread::spawn(move || worker.work(&found));
     }
-    let (runtime, stop) = (tokio::runtime::Handle::current(), stop.clone());
+    let (runtime, stop, reporter) = (tokio::runtime::Handle::current(), stop.clone(), Arc::clone(reporter));
     thread::spawn(move || {
         let places = Arc::new(Semaphore::new(WINDOW));
         let mut batches = Batches { scan, next: 0 };
         while !stop.is_requested() {
             let Ok(place) = runtime.block_on(Arc::clone(&places).acquire_owned()) else { return };
             let Some(batch) = batches.next(place) else { return };
+            reporter.report(Progress::Found(batch.files.len() as u64));
             if found_sender.send(batch).is_err() {
                 return;
             }
@@ -210,7 +209,7 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
                 return Err(());
             }
             let reporter = &*self.reporter;
-            let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&path, follow, reporter)?, follow))) {
+            let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&path, follow)?, follow))) {
                 Ok((Some(facts), _)) => Ok(Inspected { facts, bytes: None }),
                 Ok((None, follow)) => {
                     first = self.hand_on(first, &mut concluded, &place)?;
@@ -218,6 +217,7 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
                 }
                 Err(problem) => Err(problem),
             };
+            reporter.report(Progress::Inspected);
             concluded.push((self.conclude)(path, seen));
         }
         self.hand_on(first, &mut concluded, &place).map(drop)

@@ -15,6 +15,7 @@ use super::check::readers;
 use super::manager::{AssetLibrary, Candidate};
 use super::report::digest_prefix;
 use super::survey::{Chunk, Place, survey};
+use super::upload::Meter;
 use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Stop, Summary};
 
 /// Chunks whose keys are looked up in the record at a time.
@@ -90,6 +91,14 @@ impl AssetLibrary {
 /// A file of the survey: one to decide about, or one that was refused.
 type Surveyed = Result<Candidate, Box<AssetReport>>;
 
+/// An upload that was decided on.
+struct Planned {
+    candidate: Candidate,
+    stored: Option<Upload>,
+    place: Place,
+    meter: Arc<Meter>,
+}
+
 /// One sync under way.
 struct Run<'a, F> {
     library: &'a AssetLibrary,
@@ -116,7 +125,7 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
         }
     }
 
-    /// Decides about each file of a batch; waits while as many uploads run as may.
+    /// Decides about all files of a batch, then uploads those that need it; waits while as many uploads run as may.
     async fn take(&mut self, batch: Vec<Chunk<Surveyed>>) -> Result<(), LibraryError> {
         let mut candidates = Vec::with_capacity(batch.len());
         for Chunk { files, place, .. } in batch {
@@ -129,11 +138,15 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
         }
         let keys: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.key.clone()).collect();
         let stored = self.library.parts.record.find(&keys).await?;
+        let mut uploads = Vec::new();
         for ((candidate, place), stored) in candidates.into_iter().zip(stored) {
             match self.decide(&candidate, stored.as_ref()) {
                 Some(outcome) => self.report(&candidate.report(outcome).with(stored)),
-                None => self.upload(candidate, stored, place).await,
+                None => uploads.push(Planned { meter: self.library.planned(&candidate), candidate, stored, place }),
             }
+        }
+        for upload in uploads {
+            self.upload(upload).await;
         }
         Ok(())
     }
@@ -153,7 +166,7 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
         }
     }
 
-    async fn upload(&mut self, candidate: Candidate, stored: Option<Upload>, place: Place) {
+    async fn upload(&mut self, Planned { candidate, stored, place, meter }: Planned) {
         while self.uploads.len() >= self.library.parts.concurrency
             && let Some(landed) = self.uploads.join_next().await
         {
@@ -166,7 +179,7 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
         }
         let library = self.library.clone();
         self.uploads.spawn(async move {
-            let report = library.upload(candidate, stored).await;
+            let report = library.upload(candidate, stored, meter).await;
             drop(place);
             report
         });

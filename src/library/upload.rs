@@ -30,13 +30,18 @@ pub(super) enum Ensured {
 }
 
 impl AssetLibrary {
+    /// An upload of this candidate, to be made soon.
+    pub(super) fn planned(&self, candidate: &Candidate) -> Arc<Meter> {
+        Arc::new(Meter::planned(Arc::clone(&self.parts.reporter), candidate.facts.size_bytes))
+    }
+
     /// Uploads the candidate, unless somebody does so meanwhile. `seen` is what the record held when that was decided.
-    pub(super) async fn upload(&self, candidate: Candidate, seen: Option<Upload>) -> AssetReport {
+    pub(super) async fn upload(&self, candidate: Candidate, seen: Option<Upload>, meter: Arc<Meter>) -> AssetReport {
         let replaces = seen.is_some();
         let seen = seen.map(|upload| upload.attachment_id);
         let work = || {
-            let (library, candidate, seen) = (self.clone(), candidate.clone(), seen.clone());
-            async move { library.ensure(&candidate, seen.as_ref()).await }
+            let (library, candidate, seen, meter) = (self.clone(), candidate.clone(), seen.clone(), Arc::clone(&meter));
+            async move { library.ensure(&candidate, seen.as_ref(), &meter).await }
         };
         let ensured = self.flights.run(candidate.key.clone(), work).await;
         match ensured {
@@ -51,7 +56,12 @@ impl AssetLibrary {
         }
     }
 
-    async fn ensure(&self, candidate: &Candidate, seen: Option<&AttachmentId>) -> Result<Ensured, LibraryError> {
+    async fn ensure(
+        &self,
+        candidate: &Candidate,
+        seen: Option<&AttachmentId>,
+        meter: &Arc<Meter>,
+    ) -> Result<Ensured, LibraryError> {
         let record = &self.parts.record;
         loop {
             let slot = self.upload_slots.acquire().await;
@@ -64,7 +74,7 @@ impl AssetLibrary {
                 }
                 (Claimed::Held { .. }, Some(upload)) => return Ok(Ensured::Found(upload)),
                 (Claimed::Won(claim), None) => {
-                    return self.upload_claimed(candidate, &claim).await.map(Ensured::Uploaded);
+                    return self.upload_claimed(candidate, &claim, meter).await.map(Ensured::Uploaded);
                 }
                 (Claimed::Held { .. }, None) => {
                     drop(slot);
@@ -82,10 +92,15 @@ impl AssetLibrary {
         Ok(stored.filter(|upload| Some(&upload.attachment_id) != seen && staleness(upload, now, ALIVE).is_none()))
     }
 
-    async fn upload_claimed(&self, candidate: &Candidate, claim: &Claim) -> Result<Upload, LibraryError> {
+    async fn upload_claimed(
+        &self,
+        candidate: &Candidate,
+        claim: &Claim,
+        meter: &Arc<Meter>,
+    ) -> Result<Upload, LibraryError> {
         // The age counts from before the first byte leaves, so it is never taken for less than it is.
         let uploaded_at = self.parts.clock.now();
-        let attachment_id = match self.transfer(candidate).await {
+        let attachment_id = match self.transfer(candidate, meter).await {
             Ok(attachment_id) => attachment_id,
             Err(error) => {
                 self.parts.record.release(claim).await?;
@@ -107,12 +122,12 @@ impl AssetLibrary {
         Ok(stored(claim.key.clone(), upload))
     }
 
-    async fn transfer(&self, candidate: &Candidate) -> Result<AttachmentId, LibraryError> {
+    async fn transfer(&self, candidate: &Candidate, meter: &Arc<Meter>) -> Result<AttachmentId, LibraryError> {
         let bytes = match &candidate.bytes {
             Some(bytes) => bytes.clone(),
             None => self.read_again(candidate).await?,
         };
-        let meter = Meter::start(Arc::clone(&self.parts.reporter), bytes.len() as u64);
+        let meter = Arc::clone(meter);
         let upload = FileUpload {
             platform: self.parts.space.platform,
             kind: candidate.verdict.kind,
@@ -151,15 +166,15 @@ fn file_name(path: &Path) -> String {
 
 /// Reports an upload's bytes so that they add up to its size, however often it is tried.
 #[derive(Debug)]
-struct Meter {
+pub(super) struct Meter {
     reporter: Arc<dyn Reporter>,
     size_bytes: u64,
     reported: AtomicU64,
 }
 
 impl Meter {
-    fn start(reporter: Arc<dyn Reporter>, size_bytes: u64) -> Self {
-        reporter.report(Progress::UploadStarted(size_bytes));
+    fn planned(reporter: Arc<dyn Reporter>, size_bytes: u64) -> Self {
+        reporter.report(Progress::UploadPlanned(size_bytes));
         Self { reporter, size_bytes, reported: AtomicU64::new(0) }
     }
 

@@ -19,5 +19,5 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Fail
         bars.end();
     }
     print_check_summary(&context.output, &summary);
-    Ok(exit_for(&summary))
+    Ok(context.ending(exit_for(&summary)))
 }

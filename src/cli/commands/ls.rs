@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, _: LsArgs) -> Result<Exit, Failure> {
     if listed == 0 {
         context.output.remark("nothing is on record yet: `reattach sync FOLDER` uploads a library");
     }
-    Ok(Exit::Done)
+    Ok(context.ending(Exit::Done))
 }
 
 /// Hands every recorded id the filter lets through to `each`, and counts them.

@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
     context.output.event(&SummaryEvent::new(&summary));
     match halted_by {
         Some(error) => Err(Failure::of_library(&error)),
-        None => Ok(exit_for(&summary)),
+        None => Ok(context.ending(exit_for(&summary))),
     }
 }
 

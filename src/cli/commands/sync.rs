@@ -32,6 +32,6 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
     print_sync_summary(output, &synced.summary);
     match synced.halted_by {
         Some(error) => Err(Failure::of_library(&error)),
-        None => Ok(exit_for(&synced.summary)),
+        None => Ok(context.ending(exit_for(&synced.summary))),
     }
 }
