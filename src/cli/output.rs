@@ -21,6 +21,8 @@ pub(super) struct Output {
     /// The progress bars, which step aside while a line is printed.
     pub(super) bars: MultiProgress,
     stdout: Mutex<BufWriter<Stdout>>,
+    /// Somebody is reading along.
+    interactive: bool,
 }
 
 impl Output {
@@ -32,6 +34,7 @@ impl Output {
             verbose: global.verbose > 0,
             palette: Palette::new(global.color),
             bars: MultiProgress::new(),
+            interactive: io::stdout().is_terminal(),
             stdout: Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
         }
     }
@@ -93,8 +96,13 @@ impl Output {
 
     /// Hands on what was printed so far.
     pub(super) fn flush(&self) {
-        let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bars.suspend(|| mind(stdout.flush()));
+        self.flush_locked(&mut self.stdout.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn flush_locked(&self, stdout: &mut BufWriter<Stdout>) {
+        if !stdout.buffer().is_empty() {
+            self.bars.suspend(|| mind(stdout.flush()));
+        }
     }
 
     /// Prints words exactly as they are.
@@ -105,7 +113,14 @@ impl Output {
 
     fn write(&self, line: &str) {
         let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
+        // The bars have to make way for whatever reaches the terminal, a full buffer included.
+        if stdout.buffer().len() + line.len() >= stdout.capacity() {
+            self.flush_locked(&mut stdout);
+        }
         mind(stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")));
+        if self.interactive {
+            self.flush_locked(&mut stdout);
+        }
     }
 }
 
