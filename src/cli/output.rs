@@ -15,8 +15,7 @@ use super::args::{ColorWhen, Global};
 #[derive(Debug)]
 pub(super) struct Output {
     json: bool,
-    quiet: bool,
-    verbose: bool,
+    volume: Volume,
     pub(super) palette: Palette,
     /// The progress bars, which step aside while a line is printed.
     pub(super) bars: MultiProgress,
@@ -30,8 +29,7 @@ impl Output {
     pub(super) fn new(global: &Global) -> Self {
         Self {
             json: global.json,
-            quiet: global.quiet,
-            verbose: global.verbose > 0,
+            volume: Volume::wanted(global),
             palette: Palette::new(global.color),
             bars: MultiProgress::new(),
             interactive: io::stdout().is_terminal(),
@@ -46,12 +44,12 @@ impl Output {
 
     /// Whether the user asked to hear more.
     pub(super) fn is_verbose(&self) -> bool {
-        self.verbose
+        self.volume == Volume::Verbose
     }
 
     /// Whether the user asked to hear results and errors only.
     pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
+        self.volume == Volume::Quiet
     }
 
     /// Prints one JSON object, in JSON mode only.
@@ -73,14 +71,14 @@ impl Output {
 
     /// Prints what goes along with the results: not in JSON mode, not when quiet.
     pub(super) fn remark(&self, line: impl fmt::Display) {
-        if !self.quiet {
+        if !self.is_quiet() {
             self.result(line);
         }
     }
 
     /// Prints something the user should know, on stderr, unless quiet.
     pub(super) fn note(&self, line: impl fmt::Display) {
-        if !self.quiet {
+        if !self.is_quiet() {
             self.complain(line);
         }
     }
@@ -127,6 +125,24 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         self.flush();
+    }
+}
+
+/// How much the user wants to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Volume {
+    Quiet,
+    Usual,
+    Verbose,
+}
+
+impl Volume {
+    fn wanted(global: &Global) -> Self {
+        match (global.quiet, global.verbose) {
+            (true, _) => Self::Quiet,
+            (false, 0) => Self::Usual,
+            (false, _) => Self::Verbose,
+        }
     }
 }
 
