@@ -74,14 +74,12 @@ pub(super) struct Global {
     pub(super) no_progress: bool,
 }
 
-/// When to use colours.
+/// When to use colours. The values have no help of their own, which would stretch everybody's to two lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set.
+    // On a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
