@@ -33,12 +33,14 @@ pub(super) enum ConfigError {
         source: io::Error,
     },
     /// The file is not what it should be.
-    #[error("understand the configuration file {}\n{}", path.display(), source.to_string().trim_end())]
+    #[error("understand the configuration file {}, line {line}: {reason}", path.display())]
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// Where, counted from 1.
+        line: usize,
+        /// Why.
+        reason: String,
     },
     /// No such Page is configured.
     #[error("find the Page {name:?} in the configuration; it has {known}")]
@@ -267,8 +269,11 @@ fn config_file(asked: Option<&Path>) -> Option<PathBuf> {
 fn load_file(asked: Option<&Path>) -> Result<File, ConfigError> {
     let Some(path) = config_file(asked) else { return Ok(File::default()) };
     let text = fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-    let mut file: File =
-        toml::from_str(&text).map_err(|source| ConfigError::Malformed { path: path.clone(), source: source.into() })?;
+    let mut file: File = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        ConfigError::Malformed { path: path.clone(), line, reason: error.message().to_owned() }
+    })?;
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new(""));
     for page in file.pages.values_mut() {
