@@ -23,7 +23,8 @@ impl InvalidId {
     }
 }
 
-/// A Facebook Page's id: decimal digits.
+/// A Facebook Page's id. Meta's are decimal digits; any word of letters, digits, `_` and `-` is taken, so that another
+/// Graph API may name its Pages as it likes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct PageId(Arc<str>);
 
@@ -38,7 +39,9 @@ impl FromStr for PageId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if is_digits(text) { Ok(Self(text.into())) } else { Err(InvalidId::new(text, "a Page id (digits)")) }
+        let plausible = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        if plausible { Ok(Self(text.into())) } else { Err(InvalidId::new(text, "a Page id")) }
     }
 }
 

@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::graph::{Certainty, GraphError, Message, SendRequest, Sent};
+use crate::graph::{GraphError, Message, Sent};
 use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId};
 use crate::library::{AssetReport, Summary};
 use crate::media::Problem;
 use crate::record::Upload;
 
+use super::exit::Exit;
 use super::failure::Failure;
 
 /// A path as JSON can hold it: lossily, with its bytes beside it where something was lost.
@@ -176,28 +177,38 @@ pub(super) struct SendEvent<'a> {
 }
 
 impl<'a> SendEvent<'a> {
-    /// A message Meta has taken.
-    pub(super) fn sent(request: &'a SendRequest, sent: &'a Sent) -> Self {
+    /// A message to `recipient` of which nothing else is known yet.
+    pub(super) fn new(recipient: String) -> Self {
         Self {
-            recipient_id: sent.recipient_id.as_deref(),
-            message_id: Some(&sent.message_id),
-            ..Self::new(request, "sent")
+            event: "send",
+            recipient,
+            recipient_id: None,
+            message_id: None,
+            attachment_id: None,
+            outcome: "failed",
+            error: None,
         }
     }
 
-    /// A message that was not sent, or may have been.
-    pub(super) fn failed(request: &'a SendRequest, failure: &Failure) -> Self {
-        let unknown = failure.graph().is_some_and(|error| error.outcome() == Certainty::Unknown);
-        Self { error: Some(ErrorBody::of(failure)), ..Self::new(request, if unknown { "unknown" } else { "failed" }) }
-    }
-
-    fn new(request: &'a SendRequest, outcome: &'static str) -> Self {
-        let attachment_id = match &request.message {
+    /// The same, with what it carries.
+    pub(super) fn carrying(self, message: &'a Message) -> Self {
+        let attachment_id = match message {
             Message::Attachment { attachment_id, .. } => Some(attachment_id),
             Message::Text(_) => None,
         };
-        let recipient = request.recipient.to_string();
-        Self { event: "send", recipient, recipient_id: None, message_id: None, attachment_id, outcome, error: None }
+        Self { attachment_id, ..self }
+    }
+
+    /// The same, taken by Meta.
+    pub(super) fn sent(self, sent: &'a Sent) -> Self {
+        let recipient_id = sent.recipient_id.as_deref();
+        Self { recipient_id, message_id: Some(&sent.message_id), outcome: "sent", ..self }
+    }
+
+    /// The same, not sent, or perhaps sent.
+    pub(super) fn failed(self, failure: &Failure) -> Self {
+        let outcome = if failure.exit() == Exit::UnknownOutcome { "unknown" } else { "failed" };
+        Self { outcome, error: Some(ErrorBody::of(failure)), ..self }
     }
 }
 

@@ -150,7 +150,7 @@ fn library_exit(error: &LibraryError) -> Exit {
         LibraryError::Scan(_) => Exit::Usage,
         LibraryError::Graph(error) => graph_exit(error),
         LibraryError::Record(_) => Exit::Store,
-        LibraryError::Unreadable { .. }
+        LibraryError::Unusable { .. }
         | LibraryError::Changed { .. }
         | LibraryError::NotRecorded { .. }
         | LibraryError::NoSource { .. }

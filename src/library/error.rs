@@ -21,7 +21,7 @@ pub enum LibraryError {
     Record(#[from] RecordError),
     /// A file whose bytes are needed and cannot be had.
     #[error("{} cannot be used: {}", path.display(), problem.message)]
-    Unreadable {
+    Unusable {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
@@ -75,7 +75,7 @@ impl LibraryError {
             Self::Scan(_) => None,
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) => error.hint().map(Into::into),
-            Self::Unreadable { problem, .. } => Some(problem.hint.clone()),
+            Self::Unusable { problem, .. } => Some(problem.hint.clone()),
             Self::Changed { .. } => Some("run the command again once the file is no longer being written".into()),
             Self::NotRecorded { .. } | Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),

@@ -1,6 +1,6 @@
 //! The library of assets: what to upload, what to reuse, and the flow of one file from disk to attachment id.
 //!
-//! Data flows one way: [`survey`](survey::survey) finds and reads files, [`plan()`] decides, [`AssetLibrary`] uploads
+//! Data flows one way: a survey finds and reads files, [`plan()`] decides, [`AssetLibrary`] uploads
 //! and records, and an [`AssetReport`] says what became of each file. Nothing here prints; progress goes to a
 //! [`Reporter`].
 

@@ -64,7 +64,7 @@ impl Inspector {
                 let inspected = blocking(move || inspector.inspect(&file, Follow::Named, &NoReport)).await;
                 match inspected {
                     Ok(inspected) => Ok(inspected.facts.hash),
-                    Err(problem) => Err(LibraryError::Unreadable { path: path.clone(), problem }),
+                    Err(problem) => Err(LibraryError::Unusable { path: path.clone(), problem }),
                 }
             }
             AssetRef::Hash(hash) => Ok(*hash),

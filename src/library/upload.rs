@@ -144,7 +144,7 @@ impl AssetLibrary {
         let (reader, path) = (Arc::clone(&self.parts.upload_reader), candidate.path.clone());
         let read = blocking(move || reader.read(&path, Follow::Named, &mut |_| {})).await;
         let path = || candidate.path.clone();
-        let content = read.map_err(|problem| LibraryError::Unreadable { path: path(), problem })?;
+        let content = read.map_err(|problem| LibraryError::Unusable { path: path(), problem })?;
         if content.facts.hash == candidate.facts.hash {
             Ok(content.bytes)
         } else {

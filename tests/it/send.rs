@@ -86,8 +86,9 @@ fn what_never_reached_meta_is_tried_again() {
 fn a_file_the_platform_refuses_is_not_sent() {
     let world = World::new();
     world.put("empty.png", b"");
-    let run = world.run(["send", "--to", SOMEBODY, "--file", "library/empty.png"]).ended_with(3);
+    let run = world.json(["send", "--to", SOMEBODY, "--file", "library/empty.png"]).ended_with(3);
     assert!(run.stderr.contains("empty"), "{}", run.stderr);
+    assert_eq!(run.events_of("send")[0]["outcome"], "failed");
     assert_eq!(world.truth().message_count, 0);
 }
 
@@ -113,4 +114,5 @@ fn an_id_of_another_page_is_refused() {
     let run = command.env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-2").output().expect("runs");
     let run = crate::support::Ran::new(run).ended_with(3);
     assert_eq!(run.events_of("send")[0]["error"]["subcode"], 2_018_074);
+    assert_eq!(run.events_of("send")[0]["attachment_id"], id.as_str());
 }

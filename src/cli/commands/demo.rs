@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::cli::args::{Cli, DemoArgs};
 use crate::cli::config::{PageChoice, PageSettings, Settings};
+use crate::cli::events::SendEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
@@ -144,7 +145,7 @@ impl Demo<'_> {
             let message = Message::Attachment { kind: hero.key.kind, attachment_id: hero.attachment_id.clone() };
             let request = SendRequest::new(Recipient::Psid(person.to_string()), message);
             let receipt = session.graph.send(&session.page.id, &request).await?;
-            output.event(&crate::cli::events::SendEvent::sent(&request, &receipt));
+            output.event(&SendEvent::new(request.recipient.to_string()).carrying(&request.message).sent(&receipt));
             sent.push('●');
         }
         let id = palette.strong(&hero.attachment_id);
