@@ -19,10 +19,10 @@ use super::manager::blocking;
 use super::{AssetRef, LibraryError, NoReport, Progress, Reporter, Stop};
 
 /// Files handed from the walk to the readers at a time: enough to make the handing over cheap, few enough to share out.
-const BATCH: usize = 16;
+const BATCH: usize = 64;
 
 /// Batches that may be between the walk and whoever takes the results.
-const WINDOW: usize = 512;
+const WINDOW: usize = 128;
 
 /// Tells what a file holds: from its fingerprint if it was read before, from its bytes if not.
 #[derive(Debug, Clone)]
