@@ -265,3 +265,29 @@ fn completions_and_the_manual_are_made_for_every_command() {
     let manual = world.run(["man"]).ended_with(0).stdout;
     assert!(COMMANDS.iter().all(|command| manual.contains(command)));
 }
+
+#[test]
+fn the_commands_of_the_readme_work_as_written() {
+    let world = World::new();
+    let banners = world.library().parent().expect("home").join("banners");
+    fs::create_dir(&banners).expect("a folder");
+    fs::write(banners.join("hero.png"), png(1)).expect("a file");
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let commands = readme.lines().filter_map(|line| {
+        let command = line.strip_prefix("reattach ")?;
+        // What comes after belongs to other programs, or to the reader.
+        let command = command.split(['#', '|']).next()?.replace("PSID", "1254459154682919");
+        (!command.starts_with("sandbox")).then_some(command)
+    });
+    let mut run = 0;
+    for command in commands {
+        let words = command.split('\'').enumerate().flat_map(|(place, part)| {
+            // Every second part stood between quotes.
+            if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+        });
+        world.run(words).ended_with(0);
+        run += 1;
+    }
+    assert!(run >= 8, "only {run} commands were found");
+    assert_eq!((world.uploads(), world.truth().message_count), (1, 2));
+}
