@@ -65,19 +65,20 @@ impl AssetLibrary {
         let record = &self.parts.record;
         loop {
             let slot = self.upload_slots.acquire().await;
-            let claimed = record.claim(&candidate.key, self.parts.clock.now()).await?;
-            let newer = self.newer_than(&candidate.key, seen).await?;
-            match (claimed, newer) {
-                (Claimed::Won(claim), Some(upload)) => {
-                    record.release(&claim).await?;
-                    return Ok(Ensured::Found(upload));
+            match record.claim(&candidate.key, self.parts.clock.now()).await? {
+                Claimed::Won(claim) => {
+                    let done = self.upload_claimed(candidate, seen, &claim, meter).await;
+                    if matches!(done, Ok(Ensured::Uploaded(_))) {
+                        return done;
+                    }
+                    let released = record.release(&claim).await;
+                    return done.and_then(|found| Ok(released.map(|()| found)?));
                 }
-                (Claimed::Held { .. }, Some(upload)) => return Ok(Ensured::Found(upload)),
-                (Claimed::Won(claim), None) => {
-                    return self.upload_claimed(candidate, &claim, meter).await.map(Ensured::Uploaded);
-                }
-                (Claimed::Held { .. }, None) => {
+                Claimed::Held { .. } => {
                     drop(slot);
+                    if let Some(upload) = self.newer_than(&candidate.key, seen).await? {
+                        return Ok(Ensured::Found(upload));
+                    }
                     self.parts.clock.sleep(POLL).await;
                 }
             }
@@ -92,21 +93,20 @@ impl AssetLibrary {
         Ok(stored.filter(|upload| Some(&upload.attachment_id) != seen && staleness(upload, now, ALIVE).is_none()))
     }
 
+    /// Uploads under a claim, unless somebody else's upload was completed just before it was won.
     async fn upload_claimed(
         &self,
         candidate: &Candidate,
+        seen: Option<&AttachmentId>,
         claim: &Claim,
         meter: &Arc<Meter>,
-    ) -> Result<Upload, LibraryError> {
+    ) -> Result<Ensured, LibraryError> {
+        if let Some(upload) = self.newer_than(&claim.key, seen).await? {
+            return Ok(Ensured::Found(upload));
+        }
         // The age counts from before the first byte leaves, so it is never taken for less than it is.
         let uploaded_at = self.parts.clock.now();
-        let attachment_id = match self.transfer(candidate, meter).await {
-            Ok(attachment_id) => attachment_id,
-            Err(error) => {
-                self.parts.record.release(claim).await?;
-                return Err(error);
-            }
-        };
+        let attachment_id = self.transfer(candidate, meter).await?;
         let upload = NewUpload {
             attachment_id,
             uploaded_at,
@@ -116,10 +116,14 @@ impl AssetLibrary {
             dimensions: candidate.facts.dimensions,
             source: std::path::absolute(&candidate.path).ok(),
         };
-        if let Completed::Superseded = self.parts.record.complete(claim, &upload).await? {
-            tracing::warn!(key = ?claim.key, "another upload of the same bytes was recorded first");
+        match self.parts.record.complete(claim, &upload).await? {
+            Completed::Stored => Ok(Ensured::Uploaded(stored(claim.key.clone(), upload))),
+            // Our id is an orphan now: everybody is to use the one on record.
+            Completed::Superseded => {
+                let other = self.newer_than(&claim.key, Some(&upload.attachment_id)).await?;
+                Ok(Ensured::Uploaded(other.unwrap_or_else(|| stored(claim.key.clone(), upload))))
+            }
         }
-        Ok(stored(claim.key.clone(), upload))
     }
 
     async fn transfer(&self, candidate: &Candidate, meter: &Arc<Meter>) -> Result<AttachmentId, LibraryError> {

@@ -222,7 +222,7 @@ async fn a_damaged_row_is_an_error_wherever_it_is_met() {
         "UPDATE uploads SET sha256 = zeroblob(32)",
         "UPDATE uploads SET kind = 'sculpture'",
         "UPDATE uploads SET state = 'undead'",
-        "UPDATE spaces SET page_id = 'abc'",
+        "UPDATE spaces SET page_id = 'a c'",
         "UPDATE spaces SET page_id = '77'",
         "UPDATE spaces SET platform = 'pigeon'",
         "PRAGMA foreign_keys = OFF; DELETE FROM spaces",
@@ -256,7 +256,7 @@ async fn a_page_identity_that_does_not_parse_is_damage() {
         .remember_page(&origin, token, &page, Timestamp::from_unix_millis(0))
         .await
         .expect("remembered");
-    place.tamper("UPDATE pages SET page_id = 'abc'");
+    place.tamper("UPDATE pages SET page_id = 'a c'");
     let read = place.record().await.page_of(&origin, token).await;
     assert!(matches!(read, Err(RecordError::Damaged { table: "pages", .. })), "{read:?}");
 }
