@@ -238,6 +238,11 @@ impl Origin {
         &self.0
     }
 
+    /// Whether tokens may go there without anybody asking: Meta's own, or this machine.
+    pub fn is_trusted(&self) -> bool {
+        self.as_str() == Self::GRAPH || self.url().host().is_some_and(|host| is_loopback(&host))
+    }
+
     /// The origin's root, ready to be joined with a path.
     pub fn url(&self) -> Url {
         Url::parse(&self.0).expect("an origin was made from a URL")
@@ -250,7 +255,8 @@ impl FromStr for Origin {
     /// Refuses anything but `https://` and, on loopback hosts, `http://`; a path, query or user name is refused too.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         const EXPECTED: &str = "a Graph API origin (https://HOST[:PORT], or http:// on a loopback host, and no path)";
-        let refuse = || InvalidId::new(text, EXPECTED);
+        // What follows a question mark may be a token, and stays out of the message.
+        let refuse = || InvalidId::new(text.split(['?', '#']).next().unwrap_or_default(), EXPECTED);
         let url = Url::parse(text).map_err(|_| refuse())?;
         let bare = matches!(url.path(), "" | "/")
             && url.query().is_none()

@@ -18,8 +18,9 @@
 //!
 //! use reattach::cache::FileCache;
 //! use reattach::clock::SystemClock;
-//! use reattach::library::{CheckOptions, Inspector, NoReport, Stop, check};
+//! use reattach::library::{CheckOptions, Inspector, NoReport, check};
 //! use reattach::media::{BytePool, Reader};
+//! use reattach::stop::Stop;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), reattach::library::LibraryError> {
@@ -50,3 +51,4 @@ pub mod media;
 pub mod record;
 pub mod sandbox;
 pub mod secret;
+pub mod stop;

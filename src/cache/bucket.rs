@@ -6,7 +6,8 @@
 
 use crate::facts::{Facts, Fingerprint};
 
-/// To be raised whenever the stored form of `Fingerprint` or `Facts` changes: older values then count as misses.
+/// To be raised whenever the stored form of `Fingerprint` or `Facts` changes, or `media::probe` comes to say other
+/// things of the same bytes: older values then count as misses.
 const FORMAT: u8 = 1;
 const INODES: u64 = 32;
 const HEADER: usize = 5;

@@ -269,7 +269,8 @@ Examples:
   reattach forget banners/old.png
   reattach forget --page shop banners/old.png
 
-The ids of every Page are struck off, unless --page names one. Nothing is deleted at Meta: it has no way to.")]
+The ids of every Page of this Graph origin are struck off, unless --page names one. Nothing is deleted at Meta, which has
+no way to.")]
 pub(super) struct ForgetArgs {
     /// A path or sha256:HEX.
     #[arg(value_name = "REF")]

@@ -42,6 +42,20 @@ pub(super) enum ConfigError {
         /// Why.
         reason: String,
     },
+    /// A file that was merely found here names a Graph API that is neither Meta's nor on this machine.
+    #[error("use the Graph API {origin}, which {} asks for: this file was not named with --config", path.display())]
+    StrangeOrigin {
+        /// Which file.
+        path: PathBuf,
+        /// What it asks for.
+        origin: Origin,
+    },
+    /// A secret with two places.
+    #[error("choose between {name}_env and {name}_file: the configuration has both")]
+    TwoPlaces {
+        /// Which secret.
+        name: &'static str,
+    },
     /// No such Page is configured.
     #[error("find the Page {name:?} in the configuration; it has {known}")]
     UnknownPage {
@@ -76,8 +90,8 @@ pub(super) enum ConfigError {
 /// No usable token.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CredentialError {
-    /// No token is configured for the Page.
-    #[error("find an access token for the Page: {variable} is not set")]
+    /// A secret is not where it should be.
+    #[error("find a secret of the Page: {variable} is not set")]
     Missing {
         /// The variable that was looked at.
         variable: String,
@@ -178,6 +192,7 @@ enum Place {
     #[default]
     Usual,
     Given(AccessToken),
+    Nowhere,
     Variable(String),
     File(PathBuf),
 }
@@ -210,7 +225,7 @@ impl PageChoice {
 impl PageSettings {
     /// A Page of which nothing but its token is known.
     pub(super) fn with_token(token: AccessToken) -> Self {
-        Self { access_token: Place::Given(token), ..Self::default() }
+        Self { id: None, access_token: Place::Given(token), app_secret: Place::Nowhere }
     }
 
     /// The Page's token.
@@ -226,17 +241,24 @@ impl PageSettings {
 
     /// The app's secret, where there is one.
     pub(super) fn app_secret(&self) -> Result<Option<AppSecret>, CredentialError> {
-        let Some((text, place)) = self.app_secret.read(APP_SECRET)? else { return Ok(None) };
+        let Some((text, place)) = self.app_secret.read(APP_SECRET)? else {
+            // A place that was configured and holds nothing is a mistake; calls without a proof would be another.
+            return match &self.app_secret {
+                Place::Variable(variable) => Err(CredentialError::Missing { variable: variable.clone() }),
+                _ => Ok(None),
+            };
+        };
         AppSecret::new(&text).map(Some).ok_or(CredentialError::Unusable { place })
     }
 }
 
 impl Place {
-    fn of(variable: Option<&String>, file: Option<&PathBuf>) -> Self {
+    fn of(name: &'static str, variable: Option<&String>, file: Option<&PathBuf>) -> Result<Self, ConfigError> {
         match (variable, file) {
-            (Some(variable), _) => Self::Variable(variable.clone()),
-            (None, Some(file)) => Self::File(file.clone()),
-            (None, None) => Self::Usual,
+            (Some(_), Some(_)) => Err(ConfigError::TwoPlaces { name }),
+            (Some(variable), None) => Ok(Self::Variable(variable.clone())),
+            (None, Some(file)) => Ok(Self::File(file.clone())),
+            (None, None) => Ok(Self::Usual),
         }
     }
 
@@ -248,6 +270,9 @@ impl Place {
     fn read(&self, usual: &str) -> Result<Option<(String, String)>, CredentialError> {
         if let Self::File(path) = self {
             return read_secret_file(path).map(|text| Some((text, path.display().to_string())));
+        }
+        if let Self::Nowhere = self {
+            return Ok(None);
         }
         let variable = self.variable(usual);
         Ok(env::var(&variable).ok().filter(|text| !text.trim().is_empty()).map(|text| (text, variable)))
@@ -274,8 +299,18 @@ fn load_file(asked: Option<&Path>) -> Result<File, ConfigError> {
         let line = 1 + before.matches('\n').count();
         ConfigError::Malformed { path: path.clone(), line, reason: error.message().to_owned() }
     })?;
+    if asked.is_none()
+        && let Some(origin) = file.graph_url.as_ref().filter(|origin| !origin.0.is_trusted())
+    {
+        return Err(ConfigError::StrangeOrigin { path, origin: origin.0.clone() });
+    }
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(store) = &mut file.store
+        && let Some(store_folder) = store.strip_prefix("sled:")
+    {
+        *store = format!("sled:{}", folder.join(store_folder).display());
+    }
     for page in file.pages.values_mut() {
         for secret in [&mut page.access_token_file, &mut page.app_secret_file].into_iter().flatten() {
             *secret = folder.join(&*secret);
@@ -336,8 +371,8 @@ fn choose_page(
     };
     Ok(PageChoice::Chosen(PageSettings {
         id: page.id.clone().map(|id| id.0),
-        access_token: Place::of(page.access_token_env.as_ref(), page.access_token_file.as_ref()),
-        app_secret: Place::of(page.app_secret_env.as_ref(), page.app_secret_file.as_ref()),
+        access_token: Place::of("access_token", page.access_token_env.as_ref(), page.access_token_file.as_ref())?,
+        app_secret: Place::of("app_secret", page.app_secret_env.as_ref(), page.app_secret_file.as_ref())?,
     }))
 }
 

@@ -205,6 +205,11 @@ impl<'a> SendEvent<'a> {
         Self { recipient_id, message_id: Some(&sent.message_id), outcome: "sent", ..self }
     }
 
+    /// The same, given up before there was an answer.
+    pub(super) fn abandoned(self) -> Self {
+        Self { outcome: "unknown", ..self }
+    }
+
     /// The same, not sent, or perhaps sent.
     pub(super) fn failed(self, failure: &Failure) -> Self {
         let outcome = if failure.exit() == Exit::UnknownOutcome { "unknown" } else { "failed" };

@@ -123,7 +123,7 @@ impl Failure {
     pub(super) fn retryable(&self) -> bool {
         match self.graph() {
             Some(error) => error.retryable(),
-            None => self.exit() == Exit::Store,
+            None => matches!(self, Self::Record(RecordError::Locked { .. })),
         }
     }
 
@@ -152,6 +152,7 @@ fn library_exit(error: &LibraryError) -> Exit {
         LibraryError::Record(_) => Exit::Store,
         LibraryError::Unusable { .. }
         | LibraryError::Changed { .. }
+        | LibraryError::Superseded { .. }
         | LibraryError::NotRecorded { .. }
         | LibraryError::NoSource { .. }
         | LibraryError::NoSuchAlias { .. }
@@ -186,9 +187,12 @@ fn config_hint(error: &ConfigError) -> Option<String> {
         ConfigError::NoPageChosen { .. } => Some("name one with --page, or set page = \"…\" in the file".into()),
         ConfigError::SeveralPages { .. } => Some("run the command once for each Page".into()),
         ConfigError::UnknownStore { .. } => Some("for example --store sled:/var/lib/reattach".into()),
+        ConfigError::StrangeOrigin { path, .. } => {
+            Some(format!("if you trust it with your token, say so: --config {}", path.display()))
+        }
         ConfigError::NoHome => Some("say where with --store sled:FOLDER".into()),
         ConfigError::UnknownPage { .. } => Some("Pages are configured as [pages.NAME] in reattach.toml".into()),
-        ConfigError::Unreadable { .. } | ConfigError::Malformed { .. } => None,
+        ConfigError::Unreadable { .. } | ConfigError::Malformed { .. } | ConfigError::TwoPlaces { .. } => None,
     }
 }
 

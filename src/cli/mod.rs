@@ -23,7 +23,7 @@ use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::SystemClock;
-use crate::library::Stop;
+use crate::stop::Stop;
 
 use args::{Cli, ColorWhen, Global};
 use config::Settings;
@@ -35,6 +35,9 @@ use session::Context;
 
 /// How long what is under way may take to finish after the first interruption.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How long an abandoned command may take to go.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the command line the process was started with.
 pub fn main() -> ExitCode {
@@ -53,6 +56,11 @@ pub fn main() -> ExitCode {
     log_to_stderr(&cli.global);
     crate::cache::silence_engine_panics();
     let output = Arc::new(Output::new(&cli.global));
+    // A broken configuration must not break the start of a shell.
+    if let Some(exit) = commands::run_without_settings(&output, &cli.command) {
+        output.flush();
+        return exit.into();
+    }
     let exit = match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let exit = runtime.block_on(run(cli, &output));
@@ -66,24 +74,26 @@ pub fn main() -> ExitCode {
         }
     };
     output.flush();
-    exit.into()
+    match exit {
+        Exit::Done if !output.is_complete() => Exit::Unexpected.into(),
+        exit => exit.into(),
+    }
 }
 
 /// Runs one command until it ends, or until it is interrupted and does not end in time.
 async fn run(cli: Cli, output: &Arc<Output>) -> Exit {
-    let stop = Stop::new();
+    let (stop, abandon) = (Stop::new(), Stop::new());
+    // A task of its own: the command may be waiting for a terminal that takes nothing more.
+    tokio::spawn(interruptions(Arc::clone(output), stop.clone(), abandon.clone()));
     let ended = tokio::select! {
-        ended = perform(cli, Arc::clone(output), stop.clone()) => ended,
-        () = interruptions(output, &stop) => return Exit::Interrupted,
+        ended = perform(cli, Arc::clone(output), stop) => ended,
+        () = abandon.requested() => return Exit::Interrupted,
     };
-    match ended {
-        Ok(exit) => exit,
-        Err(failure) => {
-            output.event(&ErrorEvent::new(&failure));
-            failure.print(output);
-            failure.exit()
-        }
-    }
+    ended.unwrap_or_else(|failure| {
+        output.event(&ErrorEvent::new(&failure));
+        failure.print(output);
+        failure.exit()
+    })
 }
 
 async fn perform(cli: Cli, output: Arc<Output>, stop: Stop) -> Result<Exit, Failure> {
@@ -92,25 +102,40 @@ async fn perform(cli: Cli, output: Arc<Output>, stop: Stop) -> Result<Exit, Fail
     commands::run(&context, cli.command).await
 }
 
-/// Cancels `stop` at the first signal; returns at the second, or when the time to finish is over.
-async fn interruptions(output: &Output, stop: &Stop) {
+/// Requests `stop` at the first signal, and `abandon` at the second, or when the time to finish is over. A process that
+/// cannot even be abandoned ends a moment later.
+#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for what does not come back")]
+async fn interruptions(output: Arc<Output>, stop: Stop, abandon: Stop) {
     signal().await;
     stop.request();
     output.note("stopping: finishing what is under way (once more to stop at once)");
     let _ = tokio::time::timeout(GRACE, signal()).await;
+    abandon.request();
+    tokio::time::sleep(PATIENCE).await;
+    std::process::exit(Exit::Interrupted as i32);
 }
 
 /// Returns at the next request to end: Ctrl-C, or where there is such a thing, a TERM or HUP signal.
 #[cfg(unix)]
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok()).map(|mut signal| {
+    // Who was told to outlive the terminal (`nohup`) must not start listening for its end.
+    let hangup = (!is_hangup_ignored()).then(SignalKind::hangup);
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
+    let signals = kinds.filter_map(|kind| signal(kind).ok()).map(|mut signal| {
         Box::pin(async move {
             signal.recv().await;
         })
     });
     futures::future::select_all(signals).await;
+}
+
+/// Whether this process was started with HUP ignored, where the system says so.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Returns at the next Ctrl-C.

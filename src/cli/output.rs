@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
@@ -22,6 +23,8 @@ pub(super) struct Output {
     stdout: Mutex<BufWriter<Stdout>>,
     /// Somebody is reading along.
     interactive: bool,
+    /// Something that was printed did not arrive.
+    lost: AtomicBool,
 }
 
 impl Output {
@@ -33,6 +36,7 @@ impl Output {
             palette: Palette::new(global.color),
             bars: MultiProgress::new(),
             interactive: io::stdout().is_terminal(),
+            lost: AtomicBool::new(false),
             stdout: Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
         }
     }
@@ -99,14 +103,29 @@ impl Output {
 
     fn flush_locked(&self, stdout: &mut BufWriter<Stdout>) {
         if !stdout.buffer().is_empty() {
-            self.bars.suspend(|| mind(stdout.flush()));
+            self.bars.suspend(|| self.mind(stdout.flush()));
         }
     }
 
     /// Prints words exactly as they are.
     pub(super) fn raw(&self, bytes: &[u8]) {
         let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
-        mind(stdout.write_all(bytes));
+        self.mind(stdout.write_all(bytes));
+    }
+
+    /// Whether all that was printed arrived, as far as there was somebody to read it.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.lost.load(Ordering::Relaxed)
+    }
+
+    /// A reader that went away (`reattach ls | head`) is no reason to stop what we do; a full disk is worth an exit code.
+    fn mind(&self, written: io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+            && !self.lost.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(%error, "what was printed did not arrive");
+        }
     }
 
     fn write(&self, line: &str) {
@@ -115,7 +134,7 @@ impl Output {
         if stdout.buffer().len() + line.len() >= stdout.capacity() {
             self.flush_locked(&mut stdout);
         }
-        mind(stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")));
+        self.mind(stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")));
         if self.interactive {
             self.flush_locked(&mut stdout);
         }
@@ -143,15 +162,6 @@ impl Volume {
             (false, 0) => Self::Usual,
             (false, _) => Self::Verbose,
         }
-    }
-}
-
-/// A reader that went away (`reattach ls | head`) is no reason to stop what we do.
-fn mind(written: io::Result<()>) {
-    if let Err(error) = written
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        tracing::error!(%error, "stdout cannot be written");
     }
 }
 

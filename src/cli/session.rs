@@ -8,10 +8,11 @@ use crate::cache::{CacheNote, FileCache};
 use crate::clock::Clock;
 use crate::graph::{GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, Waiting};
 use crate::ids::{KeySpace, PageId};
-use crate::library::{AssetLibrary, Inspector, LibraryParts, NoReport, Reporter, Stop};
+use crate::library::{AssetLibrary, Inspector, LibraryParts, NoReport, Reporter};
 use crate::media::{BytePool, Reader};
 use crate::record::{self, PageIdentity, Record};
 use crate::secret::AccessToken;
+use crate::stop::Stop;
 
 use super::args::Global;
 use super::config::{PageSettings, Settings};
@@ -117,6 +118,7 @@ impl Context {
         let output = Arc::clone(&self.output);
         let client = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::clone(&self.clock));
         let clock = Arc::clone(&self.clock);
+        let client = client.until(self.stop.clone());
         Ok(client.with_reporter(Hook::new(move |waiting: Waiting| {
             let pause = waiting.until.since(clock.now());
             if pause >= WORTH_A_WORD {

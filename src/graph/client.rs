@@ -25,6 +25,7 @@ use super::wire;
 use crate::clock::Clock;
 use crate::ids::{AttachmentId, MediaKind, Origin, PageId, Platform};
 use crate::secret::{AccessToken, AppSecret};
+use crate::stop::Stop;
 
 /// How long a request may take, its file not counted: longer than the 75 s Meta gives a video.
 const CALL_TIMEOUT: Duration = Duration::from_mins(2);
@@ -53,18 +54,25 @@ pub struct GraphClient {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     reporter: Option<Hook<Waiting>>,
+    stop: Stop,
 }
 
 impl GraphClient {
     /// A client that has called nobody yet.
     pub fn new(options: GraphOptions, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { options: Arc::new(options), transport, clock, reporter: None }
+        Self { options: Arc::new(options), transport, clock, reporter: None, stop: Stop::new() }
     }
 
     /// This client, telling `reporter` of every pause before another attempt.
     #[must_use]
     pub fn with_reporter(self, reporter: Hook<Waiting>) -> Self {
         Self { reporter: Some(reporter), ..self }
+    }
+
+    /// This client, beginning no other attempt once `stop` is requested.
+    #[must_use]
+    pub fn until(self, stop: Stop) -> Self {
+        Self { stop, ..self }
     }
 
     /// Whose token this is: the Page's own id and name, or a person's where the token is not a Page's.
@@ -146,7 +154,8 @@ impl GraphClient {
                 failed @ Attempt::Failed { .. } => failed,
             })
         };
-        retry::run(&self.options.retry, &*self.clock, operation, self.reporter.as_ref(), attempt).await
+        let Self { options, clock, reporter, stop, .. } = self;
+        retry::run(&options.retry, &**clock, operation, reporter.as_ref(), stop, attempt).await
     }
 
     /// `url` with the proof that we know the app's secret, where we do.

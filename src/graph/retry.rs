@@ -10,6 +10,7 @@ use super::error::{GraphError, Operation};
 use super::hook::Hook;
 use super::outcome::{Outcome, Retry, Scope};
 use crate::clock::{Clock, Timestamp};
+use crate::stop::Stop;
 
 /// How often, and how long apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +48,14 @@ pub struct Waiting {
     pub error: GraphError,
 }
 
-/// The answer of the first attempt that gets one, or the error of the last.
+/// The answer of the first attempt that gets one, or the error of the last. Once `stop` is requested, no other attempt
+/// is begun.
 pub(super) async fn run<T, F: Future<Output = Outcome<T>>>(
     policy: &RetryPolicy,
     clock: &dyn Clock,
     operation: Operation,
     reporter: Option<&Hook<Waiting>>,
+    stop: &Stop,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, GraphError> {
     let mut budget = Budget::new(policy);
@@ -70,9 +73,13 @@ pub(super) async fn run<T, F: Future<Output = Outcome<T>>>(
         let Some(pause) = budget.pause(retry) else { return Err(error) };
         tracing::debug!(%operation, %error, ?pause, "trying again");
         if let Some(reporter) = reporter {
-            reporter.call(Waiting { until: clock.now().plus(pause), error });
+            reporter.call(Waiting { until: clock.now().plus(pause), error: error.clone() });
         }
-        clock.sleep(pause).await;
+        tokio::select! {
+            biased;
+            () = stop.requested() => return Err(error),
+            () = clock.sleep(pause) => {}
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 use crate::ids::Platform;
 use crate::media::{Problem, ScanOptions, judge, scan};
+use crate::stop::Stop;
 
-use super::survey::{Chunk, Inspected, Inspector, survey};
-use super::{AssetOutcome, AssetReport, LibraryError, Reporter, Stop, Summary};
+use super::survey::{Chunk, Inspected, Inspector, readers, survey};
+use super::{AssetOutcome, AssetReport, LibraryError, Reporter, Summary};
 
 /// How to check.
 #[derive(Debug, Clone, Default)]
@@ -50,11 +50,6 @@ pub async fn check(
     }
     summary.elapsed = started.elapsed();
     Ok(summary)
-}
-
-/// Reading threads: two for each core keep a disk busy while others hash.
-pub(super) fn readers() -> usize {
-    available_parallelism().map_or(2, |cores| (2 * cores.get()).clamp(2, 16))
 }
 
 /// The report of one file. Its bytes are let go.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::graph::{GraphError, Scope};
+use crate::graph::{Certainty, GraphError, Phase, Scope};
 use crate::media::{Problem, ScanError};
 use crate::record::RecordError;
 
@@ -30,6 +30,12 @@ pub enum LibraryError {
     /// The bytes on disk are no longer the ones that were asked for.
     #[error("the bytes of {} have changed", path.display())]
     Changed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another upload of the same bytes was recorded first, and then struck off again.
+    #[error("the id of {} was overtaken by another upload, which is no longer on record", path.display())]
+    Superseded {
         /// Which file.
         path: PathBuf,
     },
@@ -63,10 +69,18 @@ impl LibraryError {
     /// Whether the next file would meet the same end: the token, the Page, the network or the record is at fault.
     pub fn concerns_every_file(&self) -> bool {
         match self {
-            Self::Graph(error) => matches!(error.scope(), Some(Scope::Page | Scope::Rate | Scope::Connection)),
+            Self::Graph(error) => {
+                let unreachable = matches!(error, GraphError::Unreachable { phase: Phase::BeforeRequest, .. });
+                unreachable || matches!(error.scope(), Some(Scope::Page | Scope::Rate))
+            }
             Self::Record(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether it is not even known what Meta did.
+    pub fn is_doubtful(&self) -> bool {
+        matches!(self, Self::Graph(error) if error.outcome() == Certainty::Unknown)
     }
 
     /// What the user can do about it, where that is not in the message.
@@ -76,7 +90,9 @@ impl LibraryError {
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
-            Self::Changed { .. } => Some("run the command again once the file is no longer being written".into()),
+            Self::Changed { .. } | Self::Superseded { .. } => {
+                Some("run the command again once the file is no longer being written".into())
+            }
             Self::NotRecorded { .. } | Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
             Self::WebAddress { .. } => Some("download the file and name it by its path".into()),

@@ -15,7 +15,7 @@ use crate::record::{Record, Upload, UploadFilter};
 
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
-use super::survey::{Inspected, Inspector};
+use super::survey::{Inspected, Inspector, readers};
 use super::{AssetOutcome, AssetRef, AssetReport, LibraryError, Plan, PlanRules, Reporter, plan};
 
 /// What an [`AssetLibrary`] is made of.
@@ -45,6 +45,8 @@ pub struct LibraryParts {
 pub struct AssetLibrary {
     pub(super) parts: Arc<LibraryParts>,
     pub(super) upload_slots: Arc<Semaphore>,
+    /// How many files may be looked at outside of a survey at once.
+    turns: Arc<Semaphore>,
     pub(super) flights: Arc<SingleFlight<AssetKey, super::upload::Ensured, LibraryError>>,
 }
 
@@ -55,6 +57,15 @@ pub enum UploadOnMiss {
     Allowed,
     /// Report it missing.
     Refused,
+}
+
+/// What a file has to hold to be uploaded.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    /// Whatever it holds: the user named it.
+    Anything,
+    /// The bytes it was recorded with.
+    These(ContentHash),
 }
 
 /// A file that was looked at, and the key its id is stored under.
@@ -72,6 +83,7 @@ impl AssetLibrary {
     pub fn new(parts: LibraryParts) -> Self {
         Self {
             upload_slots: Arc::new(Semaphore::new(parts.concurrency.max(1))),
+            turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
             parts: Arc::new(parts),
         }
@@ -88,22 +100,23 @@ impl AssetLibrary {
     /// Dropping the future leaves an upload that has begun running to its end.
     pub async fn resolve(&self, reference: &AssetRef, rules: PlanRules, on_miss: UploadOnMiss) -> AssetReport {
         match reference {
-            AssetRef::File(path) => self.resolve_file(path, rules, on_miss).await,
+            AssetRef::File(path) => self.resolve_file(path, Expected::Anything, rules, on_miss).await,
             AssetRef::Hash(hash) => self.resolve_hash(*hash, rules, on_miss).await,
             AssetRef::Alias(alias) => AssetReport::failed(LibraryError::NoSuchAlias { alias: alias.clone() }),
             AssetRef::Url(url) => AssetReport::failed(LibraryError::WebAddress { url: url.to_string() }),
         }
     }
 
-    async fn resolve_file(&self, path: &Path, rules: PlanRules, on_miss: UploadOnMiss) -> AssetReport {
-        let inspected = {
-            let (inspector, reporter) = (self.parts.inspector.clone(), Arc::clone(&self.parts.reporter));
-            let path = path.to_owned();
-            blocking(move || inspector.inspect(&path, Follow::Named, &*reporter)).await
-        };
-        let candidate = match self.candidate(path.to_owned(), inspected) {
+    async fn resolve_file(
+        &self,
+        path: &Path,
+        expected: Expected,
+        rules: PlanRules,
+        on_miss: UploadOnMiss,
+    ) -> AssetReport {
+        let candidate = match self.look(path, expected).await {
             Ok(candidate) => candidate,
-            Err(refused) => return *refused,
+            Err(report) => return *report,
         };
         let stored = match self.parts.record.find(std::slice::from_ref(&candidate.key)).await {
             Ok(stored) => stored.into_iter().next().flatten(),
@@ -112,13 +125,34 @@ impl AssetLibrary {
         match (self.plan(&candidate, stored.as_ref(), rules), on_miss) {
             (Plan::Reject, _) => candidate.report(AssetOutcome::Rejected),
             (Plan::Reuse, _) => candidate.report(AssetOutcome::Reused).with(stored),
-            (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Refused) => {
-                candidate.report(AssetOutcome::Missing).with(stored)
-            }
+            (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Refused) => candidate.report(AssetOutcome::Missing),
             (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Allowed) => {
                 let meter = self.planned(&candidate);
                 self.upload(candidate, stored, meter).await
             }
+        }
+    }
+
+    /// What lies at `path`, as something to decide about.
+    async fn look(&self, path: &Path, expected: Expected) -> Result<Candidate, Box<AssetReport>> {
+        let follow = match expected {
+            Expected::Anything => Follow::Named,
+            Expected::These(_) => Follow::Never,
+        };
+        let inspected = {
+            // Reading waits for memory, on threads the record needs as well: so never on many of them.
+            let _turn = self.turns.acquire().await;
+            let (inspector, reporter) = (self.parts.inspector.clone(), Arc::clone(&self.parts.reporter));
+            let path = path.to_owned();
+            blocking(move || inspector.inspect(&path, follow, &*reporter)).await
+        };
+        let candidate = self.candidate(path.to_owned(), inspected)?;
+        match expected {
+            Expected::These(hash) if hash != candidate.facts.hash => {
+                let changed = LibraryError::Changed { path: path.to_owned() };
+                Err(Box::new(candidate.report(AssetOutcome::Failed).because(changed)))
+            }
+            _ => Ok(candidate),
         }
     }
 
@@ -133,14 +167,10 @@ impl AssetLibrary {
             return AssetReport::recorded(stored, AssetOutcome::Reused);
         }
         match (&stored.source, on_miss) {
-            (_, UploadOnMiss::Refused) => AssetReport::recorded(stored, AssetOutcome::Missing),
+            (_, UploadOnMiss::Refused) => AssetReport::recorded(stored, AssetOutcome::Missing).with(None),
             (None, _) => AssetReport::recorded(stored, AssetOutcome::Failed)
                 .because(LibraryError::NoSource { reference: reference() }),
-            (Some(path), UploadOnMiss::Allowed) => {
-                let report = self.resolve_file(path, rules, on_miss).await;
-                let same = report.facts.as_ref().is_none_or(|facts| facts.hash == hash);
-                if same { report } else { report.because(LibraryError::Changed { path: path.clone() }) }
-            }
+            (Some(path), UploadOnMiss::Allowed) => self.resolve_file(path, Expected::These(hash), rules, on_miss).await,
         }
     }
 
@@ -193,6 +223,10 @@ impl Candidate {
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Never begun: the runtime is going down, and nobody will hear the answer.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

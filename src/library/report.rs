@@ -23,7 +23,7 @@ pub enum Progress {
     Read(u64),
     /// One more file of so many bytes will be uploaded.
     UploadPlanned(u64),
-    /// So many bytes of uploads were handed to the network, or proved not to be needed.
+    /// So many bytes of planned uploads are done with: handed to the network, or not needed, or given up.
     UploadSent(u64),
     /// One upload came to its end, well or badly.
     UploadFinished,

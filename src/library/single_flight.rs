@@ -42,7 +42,10 @@ where
     /// Runs the work made by `work` unless work for `key` is under way, whose answer is then shared.
     ///
     /// # Errors
-    /// What the work returned, shared by all who waited. If it panics, those who waited start anew.
+    /// What the work returned, shared by all who waited.
+    ///
+    /// # Panics
+    /// When this caller's own work panicked. Those who shared it start their own.
     ///
     /// # Cancel safety
     /// Dropping the future leaves work that has started running to its end.
@@ -52,8 +55,11 @@ where
     {
         loop {
             let (landing, flight) = self.board(&key, &work);
-            if let Some(answer) = landing.await {
-                return answer.map(|value| (value, flight));
+            match (landing.await, flight) {
+                (Some(answer), _) => return answer.map(|value| (value, flight)),
+                // Whose own work panicked gets no second try: it would panic again, and again.
+                (None, Flight::Flown) => panic!("the work for one key panicked"),
+                (None, Flight::Shared) => {}
             }
         }
     }
@@ -183,7 +189,9 @@ mod tests {
                 Ok(7)
             }
         };
-        let (first, second) = tokio::join!(flights.run("hero", work), flights.run("hero", work));
-        assert_eq!((first.map(|a| a.0), second.map(|a| a.0)), (Ok(7), Ok(7)));
+        let first = std::panic::AssertUnwindSafe(flights.run("hero", work)).catch_unwind();
+        let (first, second) = tokio::join!(first, flights.run("hero", work));
+        assert!(first.is_err());
+        assert_eq!(second.map(|answer| answer.0), Ok(7));
     }
 }

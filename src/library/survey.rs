@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, available_parallelism};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -14,9 +14,10 @@ use crate::cache::FileCache;
 use crate::facts::Facts;
 use crate::ids::ContentHash;
 use crate::media::{Follow, Found, Problem, Reader, Scan, stat};
+use crate::stop::Stop;
 
 use super::manager::blocking;
-use super::{AssetRef, LibraryError, NoReport, Progress, Reporter, Stop};
+use super::{AssetRef, LibraryError, NoReport, Progress, Reporter};
 
 /// Files handed from the walk to the readers at a time: enough to make the handing over cheap, few enough to share out.
 const BATCH: usize = 64;
@@ -88,6 +89,11 @@ impl Inspector {
     }
 }
 
+/// Reading threads: two for each core keep a disk busy while others hash.
+pub(super) fn readers() -> usize {
+    available_parallelism().map_or(2, |cores| (2 * cores.get()).clamp(2, 16))
+}
+
 /// Some files of a survey, one after the other in the walk's order.
 #[derive(Debug)]
 pub(super) struct Chunk<T> {
@@ -132,7 +138,7 @@ pub(super) fn survey<T: Send + 'static>(
     let (runtime, stop, reporter) = (tokio::runtime::Handle::current(), stop.clone(), Arc::clone(reporter));
     thread::spawn(move || {
         let places = Arc::new(Semaphore::new(WINDOW));
-        let mut batches = Batches { scan, next: 0 };
+        let mut batches = Batches { scan, next: 0, size: 1 };
         while !stop.is_requested() {
             let Ok(place) = runtime.block_on(Arc::clone(&places).acquire_owned()) else { return };
             let Some(batch) = batches.next(place) else { return };
@@ -151,11 +157,14 @@ type Batch = Chunk<File>;
 struct Batches {
     scan: Scan,
     next: u64,
+    /// Grows, so that a few large files are shared out too.
+    size: usize,
 }
 
 impl Batches {
     fn next(&mut self, place: OwnedSemaphorePermit) -> Option<Batch> {
-        let files: Vec<_> = self.scan.by_ref().filter_map(File::new).take(BATCH).collect();
+        let files: Vec<_> = self.scan.by_ref().filter_map(File::new).take(self.size).collect();
+        self.size = BATCH.min(2 * self.size);
         let first = self.next;
         self.next += files.len() as u64;
         (!files.is_empty()).then(|| Batch { first, files, place: Arc::new(place) })
@@ -174,7 +183,7 @@ impl File {
             Found::File { path, follow } => Some(Self { path, follow: Ok(follow) }),
             Found::Refused { path, problem } => Some(Self { path, follow: Err(problem) }),
             Found::Symlink(path) => {
-                tracing::info!(path = %path.display(), "symbolic link not followed");
+                tracing::info!(?path, "symbolic link not followed");
                 None
             }
         }

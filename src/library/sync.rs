@@ -8,18 +8,22 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
+use crate::clock::Timestamp;
 use crate::media::{ScanOptions, scan};
 use crate::record::Upload;
+use crate::stop::Stop;
 
-use super::check::readers;
 use super::manager::{AssetLibrary, Candidate};
 use super::report::digest_prefix;
-use super::survey::{Chunk, Place, survey};
+use super::survey::{Chunk, Place, readers, survey};
 use super::upload::Meter;
-use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Stop, Summary};
+use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary};
 
 /// Chunks whose keys are looked up in the record at a time.
 const LOOKUP: usize = 64;
+
+/// So many uploads in a row without a clear word from Meta are no accident.
+const OUTAGE: u32 = 8;
 
 /// How to sync.
 #[derive(Debug, Clone)]
@@ -41,7 +45,8 @@ pub struct SyncOptions {
 pub struct Synced {
     /// What became of the files.
     pub summary: Summary,
-    /// What made going on pointless, such as a dead token; the files not reached are reported as deferred.
+    /// What made going on pointless, such as a dead token. Files found by then are reported as deferred; others were not
+    /// looked for any more.
     pub halted_by: Option<Arc<LibraryError>>,
 }
 
@@ -76,6 +81,8 @@ impl AssetLibrary {
             uploads: JoinSet::new(),
             summary: Summary::default(),
             halted_by: None,
+            in_doubt: 0,
+            begun_at: self.parts.clock.now(),
             each,
         };
         let end = run.take_all(files).await;
@@ -108,6 +115,9 @@ struct Run<'a, F> {
     uploads: JoinSet<AssetReport>,
     summary: Summary,
     halted_by: Option<Arc<LibraryError>>,
+    /// Uploads in a row of which it is not known what Meta did.
+    in_doubt: u32,
+    begun_at: Timestamp,
     each: F,
 }
 
@@ -153,7 +163,12 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
 
     /// What becomes of the candidate; `None` when it is to be uploaded.
     fn decide(&mut self, candidate: &Candidate, stored: Option<&Upload>) -> Option<AssetOutcome> {
+        let made_just_now = |upload: &Upload| upload.uploaded_at >= self.begun_at;
         match self.library.plan(candidate, stored, self.options.rules) {
+            // The same bytes under another name.
+            Plan::Refresh(Reason::Forced | Reason::Due) if stored.is_some_and(made_just_now) => {
+                Some(AssetOutcome::Reused)
+            }
             Plan::Reject => Some(AssetOutcome::Rejected),
             Plan::Reuse => Some(AssetOutcome::Reused),
             Plan::Upload | Plan::Refresh(_) if self.stop.is_requested() => Some(AssetOutcome::Deferred),
@@ -187,7 +202,12 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
 
     fn landed(&mut self, landed: Result<AssetReport, tokio::task::JoinError>) {
         let report = landed.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
-        if let Some(error) = report.error.as_ref().filter(|error| error.concerns_every_file()) {
+        self.in_doubt = match &report.error {
+            Some(error) if error.is_doubtful() => self.in_doubt + 1,
+            _ => 0,
+        };
+        let hopeless = |error: &LibraryError| error.concerns_every_file() || self.in_doubt >= OUTAGE;
+        if let Some(error) = report.error.as_ref().filter(|error| hopeless(error)) {
             self.halted_by.get_or_insert_with(|| Arc::clone(error));
             self.stop.request();
         }

@@ -1,16 +1,18 @@
 //! One upload: shared in the process, claimed in the record, its result durable before anyone hears of it.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 
 use crate::graph::{FileUpload, Hook};
 use crate::ids::{AssetKey, AttachmentId};
 use crate::media::Follow;
-use crate::record::{Claim, Claimed, Completed, NewUpload, Upload, UploadState};
+use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState};
 
 use super::manager::{AssetLibrary, Candidate, blocking};
 use super::plan::{PlanRules, staleness};
@@ -67,11 +69,14 @@ impl AssetLibrary {
             let slot = self.upload_slots.acquire().await;
             match record.claim(&candidate.key, self.parts.clock.now()).await? {
                 Claimed::Won(claim) => {
-                    let done = self.upload_claimed(candidate, seen, &claim, meter).await;
-                    if matches!(done, Ok(Ensured::Uploaded(_))) {
-                        return done;
+                    let work = AssertUnwindSafe(self.upload_claimed(candidate, seen, &claim, meter));
+                    let done = work.catch_unwind().await;
+                    if matches!(done, Ok(Ok(Ensured::Uploaded(_)))) {
+                        return done.unwrap_or_else(|panic| resume_unwind(panic));
                     }
+                    // Whatever ended it, the next one who wants these bytes must not wait for this claim.
                     let released = record.release(&claim).await;
+                    let done = done.unwrap_or_else(|panic| resume_unwind(panic));
                     return done.and_then(|found| Ok(released.map(|()| found)?));
                 }
                 Claimed::Held { .. } => {
@@ -116,14 +121,31 @@ impl AssetLibrary {
             dimensions: candidate.facts.dimensions,
             source: std::path::absolute(&candidate.path).ok(),
         };
-        match self.parts.record.complete(claim, &upload).await? {
+        match self.complete(claim, &upload).await? {
             Completed::Stored => Ok(Ensured::Uploaded(stored(claim.key.clone(), upload))),
             // Our id is an orphan now: everybody is to use the one on record.
-            Completed::Superseded => {
-                let other = self.newer_than(&claim.key, Some(&upload.attachment_id)).await?;
-                Ok(Ensured::Uploaded(other.unwrap_or_else(|| stored(claim.key.clone(), upload))))
+            Completed::Superseded => match self.newer_than(&claim.key, Some(&upload.attachment_id)).await? {
+                Some(other) => Ok(Ensured::Found(other)),
+                None => Err(LibraryError::Superseded { path: candidate.path.clone() }),
+            },
+        }
+    }
+
+    /// Records the result. A record that is locked, or a disk that is full, gets a little time: the bytes are uploaded,
+    /// and it would be a pity to lose their id.
+    async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, LibraryError> {
+        const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+        for pause in PAUSES {
+            match self.parts.record.complete(claim, upload).await {
+                Err(RecordError::Locked { .. } | RecordError::Full { .. }) => self.parts.clock.sleep(pause).await,
+                done => return Ok(done?),
             }
         }
+        self.parts.record.complete(claim, upload).await.map_err(|error| {
+            let id = &upload.attachment_id;
+            tracing::error!(hash = %claim.key.hash, %id, "uploaded, but the id could not be recorded");
+            error.into()
+        })
     }
 
     async fn transfer(&self, candidate: &Candidate, meter: &Arc<Meter>) -> Result<AttachmentId, LibraryError> {

@@ -62,6 +62,8 @@ fn measure(mime: &str, bytes: &[u8]) -> Measured {
         Ok((width, height)) => Measured::of(width, height),
         // The header is in order, but holds more, or something rarer, than `image` would decode.
         Err(ImageError::Limits(_) | ImageError::Unsupported(_)) => measure_with_imagesize(bytes),
+        // A preview or a profile may push a JPEG's frame header out of what `image` was given.
+        Err(_) if format == ImageFormat::Jpeg && bytes.len() > 1024 * 1024 => measure_whole(bytes),
         // To `image`, a BMP with a side over 65,535 pixels is broken.
         Err(_) if format == ImageFormat::Bmp => measure_with_imagesize(bytes),
         Err(_) => Measured::Unreadable,
@@ -75,9 +77,8 @@ impl Measured {
 }
 
 fn header_dimensions(format: ImageFormat, bytes: &[u8]) -> Result<(u32, u32), ImageError> {
-    // `image` copies all it is given of a JPEG; most headers are short, and the rest hold a preview or a profile.
-    let prefixes: &[usize] =
-        if format == ImageFormat::Jpeg { &[64 * 1024, 1024 * 1024, usize::MAX] } else { &[usize::MAX] };
+    // `image` copies all it is given of a JPEG, so it is never given much; most headers are short.
+    let prefixes: &[usize] = if format == ImageFormat::Jpeg { &[64 * 1024, 1024 * 1024] } else { &[usize::MAX] };
     let mut result = Err(ImageError::IoError(std::io::ErrorKind::UnexpectedEof.into()));
     for prefix in prefixes {
         let window = &bytes[..bytes.len().min(*prefix)];
@@ -98,10 +99,13 @@ fn header_limits() -> Limits {
     limits
 }
 
+/// The boxes or chunks that name the dimensions stand in front of the picture.
 fn measure_with_imagesize(bytes: &[u8]) -> Measured {
-    /// The boxes or chunks that name the dimensions stand in front of the picture.
-    const WINDOW_BYTES: usize = 1024 * 1024;
-    match imagesize::blob_size(&bytes[..bytes.len().min(WINDOW_BYTES)]) {
+    measure_whole(&bytes[..bytes.len().min(1024 * 1024)])
+}
+
+fn measure_whole(bytes: &[u8]) -> Measured {
+    match imagesize::blob_size(bytes) {
         Ok(size) => match (size.width.try_into(), size.height.try_into()) {
             (Ok(width), Ok(height)) => Measured::of(width, height),
             _ => Measured::Unreadable,

@@ -20,7 +20,7 @@ use super::pool::BytePool;
 use super::probe::{Probe, probe};
 use super::problem::{Problem, ProblemCode};
 use crate::clock::Clock;
-use crate::facts::{Facts, Fingerprint};
+use crate::facts::{Damage, Facts, Fingerprint};
 use crate::ids::ContentHash;
 
 /// How much is read before it is hashed: small enough to be hashed from the processor's own cache.
@@ -109,7 +109,7 @@ impl Reader {
         if (before.len(), before.modified().ok()) != (after.len(), after.modified().ok()) {
             return Err(changed());
         }
-        let Probe { mime, dimensions, damage } = probe(&buffer);
+        let Probe { mime, dimensions, damage } = probe_guarded(&buffer);
         let facts = Facts { hash, size_bytes: before.len(), mime: mime.map(str::to_owned), dimensions, damage };
         // Times can be set back; the time of the inode's own change cannot.
         let fingerprint = settled.filter(|settled| fingerprint(&after) == Some(*settled));
@@ -132,6 +132,12 @@ impl Reader {
     fn trust(&self, metadata: &Metadata) -> Option<Trust> {
         fingerprint(metadata).map(|print| trust(&print, self.clock.now()))
     }
+}
+
+/// [`probe`], with a parser's panic taken for what it means: bytes nobody should decode.
+fn probe_guarded(bytes: &[u8]) -> Probe {
+    let broken = |_| Probe { mime: None, dimensions: None, damage: Some(Damage::BadHeader) };
+    std::panic::catch_unwind(|| probe(bytes)).unwrap_or_else(broken)
 }
 
 impl fmt::Debug for Reader {

@@ -42,7 +42,7 @@ pub struct Upload {
     pub key: AssetKey,
     /// The id Meta gave it.
     pub attachment_id: AttachmentId,
-    /// When Meta answered.
+    /// When its upload began, which is when its age begins.
     pub uploaded_at: Timestamp,
     /// When Meta is expected to forget the id; always after `uploaded_at`.
     pub expires_at: Timestamp,

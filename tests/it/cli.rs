@@ -98,8 +98,10 @@ fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
     world.put("a.png", png(1));
     let elsewhere = World::new();
     let config = world.library().parent().expect("home").join("reattach.toml");
-    let text =
-        format!("graph_url = {:?}\npage = \"shop\"\n[pages.shop]\naccess_token_env = \"SHOP\"\n", world.sandbox.url());
+    let text = format!(
+        "graph_url = {:?}\npage = \"shop\"\n[pages.shop]\naccess_token_env = \"SHOP\"\n",
+        world.sandbox().url()
+    );
     fs::write(&config, text).expect("a file");
     let run = |flags: &[&str], variable: Option<&str>| {
         let mut command = world.command(["resolve", "library/a.png"].iter().chain(flags));
@@ -111,9 +113,9 @@ fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
     };
     run(&[], None);
     assert_eq!((world.uploads(), elsewhere.uploads()), (1, 0));
-    run(&[], Some(elsewhere.sandbox.url()));
+    run(&[], Some(elsewhere.sandbox().url()));
     assert_eq!((world.uploads(), elsewhere.uploads()), (1, 1));
-    run(&["--graph-url", world.sandbox.url()], Some("http://127.0.0.1:1"));
+    run(&["--graph-url", world.sandbox().url()], Some("http://127.0.0.1:1"));
     assert_eq!((world.uploads(), elsewhere.uploads()), (1, 1));
 }
 
@@ -125,6 +127,47 @@ fn a_mistake_in_the_configuration_is_shown_where_it_stands() {
     fs::write(&config, "[pages.shop]\naccess_tokn_env = \"SHOP\"\n").expect("a file");
     let run = world.run(["check", "library"]).ended_with(2);
     assert!(run.stderr.contains("access_tokn_env") && run.stderr.contains("line 2"), "{}", run.stderr);
+}
+
+#[test]
+fn a_configuration_found_by_chance_cannot_send_the_token_elsewhere() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let config = world.library().parent().expect("home").join("reattach.toml");
+    fs::write(&config, "graph_url = \"https://graph.example.com\"\n").expect("a file");
+    let run = world.command(["sync", "library"]).env_remove("REATTACH_GRAPH_URL").output().expect("runs");
+    let run = Ran::new(run).ended_with(2);
+    assert!(run.stderr.contains("--config"), "{}", run.stderr);
+}
+
+#[test]
+fn paths_in_the_configuration_are_meant_from_where_it_lies() {
+    let world = World::new();
+    let folder = world.library();
+    fs::write(folder.join("other.toml"), "store = \"sled:mine\"\n").expect("a file");
+    let run = world.command(["ls", "--config", "library/other.toml"]).env_remove("REATTACH_STORE").output();
+    Ran::new(run.expect("runs")).ended_with(0);
+    assert!(folder.join("mine/record.db").is_file());
+}
+
+#[test]
+fn an_app_secret_that_is_configured_and_missing_ends_with_4() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let config = world.library().parent().expect("home").join("reattach.toml");
+    fs::write(&config, "[pages.shop]\napp_secret_env = \"NO_SUCH_SECRET\"\n").expect("a file");
+    let run = world.run(["sync", "library"]).ended_with(4);
+    assert!(run.stderr.contains("NO_SUCH_SECRET"), "{}", run.stderr);
+    assert_eq!(world.truth().counters.requests.me, 0);
+}
+
+#[test]
+fn what_cannot_be_written_out_is_no_success() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let status = world.command(["resolve", "library/a.png"]).stdout(full).status().expect("runs");
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]
@@ -192,7 +235,7 @@ fn no_secret_is_in_any_output_or_store() {
     let world = World::new();
     world.put("a.png", png(1));
     world.put("b.png", png(2));
-    world.sandbox.set_faults(json!({"on": "send", "when": "after", "fault": {"reset": true}})).expect("a fault");
+    world.sandbox().set_faults(json!({"on": "send", "when": "after", "fault": {"reset": true}})).expect("a fault");
     let mut said = String::new();
     for arguments in [
         &["-vvv", "sync", "library"][..],
@@ -229,7 +272,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 fn with_an_app_secret_calls_carry_a_proof_the_sandbox_accepts() {
     let world = World::new();
     world.put("a.png", png(1));
-    world.sandbox.require_proof(true);
+    world.sandbox().require_proof(true);
     let bare = world.json(["sync", "library"]);
     assert_ne!(bare.code, Some(0));
     let with = |secret: &str| {
@@ -245,8 +288,10 @@ fn the_demo_tells_its_story_twice() {
     let world = World::new();
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets-example");
     let library = library.to_str().expect("text");
-    for _ in 0..2 {
-        let run = world.json(["demo", library]).ended_with(0);
+    for secret in [None, Some("a secret of another app")] {
+        let mut command = world.command(["demo", library, "--json"]);
+        command.envs(secret.map(|secret| ("REATTACH_APP_SECRET", secret)));
+        let run = Ran::new(command.output().expect("runs")).ended_with(0);
         let demo = &run.events_of("demo")[0];
         assert_eq!((&demo["uploads"], &demo["uploads_of_second_sync"]), (&json!(10), &json!(0)));
         assert_eq!((&demo["sends_by_id"], &demo["sends_by_url"]), (&demo["messages"], &json!(0)));

@@ -35,6 +35,14 @@ fn sync_until(world: &World, lines: usize, signal: Signal) -> (Vec<Value>, Child
     (seen, child)
 }
 
+/// Returns once the first upload of `child` has reached the sandbox.
+fn wait_for_upload(world: &World, child: &mut Child) {
+    while world.truth().counters.requests.upload == 0 {
+        assert!(child.try_wait().expect("runs").is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+}
+
 fn ids(events: &[Value]) -> HashSet<String> {
     let assets = events.iter().filter(|event| event["event"] == "asset");
     assets.filter_map(|asset| asset["attachment_id"].as_str().map(ToOwned::to_owned)).collect()
@@ -75,20 +83,67 @@ fn a_rerun_after_a_kill_waits_for_nobody() {
     let world = World::new();
     world.put("a.png", png(1));
     world.run(["ls"]).ended_with(0);
-    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
     let mut child = world.start(["sync", "library"]);
-    while world.truth().counters.requests.upload == 0 {
-        assert!(child.try_wait().expect("runs").is_none(), "it ended by itself");
-        std::thread::yield_now();
-    }
+    wait_for_upload(&world, &mut child);
     child.kill().expect("killed");
     child.wait().expect("ended");
-    world.sandbox.clear_faults();
+    world.sandbox().clear_faults();
     let started = std::time::Instant::now();
     world.run(["sync", "library"]).ended_with(0);
     // The dead process's claim has no lease to run out: anything near a time-out would show here.
     assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
     assert_eq!(recorded(&world).len(), 1);
+}
+
+#[test]
+fn an_interrupted_send_that_was_not_begun_is_not_sent() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["ls"]).ended_with(0);
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 1_000}})).expect("a fault");
+    let mut child = world.start(["send", "--to", "1", "--file", "library/a.png"]);
+    wait_for_upload(&world, &mut child);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    assert_eq!((world.uploads(), world.truth().message_count), (1, 0));
+    assert_eq!(recorded(&world).len(), 1);
+}
+
+#[test]
+fn a_send_that_is_abandoned_is_called_unknown() {
+    let world = World::new();
+    world.run(["ls"]).ended_with(0);
+    world.sandbox().set_faults(json!({"on": "send", "when": "after", "fault": {"stall": true}})).expect("a fault");
+    let child = world.start(["send", "--to", "1", "--text", "x", "--json"]);
+    while world.truth().message_count == 0 {
+        std::thread::yield_now();
+    }
+    let process = Pid::from_child(&child);
+    kill_process(process, Signal::INT).expect("a signal");
+    // Two signals at once may be taken for one.
+    let ended = std::thread::spawn(move || crate::support::Ran::new(child.wait_with_output().expect("ends")));
+    while !ended.is_finished() {
+        let _ = kill_process(process, Signal::INT);
+        std::thread::yield_now();
+    }
+    let ran = ended.join().expect("ended").ended_with(130);
+    assert_eq!(ran.events_of("send")[0]["outcome"], "unknown");
+}
+
+#[test]
+fn an_interrupted_resolve_records_what_was_under_way() {
+    let world = World::new();
+    let paths: Vec<_> = (0..30).map(|number| world.put(format!("{number}.png"), png(number))).collect();
+    world.run(["ls"]).ended_with(0);
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 100}, "times": 30})).expect("a fault");
+    let arguments = std::iter::once("resolve".into()).chain(paths.into_iter().map(Into::into));
+    let mut child = world.start(arguments.collect::<Vec<std::ffi::OsString>>());
+    wait_for_upload(&world, &mut child);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    assert!(world.uploads() < 30);
+    assert_eq!(recorded(&world).len() as u64, world.uploads());
 }
 
 #[test]
@@ -98,7 +153,7 @@ fn an_interrupted_sync_finishes_what_is_under_way_and_says_so() {
         for number in 0..60 {
             world.put(format!("{number}.png"), png(number));
         }
-        world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 30}, "times": 60})).expect("a fault");
+        world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 30}, "times": 60})).expect("a fault");
         let (seen, child) = sync_until(&world, 6, signal);
         let ended = child.wait_with_output().expect("ends");
         assert_eq!(ended.status.code(), Some(130));

@@ -10,10 +10,11 @@ use reattach::clock::SystemClock;
 use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport, RetryPolicy};
 use reattach::ids::{KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, Stop, SyncOptions, UploadOnMiss,
+    AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, SyncOptions, UploadOnMiss,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
 use reattach::secret::AccessToken;
+use reattach::stop::Stop;
 use serde_json::json;
 
 use crate::support::World;
@@ -31,7 +32,7 @@ struct Opened {
 async fn open(world: &World, memory: usize) -> Opened {
     let clock = || Arc::new(SystemClock);
     let options = GraphOptions {
-        origin: world.sandbox.url().parse().expect("an origin"),
+        origin: world.sandbox().url().parse().expect("an origin"),
         api_version: "v25.0".parse().expect("a version"),
         token: AccessToken::new("SANDBOX-PAGE-1").expect("a token"),
         app_secret: None,
@@ -39,7 +40,7 @@ async fn open(world: &World, memory: usize) -> Opened {
     };
     let space = KeySpace {
         origin: options.origin.clone(),
-        page: world.sandbox.pages()[0].id.parse().expect("a Page"),
+        page: world.sandbox().pages()[0].id.parse().expect("a Page"),
         platform: Platform::Messenger,
     };
     let (survey_pool, upload_pool) = (Arc::new(BytePool::new(memory)), Arc::new(BytePool::new(memory)));
@@ -71,7 +72,7 @@ async fn sync(opened: &Opened, folder: &Path) -> reattach::library::Summary {
 fn sixty_four_calls_for_one_new_file_make_one_upload() {
     let world = World::new();
     let path = world.put("hero.png", png(1));
-    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 200}})).expect("a fault");
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 200}})).expect("a fault");
     world.runtime.block_on(async {
         let opened = open(&world, 1 << 20).await;
         let reference = AssetRef::File(path);
@@ -80,6 +81,22 @@ fn sixty_four_calls_for_one_new_file_make_one_upload() {
         let ids: Vec<_> = reports.iter().map(|r| r.upload.as_ref().expect("an id").attachment_id.clone()).collect();
         assert!(ids.iter().all(|id| *id == ids[0]));
         assert_eq!(reports.iter().filter(|r| r.outcome == AssetOutcome::Uploaded).count(), 1);
+    });
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn a_digest_whose_file_changed_is_not_renewed_with_other_bytes() {
+    let world = World::new();
+    let path = world.put("hero.png", png(1));
+    world.runtime.block_on(async {
+        let opened = open(&world, 1 << 20).await;
+        let first = opened.library.resolve(&AssetRef::File(path), RULES, UploadOnMiss::Allowed).await;
+        let hash = first.facts.expect("facts").hash;
+        world.put("hero.png", png(2));
+        let renew = PlanRules { renew_within: Duration::from_hours(91 * 24), force: false };
+        let second = opened.library.resolve(&AssetRef::Hash(hash), renew, UploadOnMiss::Allowed).await;
+        assert_eq!(second.outcome, AssetOutcome::Failed);
     });
     assert_eq!(world.uploads(), 1);
 }
@@ -142,7 +159,7 @@ fn a_sync_that_is_stopped_records_what_it_finished() {
     for number in 0..30 {
         world.put(format!("{number}.png"), png(number));
     }
-    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 20}, "times": 30})).expect("a fault");
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 20}, "times": 30})).expect("a fault");
     world.runtime.block_on(async {
         let opened = open(&world, 64 << 20).await;
         let stop = Stop::new();

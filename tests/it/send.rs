@@ -46,7 +46,7 @@ fn a_text_and_an_id_are_sent_as_they_are() {
 fn a_lost_answer_is_unknown_and_never_sent_again() {
     for fault in [json!({"reset": true}), json!({"status": 503, "body": "busy"}), json!({"truncate": true})] {
         let world = World::new();
-        world.sandbox.set_faults(json!({"on": "send", "when": "after", "fault": fault})).expect("a fault");
+        world.sandbox().set_faults(json!({"on": "send", "when": "after", "fault": fault})).expect("a fault");
         let run = world.json(["send", "--to", SOMEBODY, "--text", "once"]).ended_with(7);
         assert_eq!(run.events_of("send")[0]["outcome"], "unknown", "{fault}");
         assert_eq!(world.truth().counters.requests.send, 1, "{fault}");
@@ -59,7 +59,7 @@ fn a_refused_send_carries_metas_words_and_what_to_do() {
     let world = World::new();
     let closed = json!({"on": "send", "fault": {"graph": {"code": 10, "error_subcode": 2_018_278,
         "message": "(#10) This message is sent outside of allowed window.", "fbtrace_id": "T9"}, "status": 403}});
-    world.sandbox.set_faults(closed).expect("a fault");
+    world.sandbox().set_faults(closed).expect("a fault");
     let run = world.json(["send", "--to", SOMEBODY, "--text", "late"]).ended_with(3);
     let send = &run.events_of("send")[0];
     assert_eq!(send["outcome"], "failed");
@@ -75,7 +75,7 @@ fn a_refused_send_carries_metas_words_and_what_to_do() {
 fn what_never_reached_meta_is_tried_again() {
     let world = World::new();
     let refused = json!([{"on": "send", "when": "head", "fault": {"reset": true}}]);
-    world.sandbox.set_faults(refused).expect("a fault");
+    world.sandbox().set_faults(refused).expect("a fault");
     let run = world.json(["send", "--to", SOMEBODY, "--text", "once"]);
     // Whether the reset comes before the last byte was handed over is a race; a duplicate never is.
     assert!(matches!(run.code, Some(0 | 7)), "{run:?}");

@@ -93,7 +93,7 @@ fn another_graph_origin_gets_its_own_ids() {
     let (world, elsewhere) = (World::new(), World::new());
     world.put("a.png", png(1));
     world.run(["sync", "library"]).ended_with(0);
-    let run = world.command(["sync", "library"]).env("REATTACH_GRAPH_URL", elsewhere.sandbox.url()).output();
+    let run = world.command(["sync", "library"]).env("REATTACH_GRAPH_URL", elsewhere.sandbox().url()).output();
     crate::support::Ran::new(run.expect("runs")).ended_with(0);
     assert_eq!((world.uploads(), elsewhere.uploads()), (1, 1));
 }
@@ -176,7 +176,7 @@ fn a_file_meta_refuses_fails_alone_with_metas_words() {
     world.put("b.png", png(2));
     let refusal = json!({"on": "upload", "fault": {"graph": {"code": 100, "error_subcode": 2_018_047,
         "message": "(#100) Upload attachment failure.", "fbtrace_id": "TRACE7"}, "status": 400}, "times": 2});
-    world.sandbox.set_faults(refusal).expect("a fault");
+    world.sandbox().set_faults(refusal).expect("a fault");
     let run = world.json(["sync", "library", "--concurrency", "1"]).ended_with(3);
     assert_eq!((&run.summary()["failed"], &run.summary()["uploaded"]), (&json!(1), &json!(1)));
     let assets = run.events_of("asset");
@@ -197,13 +197,14 @@ fn a_dead_token_stops_the_sync_and_leaves_the_rest_for_later() {
     world.run(["resolve", "library/known.png"]).ended_with(0);
     let dead = json!({"on": "upload", "fault": {"graph": {"code": 190, "message": "Invalid OAuth access token."},
         "status": 400}, "times": 100});
-    world.sandbox.set_faults(dead).expect("a fault");
+    world.sandbox().set_faults(dead).expect("a fault");
     let run = world.json(["sync", "library"]).ended_with(4);
     assert!(world.truth().counters.requests.upload <= 1 + 4, "it went on knocking");
     let summary = run.summary();
     let failed = summary["failed"].as_u64().expect("a count");
     assert!((1..=4).contains(&failed), "{summary}");
-    assert_eq!(summary["uploaded"], 0);
+    assert_eq!((&summary["uploaded"], &summary["reused"]), (&json!(0), &json!(1)));
+    assert_eq!(failed + summary["deferred"].as_u64().expect("a count"), 20);
     let error = run.events_of("error").pop().expect("an error");
     assert_eq!((&error["code"], &error["class"]), (&json!(190), &json!("token")));
 }
@@ -214,7 +215,7 @@ fn uploads_ride_out_a_hiccup() {
     world.put("a.png", png(1));
     let hiccups = json!([{"on": "upload", "when": "before", "fault": {"reset": true}},
         {"on": "upload", "when": "after", "fault": {"status": 503, "body": "busy"}}]);
-    world.sandbox.set_faults(hiccups).expect("faults");
+    world.sandbox().set_faults(hiccups).expect("faults");
     let run = world.json(["sync", "library"]).ended_with(0);
     assert_eq!(run.asset("a.png")["outcome"], "uploaded");
     // The second attempt was done and its answer spoiled: an orphan, and no harm.
@@ -228,7 +229,7 @@ fn a_rate_limit_longer_than_the_wait_ends_with_5() {
     world.put("a.png", png(1));
     let limit = json!({"on": "upload", "fault": {"graph": {"code": 613, "message": "(#613) Calls to this api have \
         exceeded the rate limit."}, "status": 400}, "times": 100});
-    world.sandbox.set_faults(limit).expect("a fault");
+    world.sandbox().set_faults(limit).expect("a fault");
     let run = world.json(["sync", "library", "--max-wait", "0s"]).ended_with(5);
     assert_eq!(world.uploads(), 0);
     let error = run.events_of("error").pop().expect("an error");
@@ -236,21 +237,80 @@ fn a_rate_limit_longer_than_the_wait_ends_with_5() {
 }
 
 #[test]
-fn nobody_at_the_other_end_ends_with_5() {
+fn nobody_at_the_other_end_ends_with_5_and_leaves_the_rest_for_later() {
+    let mut world = World::new();
+    world.put("known.png", png(99));
+    world.run(["resolve", "library/known.png"]).ended_with(0);
+    for number in 0..20 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.stop_sandbox();
+    let run = world.json(["sync", "library"]).ended_with(5);
+    assert_eq!(run.events_of("error").pop().expect("an error")["class"], "unreachable");
+    let summary = run.summary();
+    assert_eq!((&summary["uploaded"], &summary["reused"]), (&json!(0), &json!(1)));
+    assert!(summary["failed"].as_u64().expect("a count") <= 4, "{summary}");
+    assert!(summary["deferred"].as_u64().expect("a count") > 0, "{summary}");
+}
+
+#[test]
+fn an_outage_ends_the_sync_before_every_file_has_been_tried() {
+    let world = World::new();
+    for number in 0..60 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    let outage = json!({"on": "upload", "fault": {"status": 503, "body": "down"}, "times": 100_000});
+    world.sandbox().set_faults(outage).expect("a fault");
+    let run = world.json(["sync", "library", "--concurrency", "16"]).ended_with(5);
+    let failed = run.summary()["failed"].as_u64().expect("a count");
+    assert!((8..40).contains(&failed), "{failed} were tried");
+    assert_eq!(run.summary()["uploaded"], 0);
+}
+
+#[test]
+fn forced_copies_of_the_same_bytes_travel_once() {
+    let world = World::new();
+    for number in 0..300 {
+        world.put(format!("{}/{number}.png", number % 7), png(1));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    let forced = world.json(["sync", "library", "--force"]).ended_with(0);
+    assert_eq!((&forced.summary()["refreshed"], &forced.summary()["reused"]), (&json!(1), &json!(299)));
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
+fn a_digest_is_not_answered_with_other_bytes() {
     let world = World::new();
     world.put("a.png", png(1));
-    world.run(["resolve", "library/a.png"]).ended_with(0);
-    world.put("b.png", png(2));
-    let World { sandbox, runtime, .. } = &world;
-    let url = sandbox.url().to_owned();
-    // A port nobody listens on: bound, then let go.
-    let free = runtime.block_on(async { tokio::net::TcpListener::bind("127.0.0.1:0").await }).expect("a port");
-    let nobody = format!("http://{}", free.local_addr().expect("an address"));
-    drop(free);
-    assert_ne!(url, nobody);
-    let run = world.command(["sync", "library", "--json"]).env("REATTACH_GRAPH_URL", nobody).output().expect("runs");
-    let run = crate::support::Ran::new(run).ended_with(5);
-    assert_eq!(run.events_of("error").pop().expect("an error")["class"], "unreachable");
+    let run = world.json(["resolve", "library/a.png"]).ended_with(0);
+    let digest = format!("sha256:{}", run.asset("a.png")["sha256"].as_str().expect("a digest"));
+    world.put("a.png", png(2));
+    let run = world.json(["resolve", &digest]).ended_with(0);
+    assert_eq!(run.events_of("asset")[0]["outcome"], "reused");
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn forget_leaves_other_graph_origins_alone() {
+    let (world, elsewhere) = (World::new(), World::new());
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    let other =
+        world.command(["forget", "library/a.png"]).env("REATTACH_GRAPH_URL", elsewhere.sandbox().url()).output();
+    crate::support::Ran::new(other.expect("runs")).ended_with(3);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
+    world.run(["forget", "library/a.png"]).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
+}
+
+#[test]
+fn resolve_of_a_path_that_leads_nowhere_ends_with_2() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["resolve", "library/a.png", "library/nowhere.png"]).ended_with(2);
+    world.run(["send", "--to", "1", "--file", "library/nowhere.png"]).ended_with(2);
+    assert_eq!(world.uploads(), 0);
 }
 
 #[test]
@@ -372,7 +432,7 @@ fn two_processes_on_one_store_share_the_work() {
 fn eight_processes_resolving_one_new_file_upload_it_once() {
     let world = World::new();
     world.put("a.png", png(1));
-    world.sandbox.set_faults(json!({"on": "upload", "fault": {"stall_ms": 300}})).expect("a fault");
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 300}})).expect("a fault");
     let runs: Vec<_> = (0..8).map(|_| world.start(["resolve", "library/a.png"])).collect();
     let ids: Vec<_> = runs
         .into_iter()

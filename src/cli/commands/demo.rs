@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde::Serialize;
 
-use crate::cli::args::{Cli, DemoArgs};
+use crate::cli::args::{Cli, DemoArgs, Global};
 use crate::cli::config::{PageChoice, PageSettings, Settings};
 use crate::cli::events::SendEvent;
 use crate::cli::exit::Exit;
@@ -16,7 +16,7 @@ use crate::cli::output::shown;
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::graph::{Message, SendRequest};
-use crate::ids::{MediaKind, Recipient};
+use crate::ids::{MediaKind, Platform, Recipient};
 use crate::record::{Upload, UploadFilter};
 use crate::sandbox::{self, Sandbox, SandboxOptions};
 use crate::secret::AccessToken;
@@ -61,8 +61,10 @@ fn in_sandbox(context: &Context, sandbox: &Sandbox, store: &Path) -> Context {
             store: store.to_owned(),
             origin,
             page: PageChoice::Chosen(PageSettings::with_token(token)),
+            platform: Platform::Messenger,
             ..context.settings.clone()
         },
+        global: Global { page: None, platform: None, ..context.global.clone() },
         ..context.clone()
     }
 }
@@ -86,12 +88,18 @@ impl Demo<'_> {
         self.step(4, "What a bot asks: which id has this picture?", &["resolve", &file]).await?;
         let to = FIRST_PERSON.to_string();
         self.step(5, "Send it, by its id", &["send", "--to", &to, "--file", &file]).await?;
+        if self.context.stop.is_requested() {
+            return Ok(Exit::Interrupted);
+        }
         self.campaign(&hero, &file).await?;
         Ok(self.conclude(uploads_of_second_sync))
     }
 
     /// Runs one command line, under its own heading.
     async fn step(&self, number: u8, title: &str, command: &[&str]) -> Result<(), Failure> {
+        if self.context.stop.is_requested() {
+            return Ok(());
+        }
         let output = &self.context.output;
         self.heading(number, title);
         output.remark(output.palette.faint(format_args!("$ reattach {}", command.join(" "))));

@@ -6,8 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::count;
-use crate::ids::KeySpace;
-use crate::record::{Record, UploadFilter};
+use crate::record::UploadFilter;
 
 use super::ls::each_recorded;
 use super::resolve::hash_of;
@@ -15,8 +14,7 @@ use super::resolve::hash_of;
 pub(super) async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Failure> {
     let hash = hash_of(context, &args.reference).await?;
     let record = context.record().await?;
-    let space = named_space(context, &*record).await?;
-    let filter = UploadFilter { hash: Some(hash), space, ..UploadFilter::default() };
+    let filter = UploadFilter { hash: Some(hash), ..UploadFilter::default() };
     let mut found = Vec::new();
     each_recorded(context, &*record, &filter, |upload| found.push(upload.clone())).await?;
     for upload in &found {
@@ -29,14 +27,4 @@ pub(super) async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Fai
     }
     context.output.remark(format_args!("forgot {}", count(found.len() as u64, "id")));
     Ok(Exit::Done)
-}
-
-/// Where to forget: on the Page asked for by name, or everywhere.
-async fn named_space(context: &Context, record: &dyn Record) -> Result<Option<KeySpace>, Failure> {
-    let settings = &context.settings;
-    if context.global.page.is_none() {
-        return Ok(None);
-    }
-    let page = context.page_id(record).await?;
-    Ok(Some(KeySpace { origin: settings.origin.clone(), page, platform: settings.platform }))
 }

@@ -14,6 +14,7 @@ mod sync;
 use super::args::Command;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output::Output;
 use super::session::Context;
 
 /// Runs one command.
@@ -28,7 +29,17 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Forget(args) => forget::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
-        Command::Completions { shell } => Ok(shell::completions(context, shell)),
-        Command::Man => shell::man(context),
+        Command::Completions { .. } | Command::Man => {
+            Ok(run_without_settings(&context.output, &command).unwrap_or(Exit::Unexpected))
+        }
+    }
+}
+
+/// Runs a command that needs no settings; `None` when it does.
+pub(super) fn run_without_settings(output: &Output, command: &Command) -> Option<Exit> {
+    match command {
+        Command::Completions { shell } => Some(shell::completions(output, *shell)),
+        Command::Man => Some(shell::man(output)),
+        _ => None,
     }
 }

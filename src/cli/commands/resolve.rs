@@ -1,7 +1,10 @@
 //! `resolve`: print the live attachment id of a file.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -11,6 +14,7 @@ use crate::cli::assets::{describe, exit_for};
 use crate::cli::events::{AssetEvent, SummaryEvent};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::output::shown_text;
 use crate::cli::session::Context;
 use crate::ids::ContentHash;
 use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector, PlanRules, Summary, UploadOnMiss};
@@ -28,6 +32,10 @@ const CONCURRENCY: usize = 4;
 pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Failure> {
     let started = Instant::now();
     let references = args.references.iter().map(|text| reference(text)).collect::<Result<Vec<_>, _>>()?;
+    references.iter().try_for_each(|reference| match reference {
+        AssetRef::File(path) => must_exist(path),
+        _ => Ok(()),
+    })?;
     let record = context.record().await?;
     let session = context.session(&*record).await?;
     let bars = context.bars();
@@ -36,15 +44,18 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
 
     let mut summary = Summary::default();
     let mut halted_by = None;
+    let halted = Cell::new(false);
     let mut reports = futures::stream::iter(&references)
+        // Nothing new is begun; what is under way comes to its end.
+        .take_while(|_| std::future::ready(!halted.get() && !context.stop.is_requested()))
         .map(async |reference| (reference, library.resolve(reference, RULES, on_miss).await))
         .buffered(CONCURRENCY);
     while let Some((reference, report)) = reports.next().await {
         summary.add(&report);
         print(context, reference, &report, references.len() > 1);
-        halted_by = report.error.filter(|error| error.concerns_every_file());
-        if halted_by.is_some() || context.stop.is_requested() {
-            break;
+        if let Some(error) = report.error.filter(|error| error.concerns_every_file()) {
+            halted.set(true);
+            halted_by.get_or_insert(error);
         }
     }
     drop(reports);
@@ -64,11 +75,24 @@ fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several:
     let output = &context.output;
     output.event(&AssetEvent::new(report));
     match live_id(report) {
-        Some(upload) if several => output.result(format_args!("{}\t{reference}", upload.attachment_id)),
+        Some(upload) if several => {
+            output.result(format_args!("{}\t{}", upload.attachment_id, shown_text(&reference.to_string())));
+        }
         Some(upload) => output.result(&upload.attachment_id),
         None => output.complain(describe(output.palette, report)),
     }
     output.flush();
+}
+
+/// A path that leads nowhere is a mistake in the command, not in a file.
+pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage {
+            message: format!("there is no file {}", path.display()),
+            hint: "check the path; it is read from the current folder".into(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The id a resolved reference may be sent by.

@@ -13,7 +13,7 @@ use crate::ids::MediaKind;
 use crate::library::{AssetLibrary, AssetRef, LibraryError, UploadOnMiss};
 use crate::media::Severity;
 
-use super::resolve::{RULES, live_id};
+use super::resolve::{RULES, live_id, must_exist};
 
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failure> {
     let event = SendEvent::new(args.to.to_string());
@@ -25,7 +25,11 @@ pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failu
         }
     };
     let event = event.carrying(&request.message);
-    match session.graph.send(&session.page.id, &request).await {
+    if context.stop.is_requested() {
+        return Ok(Exit::Interrupted);
+    }
+    let in_flight = InFlight { context, request: &request, landed: false };
+    match in_flight.until_landed(session.graph.send(&session.page.id, &request)).await {
         Ok(sent) => {
             context.output.event(&event.sent(&sent));
             print_sent(context, &request, &sent);
@@ -39,12 +43,38 @@ pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failu
     }
 }
 
+/// A send that was begun. If it is abandoned, that is said: nobody can know whether it arrived.
+struct InFlight<'a> {
+    context: &'a Context,
+    request: &'a SendRequest,
+    landed: bool,
+}
+
+impl InFlight<'_> {
+    async fn until_landed<T>(mut self, send: impl Future<Output = T>) -> T {
+        let answer = send.await;
+        self.landed = true;
+        answer
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.landed {
+            let event = SendEvent::new(self.request.recipient.to_string()).carrying(&self.request.message);
+            self.context.output.event(&event.abandoned());
+            self.context.output.complain("abandoned while it was being sent: the message may have arrived");
+        }
+    }
+}
+
 /// The message, its file uploaded where it has no live id yet.
 async fn prepare(context: &Context, args: SendArgs) -> Result<(Session, SendRequest), Failure> {
     let record = context.record().await?;
     let session = context.session(&*record).await?;
     let message = match args.content {
         SendContent { file: Some(path), .. } => {
+            must_exist(&path)?;
             let library = context.library(&session, record, context.inspector_without_cache(), 1, context.bars());
             attachment(&library, path).await?
         }

@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::graph::error::{Certainty, Failure, Refusal};
 use crate::graph::transport::{Phase, TransportError};
+use crate::stop::Stop;
 
 type Script = Vec<Outcome<&'static str>>;
 
@@ -29,7 +30,7 @@ async fn play_with(policy: &RetryPolicy, operation: Operation, script: Script) -
     let reporter = Hook::new(move |waiting: Waiting| log.lock().unwrap().push(waiting.until));
     let mut left = script.into_iter();
     let mut attempts = 0;
-    let result = run(policy, &clock, operation, Some(&reporter), || {
+    let result = run(policy, &clock, operation, Some(&reporter), &Stop::new(), || {
         attempts += 1;
         std::future::ready(left.next().expect("the script was long enough"))
     })

@@ -13,7 +13,8 @@ use tokio::runtime::Runtime;
 
 /// A sandbox and a home folder, both gone when the test ends.
 pub(crate) struct World {
-    pub(crate) sandbox: Sandbox,
+    sandbox: Option<Sandbox>,
+    url: String,
     home: TempDir,
     // Dropped last: the sandbox runs on it.
     pub(crate) runtime: Runtime,
@@ -23,7 +24,19 @@ impl World {
     pub(crate) fn new() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(sandbox::start(SandboxOptions::default())).expect("a sandbox");
-        Self { sandbox, home: TempDir::new().expect("a folder"), runtime }
+        Self { url: sandbox.url().to_owned(), sandbox: Some(sandbox), home: TempDir::new().expect("a folder"), runtime }
+    }
+
+    /// The sandbox, while it runs.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        self.sandbox.as_ref().expect("the sandbox was stopped")
+    }
+
+    /// Stops the sandbox: from here on nobody listens where it did.
+    pub(crate) fn stop_sandbox(&mut self) {
+        if let Some(sandbox) = self.sandbox.take() {
+            self.runtime.block_on(sandbox.shutdown()).expect("stopped");
+        }
     }
 
     /// The folder of files to upload.
@@ -55,7 +68,7 @@ impl World {
             .env_clear()
             .env("HOME", self.home.path())
             .env("REATTACH_STORE", format!("sled:{}", self.store().display()))
-            .env("REATTACH_GRAPH_URL", self.sandbox.url())
+            .env("REATTACH_GRAPH_URL", &self.url)
             .env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-1")
             .stdin(Stdio::null());
         command
@@ -78,7 +91,7 @@ impl World {
 
     /// What the sandbox has seen so far.
     pub(crate) fn truth(&self) -> Truth {
-        self.sandbox.truth()
+        self.sandbox().truth()
     }
 
     /// How many uploads the sandbox has taken so far.

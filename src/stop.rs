@@ -31,12 +31,12 @@ impl Stop {
     }
 
     /// A wish that is made with this one, but can also be made alone.
-    pub(super) fn child(&self) -> Self {
+    pub(crate) fn child(&self) -> Self {
         Self(self.0.child_token())
     }
 
     /// Makes the wish when the guard is dropped.
-    pub(super) fn on_drop(&self) -> DropGuard {
+    pub(crate) fn on_drop(&self) -> DropGuard {
         self.0.clone().drop_guard()
     }
 }
