@@ -1,13 +1,16 @@
 //! The library as its callers use it, without the command line.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use reattach::cache::FileCache;
 use reattach::clock::SystemClock;
-use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport, RetryPolicy};
+use reattach::graph::{Attempt, Call, GraphClient, GraphOptions, ReqwestTransport, RetryPolicy, Transport};
 use reattach::ids::{KeySpace, Platform};
 use reattach::library::{
     AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, SyncOptions, UploadOnMiss,
@@ -30,6 +33,10 @@ struct Opened {
 }
 
 async fn open(world: &World, memory: usize) -> Opened {
+    open_with(world, memory, ReqwestTransport::new()).await
+}
+
+async fn open_with(world: &World, memory: usize, transport: impl Transport + 'static) -> Opened {
     let clock = || Arc::new(SystemClock);
     let options = GraphOptions {
         origin: world.sandbox().url().parse().expect("an origin"),
@@ -47,7 +54,7 @@ async fn open(world: &World, memory: usize) -> Opened {
     let reader = |pool: &Arc<BytePool>| Arc::new(Reader::new(Arc::clone(pool), clock()));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
     let library = AssetLibrary::new(LibraryParts {
-        graph: Arc::new(GraphClient::new(options, Arc::new(ReqwestTransport::new()), clock())),
+        graph: Arc::new(GraphClient::new(options, Arc::new(transport), clock())),
         record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
         inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache) },
         upload_reader: reader(&upload_pool),
@@ -99,6 +106,54 @@ fn a_digest_whose_file_changed_is_not_renewed_with_other_bytes() {
         assert_eq!(second.outcome, AssetOutcome::Failed);
     });
     assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn a_refused_upload_leaves_nobody_waiting() {
+    let world = World::new();
+    let path = world.put("hero.png", png(1));
+    let refusal = json!({"on": "upload", "fault": {"graph": {"code": 100, "message": "no"}, "status": 400}});
+    world.sandbox().set_faults(refusal).expect("a fault");
+    world.runtime.block_on(async {
+        let opened = open(&world, 1 << 20).await;
+        let reference = AssetRef::File(path);
+        let refused = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed).await;
+        assert_eq!(refused.outcome, AssetOutcome::Failed);
+        let again = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed);
+        let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it waits for its own claim");
+        assert_eq!(again.outcome, AssetOutcome::Uploaded);
+    });
+}
+
+/// Panics at its first upload, and then does its work.
+#[derive(Debug)]
+struct PanicsOnce {
+    panicked: AtomicBool,
+    transport: ReqwestTransport,
+}
+
+#[async_trait::async_trait]
+impl Transport for PanicsOnce {
+    async fn execute(&self, call: Call) -> Attempt {
+        assert!(self.panicked.swap(true, Ordering::SeqCst), "as the test wants it");
+        self.transport.execute(call).await
+    }
+}
+
+#[test]
+fn an_upload_that_panics_leaves_nobody_waiting() {
+    let world = World::new();
+    let path = world.put("hero.png", png(1));
+    world.runtime.block_on(async {
+        let transport = PanicsOnce { panicked: AtomicBool::new(false), transport: ReqwestTransport::new() };
+        let opened = open_with(&world, 1 << 20, transport).await;
+        let reference = AssetRef::File(path);
+        let first = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed);
+        assert!(AssertUnwindSafe(first).catch_unwind().await.is_err());
+        let again = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed);
+        let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it waits for a dead claim");
+        assert_eq!(again.outcome, AssetOutcome::Uploaded);
+    });
 }
 
 #[test]
