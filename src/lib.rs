@@ -25,7 +25,8 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), reattach::library::LibraryError> {
 //! let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
-//! let inspector = Inspector { reader: Arc::new(reader), cache: Arc::new(FileCache::disabled()) };
+//! let cache = Arc::new(FileCache::disabled());
+//! let inspector = Inspector { reader: Arc::new(reader), cache, private: Arc::default() };
 //! let summary = check(
 //!     &inspector,
 //!     &["assets-example".into()],

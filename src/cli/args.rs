@@ -4,13 +4,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::graph::{ApiVersion, MessagingType};
 use crate::ids::{AttachmentId, MediaKind, Origin, Platform, Recipient};
-use crate::media::ScanOptions;
+use crate::media::{Private, ScanOptions};
 
 use super::exit::EXIT_CODES;
 use super::values::{duration, size};
@@ -134,8 +135,13 @@ pub(super) struct Selection {
 
 impl Selection {
     /// The patterns, as the walk takes them.
-    pub(super) fn scan_options(&self) -> ScanOptions {
-        ScanOptions { include: self.include.clone(), exclude: self.exclude.clone(), hidden: self.hidden }
+    pub(super) fn scan_options(&self, private: &Arc<Private>) -> ScanOptions {
+        ScanOptions {
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            hidden: self.hidden,
+            private: Arc::clone(private),
+        }
     }
 }
 

@@ -12,7 +12,12 @@ use super::values::{count, human_size, thousands};
 /// Prints what became of one file, where that is worth a line.
 pub(super) fn print_report(output: &Output, report: &AssetReport) {
     output.event(&AssetEvent::new(report));
-    if !output.is_json() && is_worth_a_line(output, report) {
+    if output.is_json() {
+        return;
+    }
+    if matches!(report.outcome, AssetOutcome::Rejected | AssetOutcome::Failed) {
+        output.result(describe(output.palette, report));
+    } else if is_worth_a_line(output, report) {
         output.remark(describe(output.palette, report));
     }
 }

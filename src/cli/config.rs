@@ -5,12 +5,14 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use etcetera::BaseStrategy;
 use serde::Deserialize;
 
 use crate::graph::ApiVersion;
 use crate::ids::{Origin, PageId, Platform};
+use crate::media::Private;
 use crate::secret::{AccessToken, AppSecret};
 
 use super::args::Global;
@@ -132,6 +134,9 @@ struct File {
     platform: Option<Platform>,
     #[serde(default)]
     pages: BTreeMap<String, PageFile>,
+    /// The file itself.
+    #[serde(skip)]
+    path: Option<PathBuf>,
 }
 
 /// One Page in `reattach.toml`. It names the places of its secrets, never the secrets.
@@ -163,6 +168,8 @@ pub(super) struct Settings {
     pub(super) api_version: ApiVersion,
     pub(super) platform: Platform,
     pub(super) page: PageChoice,
+    /// Our own files and those with secrets, which are nobody's media.
+    pub(super) private: Arc<Private>,
 }
 
 /// The Page to work for. That there is one, and its secrets, is only asked of commands that need it.
@@ -202,8 +209,12 @@ impl Settings {
     pub(super) fn load(global: &Global) -> Result<Self, ConfigError> {
         let file = load_file(global.config.as_deref())?;
         let store = global.store.as_deref().or(file.store.as_deref());
+        let store = store.map_or_else(default_store, store_folder)?;
+        let secrets = file.pages.values().flat_map(|page| [&page.access_token_file, &page.app_secret_file]).flatten();
+        let private = secrets.chain(&file.path).chain([&store]).cloned();
         Ok(Self {
-            store: store.map_or_else(default_store, store_folder)?,
+            private: Arc::new(Private::new(private)),
+            store,
             origin: global.graph_url.clone().or(file.graph_url.map(|url| url.0)).unwrap_or_else(graph),
             api_version: global.api_version.clone().or(file.api_version.map(|v| v.0)).unwrap_or_default(),
             platform: global.platform.or(file.platform).unwrap_or_default(),
@@ -299,6 +310,7 @@ fn load_file(asked: Option<&Path>) -> Result<File, ConfigError> {
         let line = 1 + before.matches('\n').count();
         ConfigError::Malformed { path: path.clone(), line, reason: error.message().to_owned() }
     })?;
+    file.path = Some(path.clone());
     if asked.is_none()
         && let Some(origin) = file.graph_url.as_ref().filter(|origin| !origin.0.is_trusted())
     {

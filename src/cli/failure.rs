@@ -150,6 +150,7 @@ fn library_exit(error: &LibraryError) -> Exit {
         LibraryError::Scan(_) => Exit::Usage,
         LibraryError::Graph(error) => graph_exit(error),
         LibraryError::Record(_) => Exit::Store,
+        LibraryError::Claimed { .. } => Exit::TryLater,
         LibraryError::Unusable { .. }
         | LibraryError::Changed { .. }
         | LibraryError::Superseded { .. }
@@ -198,6 +199,9 @@ fn config_hint(error: &ConfigError) -> Option<String> {
 
 fn credential_hint(error: &CredentialError) -> String {
     match error {
+        CredentialError::Missing { variable } if variable != ACCESS_TOKEN => {
+            format!("set {variable}, which the configuration names, or correct its name there")
+        }
         CredentialError::Missing { .. } => format!(
             "set {ACCESS_TOKEN} to a Page access token with the pages_messaging permission, or name its place in \
              reattach.toml (access_token_env, access_token_file); `reattach sandbox` needs no real one"

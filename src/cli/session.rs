@@ -70,7 +70,8 @@ impl Context {
     }
 
     fn inspector_with(&self, cache: FileCache) -> Inspector {
-        Inspector { reader: self.reader(SURVEY_MEMORY), cache: Arc::new(cache) }
+        let private = Arc::clone(&self.settings.private);
+        Inspector { reader: self.reader(SURVEY_MEMORY), cache: Arc::new(cache), private }
     }
 
     fn reader(&self, memory: usize) -> Arc<Reader> {
@@ -172,6 +173,7 @@ impl Context {
             },
             concurrency,
             clock: Arc::clone(&self.clock),
+            stop: self.stop.clone(),
             reporter: reporter(bars),
         })
     }

@@ -24,13 +24,13 @@ pub(super) fn human_size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()
 }
 
-/// A span in its largest fitting unit: `89 d`, `5 h`, `12 min`.
+/// A span in its largest fitting unit: `90 d`, `5 h`, `12 min`.
 pub(super) fn human_span(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3_600 => format!("{} min", seconds / 60),
         seconds @ 3_600..172_800 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} d", seconds / 86_400),
+        seconds => format!("{} d", (seconds + 43_200) / 86_400),
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn amounts_are_written_for_people() {
         assert_eq!(human_size(1_900_000_000), "1.9 GB");
-        assert_eq!(human_span(Duration::from_hours(89 * 24 + 23)), "89 d");
+        assert_eq!(human_span(Duration::from_hours(89 * 24 + 23)), "90 d");
         assert_eq!(human_span(Duration::from_mins(61)), "1 h");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(1_234_567, "file"), "1,234,567 files");

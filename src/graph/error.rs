@@ -129,6 +129,9 @@ impl GraphError {
             Self::Unknown { operation: Operation::Send, .. } => {
                 Some("The message may have arrived: look in the Page's inbox before sending it again.")
             }
+            Self::Unknown { operation: Operation::Upload, .. } => {
+                Some("Try again later: at worst, the first try leaves an id that nobody uses.")
+            }
             Self::Refused { .. } | Self::RateLimited { .. } | Self::Unknown { .. } => {
                 Some(self.refusal()?.entry()?.action)
             }

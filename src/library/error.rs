@@ -33,6 +33,12 @@ pub enum LibraryError {
         /// Which file.
         path: PathBuf,
     },
+    /// Another process has claimed the upload, and has not finished it.
+    #[error("{} is being uploaded by another process, which has not finished", path.display())]
+    Claimed {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Another upload of the same bytes was recorded first, and then struck off again.
     #[error("the id of {} was overtaken by another upload, which is no longer on record", path.display())]
     Superseded {
@@ -90,6 +96,7 @@ impl LibraryError {
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
+            Self::Claimed { .. } => Some("see whether it is stopped or stuck, and end it if so".into()),
             Self::Changed { .. } | Self::Superseded { .. } => {
                 Some("run the command again once the file is no longer being written".into())
             }

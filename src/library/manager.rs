@@ -9,9 +9,10 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::facts::Facts;
 use crate::graph::GraphClient;
-use crate::ids::{AssetKey, ContentHash, KeySpace, MediaKind};
+use crate::ids::{AssetKey, AttachmentId, ContentHash, KeySpace, MediaKind};
 use crate::media::{Follow, Problem, Reader, Verdict, judge};
 use crate::record::{Record, Upload, UploadFilter};
+use crate::stop::Stop;
 
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
@@ -36,6 +37,8 @@ pub struct LibraryParts {
     pub concurrency: usize,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Once requested, nobody is waited for any more.
+    pub stop: Stop,
     /// Hears of progress.
     pub reporter: Arc<dyn Reporter>,
 }
@@ -107,6 +110,17 @@ impl AssetLibrary {
         }
     }
 
+    /// Takes note that Meta refused `attachment_id`, the id of what lies at `path`: it is not used again.
+    ///
+    /// # Errors
+    /// When the file cannot be looked at any more, or the record cannot be written.
+    pub async fn reject(&self, path: &Path, attachment_id: &AttachmentId) -> Result<(), LibraryError> {
+        match self.look(path, Expected::Anything).await {
+            Ok(candidate) => Ok(self.parts.record.reject(&candidate.key, attachment_id).await?),
+            Err(_) => Err(LibraryError::Changed { path: path.to_owned() }),
+        }
+    }
+
     async fn resolve_file(
         &self,
         path: &Path,
@@ -160,6 +174,7 @@ impl AssetLibrary {
         let reference = || format!("sha256:{hash}");
         let stored = match self.recorded(hash, rules).await {
             Ok(Some(stored)) => stored,
+            Ok(None) if on_miss == UploadOnMiss::Refused => return AssetReport::missing(),
             Ok(None) => return AssetReport::failed(LibraryError::NotRecorded { reference: reference() }),
             Err(error) => return AssetReport::failed(error),
         };

@@ -118,6 +118,11 @@ impl AssetReport {
         Self::bare(AssetOutcome::Failed).because(error)
     }
 
+    /// A digest of which nothing is known.
+    pub(super) fn missing() -> Self {
+        Self::bare(AssetOutcome::Missing)
+    }
+
     /// An asset known from the record alone.
     pub(super) fn recorded(upload: Upload, outcome: AssetOutcome) -> Self {
         Self {

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::cache::FileCache;
 use crate::facts::Facts;
 use crate::ids::ContentHash;
-use crate::media::{Follow, Found, Problem, Reader, Scan, stat};
+use crate::media::{Follow, Found, Private, Problem, Reader, Scan, stat};
 use crate::stop::Stop;
 
 use super::manager::blocking;
@@ -32,6 +32,8 @@ pub struct Inspector {
     pub reader: Arc<Reader>,
     /// Remembers what was read.
     pub cache: Arc<FileCache>,
+    /// What is never looked at, though it be asked for by name.
+    pub private: Arc<Private>,
 }
 
 /// What a file holds, and its bytes where they had to be read.
@@ -44,6 +46,9 @@ pub(super) struct Inspected {
 impl Inspector {
     /// Looks at one file, reading it only when its fingerprint is not known.
     pub(super) fn inspect(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
+        if self.private.covers(path) {
+            return Err(Private::problem());
+        }
         reporter.report(Progress::Found(1));
         let seen = match self.recall(path, follow) {
             Ok(Some(facts)) => Ok(Inspected { facts, bytes: None }),

@@ -22,6 +22,12 @@ use super::{AssetOutcome, AssetReport, ID_LIFETIME, LibraryError, Progress, Repo
 /// How often to ask whether another process has finished an upload we wait for.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long to wait for it without a word.
+const WORTH_A_WORD: Duration = Duration::from_secs(5);
+
+/// How long to wait for it at all: longer than any upload takes that is still going on.
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
+
 /// A live id, and who made it.
 #[derive(Debug, Clone)]
 pub(super) enum Ensured {
@@ -65,6 +71,7 @@ impl AssetLibrary {
         meter: &Arc<Meter>,
     ) -> Result<Ensured, LibraryError> {
         let record = &self.parts.record;
+        let mut waited = Duration::ZERO;
         loop {
             let slot = self.upload_slots.acquire().await;
             match record.claim(&candidate.key, self.parts.clock.now()).await? {
@@ -84,10 +91,23 @@ impl AssetLibrary {
                     if let Some(upload) = self.newer_than(&candidate.key, seen).await? {
                         return Ok(Ensured::Found(upload));
                     }
-                    self.parts.clock.sleep(POLL).await;
+                    self.wait_for_other(candidate, &mut waited).await?;
                 }
             }
         }
+    }
+
+    /// Waits a little for the upload another process has claimed.
+    async fn wait_for_other(&self, candidate: &Candidate, waited: &mut Duration) -> Result<(), LibraryError> {
+        if *waited == WORTH_A_WORD {
+            tracing::warn!(path = ?candidate.path, "waiting for another process that is uploading the same bytes");
+        }
+        if self.parts.stop.is_requested() || *waited >= LONGEST_WAIT {
+            return Err(LibraryError::Claimed { path: candidate.path.clone() });
+        }
+        self.parts.clock.sleep(POLL).await;
+        *waited += POLL;
+        Ok(())
     }
 
     /// The live id that was recorded for `key` since `seen` was.

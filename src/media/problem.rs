@@ -36,6 +36,8 @@ pub enum ProblemCode {
     UnsupportedFormat,
     /// Another program wrote to it while it was read.
     ChangedWhileReading,
+    /// Our own data, configuration or a secret.
+    Private,
 }
 
 impl ProblemCode {
@@ -54,6 +56,7 @@ impl ProblemCode {
             Self::ExtensionMismatch => "extension_mismatch",
             Self::UnsupportedFormat => "unsupported_format",
             Self::ChangedWhileReading => "changed_while_reading",
+            Self::Private => "private",
         }
     }
 }

@@ -14,6 +14,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::limits::{is_media, mime_by_name};
+use super::private::Private;
 use super::problem::{Problem, ProblemCode};
 use super::read::Follow;
 
@@ -47,6 +48,8 @@ pub struct ScanOptions {
     pub exclude: Vec<String>,
     /// Whether names that begin with a dot are taken too.
     pub hidden: bool,
+    /// What is never taken, and refused where it is a root.
+    pub private: Arc<Private>,
 }
 
 /// Why a scan could not begin.
@@ -135,6 +138,9 @@ impl Iterator for Scan {
             }
             let Root { path, canonical, file_type } = self.roots.next()?;
             self.walk = None;
+            if self.rules.private.covers(&canonical) {
+                return Some(Found::Refused { path, problem: Private::problem() });
+            }
             if file_type.is_file() {
                 return Some(Found::File { path, follow: Follow::Named });
             } else if !file_type.is_dir() {
@@ -192,6 +198,7 @@ struct Rules {
     exclude: Gitignore,
     junk: Gitignore,
     hidden: bool,
+    private: Arc<Private>,
 }
 
 impl Rules {
@@ -201,6 +208,7 @@ impl Rules {
             exclude: globs(options.exclude.iter().map(String::as_str), false)?,
             junk: globs(JUNK.iter().copied(), true)?,
             hidden: options.hidden,
+            private: Arc::clone(&options.private),
         })
     }
 
@@ -212,10 +220,17 @@ impl Rules {
         let name = entry.file_name();
         let left_out = (!self.hidden && name.as_encoded_bytes().starts_with(b"."))
             || self.junk.matched(name, is_folder).is_ignore()
+            || self.private.covers_entry(name, entry.path())
             || (!self.exclude.is_empty() && self.exclude.matched(relative(), is_folder).is_ignore());
         let included = || self.include.matched_path_or_any_parents(relative(), is_folder).is_ignore();
         !left_out && (is_folder || self.include.is_empty() || included())
     }
+}
+
+/// Whether `glob` opens a `[` it does not close: git takes that for a glob which matches nothing, and whoever wrote it
+/// to leave something out would not notice.
+fn has_open_class(glob: &str) -> bool {
+    glob.rfind('[').is_some_and(|open| !glob[..open].ends_with('\\') && !glob[open + 1..].contains(']'))
 }
 
 fn globs<'a>(lines: impl Iterator<Item = &'a str>, any_case: bool) -> Result<Gitignore, ScanError> {
@@ -223,6 +238,9 @@ fn globs<'a>(lines: impl Iterator<Item = &'a str>, any_case: bool) -> Result<Git
     let mut builder = GitignoreBuilder::new("");
     builder.case_insensitive(any_case).map_err(|error| bad("", error))?;
     for line in lines {
+        if has_open_class(line) {
+            return Err(ScanError::BadGlob { glob: line.to_owned(), source: "a [ is not closed".into() });
+        }
         builder.add_line(None, line).map_err(|error| bad(line, error))?;
     }
     builder.build().map_err(|error| bad("", error))

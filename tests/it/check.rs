@@ -86,6 +86,13 @@ fn include_and_exclude_choose_and_exclude_wins() {
 }
 
 #[test]
+fn a_glob_that_would_leave_nothing_out_is_refused() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["check", "library", "--exclude", "img[0-"]).ended_with(2);
+}
+
+#[test]
 fn symbolic_links_are_not_followed() {
     let world = World::new();
     let outside = world.library().parent().expect("home").join("secret.png");

@@ -56,11 +56,12 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
     let library = AssetLibrary::new(LibraryParts {
         graph: Arc::new(GraphClient::new(options, Arc::new(transport), clock())),
         record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
-        inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache) },
+        inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default() },
         upload_reader: reader(&upload_pool),
         space,
         concurrency: 4,
         clock: clock(),
+        stop: Stop::new(),
         reporter: Arc::new(NoReport),
     });
     Opened { library, survey_pool, upload_pool }

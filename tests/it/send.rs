@@ -106,6 +106,44 @@ fn rules_meta_enforces_are_enforced_here_first() {
 }
 
 #[test]
+fn an_id_meta_has_dropped_is_replaced_once_and_the_message_sent_once() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let old = world.run(["resolve", "library/hero.png"]).ended_with(0).stdout.trim().to_owned();
+    assert!(world.sandbox().revoke(&old));
+    let run = world.json(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(0);
+    let truth = world.truth();
+    assert_eq!((world.uploads(), truth.message_count), (2, 1));
+    assert_eq!(run.events_of("send")[0]["attachment_id"], truth.attachments[1].id.as_str());
+    let now = world.run(["resolve", "library/hero.png"]).ended_with(0).stdout.trim().to_owned();
+    assert_eq!(now, truth.attachments[1].id);
+}
+
+#[test]
+fn an_id_meta_refuses_twice_is_not_tried_again() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let refusal = json!({"on": "send", "fault": {"graph": {"code": 100, "error_subcode": 2_018_074,
+        "message": "(#100) Possible invalid ID"}, "status": 400}, "times": 10});
+    world.sandbox().set_faults(refusal).expect("a fault");
+    world.run(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(3);
+    assert_eq!((world.truth().counters.requests.send, world.uploads()), (2, 2));
+}
+
+#[test]
+fn no_other_refusal_costs_an_id() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    for (code, subcode) in [(100, 2_018_001), (551, 1_545_041), (10, 2_018_278), (100, 0)] {
+        let refusal = json!({"on": "send", "fault": {"graph": {"code": code, "error_subcode": subcode,
+            "message": "no"}, "status": 400}});
+        world.sandbox().set_faults(refusal).expect("a fault");
+        world.run(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(3);
+    }
+    assert_eq!((world.truth().counters.requests.send, world.uploads()), (4, 1));
+}
+
+#[test]
 fn an_id_of_another_page_is_refused() {
     let world = World::new();
     world.put("hero.png", png(1));

@@ -1,6 +1,7 @@
 //! `sync`, `resolve`, `ls`, `show`, `forget`: bytes travel once, ids stay where they belong.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -302,6 +303,61 @@ fn forget_leaves_other_graph_origins_alone() {
     assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
     world.run(["forget", "library/a.png"]).ended_with(0);
     assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
+}
+
+#[test]
+fn a_file_that_is_gone_can_still_be_shown_and_forgotten() {
+    let world = World::new();
+    let path = world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    fs::remove_file(path).expect("gone");
+    assert_eq!(world.json(["show", "library/a.png"]).ended_with(0).events_of("asset").len(), 1);
+    world.run(["forget", "library/a.png"]).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
+    world.run(["show", "library/a.png"]).ended_with(2);
+}
+
+#[test]
+fn our_own_files_and_secrets_are_never_uploaded() {
+    let world = World::new();
+    let library = world.library();
+    world.put("a.png", png(1));
+    world.put("shop.token", "SANDBOX-PAGE-1");
+    fs::set_permissions(library.join("shop.token"), fs::Permissions::from_mode(0o600)).expect("a mode");
+    world.put("reattach.toml", "store = \"sled:store\"\n[pages.shop]\naccess_token_file = \"shop.token\"\n");
+    let run = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command.current_dir(&library).env_remove("REATTACH_STORE").env_remove("REATTACH_ACCESS_TOKEN").arg("--json");
+        crate::support::Ran::new(command.output().expect("runs"))
+    };
+    for _ in 0..2 {
+        assert_eq!(run(&["sync", "."]).ended_with(0).summary()["files"], 1);
+    }
+    assert_eq!(run(&["check", "."]).ended_with(0).summary()["files"], 1);
+    for named in ["shop.token", "reattach.toml", "store/record.db", "./store/../shop.token"] {
+        assert_eq!(run(&["sync", named]).ended_with(3).events_of("asset")[0]["problems"][0]["code"], "private");
+        run(&["resolve", named]).ended_with(3);
+        run(&["send", "--to", "1", "--file", named]).ended_with(3);
+    }
+    assert_eq!(run(&["sync", "store"]).ended_with(3).summary()["uploaded"], 0);
+    assert_eq!((world.uploads(), world.truth().message_count), (1, 0));
+}
+
+#[test]
+fn quiet_still_says_what_failed() {
+    let world = World::new();
+    world.put("good.png", png(1));
+    world.put("empty.png", b"");
+    let run = world.run(["-q", "sync", "library"]).ended_with(3);
+    assert!(run.stdout.contains("empty.png") && !run.stdout.contains("good.png"), "{}", run.stdout);
+}
+
+#[test]
+fn a_digest_nobody_knows_is_missing() {
+    let world = World::new();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let run = world.json(["resolve", "--no-upload", &digest]).ended_with(3);
+    assert_eq!(run.events_of("asset")[0]["outcome"], "missing");
 }
 
 #[test]

@@ -8,7 +8,10 @@ use crate::cli::session::{Context, reporter};
 use crate::library::{CheckOptions, check};
 
 pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Failure> {
-    let options = CheckOptions { scan: args.selection.scan_options(), platform: context.settings.platform };
+    let options = CheckOptions {
+        scan: args.selection.scan_options(&context.settings.private),
+        platform: context.settings.platform,
+    };
     let bars = context.bars();
     let summary =
         check(&context.inspector(), &args.selection.paths, &options, reporter(bars.clone()), &context.stop, |report| {

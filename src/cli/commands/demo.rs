@@ -3,6 +3,7 @@
 //! Each step runs the very command line it shows.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
 use serde::Serialize;
@@ -62,6 +63,7 @@ fn in_sandbox(context: &Context, sandbox: &Sandbox, store: &Path) -> Context {
             origin,
             page: PageChoice::Chosen(PageSettings::with_token(token)),
             platform: Platform::Messenger,
+            private: Arc::default(),
             ..context.settings.clone()
         },
         global: Global { page: None, platform: None, ..context.global.clone() },

@@ -6,24 +6,19 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::count;
-use crate::record::UploadFilter;
 
-use super::ls::each_recorded;
-use super::resolve::hash_of;
+use super::recorded::Wanted;
 
 pub(super) async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Failure> {
-    let hash = hash_of(context, &args.reference).await?;
+    let wanted = Wanted::new(context, &args.reference).await?;
     let record = context.record().await?;
-    let filter = UploadFilter { hash: Some(hash), ..UploadFilter::default() };
-    let mut found = Vec::new();
-    each_recorded(context, &*record, &filter, |upload| found.push(upload.clone())).await?;
+    let found = wanted.find(context, &*record).await?;
+    if found.is_empty() {
+        return wanted.not_found(context);
+    }
     for upload in &found {
         record.forget(&upload.key).await?;
         context.output.event(&RecordedEvent::new(upload, "forgotten"));
-    }
-    if found.is_empty() {
-        context.output.complain(format_args!("sha256:{hash} is not on record"));
-        return Ok(Exit::SomeFailed);
     }
     context.output.remark(format_args!("forgot {}", count(found.len() as u64, "id")));
     Ok(Exit::Done)

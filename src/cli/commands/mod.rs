@@ -4,6 +4,8 @@ mod check;
 mod demo;
 mod forget;
 mod ls;
+mod recorded;
+mod references;
 mod resolve;
 mod sandbox;
 mod send;

@@ -1,11 +1,7 @@
 //! `resolve`: print the live attachment id of a file.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt;
 
@@ -16,15 +12,9 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
-use crate::ids::ContentHash;
-use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector, PlanRules, Summary, UploadOnMiss};
-use crate::record::Upload;
+use crate::library::{AssetRef, AssetReport, Summary, UploadOnMiss};
 
-/// An id that is printed is good for at least a day.
-pub(super) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(24), force: false };
-
-/// Reading this much takes less time than opening the cache that would spare it.
-const READ_RATHER_THAN_RECALL: u64 = 8 << 20;
+use super::references::{RULES, inspector_for, live_id, must_exist, reference};
 
 /// References looked at, or uploaded, at once.
 const CONCURRENCY: usize = 4;
@@ -82,45 +72,4 @@ fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several:
         None => output.complain(describe(output.palette, report)),
     }
     output.flush();
-}
-
-/// A path that leads nowhere is a mistake in the command, not in a file.
-pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage {
-            message: format!("there is no file {}", path.display()),
-            hint: "check the path; it is read from the current folder".into(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The id a resolved reference may be sent by.
-pub(super) fn live_id(report: &AssetReport) -> Option<&Upload> {
-    let live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
-    report.upload.as_ref().filter(|_| live)
-}
-
-/// The digest of what a reference points at, taken from the file's bytes where it is one.
-pub(super) async fn hash_of(context: &Context, text: &OsStr) -> Result<ContentHash, Failure> {
-    let reference = reference(text)?;
-    let inspector = inspector_for(context, std::slice::from_ref(&reference));
-    Ok(inspector.hash_of(&reference).await?)
-}
-
-/// Reads a reference, as a usage failure where it is none.
-pub(super) fn reference(text: &OsStr) -> Result<AssetRef, Failure> {
-    AssetRef::parse(text).map_err(|error| Failure::Usage {
-        message: error.to_string(),
-        hint: "a reference is a path or sha256: with 64 hexadecimal digits".into(),
-    })
-}
-
-fn inspector_for(context: &Context, references: &[AssetRef]) -> Inspector {
-    let size = |reference: &AssetRef| match reference {
-        AssetRef::File(path) => fs::metadata(path).map_or(0, |metadata| metadata.len()),
-        _ => 0,
-    };
-    let total = references.iter().map(size).fold(0, u64::saturating_add);
-    if total > READ_RATHER_THAN_RECALL { context.inspector() } else { context.inspector_without_cache() }
 }

@@ -7,19 +7,19 @@ use crate::cli::failure::Failure;
 use crate::cli::output::shown;
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
-use crate::record::{Upload, UploadFilter};
+use crate::record::Upload;
 
-use super::ls::{each_recorded, state, time_left};
-use super::resolve::hash_of;
+use super::recorded::{Wanted, state, time_left};
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
-    let hash = hash_of(context, &args.reference).await?;
+    let wanted = Wanted::new(context, &args.reference).await?;
     let record = context.record().await?;
-    let filter = UploadFilter { hash: Some(hash), ..UploadFilter::default() };
-    let found = each_recorded(context, &*record, &filter, |upload| print(context, upload)).await?;
-    if found == 0 {
-        context.output.complain(format_args!("sha256:{hash} is not on record"));
-        return Ok(Exit::SomeFailed);
+    let found = wanted.find(context, &*record).await?;
+    if found.is_empty() {
+        return wanted.not_found(context);
+    }
+    for upload in &found {
+        print(context, upload);
     }
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use crate::library::{PlanRules, SyncOptions};
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
     let output = &context.output;
     let options = SyncOptions {
-        scan: args.selection.scan_options(),
+        scan: args.selection.scan_options(&context.settings.private),
         rules: PlanRules { renew_within: args.renew_within, force: args.force },
         dry_run: args.dry_run,
         max_uploads: args.max_uploads,

@@ -22,7 +22,7 @@ fn tree(files: &[&str]) -> TempDir {
 
 fn options(include: &[&str], exclude: &[&str]) -> ScanOptions {
     let owned = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
-    ScanOptions { include: owned(include), exclude: owned(exclude), hidden: false }
+    ScanOptions { include: owned(include), exclude: owned(exclude), hidden: false, ..ScanOptions::default() }
 }
 
 /// What a scan finds, one line each: `path`, `path -> link` or `path: code`.

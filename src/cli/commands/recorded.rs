@@ -1,0 +1,117 @@
+//! What `ls`, `show` and `forget` have in common: ids as they stand on record.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::shown;
+use crate::cli::session::Context;
+use crate::cli::values::human_span;
+use crate::ids::{ContentHash, KeySpace};
+use crate::library::{AssetRef, PlanRules, staleness};
+use crate::record::{Record, Upload, UploadFilter};
+
+use super::references::{inspector_for, must_exist, reference};
+
+/// Rows read from the record at a time.
+const ROWS: usize = 1_000;
+
+/// What `sync` would renew unless told otherwise.
+const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
+
+/// What a reference means to a command that only looks at the record.
+pub(super) enum Wanted {
+    /// Whatever was uploaded with these bytes.
+    Bytes(ContentHash),
+    /// Whatever was uploaded from this place, where there is no file any more.
+    Source(PathBuf),
+}
+
+impl Wanted {
+    /// What `text` means: the bytes of the file as it is now, if there is one.
+    pub(super) async fn new(context: &Context, text: &OsStr) -> Result<Self, Failure> {
+        let reference = reference(text)?;
+        match &reference {
+            AssetRef::File(path) if must_exist(path).is_err() => {
+                Ok(Self::Source(std::path::absolute(path).unwrap_or_else(|_| path.clone())))
+            }
+            _ => {
+                let inspector = inspector_for(context, std::slice::from_ref(&reference));
+                Ok(Self::Bytes(inspector.hash_of(&reference).await?))
+            }
+        }
+    }
+
+    /// All that is on record of it, in the scope of [`each_recorded`].
+    pub(super) async fn find(&self, context: &Context, record: &dyn Record) -> Result<Vec<Upload>, Failure> {
+        let hash = if let Self::Bytes(hash) = self { Some(*hash) } else { None };
+        let filter = UploadFilter { hash, ..UploadFilter::default() };
+        let mut found = Vec::new();
+        each_recorded(context, record, &filter, |upload| match self {
+            Self::Source(path) if upload.source.as_ref() != Some(path) => {}
+            _ => found.push(upload.clone()),
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// How a command ends that found nothing.
+    pub(super) fn not_found(&self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Bytes(hash) => context.output.complain(format_args!("sha256:{hash} is not on record")),
+            Self::Source(path) => {
+                must_exist(path)?;
+                context.output.complain(format_args!("{} is not on record", shown(path)));
+            }
+        }
+        Ok(Exit::SomeFailed)
+    }
+}
+
+/// Hands every recorded id the filter lets through to `each`, and counts them. Ids of other Graph origins are none of
+/// ours, and with `--page` or `--platform` neither are those of other Pages or platforms.
+pub(super) async fn each_recorded(
+    context: &Context,
+    record: &dyn Record,
+    filter: &UploadFilter,
+    mut each: impl FnMut(&Upload),
+) -> Result<u64, Failure> {
+    let page = match context.global.page {
+        Some(_) => Some(context.page_id(record).await?),
+        None => None,
+    };
+    let ours = |upload: &&Upload| {
+        let KeySpace { origin, page: owner, platform } = &upload.key.space;
+        *origin == context.settings.origin
+            && page.as_ref().is_none_or(|page| page == owner)
+            && context.global.platform.is_none_or(|asked| asked == *platform)
+    };
+    let mut listed = 0;
+    let mut after = None;
+    loop {
+        let uploads = record.list(filter, after.as_ref(), ROWS).await?;
+        for upload in uploads.iter().filter(ours) {
+            each(upload);
+            listed += 1;
+        }
+        match uploads.last() {
+            Some(last) if uploads.len() == ROWS && !context.stop.is_requested() => after = Some(last.key.clone()),
+            _ => return Ok(listed),
+        }
+    }
+}
+
+/// How an id stands: `live`, `due`, `expired`, `rejected` or `unknown_age`.
+pub(super) fn state(context: &Context, upload: &Upload) -> &'static str {
+    staleness(upload, context.clock.now(), USUAL).map_or("live", |reason| reason.as_str())
+}
+
+/// `89 d left`, or that there is nothing left.
+pub(super) fn time_left(context: &Context, upload: &Upload) -> String {
+    match upload.expires_at.since(context.clock.now()) {
+        Duration::ZERO => "expired".to_owned(),
+        left => format!("{} left", human_span(left)),
+    }
+}

@@ -1,0 +1,53 @@
+//! References as commands take them: read, checked, and resolved to ids that may be sent.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::failure::Failure;
+use crate::cli::session::Context;
+use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector, PlanRules};
+use crate::record::Upload;
+
+/// An id that is printed is good for at least a day.
+pub(super) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(24), force: false };
+
+/// Reading this much takes less time than opening the cache that would spare it.
+const READ_RATHER_THAN_RECALL: u64 = 8 << 20;
+
+/// A path that leads nowhere is a mistake in the command, not in a file.
+pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage {
+            message: format!("there is no file {}", path.display()),
+            hint: "check the path; it is read from the current folder".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The id a resolved reference may be sent by.
+pub(super) fn live_id(report: &AssetReport) -> Option<&Upload> {
+    let live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
+    report.upload.as_ref().filter(|_| live)
+}
+
+/// Reads a reference, as a usage failure where it is none.
+pub(super) fn reference(text: &OsStr) -> Result<AssetRef, Failure> {
+    AssetRef::parse(text).map_err(|error| Failure::Usage {
+        message: error.to_string(),
+        hint: "a reference is a path or sha256: with 64 hexadecimal digits".into(),
+    })
+}
+
+/// What recognises the references' files: with the cache only where that is faster than reading them.
+pub(super) fn inspector_for(context: &Context, references: &[AssetRef]) -> Inspector {
+    let size = |reference: &AssetRef| match reference {
+        AssetRef::File(path) => fs::metadata(path).map_or(0, |metadata| metadata.len()),
+        _ => 0,
+    };
+    let total = references.iter().map(size).fold(0, u64::saturating_add);
+    if total > READ_RATHER_THAN_RECALL { context.inspector() } else { context.inspector_without_cache() }
+}
