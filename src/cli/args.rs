@@ -34,20 +34,20 @@ pub(super) struct Cli {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
-    /// Configuration file [default: ./reattach.toml, else the platform's configuration folder].
-    #[arg(long, global = true, value_name = "FILE", env = "REATTACH_CONFIG", hide_env_values = true)]
+    /// Configuration file [default: ./reattach.toml, else the platform's configuration folder] [env: REATTACH_CONFIG].
+    #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The configured Page to work for [default: the only one, or the one called `default`].
-    #[arg(long, global = true, value_name = "NAME", env = "REATTACH_PAGE", hide_env_values = true)]
+    /// The configured Page to work for [default: the only one, or the one called `default`] [env: REATTACH_PAGE].
+    #[arg(long, global = true, value_name = "NAME")]
     pub(super) page: Option<String>,
-    /// Where ids are kept: `sled:FOLDER` [default: a folder in the platform's data folder].
-    #[arg(long, global = true, value_name = "URL", env = "REATTACH_STORE", hide_env_values = true)]
+    /// Where ids are kept: `sled:FOLDER` [default: a folder in the platform's data folder] [env: REATTACH_STORE].
+    #[arg(long, global = true, value_name = "URL")]
     pub(super) store: Option<String>,
-    /// Another Graph API, such as the sandbox [default: https://graph.facebook.com].
-    #[arg(long, global = true, value_name = "URL", env = "REATTACH_GRAPH_URL", hide_env_values = true)]
+    /// Another Graph API, such as the sandbox [default: https://graph.facebook.com] [env: REATTACH_GRAPH_URL].
+    #[arg(long, global = true, value_name = "URL")]
     pub(super) graph_url: Option<Origin>,
-    /// Graph API version [default: v25.0].
-    #[arg(long, global = true, value_name = "vN.N", env = "REATTACH_API_VERSION", hide_env_values = true)]
+    /// Graph API version [default: v25.0] [env: REATTACH_API_VERSION].
+    #[arg(long, global = true, value_name = "vN.N")]
     pub(super) api_version: Option<ApiVersion>,
     /// Whose limits and wire form: messenger or instagram [default: messenger].
     #[arg(long, global = true, value_name = "PLATFORM")]

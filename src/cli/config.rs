@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use etcetera::BaseStrategy;
@@ -22,9 +24,37 @@ pub(super) const ACCESS_TOKEN: &str = "REATTACH_ACCESS_TOKEN";
 /// The app's secret, where the configuration names no other place.
 pub(super) const APP_SECRET: &str = "REATTACH_APP_SECRET";
 
+/// What the flags say, and where they say nothing, the variables. An empty variable is one that is not set.
+pub(super) fn with_environment(flags: Global) -> Result<Global, ConfigError> {
+    Ok(Global {
+        config: or_environment(flags.config, "REATTACH_CONFIG")?,
+        page: or_environment(flags.page, "REATTACH_PAGE")?,
+        store: or_environment(flags.store, "REATTACH_STORE")?,
+        graph_url: or_environment(flags.graph_url, "REATTACH_GRAPH_URL")?,
+        api_version: or_environment(flags.api_version, "REATTACH_API_VERSION")?,
+        ..flags
+    })
+}
+
+fn or_environment<T: FromStr<Err: Display>>(flag: Option<T>, name: &'static str) -> Result<Option<T>, ConfigError> {
+    let variable = env::var_os(name).filter(|text| flag.is_none() && !text.is_empty());
+    let Some(text) = variable else { return Ok(flag) };
+    let wrong = |reason: String| ConfigError::WrongVariable { name, reason };
+    let text = text.to_str().ok_or_else(|| wrong("it is not text".into()))?;
+    text.parse().map(Some).map_err(|error: T::Err| wrong(error.to_string()))
+}
+
 /// Wrong or missing configuration.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConfigError {
+    /// A variable that is not what it should be.
+    #[error("use the variable {name}: {reason}")]
+    WrongVariable {
+        /// Which variable.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The file cannot be read.
     #[error("read the configuration file {}", path.display())]
     Unreadable {

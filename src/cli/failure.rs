@@ -193,7 +193,10 @@ fn config_hint(error: &ConfigError) -> Option<String> {
         }
         ConfigError::NoHome => Some("say where with --store sled:FOLDER".into()),
         ConfigError::UnknownPage { .. } => Some("Pages are configured as [pages.NAME] in reattach.toml".into()),
-        ConfigError::Unreadable { .. } | ConfigError::Malformed { .. } | ConfigError::TwoPlaces { .. } => None,
+        ConfigError::Unreadable { .. }
+        | ConfigError::WrongVariable { .. }
+        | ConfigError::Malformed { .. }
+        | ConfigError::TwoPlaces { .. } => None,
     }
 }
 

@@ -120,6 +120,19 @@ fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
 }
 
 #[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let mut command = world.command(["check", "library"]);
+    for variable in ["CONFIG", "PAGE", "STORE", "GRAPH_URL", "API_VERSION", "ACCESS_TOKEN", "APP_SECRET"] {
+        command.env(format!("REATTACH_{variable}"), "");
+    }
+    Ran::new(command.output().expect("runs")).ended_with(0);
+    let wrong = world.command(["check", "library"]).env("REATTACH_API_VERSION", "latest").output().expect("runs");
+    assert!(Ran::new(wrong).ended_with(2).stderr.contains("REATTACH_API_VERSION"));
+}
+
+#[test]
 fn a_mistake_in_the_configuration_is_shown_where_it_stands() {
     let world = World::new();
     world.put("a.png", png(1));
