@@ -53,7 +53,7 @@ pub struct Synced {
 impl AssetLibrary {
     /// Uploads what has no live id under `roots`, reuses the rest, and hands each report to `each` as it is made.
     ///
-    /// When `stop` is cancelled, or an error concerns every file, nothing new is begun; uploads under way are finished
+    /// When `stop` is requested, or an error concerns every file, nothing new is begun; uploads under way are finished
     /// and recorded first.
     ///
     /// # Errors
