@@ -82,6 +82,8 @@ c2=(git --git-dir "$scratch/c2.git" --work-tree "$corpus/C2" -c core.compression
 git init --quiet --bare "$scratch/c2.git"
 "${c2[@]}" -c core.safecrlf=false add --all
 "${c2[@]}" -c user.name=bench -c user.email=bench@localhost commit --quiet --message "The corpus"
+# What git has just written must not be on its way to the disk while we measure.
+sync
 pair "rescan C2" 2 true \
     "$(quoted "$reattach" --store "sled:$scratch/known" check "$corpus/C2")" \
     "$(quoted "${c2[@]}" status --porcelain)"
