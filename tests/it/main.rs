@@ -6,5 +6,7 @@ mod check;
 mod cli;
 mod crash;
 mod library;
+mod record;
+mod resolve;
 mod send;
 mod sync;

@@ -1,4 +1,4 @@
-//! `sync`, `resolve`, `ls`, `show`, `forget`: bytes travel once, ids stay where they belong.
+//! `sync`: bytes travel once, ids stay where they belong.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -281,43 +281,6 @@ fn forced_copies_of_the_same_bytes_travel_once() {
 }
 
 #[test]
-fn a_digest_is_not_answered_with_other_bytes() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    let run = world.json(["resolve", "library/a.png"]).ended_with(0);
-    let digest = format!("sha256:{}", run.asset("a.png")["sha256"].as_str().expect("a digest"));
-    world.put("a.png", png(2));
-    let run = world.json(["resolve", &digest]).ended_with(0);
-    assert_eq!(run.events_of("asset")[0]["outcome"], "reused");
-    assert_eq!(world.uploads(), 1);
-}
-
-#[test]
-fn forget_leaves_other_graph_origins_alone() {
-    let (world, elsewhere) = (World::new(), World::new());
-    world.put("a.png", png(1));
-    world.run(["sync", "library"]).ended_with(0);
-    let other =
-        world.command(["forget", "library/a.png"]).env("REATTACH_GRAPH_URL", elsewhere.sandbox().url()).output();
-    crate::support::Ran::new(other.expect("runs")).ended_with(3);
-    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
-    world.run(["forget", "library/a.png"]).ended_with(0);
-    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
-}
-
-#[test]
-fn a_file_that_is_gone_can_still_be_shown_and_forgotten() {
-    let world = World::new();
-    let path = world.put("a.png", png(1));
-    world.run(["sync", "library"]).ended_with(0);
-    fs::remove_file(path).expect("gone");
-    assert_eq!(world.json(["show", "library/a.png"]).ended_with(0).events_of("asset").len(), 1);
-    world.run(["forget", "library/a.png"]).ended_with(0);
-    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
-    world.run(["show", "library/a.png"]).ended_with(2);
-}
-
-#[test]
 fn our_own_files_and_secrets_are_never_uploaded() {
     let world = World::new();
     let library = world.library();
@@ -353,66 +316,6 @@ fn quiet_still_says_what_failed() {
 }
 
 #[test]
-fn a_digest_nobody_knows_is_missing() {
-    let world = World::new();
-    let digest = format!("sha256:{}", "0".repeat(64));
-    let run = world.json(["resolve", "--no-upload", &digest]).ended_with(3);
-    assert_eq!(run.events_of("asset")[0]["outcome"], "missing");
-}
-
-#[test]
-fn resolve_of_a_path_that_leads_nowhere_ends_with_2() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    world.run(["resolve", "library/a.png", "library/nowhere.png"]).ended_with(2);
-    world.run(["send", "--to", "1", "--file", "library/nowhere.png"]).ended_with(2);
-    assert_eq!(world.uploads(), 0);
-}
-
-#[test]
-fn resolve_prints_the_bare_id() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    let run = world.run(["resolve", "library/a.png"]).ended_with(0);
-    assert_eq!(run.stdout, format!("{}\n", world.truth().attachments[0].id));
-    let again = world.run(["resolve", "library/a.png"]).ended_with(0);
-    assert_eq!(again.stdout, run.stdout);
-    assert_eq!(world.uploads(), 1);
-}
-
-#[test]
-fn resolve_of_several_names_each() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    world.put("b.png", png(2));
-    let run = world.run(["resolve", "library/b.png", "library/a.png"]).ended_with(0);
-    let lines: Vec<_> = run.stdout.lines().map(|line| line.split_once('\t').expect("ID<TAB>REF")).collect();
-    assert_eq!(lines.iter().map(|line| line.1).collect::<Vec<_>>(), ["library/b.png", "library/a.png"]);
-    assert_ne!(lines[0].0, lines[1].0);
-}
-
-#[test]
-fn resolve_without_upload_reports_what_is_missing() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    let run = world.json(["resolve", "--no-upload", "library/a.png"]).ended_with(3);
-    assert_eq!(run.asset("a.png")["outcome"], "missing");
-    assert_eq!(world.uploads(), 0);
-}
-
-#[test]
-fn resolve_by_digest_finds_what_was_uploaded() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    let run = world.json(["resolve", "library/a.png"]).ended_with(0);
-    let digest = format!("sha256:{}", run.asset("a.png")["sha256"].as_str().expect("a digest"));
-    let by_digest = world.run(["resolve", &digest]).ended_with(0);
-    assert_eq!(by_digest.stdout.trim(), run.asset("a.png")["attachment_id"]);
-    world.run(["resolve", &format!("sha256:{}", "0".repeat(64))]).ended_with(3);
-    world.run(["resolve", "sha256:123"]).ended_with(2);
-}
-
-#[test]
 fn an_expired_id_is_replaced() {
     let world = World::new();
     world.put("a.png", png(1));
@@ -420,46 +323,6 @@ fn an_expired_id_is_replaced() {
     let run = world.json(["sync", "library", "--renew-within", "91d"]).ended_with(0);
     assert_eq!(run.asset("a.png")["outcome"], "refreshed");
     assert_eq!(run.summary()["refreshed"], 1);
-}
-
-#[test]
-fn ls_show_and_forget_tell_one_story() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    world.put("b.png", png(2));
-    let empty = world.run(["ls"]).ended_with(0);
-    assert!(empty.stdout.contains("nothing is on record"), "{}", empty.stdout);
-    world.run(["sync", "library"]).ended_with(0);
-    let listed = world.json(["ls"]).ended_with(0).events_of("asset");
-    assert_eq!(listed.len(), 2);
-    assert!(listed.iter().all(|asset| asset["state"] == "live"), "{listed:#?}");
-    let shown = world.json(["show", "library/a.png"]).ended_with(0).events_of("asset");
-    assert_eq!(shown.len(), 1);
-    assert!(listed.contains(&shown[0]));
-    let forgotten = world.json(["forget", "library/a.png"]).ended_with(0).events_of("asset");
-    assert_eq!(forgotten[0]["attachment_id"], shown[0]["attachment_id"]);
-    world.run(["show", "library/a.png"]).ended_with(3);
-    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
-    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
-}
-
-#[test]
-fn a_store_survives_the_loss_of_its_cache() {
-    let world = World::new();
-    for number in 0..3 {
-        world.put(format!("{number}.png"), png(number));
-    }
-    world.run(["sync", "library"]).ended_with(0);
-    fs::remove_dir_all(world.store().join("cache")).expect("gone");
-    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
-    for file in fs::read_dir(world.store().join("cache")).expect("a cache") {
-        let path = file.expect("a file").path();
-        if path.is_file() {
-            fs::write(path, b"not what sled writes").expect("spoiled");
-        }
-    }
-    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
-    assert_eq!(world.uploads(), 3);
 }
 
 #[test]
@@ -482,20 +345,6 @@ fn two_processes_on_one_store_share_the_work() {
         ids
     };
     assert_eq!(ids(&runs[0]), ids(&runs[1]));
-}
-
-#[test]
-fn eight_processes_resolving_one_new_file_upload_it_once() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 300}})).expect("a fault");
-    let runs: Vec<_> = (0..8).map(|_| world.start(["resolve", "library/a.png"])).collect();
-    let ids: Vec<_> = runs
-        .into_iter()
-        .map(|child| crate::support::Ran::new(child.wait_with_output().expect("ends")).ended_with(0).stdout)
-        .collect();
-    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    assert_eq!(world.uploads(), 1);
 }
 
 #[test]

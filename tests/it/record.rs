@@ -1,0 +1,71 @@
+//! `ls`, `show`, `forget`, and what becomes of the stores.
+
+use std::fs;
+
+use crate::support::World;
+use crate::support::pictures::png;
+
+#[test]
+fn forget_leaves_other_graph_origins_alone() {
+    let (world, elsewhere) = (World::new(), World::new());
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    let other =
+        world.command(["forget", "library/a.png"]).env("REATTACH_GRAPH_URL", elsewhere.sandbox().url()).output();
+    crate::support::Ran::new(other.expect("runs")).ended_with(3);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
+    world.run(["forget", "library/a.png"]).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
+}
+
+#[test]
+fn a_file_that_is_gone_can_still_be_shown_and_forgotten() {
+    let world = World::new();
+    let path = world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    fs::remove_file(path).expect("gone");
+    assert_eq!(world.json(["show", "library/a.png"]).ended_with(0).events_of("asset").len(), 1);
+    world.run(["forget", "library/a.png"]).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 0);
+    world.run(["show", "library/a.png"]).ended_with(2);
+}
+
+#[test]
+fn ls_show_and_forget_tell_one_story() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b.png", png(2));
+    let empty = world.run(["ls"]).ended_with(0);
+    assert!(empty.stdout.contains("nothing is on record"), "{}", empty.stdout);
+    world.run(["sync", "library"]).ended_with(0);
+    let listed = world.json(["ls"]).ended_with(0).events_of("asset");
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|asset| asset["state"] == "live"), "{listed:#?}");
+    let shown = world.json(["show", "library/a.png"]).ended_with(0).events_of("asset");
+    assert_eq!(shown.len(), 1);
+    assert!(listed.contains(&shown[0]));
+    let forgotten = world.json(["forget", "library/a.png"]).ended_with(0).events_of("asset");
+    assert_eq!(forgotten[0]["attachment_id"], shown[0]["attachment_id"]);
+    world.run(["show", "library/a.png"]).ended_with(3);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
+}
+
+#[test]
+fn a_store_survives_the_loss_of_its_cache() {
+    let world = World::new();
+    for number in 0..3 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    fs::remove_dir_all(world.store().join("cache")).expect("gone");
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
+    for file in fs::read_dir(world.store().join("cache")).expect("a cache") {
+        let path = file.expect("a file").path();
+        if path.is_file() {
+            fs::write(path, b"not what sled writes").expect("spoiled");
+        }
+    }
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
+    assert_eq!(world.uploads(), 3);
+}
