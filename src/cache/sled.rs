@@ -6,7 +6,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -65,17 +64,10 @@ impl FileCache {
     }
 
     /// Keeps what the bytes of this file say, in place of what was known of the same inode. Kept in memory first;
-    /// written a thousand at a time, by `flush`, and when the cache is dropped.
+    /// written a thousand at a time, and when the cache is dropped.
     pub fn remember(&self, fingerprint: Fingerprint, facts: Facts) {
         if let Some(store) = &self.0 {
             store.remember(fingerprint, facts);
-        }
-    }
-
-    /// Writes what is still in memory and asks the disk to keep it.
-    pub fn flush(&self) {
-        if let Some(store) = &self.0 {
-            store.flush();
         }
     }
 }
@@ -168,12 +160,6 @@ impl Store {
         if self.slots.iter().all(|slot| self.write(&mut lock(slot)).is_some()) {
             self.engine(|db| db.flush());
         }
-    }
-
-    fn flush(&self) {
-        self.write_all();
-        // Sled's own flush stops short of the disk (spacejam/sled#1351); what is torn there costs the whole cache.
-        let _ = File::open(self.folder.path().join("db")).and_then(|db| db.sync_data());
     }
 
     /// What `call` gives; `None` once the engine has failed, which it is never asked to explain twice.

@@ -45,8 +45,8 @@ pub enum LibraryError {
         /// Which file.
         path: PathBuf,
     },
-    /// An asset named by its digest that was never uploaded for this Page and platform.
-    #[error("{reference} is not on record for this Page and platform")]
+    /// An asset that was never uploaded where it was looked for, or was forgotten.
+    #[error("{reference} is not on record")]
     NotRecorded {
         /// The reference as the user wrote it.
         reference: String,
@@ -100,7 +100,10 @@ impl LibraryError {
             Self::Changed { .. } | Self::Superseded { .. } => {
                 Some("run the command again once the file is no longer being written".into())
             }
-            Self::NotRecorded { .. } | Self::NoSource { .. } => Some("name the file by its path instead".into()),
+            Self::NotRecorded { .. } => {
+                Some("it was never uploaded for this Page and platform, or was forgotten".into())
+            }
+            Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
             Self::WebAddress { .. } => Some("download the file and name it by its path".into()),
         }

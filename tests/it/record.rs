@@ -52,6 +52,30 @@ fn ls_show_and_forget_tell_one_story() {
 }
 
 #[test]
+fn a_cache_in_use_elsewhere_is_gone_without_and_said_so_under_v() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let held = reattach::cache::FileCache::open(&world.store().join("cache"), &reattach::clock::SystemClock);
+    assert!(held.note.is_none());
+    let quiet = world.run(["sync", "library"]).ended_with(0);
+    assert_eq!(quiet.stderr, "");
+    let told = world.run(["-v", "check", "library"]).ended_with(0);
+    assert!(told.stderr.contains("in use elsewhere"), "{}", told.stderr);
+}
+
+#[test]
+fn a_record_of_a_newer_format_is_refused_untouched() {
+    let world = World::new();
+    world.run(["ls"]).ended_with(0);
+    let record = rusqlite::Connection::open(world.store().join("record.db")).expect("a record");
+    record.pragma_update(None, "user_version", 99).expect("a version");
+    let run = world.run(["ls"]).ended_with(6);
+    assert!(run.stderr.contains("format is 99") && run.stderr.contains("hint:"), "{}", run.stderr);
+    let version: i32 = record.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+    assert_eq!(version, 99);
+}
+
+#[test]
 fn a_store_survives_the_loss_of_its_cache() {
     let world = World::new();
     for number in 0..3 {

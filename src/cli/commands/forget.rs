@@ -7,15 +7,11 @@ use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::count;
 
-use super::recorded::Wanted;
+use super::recorded::find;
 
 pub(super) async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Failure> {
-    let wanted = Wanted::new(context, &args.reference).await?;
     let record = context.record().await?;
-    let found = wanted.find(context, &*record).await?;
-    if found.is_empty() {
-        return wanted.not_found(context);
-    }
+    let found = find(context, &*record, &args.reference).await?;
     for upload in &found {
         record.forget(&upload.key).await?;
         context.output.event(&RecordedEvent::new(upload, "forgotten"));

@@ -1,16 +1,13 @@
 //! What `ls`, `show` and `forget` have in common: ids as they stand on record.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::shown;
 use crate::cli::session::Context;
 use crate::cli::values::human_span;
-use crate::ids::{ContentHash, KeySpace};
-use crate::library::{AssetRef, PlanRules, staleness};
+use crate::ids::KeySpace;
+use crate::library::{AssetRef, LibraryError, PlanRules, staleness};
 use crate::record::{Record, Upload, UploadFilter};
 
 use super::references::{inspector_for, must_exist, reference};
@@ -21,52 +18,29 @@ const ROWS: usize = 1_000;
 /// What `sync` would renew unless told otherwise.
 const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
 
-/// What a reference means to a command that only looks at the record.
-pub(super) enum Wanted {
-    /// Whatever was uploaded with these bytes.
-    Bytes(ContentHash),
-    /// Whatever was uploaded from this place, where there is no file any more.
-    Source(PathBuf),
-}
-
-impl Wanted {
-    /// What `text` means: the bytes of the file as it is now, if there is one.
-    pub(super) async fn new(context: &Context, text: &OsStr) -> Result<Self, Failure> {
-        let reference = reference(text)?;
-        match &reference {
-            AssetRef::File(path) if must_exist(path).is_err() => {
-                Ok(Self::Source(std::path::absolute(path).unwrap_or_else(|_| path.clone())))
-            }
-            _ => {
-                let inspector = inspector_for(context, std::slice::from_ref(&reference));
-                Ok(Self::Bytes(inspector.hash_of(&reference).await?))
-            }
+/// All that is on record of what `text` refers to, in the scope of [`each_recorded`]: of a file, by its bytes as they
+/// are now; where there is no file any more, by the place it was uploaded from.
+pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -> Result<Vec<Upload>, Failure> {
+    let reference = reference(text)?;
+    let (hash, source) = match &reference {
+        AssetRef::File(path) if must_exist(path).is_err() => (None, std::path::absolute(path).ok()),
+        _ => {
+            let inspector = inspector_for(context, std::slice::from_ref(&reference));
+            (Some(inspector.hash_of(&reference).await?), None)
         }
-    }
-
-    /// All that is on record of it, in the scope of [`each_recorded`].
-    pub(super) async fn find(&self, context: &Context, record: &dyn Record) -> Result<Vec<Upload>, Failure> {
-        let hash = if let Self::Bytes(hash) = self { Some(*hash) } else { None };
-        let filter = UploadFilter { hash, ..UploadFilter::default() };
-        let mut found = Vec::new();
-        each_recorded(context, record, &filter, |upload| match self {
-            Self::Source(path) if upload.source.as_ref() != Some(path) => {}
-            _ => found.push(upload.clone()),
-        })
-        .await?;
-        Ok(found)
-    }
-
-    /// How a command ends that found nothing.
-    pub(super) fn not_found(&self, context: &Context) -> Result<Exit, Failure> {
-        match self {
-            Self::Bytes(hash) => context.output.complain(format_args!("sha256:{hash} is not on record")),
-            Self::Source(path) => {
-                must_exist(path)?;
-                context.output.complain(format_args!("{} is not on record", shown(path)));
-            }
+    };
+    let filter = UploadFilter { hash, ..UploadFilter::default() };
+    let mut found = Vec::new();
+    each_recorded(context, record, &filter, |upload| {
+        if source.is_none() || upload.source == source {
+            found.push(upload.clone());
         }
-        Ok(Exit::SomeFailed)
+    })
+    .await?;
+    match &reference {
+        _ if !found.is_empty() => Ok(found),
+        AssetRef::File(path) if source.is_some() => must_exist(path).map(|()| found),
+        _ => Err(LibraryError::NotRecorded { reference: reference.to_string() }.into()),
     }
 }
 

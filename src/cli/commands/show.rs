@@ -9,16 +9,11 @@ use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::record::Upload;
 
-use super::recorded::{Wanted, state, time_left};
+use super::recorded::{find, state, time_left};
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
-    let wanted = Wanted::new(context, &args.reference).await?;
     let record = context.record().await?;
-    let found = wanted.find(context, &*record).await?;
-    if found.is_empty() {
-        return wanted.not_found(context);
-    }
-    for upload in &found {
+    for upload in &find(context, &*record, &args.reference).await? {
         print(context, upload);
     }
     Ok(Exit::Done)
