@@ -332,6 +332,8 @@ fn two_processes_on_one_store_share_the_work() {
         world.put(format!("{number}.png"), png(number));
     }
     world.run(["ls"]).ended_with(0);
+    // Uploads take long enough for the two to want the same bytes at the same time.
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 30}, "times": 80})).expect("a fault");
     let runs: Vec<_> = (0..2).map(|_| world.start(["sync", "library", "--json"])).collect();
     let runs: Vec<_> = runs
         .into_iter()
