@@ -1,4 +1,5 @@
-//! `/__sandbox/…`: how tests and demos look into the sandbox and move it. No token is needed.
+//! `/__sandbox/…`: how tests and demos look into the sandbox and move it. No token is needed, but
+//! web pages are turned away.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +7,8 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -16,48 +18,24 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::faults::Faults;
+use super::limits::Limits;
+use super::people::People;
 use super::shared::Shared;
 use super::time::parse_rfc3339;
+use super::visitor;
 use super::wire::Answer;
 use crate::clock::Timestamp;
-
-/// The control routes, each with an example, for `--help` and the README.
-pub const HELP: &str = r#"CONTROL ROUTES (no token needed; U is the sandbox's URL)
-  What was accepted: attachments, messages in order, counters. At most 10000 messages, or ?limit=N; go on with ?since=NEXT
-  where the answer's "next" is not null; leave them out with ?messages=false.
-    curl U/__sandbox/state
-  What goes wrong from here on: a rule, a list of rules consumed in order, or a seed. GET shows what is left, DELETE clears it.
-    curl U/__sandbox/faults -d '{"on":"send","when":"after","fault":{"reset":true},"times":2}'
-    curl U/__sandbox/faults -d '[{"on":"upload","fault":{"status":503}},{"fault":{"pass":true}},{"fault":{"close":true}}]'
-    curl U/__sandbox/faults -d '{"seed":7,"rate":0.1}'
-      on      upload, send, me, any (any)
-      when    head (body unread), before (work not done), after (work done, answer spoiled) (before)
-      times   how often it strikes (1);  every  strikes each Nth match (1);  recipient  only messages to this one
-      fault   wait:    {"stall":true} for ever, {"stall_ms":N}
-              answer:  {"status":503,"body":"…"}, {"graph":{"code":613,"message":"…"},"status":400}, {"html":true},
-                       each with "headers":{"Retry-After":"3"}
-              spoil:   {"truncate":true} half the body, {"drip_ms":N} a byte each N ms
-              end:     {"close":true} FIN, {"reset":true} RST, {"mid_head":true} or {"mid_body":true} (FIN; RST with "reset":true)
-              nothing: {"pass":true}
-  The sandbox's time, which attachment ids expire by.
-    curl U/__sandbox/clock -d '{"advance":"90d"}'          also {"advance_seconds":60}, {"set":"2027-01-01T00:00:00Z"}; GET shows it
-  Make an attachment id useless.
-    curl -X POST U/__sandbox/attachments/ID/revoke
-  Refuse calls without appsecret_proof.
-    curl U/__sandbox/proof -d '{"required":true}'
-  As new: nothing accepted, no faults, real time.
-    curl -X POST U/__sandbox/reset
-  End it.
-    curl -X POST U/__sandbox/stop
-"#;
 
 /// How many messages are shown unless more are asked for.
 const MESSAGES_SHOWN: usize = 10_000;
 
-pub(super) fn router() -> Router<Arc<Shared>> {
+/// The control routes of a sandbox that listens on `port`.
+pub(super) fn router(port: u16) -> Router<Arc<Shared>> {
     Router::new()
         .route("/state", get(state))
         .route("/faults", get(faults).post(set_faults).delete(clear_faults))
+        .route("/limits", get(limits).post(set_limits).delete(clear_limits))
+        .route("/people", get(people).post(add_people).delete(clear_people))
         .route("/clock", get(clock).post(set_clock))
         .route("/attachments/{id}/revoke", post(revoke))
         .route("/proof", post(set_proof))
@@ -67,6 +45,15 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .method_not_allowed_fallback(async || {
             Refusal(StatusCode::METHOD_NOT_ALLOWED, "this control route does not take this method".to_owned())
         })
+        .layer(from_fn_with_state(port, turn_away_strangers))
+}
+
+/// Answers 403 to whoever is not a program on this machine.
+async fn turn_away_strangers(State(port): State<u16>, request: Request, next: Next) -> Response {
+    match visitor::check(port, request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => Refusal(StatusCode::FORBIDDEN, problem.to_owned()).into_response(),
+    }
 }
 
 /// What was wrong with a control call: `{"error":"…"}`.
@@ -120,6 +107,35 @@ async fn set_faults(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<An
 async fn clear_faults(State(shared): State<Arc<Shared>>) -> Answer {
     *shared.faults() = Faults::default();
     Answer::json(StatusCode::OK, &*shared.faults())
+}
+
+async fn limits(State(shared): State<Arc<Shared>>) -> Answer {
+    Answer::json(StatusCode::OK, &*shared.limits())
+}
+
+async fn set_limits(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Answer, Refusal> {
+    *shared.limits() = Limits::parse(parse(&body)?).map_err(Refusal::bad_input)?;
+    Ok(limits(State(shared)).await)
+}
+
+async fn clear_limits(State(shared): State<Arc<Shared>>) -> Answer {
+    *shared.limits() = Limits::default();
+    limits(State(shared)).await
+}
+
+async fn people(State(shared): State<Arc<Shared>>) -> Answer {
+    Answer::json(StatusCode::OK, &json!({ "people": shared.people().list() }))
+}
+
+async fn add_people(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Answer, Refusal> {
+    let described = People::parse(parse(&body)?).map_err(Refusal::bad_input)?;
+    shared.people().add(described);
+    Ok(people(State(shared)).await)
+}
+
+async fn clear_people(State(shared): State<Arc<Shared>>) -> Answer {
+    *shared.people() = People::default();
+    people(State(shared)).await
 }
 
 /// One of three ways to say when it is.

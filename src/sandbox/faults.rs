@@ -54,17 +54,25 @@ enum On {
     Upload,
     Send,
     Me,
+    #[serde(rename = "debug_token")]
+    DebugToken,
+    /// A batch as a whole.
+    Batch,
+    /// Single requests and whole batches; not the requests in them.
     #[default]
     Any,
 }
 
 impl On {
-    fn covers(self, target: Target) -> bool {
+    fn covers(self, request: Candidate) -> bool {
+        let target = request.target;
         match self {
             Self::Upload => target == Target::Upload,
             Self::Send => target == Target::Send,
             Self::Me => target == Target::Me,
-            Self::Any => true,
+            Self::DebugToken => target == Target::DebugToken,
+            Self::Batch => target == Target::Batch,
+            Self::Any => !request.in_batch,
         }
     }
 }
@@ -111,6 +119,9 @@ pub(super) struct Fault {
     /// More headers for the answer.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) headers: BTreeMap<String, String>,
+    /// Answer `null`, as Graph does for a request of a batch that took too long.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) null: bool,
     /// Half the body, sound as HTTP.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) truncate: bool,
@@ -129,6 +140,15 @@ pub(super) struct Fault {
     /// The connection ends with RST.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) reset: bool,
+    /// A batch's list of answers lacks its last.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) drop_last: bool,
+    /// It has its last twice.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) extra: bool,
+    /// Its first two have changed places.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) swap: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -157,6 +177,8 @@ pub(super) struct Candidate<'a> {
     /// Who it is for, or which bytes it brings: what tells it from others, whatever their order.
     pub(super) subject: &'a str,
     pub(super) recipient: Option<&'a str>,
+    /// Whether it is one of several in a batch.
+    pub(super) in_batch: bool,
 }
 
 impl Faults {
@@ -181,7 +203,7 @@ impl Faults {
 
     /// The fault that strikes as soon as a request's head is there.
     pub(super) fn strike_head(&mut self, target: Target) -> Option<Fault> {
-        let request = Candidate { target, subject: "", recipient: None };
+        let request = Candidate { target, subject: "", recipient: None, in_batch: false };
         self.next_of_script(|when| when == When::Head, request).map(|(_, fault)| fault)
     }
 
@@ -206,8 +228,9 @@ impl Faults {
 
 impl Rule {
     fn strikes(&mut self, request: Candidate) -> bool {
-        let matches = self.on.covers(request.target)
-            && self.recipient.as_deref().is_none_or(|recipient| request.recipient == Some(recipient));
+        // To name somebody is to mean every message to them.
+        let covers = self.on.covers(request) || (self.on == On::Any && self.recipient.is_some());
+        let matches = covers && self.recipient.as_deref().is_none_or(|recipient| request.recipient == Some(recipient));
         if matches {
             self.matched += 1;
         }
@@ -222,6 +245,9 @@ impl Rule {
             return Err("the recipient is not known while only the head is there".to_owned());
         }
         self.fault.check()?;
+        if self.fault.spoils_a_list() && self.on != On::Batch {
+            return Err("drop_last, extra and swap spoil a list of answers; say on: batch".to_owned());
+        }
         if self.when != When::After && self.fault.spoils_an_answer() && !self.fault.replaces_the_answer() {
             return Err(
                 "there is an answer to spoil only after the work; say when: after, or what to answer".to_owned()
@@ -237,12 +263,16 @@ impl Fault {
     }
 
     fn replaces_the_answer(&self) -> bool {
-        self.status.is_some() || self.graph.is_some() || self.html
+        self.status.is_some() || self.graph.is_some() || self.html || self.null
+    }
+
+    pub(super) fn spoils_a_list(&self) -> bool {
+        self.drop_last || self.extra || self.swap
     }
 
     fn spoils_an_answer(&self) -> bool {
         let changes = !self.headers.is_empty() || self.body.is_some() || self.truncate || self.drip_ms.is_some();
-        changes || self.mid_head || self.mid_body
+        changes || self.mid_head || self.mid_body || self.spoils_a_list()
     }
 
     fn check(&self) -> Result<(), String> {
@@ -257,6 +287,9 @@ impl Fault {
         if self.body.is_some() && (self.status.is_none() || self.graph.is_some() || self.html) {
             return Err("body goes with status, and not with graph or html".to_owned());
         }
+        if self.null && (self.status.is_some() || self.graph.is_some() || self.html) {
+            return Err("null goes without status, graph and html".to_owned());
+        }
         for (name, value) in &self.headers {
             if name.parse::<HeaderName>().is_err() || value.parse::<HeaderValue>().is_err() {
                 return Err(format!("{name:?}: {value:?} is not a header"));
@@ -268,7 +301,7 @@ impl Fault {
 
 impl Seeded {
     fn draw(&mut self, request: Candidate) -> Option<(When, Fault)> {
-        if !self.on.covers(request.target) {
+        if !self.on.covers(request) {
             return None;
         }
         let nth = self.seen.entry(request.subject.to_owned()).or_insert(0);

@@ -22,9 +22,13 @@ pub const PAGES: [SandboxPage; 2] = [
 /// A *user* access token: valid, but it speaks for a person, so it can neither upload nor send.
 pub const USER_TOKEN: &str = "SANDBOX-USER";
 
+/// The app all tokens belong to. Its own token is `APP_ID|APP_SECRET`, as Graph writes app tokens.
+pub const APP_ID: &str = "235000000000001";
+
 /// The secret of the app all tokens belong to: the key of `appsecret_proof`.
 pub const APP_SECRET: &str = "sandbox-secret";
 
+pub(super) const APP_NAME: &str = "Sandbox App";
 pub(super) const USER_ID: &str = "122000000000001";
 pub(super) const USER_NAME: &str = "Sandbox Person";
 
@@ -33,12 +37,16 @@ pub(super) const USER_NAME: &str = "Sandbox Person";
 pub(super) enum Bearer {
     Page(&'static SandboxPage),
     User,
+    App,
 }
 
 impl Bearer {
     pub(super) fn of(token: &str) -> Option<Self> {
         if token == USER_TOKEN {
             return Some(Self::User);
+        }
+        if token.split_once('|') == Some((APP_ID, APP_SECRET)) {
+            return Some(Self::App);
         }
         PAGES.iter().find(|page| page.access_token == token).map(Self::Page)
     }
@@ -47,6 +55,7 @@ impl Bearer {
         match self {
             Self::Page(page) => page.id,
             Self::User => USER_ID,
+            Self::App => APP_ID,
         }
     }
 
@@ -54,6 +63,7 @@ impl Bearer {
         match self {
             Self::Page(page) => page.name,
             Self::User => USER_NAME,
+            Self::App => APP_NAME,
         }
     }
 }

@@ -8,25 +8,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, TryStreamExt};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, Uri};
+use http::header::{AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Uri};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::wire::GraphError;
+use super::error::GraphError;
 
 /// The longest body read at all: well over what a file may have, so that a file too large gets its own answer.
 const MAX_BODY_BYTES: u64 = 64 << 20;
-/// The longest JSON, form or multipart text field.
-const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// The longest JSON, form or multipart text field: fifty of the longest messages, encoded twice.
+const MAX_TEXT_BYTES: u64 = 4 << 20;
 
 /// Parameters every Graph call takes.
 pub(super) const GLOBAL: [&str; 8] =
     ["access_token", "appsecret_proof", "appsecret_time", "debug", "fields", "format", "locale", "pretty"];
 /// Parameters that are objects; in forms they are JSON texts.
-const OBJECTS: [&str; 4] = ["message", "recipient", "reply_to", "thread_control"];
+const OBJECTS: [&str; 5] = ["message", "payload", "recipient", "reply_to", "thread_control"];
 
 /// What a request asks.
 #[derive(Debug, Default)]
@@ -46,6 +46,8 @@ pub(super) struct FilePart {
     pub(super) mime: Option<String>,
     pub(super) size_bytes: u64,
     pub(super) sha256: String,
+    /// Whether its name, as written in the request, is plain ASCII.
+    pub(super) named_in_ascii: bool,
 }
 
 impl Params {
@@ -65,6 +67,15 @@ impl Params {
         if let Some(token) = bearer(&parts.headers) {
             params.fields.insert("access_token".to_owned(), token.into());
         }
+        params.decode_objects()?;
+        Ok(params)
+    }
+
+    /// The request a query and a form make.
+    pub(super) fn of_forms(query: &str, body: &str) -> Result<Self, GraphError> {
+        let mut params = Self::default();
+        params.add_form(query.as_bytes());
+        params.add_form(body.as_bytes());
         params.decode_objects()?;
         Ok(params)
     }
@@ -159,13 +170,17 @@ impl Params {
 async fn hash_file(field: String, mut part: Field<'_>) -> Result<FilePart, GraphError> {
     let file_name = part.file_name().map(str::to_owned);
     let mime = part.content_type().map(|mime| mime.essence_str().to_owned());
+    let disposition = part.headers().get(CONTENT_DISPOSITION).map_or(&b""[..], HeaderValue::as_bytes);
+    // `filename*=utf-8''…` is how other letters are written in ASCII.
+    let extended = disposition.windows(10).any(|part| part.eq_ignore_ascii_case(b"filename*="));
+    let named_in_ascii = disposition.is_ascii() && !extended;
     let mut digest = Sha256::new();
     let mut size_bytes = 0;
     while let Some(chunk) = part.chunk().await? {
         size_bytes += chunk.len() as u64;
         digest.update(&chunk);
     }
-    Ok(FilePart { field, file_name, mime, size_bytes, sha256: hex::encode(digest.finalize()) })
+    Ok(FilePart { field, file_name, mime, size_bytes, sha256: hex::encode(digest.finalize()), named_in_ascii })
 }
 
 async fn read_text<S, E>(mut stream: S) -> Result<BytesMut, GraphError>

@@ -14,12 +14,14 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
 use super::faults::Faults;
+use super::limits::Limits;
 use super::pages::{PAGES, SandboxPage};
+use super::people::People;
 use super::shared::Shared;
 use super::state::State;
 use super::time::SandboxClock;
 use super::truth::{Truth, TruthMessage};
-use super::{connection, routes, store};
+use super::{connection, routes, state_lock, store};
 use crate::clock::{Clock, SystemClock, Timestamp};
 
 /// How long the sandbox waits when the system cannot give it another connection.
@@ -57,6 +59,12 @@ pub enum SandboxError {
         #[source]
         source: io::Error,
     },
+    /// Another sandbox has the state file.
+    #[error("start from the state file {}: another sandbox is using it", path.display())]
+    StateInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The state file is there, but cannot be read.
     #[error("read the state file {}", path.display())]
     ReadState {
@@ -87,12 +95,25 @@ pub enum SandboxError {
     },
 }
 
+impl SandboxError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Listen { .. } => Some("choose another port, or 0 for any that is free"),
+            Self::StateInUse { .. } => Some("stop the other sandbox, or choose another file with --state"),
+            Self::DamagedState { .. } => Some("move it away to start anew, or choose another file with --state"),
+            Self::ReadState { .. } | Self::WriteState { .. } => None,
+        }
+    }
+}
+
 /// Control input that makes no sense; its text says what is wrong.
 #[derive(Debug, Error)]
 #[error("understand the control input: {0}")]
 pub struct ControlError(pub(super) String);
 
-/// A running sandbox. Dropping it stops it at once, without a last write of its state file.
+/// A running sandbox. Dropping it stops it at once, without a last write of its state file, which is free
+/// again once what was under way has ended.
 #[derive(Debug)]
 pub struct Sandbox {
     url: String,
@@ -104,24 +125,25 @@ pub struct Sandbox {
 /// Starts a sandbox on 127.0.0.1.
 ///
 /// # Errors
-/// The port cannot be had; the state file cannot be read, understood or written.
+/// The port cannot be had; the state file is another sandbox's, or cannot be read, understood or written.
 pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
     let SandboxOptions { port, state_file, seed, clock } = options;
     let listen = |source| SandboxError::Listen { port, source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let lock = state_file.as_deref().map(state_lock::lock).transpose()?;
     let (state, offset_millis) = match &state_file {
         Some(path) => store::load(path.clone(), seed).await?,
         None => (State::new(seed), 0),
     };
-    let shared = Arc::new(Shared::new(SandboxClock::new(clock, offset_millis), state));
+    let shared = Arc::new(Shared::new(SandboxClock::new(clock, offset_millis), state, lock));
     let tasks = TaskTracker::new();
     if let Some(path) = &state_file {
         // A file that cannot be written should be known now, not when something is to be remembered.
         store::save(Arc::clone(&shared), path.clone()).await?;
         tasks.spawn(store::keep_saving(Arc::clone(&shared), path.clone()));
     }
-    let router = routes::router(Arc::clone(&shared));
+    let router = routes::router(Arc::clone(&shared), address.port());
     tasks.spawn(accept(listener, router, Arc::clone(&shared), tasks.clone()));
     Ok(Sandbox { url: format!("http://{address}"), shared, state_file, tasks })
 }
@@ -179,6 +201,36 @@ impl Sandbox {
         *self.shared.faults() = Faults::default();
     }
 
+    /// Limits what each Page may do from here on, in the words of `POST /__sandbox/limits`.
+    ///
+    /// # Errors
+    /// `limits` is not understood; those of before stay.
+    pub fn set_limits(&self, limits: Value) -> Result<(), ControlError> {
+        *self.shared.limits() = Limits::parse(limits).map_err(ControlError)?;
+        Ok(())
+    }
+
+    /// Lets Pages do as much as they like from here on.
+    pub fn clear_limits(&self) {
+        *self.shared.limits() = Limits::default();
+    }
+
+    /// Says of people when they last wrote and whether they can be reached, in the words of `POST /__sandbox/people`.
+    /// Whoever was described before and is not named stays as they were.
+    ///
+    /// # Errors
+    /// `people` is not understood; nothing changes.
+    pub fn describe_people(&self, people: Value) -> Result<(), ControlError> {
+        let described = People::parse(people).map_err(ControlError)?;
+        self.shared.people().add(described);
+        Ok(())
+    }
+
+    /// Lets everybody be reached at any time from here on.
+    pub fn forget_people(&self) {
+        *self.shared.people() = People::default();
+    }
+
     /// Its time.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
@@ -210,7 +262,7 @@ impl Sandbox {
         self.shared.proof_required.store(required, Ordering::Relaxed);
     }
 
-    /// Makes it as new: nothing accepted, no faults, real time.
+    /// Makes it as new: nothing accepted, no faults, no limits, nobody described, real time.
     pub fn reset(&self) {
         self.shared.reset();
     }

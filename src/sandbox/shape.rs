@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::wire::GraphError;
+use super::error::GraphError;
 
 pub(super) type Object = Map<String, Value>;
 

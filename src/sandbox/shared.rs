@@ -8,8 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
 use super::faults::Faults;
+use super::limits::Limits;
 use super::pages::PAGES;
+use super::people::People;
 use super::state::State;
+use super::state_lock::StateLock;
 use super::time::SandboxClock;
 use super::truth::{Truth, TruthMessage};
 
@@ -28,10 +31,14 @@ pub(super) struct Shared {
     pub(super) proof_required: AtomicBool,
     state: Mutex<State>,
     faults: Mutex<Faults>,
+    limits: Mutex<Limits>,
+    people: Mutex<People>,
+    /// Held as long as anything here can still be saved.
+    _state_lock: Option<StateLock>,
 }
 
 impl Shared {
-    pub(super) fn new(clock: SandboxClock, state: State) -> Self {
+    pub(super) fn new(clock: SandboxClock, state: State, state_lock: Option<StateLock>) -> Self {
         Self {
             clock: Arc::new(clock),
             counters: Counters::default(),
@@ -40,6 +47,9 @@ impl Shared {
             proof_required: AtomicBool::new(false),
             state: Mutex::new(state),
             faults: Mutex::new(Faults::default()),
+            limits: Mutex::new(Limits::default()),
+            people: Mutex::new(People::default()),
+            _state_lock: state_lock,
         }
     }
 
@@ -49,6 +59,14 @@ impl Shared {
 
     pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was accepted, with at most `limit` messages from the one after number `since`.
@@ -88,10 +106,12 @@ impl Shared {
         revoked
     }
 
-    /// As if it had just been started: nothing accepted, no faults, real time.
+    /// As if it had just been started: nothing accepted, no faults, no limits, nobody described, real time.
     pub(super) fn reset(&self) {
         self.state().clear();
         *self.faults() = Faults::default();
+        *self.limits() = Limits::default();
+        *self.people() = People::default();
         self.counters.clear();
         self.clock.reset();
         self.proof_required.store(false, Ordering::Relaxed);
@@ -109,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_log_of_many_pages_is_read_whole_and_in_order() {
-        let shared = Shared::new(SandboxClock::new(Arc::new(SystemClock), 0), State::new(None));
+        let shared = Shared::new(SandboxClock::new(Arc::new(SystemClock), 0), State::new(None), None);
         for text in 1..=2_500 {
             let request = json!({ "message": { "text": text } }).as_object().cloned().expect("an object");
             let new = NewMessage { request, attachment_id: None, chunked: false };

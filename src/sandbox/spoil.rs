@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
 
 use super::connection::HangUp;
 use super::faults::Fault;
@@ -24,19 +25,54 @@ const OUTAGE_PAGE: &str = "<!DOCTYPE html><html lang=\"en\"><head><title>Faceboo
                            <h1>Sorry, something went wrong.</h1><p>We're working on it and we'll get it fixed as soon \
                            as we can.</p></body></html>";
 
+/// What a fault makes of one request of a batch.
+#[derive(Debug)]
+pub(super) enum SpoiledItem {
+    /// Nothing: the request goes its way.
+    Untouched,
+    /// `null` stands in place of an answer.
+    Null,
+    Answer(Answer),
+}
+
 impl Fault {
     /// What the client gets for `real`, the answer to work that was done, or for `None`, when no work was. `None` back
     /// means that the request goes its way.
     pub(super) async fn spoil(self, real: Option<Answer>, clock: &Arc<SandboxClock>) -> Option<Response> {
+        self.wait(clock).await;
+        let Some(mut answer) = self.answer().or(real) else {
+            return self.ends_the_connection().then(|| self.hang_up(None));
+        };
+        self.alter(&mut answer);
+        self.rearrange(&mut answer);
+        Some(match self.drip_ms {
+            _ if self.ends_the_connection() => self.hang_up(Some(answer)),
+            Some(millis) => drip(answer, Duration::from_millis(millis), Arc::clone(clock)),
+            None => answer.into_response(),
+        })
+    }
+
+    /// The same for one request of a batch. It has no connection of its own: where one would end, its answer is `null`.
+    pub(super) async fn spoil_item(self, real: Option<Answer>, clock: &Arc<SandboxClock>) -> SpoiledItem {
+        self.wait(clock).await;
+        if self.null || self.ends_the_connection() {
+            return SpoiledItem::Null;
+        }
+        let Some(mut answer) = self.answer().or(real) else { return SpoiledItem::Untouched };
+        self.alter(&mut answer);
+        SpoiledItem::Answer(answer)
+    }
+
+    async fn wait(&self, clock: &SandboxClock) {
         if self.stall {
             std::future::pending::<()>().await;
         }
         if let Some(millis) = self.stall_ms {
             clock.sleep(Duration::from_millis(millis)).await;
         }
-        let Some(mut answer) = self.answer().or(real) else {
-            return self.ends_the_connection().then(|| self.hang_up(None));
-        };
+    }
+
+    fn alter(&self, answer: &mut Answer) {
         for (name, value) in &self.headers {
             // Both were checked when the fault came in.
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
@@ -46,11 +82,24 @@ impl Fault {
         if self.truncate {
             answer.body.truncate(answer.body.len() / 2);
         }
-        Some(match self.drip_ms {
-            _ if self.ends_the_connection() => self.hang_up(Some(answer)),
-            Some(millis) => drip(answer, Duration::from_millis(millis), Arc::clone(clock)),
-            None => answer.into_response(),
-        })
+    }
+
+    /// Takes, adds or swaps answers in the list a batch is answered with; other answers stay as they are.
+    fn rearrange(&self, answer: &mut Answer) {
+        if !self.spoils_a_list() {
+            return;
+        }
+        let Ok(Value::Array(mut list)) = serde_json::from_slice(&answer.body) else { return };
+        if self.drop_last {
+            list.pop();
+        }
+        if self.extra {
+            list.extend(list.last().cloned());
+        }
+        if self.swap && list.len() > 1 {
+            list.swap(0, 1);
+        }
+        answer.body = Value::from(list).to_string().into();
     }
 
     /// What to answer in place of the truth.
@@ -61,6 +110,9 @@ impl Fault {
             fields.entry("type").or_insert_with(|| "OAuthException".into());
             fields.entry("message").or_insert_with(|| "A fault of the sandbox".into());
             return Some(Answer::json(status(StatusCode::BAD_REQUEST), &error_object(fields)));
+        }
+        if self.null {
+            return Some(Answer::ok(&Value::Null));
         }
         if self.html {
             return Some(Answer::new(status(StatusCode::INTERNAL_SERVER_ERROR), HTML, OUTAGE_PAGE));

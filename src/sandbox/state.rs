@@ -3,13 +3,14 @@
 //! Bytes of files are not kept. A message is kept as one JSON text and made into a `TruthMessage` when somebody asks, so
 //! that a million of them fit in memory; its id is computed from its place in the log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::{Map, Value};
 
 use super::pages::{PAGES, SandboxPage};
+use super::recipient;
 use super::truth::{TruthAttachment, TruthFile, TruthMessage};
 use crate::clock::Timestamp;
 
@@ -24,6 +25,8 @@ pub(super) struct State {
     attachments: Vec<TruthAttachment>,
     place_of: HashMap<String, usize>,
     log: Vec<Entry>,
+    /// Comments and posts that were replied to, with the Page that did.
+    replied: HashSet<(&'static str, String)>,
     random: Rng,
     message_salt: u64,
 }
@@ -63,7 +66,14 @@ impl State {
     pub(super) fn new(seed: Option<u64>) -> Self {
         let mut random = seed.map_or_else(Rng::new, Rng::with_seed);
         let message_salt = random.u64(..);
-        Self { attachments: Vec::new(), place_of: HashMap::new(), log: Vec::new(), random, message_salt }
+        Self {
+            attachments: Vec::new(),
+            place_of: HashMap::new(),
+            log: Vec::new(),
+            replied: HashSet::new(),
+            random,
+            message_salt,
+        }
     }
 
     /// Forgets everything, and never gives the same ids again.
@@ -97,6 +107,11 @@ impl State {
         })
     }
 
+    /// Whether `page` has replied to this comment or post.
+    pub(super) fn has_replied(&self, page: &'static SandboxPage, activity: &str) -> bool {
+        self.replied.contains(&(page.id, activity.to_owned()))
+    }
+
     /// Makes an id useless; `false` if there is no such id.
     pub(super) fn revoke(&mut self, id: &str) -> bool {
         let Some(place) = self.place_of.get(id) else { return false };
@@ -106,6 +121,9 @@ impl State {
 
     /// Logs `new`; gives the id a message is answered with.
     pub(super) fn add_message(&mut self, page: &'static SandboxPage, now: Timestamp, new: NewMessage) -> String {
+        if let Some(activity) = recipient::activity_in(&new.request) {
+            self.replied.insert((page.id, activity.to_owned()));
+        }
         let attachment = new.attachment_id.and_then(|id| self.place_of.get(&id).copied());
         let request = Value::Object(new.request).to_string().into_boxed_str();
         self.log.push(Entry { at: now, page, attachment, chunked: new.chunked, request });

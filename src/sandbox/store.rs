@@ -1,9 +1,12 @@
 //! The state file: what a sandbox remembers when it is started again.
 //!
-//! JSON Lines. The first is `{"format":"reattach-sandbox","version":1,"clock_offset_ms":…,"message_salt":…}`, then one
-//! `{"attachment":{…}}` for each attachment and one `{"message":{…}}` for each message, both as `truth` has them, oldest
-//! first. The file is replaced as a whole: written beside itself (`….tmp`), synced, renamed; nobody else may read it.
-//! Faults, counters and whether proofs are required are not kept. Two sandboxes must not share one.
+//! JSON Lines. The first is `{"format":"reattach-sandbox","version":1,"lines":…,"clock_offset_ms":…,"message_salt":…}`,
+//! where `lines` says how many follow: one `{"attachment":{…}}` for each attachment and one `{"message":{…}}` for each
+//! message, both as `truth` has them, oldest first. The file is replaced as a whole: written beside itself (`….tmp`),
+//! synced, renamed; nobody else may read it. So a sandbox that is killed leaves a whole file. One that was cut off in some
+//! other way is read as far as it goes and kept as `….torn`; one that holds something else is refused.
+//!
+//! Faults, limits, people, counters and whether proofs are required are not kept. `state_lock` keeps a second sandbox away.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -31,6 +34,9 @@ const PAUSE_PER_WRITE: u32 = 9;
 struct Header {
     format: String,
     version: u32,
+    /// How many lines follow; files of older versions do not say.
+    #[serde(default)]
+    lines: Option<u64>,
     clock_offset_ms: i64,
     message_salt: u64,
 }
@@ -53,43 +59,90 @@ pub(super) async fn load(path: PathBuf, seed: Option<u64>) -> Result<(State, i64
 
 fn read(path: &Path, seed: Option<u64>) -> Result<(State, i64), SandboxError> {
     let mut state = State::new(seed);
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let failure = |source| SandboxError::ReadState { path: path.to_owned(), source };
+    let damaged = |line, problem| SandboxError::DamagedState { path: path.to_owned(), line, problem };
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((state, 0)),
-        Err(source) => return Err(SandboxError::ReadState { path: path.to_owned(), source }),
+        Err(source) => return Err(failure(source)),
     };
-    let mut header = None;
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        let line = line.map_err(|source| SandboxError::ReadState { path: path.to_owned(), source })?;
-        restore(&mut state, &mut header, &line).map_err(|problem| SandboxError::DamagedState {
-            path: path.to_owned(),
-            line: number,
-            problem,
-        })?;
+    let mut line = Vec::new();
+    if file.read_until(b'\n', &mut line).map_err(failure)? == 0 {
+        return Err(damaged(1, "it is empty".to_owned()));
     }
-    let clock_offset_ms = header.map(|header| header.clock_offset_ms);
-    let missing = || SandboxError::DamagedState { path: path.to_owned(), line: 1, problem: "it is empty".to_owned() };
-    Ok((state, clock_offset_ms.ok_or_else(missing)?))
+    let header = Header::read(&line).map_err(|problem| damaged(1, problem))?;
+    state.restore_salt(header.message_salt);
+    let mut restored = 0;
+    let mut cut_off = false;
+    loop {
+        line.clear();
+        if file.read_until(b'\n', &mut line).map_err(failure)? == 0 {
+            break;
+        }
+        match restore(&mut state, &line) {
+            Ok(()) => restored += 1,
+            Err(Unreadable::CutOff) if !line.ends_with(b"\n") => cut_off = true,
+            Err(Unreadable::CutOff) => return Err(damaged(restored + 2, "the line ends early".to_owned())),
+            Err(Unreadable::Foreign(problem)) => return Err(damaged(restored + 2, problem)),
+        }
+    }
+    if cut_off || header.lines.is_some_and(|lines| lines > restored as u64) {
+        let aside = beside(path, ".torn");
+        fs::copy(path, &aside).map_err(failure)?;
+        tracing::warn!(
+            file = %path.display(),
+            kept_as = %aside.display(),
+            lines_read = restored,
+            lines_written = header.lines,
+            "the sandbox's state file was cut off; what came after is lost"
+        );
+    }
+    Ok((state, header.clock_offset_ms))
 }
 
-fn restore(state: &mut State, header: &mut Option<Header>, line: &str) -> Result<(), String> {
-    let explain = |error: serde_json::Error| error.to_string();
-    if header.is_none() {
-        let found: Header = serde_json::from_str(line).map_err(explain)?;
-        if found.format != FORMAT || found.version != VERSION {
-            return Err(format!("{} {} is not {FORMAT} {VERSION}", found.format, found.version));
-        }
-        state.restore_salt(found.message_salt);
-        *header = Some(found);
-        return Ok(());
+/// Why a line could not be restored.
+#[derive(Debug)]
+enum Unreadable {
+    /// It is the beginning of something.
+    CutOff,
+    /// It is something else, and what.
+    Foreign(String),
+}
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_eof() { Self::CutOff } else { Self::Foreign(error.to_string()) }
     }
-    match serde_json::from_str(line).map_err(explain)? {
+}
+
+impl Header {
+    fn read(line: &[u8]) -> Result<Self, String> {
+        let header: Self = serde_json::from_slice(line).map_err(|error| {
+            if error.is_eof() { "it was cut off in its first line".to_owned() } else { error.to_string() }
+        })?;
+        if header.format == FORMAT && header.version == VERSION {
+            return Ok(header);
+        }
+        Err(format!("{} {} is not {FORMAT} {VERSION}", header.format, header.version))
+    }
+}
+
+fn restore(state: &mut State, line: &[u8]) -> Result<(), Unreadable> {
+    match serde_json::from_slice(line)? {
         Line::Attachment(attachment) => state.restore_attachment(attachment),
         Line::Message(message) => {
-            state.restore_message(message).ok_or("the message is from a Page that does not exist")?;
+            let foreign = || Unreadable::Foreign("the message is from a Page that does not exist".to_owned());
+            state.restore_message(message).ok_or_else(foreign)?;
         }
     }
     Ok(())
+}
+
+/// `path` with `ending` after its name.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Writes `path` after changes, until the sandbox stops.
@@ -121,10 +174,9 @@ pub(super) async fn save(shared: Arc<Shared>, path: PathBuf) -> Result<(), Sandb
 }
 
 fn replace(shared: &Shared, path: &Path) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    while !write(shared, Path::new(&beside))? {}
-    fs::rename(beside, path)
+    let new = beside(path, ".tmp");
+    while !write(shared, &new)? {}
+    fs::rename(new, path)
 }
 
 /// Writes everything to a new file at `path`; `false` if a reset came in between.
@@ -135,6 +187,7 @@ fn write(shared: &Shared, path: &Path) -> io::Result<bool> {
         let header = Header {
             format: FORMAT.to_owned(),
             version: VERSION,
+            lines: Some(state.attachments().len() as u64 + state.message_count()),
             clock_offset_ms: shared.clock.offset_millis(),
             message_salt: state.message_salt(),
         };

@@ -122,7 +122,7 @@ pub struct Counts {
     pub faults_fired: u64,
 }
 
-/// Requests that arrived, faults included.
+/// Requests that arrived, faults included. A batch counts as one, and so does each request in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RequestCounts {
@@ -132,6 +132,10 @@ pub struct RequestCounts {
     pub send: u64,
     /// `GET /me` and `GET /{page}`.
     pub me: u64,
+    /// `GET /debug_token`.
+    pub debug_token: u64,
+    /// `POST /` and `POST /{page}`, which take batches.
+    pub batch: u64,
     /// Everything else outside `/__sandbox/`.
     pub other: u64,
 }

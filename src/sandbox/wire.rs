@@ -1,11 +1,6 @@
-//! What the sandbox says: Graph's error object, and an answer before it is put on the wire.
+//! What the sandbox says: an answer before it is put on the wire, and the shape of Graph's errors.
 //!
-//! Nothing here knows what a request means. Texts, codes and subcodes are Meta's where Meta publishes them or they have
-//! been seen in public threads; the rest are written in the same manner.
-//!
-//! Source: Messenger Platform, Error Codes (read 2026-06-25); Graph API, Handle Errors.
-
-use std::borrow::Cow;
+//! Nothing here knows what a request means; `error` knows what there is to refuse.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -57,117 +52,6 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         (self.status, self.headers, Body::from(self.body)).into_response()
-    }
-}
-
-/// A refusal, in Graph's shape.
-#[derive(Debug)]
-pub(super) struct GraphError {
-    status: StatusCode,
-    kind: &'static str,
-    code: u32,
-    subcode: Option<u32>,
-    message: Cow<'static, str>,
-}
-
-impl GraphError {
-    fn new(code: u32, subcode: Option<u32>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, kind: "OAuthException", code, subcode, message: message.into() }
-    }
-
-    /// Code 100 without a subcode: a parameter is wrong, and `message` says which.
-    pub(super) fn parameter(message: impl AsRef<str>) -> Self {
-        Self::new(100, None, format!("(#100) {}", message.as_ref()))
-    }
-
-    pub(super) fn required(param: &str) -> Self {
-        Self::parameter(format!("The parameter {param} is required"))
-    }
-
-    pub(super) fn no_token() -> Self {
-        Self::new(190, None, "An access token is required to request this resource.")
-    }
-
-    pub(super) fn unknown_token() -> Self {
-        Self::new(190, None, "Invalid OAuth access token - Cannot parse access token")
-    }
-
-    pub(super) fn user_token() -> Self {
-        Self::new(190, None, "(#190) This method must be called with a Page Access Token")
-    }
-
-    pub(super) fn proof_missing() -> Self {
-        let message = "API calls from the server require an appsecret_proof argument";
-        Self { kind: "GraphMethodException", ..Self::new(100, None, message) }
-    }
-
-    pub(super) fn proof_wrong() -> Self {
-        let message = "Invalid appsecret_proof provided in the API argument";
-        Self { kind: "GraphMethodException", ..Self::new(100, None, message) }
-    }
-
-    /// No such object, none this token may touch, or none that can do this.
-    pub(super) fn unsupported(method: &str, node: &str) -> Self {
-        let message = format!(
-            "Unsupported {} request. Object with ID '{node}' does not exist, cannot be loaded due to missing \
-             permissions, or does not support this operation. Please read the Graph API documentation at \
-             https://developers.facebook.com/docs/graph-api",
-            method.to_ascii_lowercase()
-        );
-        Self { kind: "GraphMethodException", ..Self::new(100, Some(33), message) }
-    }
-
-    pub(super) fn unknown_path(rest: &str) -> Self {
-        Self::new(2500, None, format!("Unknown path components: /{rest}"))
-    }
-
-    pub(super) fn file_count() -> Self {
-        let message = "(#100) Incorrect number of files uploaded. Must upload exactly one file.";
-        Self::new(100, Some(2_018_005), message)
-    }
-
-    pub(super) fn upload_failure() -> Self {
-        Self::new(100, Some(2_018_047), "(#100) Upload attachment failure.")
-    }
-
-    pub(super) fn too_large() -> Self {
-        Self::new(100, Some(2_018_109), "(#100) Attachment size exceeds allowable limit")
-    }
-
-    pub(super) fn fetch_failure() -> Self {
-        Self::new(100, Some(2_018_008), "(#100) Failed to fetch the file from the url")
-    }
-
-    pub(super) fn attachment_unusable() -> Self {
-        Self::new(100, Some(2_018_074), "(#100) Possible invalid ID or you do not own the attachment")
-    }
-
-    pub(super) fn empty_message() -> Self {
-        let message = "(#100) Message cannot be empty, must provide valid attachment or text";
-        Self::new(100, Some(2_018_034), message)
-    }
-
-    pub(super) fn message_and_action() -> Self {
-        Self::new(100, Some(2_018_014), "(#100) Cannot send both message and state at the same time")
-    }
-
-    /// More bytes than the sandbox reads of one request: HTTP 413, as a proxy would say it.
-    pub(super) fn body_too_large() -> Self {
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, ..Self::parameter("The request body is too large") }
-    }
-}
-
-impl From<GraphError> for Answer {
-    fn from(error: GraphError) -> Self {
-        let mut fields = Map::from_iter([
-            ("message".to_owned(), Value::from(error.message)),
-            ("type".to_owned(), error.kind.into()),
-            ("code".to_owned(), error.code.into()),
-        ]);
-        if let Some(subcode) = error.subcode {
-            fields.insert("error_subcode".to_owned(), subcode.into());
-        }
-        Self::json(error.status, &error_object(fields))
     }
 }
 

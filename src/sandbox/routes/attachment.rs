@@ -6,11 +6,11 @@
 
 use url::Url;
 
+use super::super::error::GraphError;
 use super::super::params::FilePart;
 use super::super::shape::{self, Object, only};
 use super::super::state::NewAttachment;
 use super::super::truth::TruthFile;
-use super::super::wire::GraphError;
 
 /// What Meta stores and gives ids to.
 pub(super) const MEDIA: [&str; 4] = ["image", "video", "audio", "file"];
@@ -55,7 +55,7 @@ pub(super) fn media<'a>(
     let url = shape::text(payload, "url", &url_param)?;
     let source = match (id, url, files) {
         (Some(id), None, []) => Source::Saved(id),
-        (None, Some(url), []) => Source::Url(check_url(url, &url_param)?),
+        (None, Some(url), []) => Source::Url(check_url(url, kind, &url_param)?),
         (None, None, [file]) => Source::File(check_file(file, kind, platform)?),
         (None, None, []) => Source::Nothing,
         (None, None, _) => return Err(GraphError::file_count()),
@@ -85,21 +85,47 @@ fn truth_of(file: &FilePart) -> TruthFile {
     }
 }
 
-/// Hosts under `.invalid` stand for those Meta cannot fetch from (RFC 6761).
-fn check_url<'a>(text: &'a str, param: &str) -> Result<&'a str, GraphError> {
+/// What a URL that ends in this leads to is not taken: pages and programs.
+const FORBIDDEN_ENDINGS: [&str; 3] = [".html", ".htm", ".exe"];
+/// The same of a file, by its media type.
+const FORBIDDEN_TYPES: [&str; 7] = [
+    "text/html",
+    "application/xhtml+xml",
+    "application/vnd.microsoft.portable-executable",
+    "application/x-dosexec",
+    "application/x-executable",
+    "application/x-msdos-program",
+    "application/x-msdownload",
+];
+
+/// Hosts under `.invalid` stand for those Meta cannot fetch from, or not all of it (RFC 6761).
+fn check_url<'a>(text: &'a str, kind: &str, param: &str) -> Result<&'a str, GraphError> {
     let invalid = || GraphError::parameter(format!("{param} should represent a valid URL"));
     let url = Url::parse(text).map_err(|_| invalid())?;
     let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")).ok_or_else(invalid)?;
-    if host.ends_with(".invalid") { Err(GraphError::fetch_failure()) } else { Ok(text) }
+    if host.ends_with(".invalid") {
+        return Err(if kind == "video" { GraphError::video_fetch_failure() } else { GraphError::fetch_failure() });
+    }
+    let path = url.path().to_ascii_lowercase();
+    if FORBIDDEN_ENDINGS.iter().any(|ending| path.ends_with(ending)) {
+        return Err(GraphError::forbidden_type());
+    }
+    Ok(text)
 }
 
 fn check_file<'a>(file: &'a FilePart, kind: &str, platform: &str) -> Result<&'a FilePart, GraphError> {
-    if file.field != "filedata" || file.file_name.as_deref().is_none_or(str::is_empty) {
+    if file.field != "filedata" || (file.named_in_ascii && file.file_name.as_deref().is_none_or(str::is_empty)) {
         return Err(GraphError::file_count());
+    }
+    if !file.named_in_ascii {
+        return Err(GraphError::parameter("File names with non-ASCII characters are not supported"));
     }
     let limit = if (platform, kind) == ("instagram", "image") { MAX_INSTAGRAM_IMAGE_BYTES } else { MAX_BYTES };
     if file.size_bytes > limit {
         return Err(GraphError::too_large());
+    }
+    if file.mime.as_deref().is_some_and(|mime| FORBIDDEN_TYPES.contains(&mime)) {
+        return Err(GraphError::forbidden_type());
     }
     let family = file.mime.as_deref().and_then(|mime| mime.split('/').next());
     // A file may be of any type; everything else must be what it says it is.

@@ -9,10 +9,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
+use super::super::error::GraphError;
 use super::super::pages::{APP_SECRET, Bearer, SandboxPage};
 use super::super::params::Params;
 use super::super::shared::Shared;
-use super::super::wire::GraphError;
 use super::Call;
 use crate::clock::Timestamp;
 
@@ -34,7 +34,7 @@ pub(super) fn check(shared: &Shared, params: &Params) -> Result<Bearer, GraphErr
 /// The Page to act as: the caller's own, under its id or as `me`.
 pub(super) fn page(bearer: Bearer, call: &Call) -> Result<&'static SandboxPage, GraphError> {
     match bearer {
-        Bearer::User => Err(GraphError::user_token()),
+        Bearer::User | Bearer::App => Err(GraphError::user_token()),
         Bearer::Page(page) if call.node == "me" || call.node == page.id => Ok(page),
         Bearer::Page(_) => Err(call.unsupported()),
     }

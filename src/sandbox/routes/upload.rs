@@ -4,11 +4,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::error::GraphError;
 use super::super::pages::SandboxPage;
 use super::super::params::{GLOBAL, Params};
 use super::super::shape::{self, only};
 use super::super::shared::Shared;
-use super::super::wire::GraphError;
 use super::attachment::{self, Source};
 
 const PLATFORMS: [&str; 2] = ["messenger", "instagram"];

@@ -23,6 +23,15 @@ async fn bad_control_input_is_400_and_says_what_is_wrong() {
         ("faults", json!({ "seed": 1, "rate": 1.5 }), "not between 0 and 1"),
         ("faults", json!({ "seed": 1 }), "missing field `rate`"),
         ("faults", json!("reset"), "invalid type"),
+        ("faults", json!({ "on": "send", "when": "after", "fault": { "swap": true } }), "say on: batch"),
+        ("faults", json!({ "on": "batch", "fault": { "drop_last": true } }), "say when: after"),
+        ("faults", json!({ "fault": { "null": true, "status": 500 } }), "null goes without"),
+        ("limits", json!({ "messages_per_hour": 1 }), "unknown field `messages_per_hour`"),
+        ("limits", json!({ "calls_per_day": 0 }), "calls_per_day counts from 1"),
+        ("people", json!({ "id": "7", "error": "551/8" }), "known are 4/2018354"),
+        ("people", json!([{ "id": "7" }, { "name": "A" }]), "unknown field `name`"),
+        ("people", json!({ "id": "" }), "without an id"),
+        ("people", json!({ "id": "7", "last_interaction_at": "yesterday" }), ""),
         ("clock", json!({ "advance": "soon" }), ""),
         ("clock", json!({ "advance": "9000 years", "set": "x" }), ""),
         ("clock", json!({ "advance": "9000 years" }), ""),
@@ -80,7 +89,10 @@ async fn the_state_shows_everything_over_http_too() {
         (&state["messages"][0]["sequence"], &state["messages"][0]["message"]["text"]),
         (&json!(1), &json!("hello"))
     );
-    assert_eq!(state["counters"]["requests"], json!({ "upload": 1, "send": 1, "me": 0, "other": 0 }));
+    assert_eq!(
+        state["counters"]["requests"],
+        json!({ "upload": 1, "send": 1, "me": 0, "debug_token": 0, "batch": 0, "other": 0 })
+    );
 }
 
 #[tokio::test]
@@ -150,5 +162,5 @@ async fn the_examples_of_the_help_work() {
         assert_eq!(status, 200, "{path} {body}: {answer}");
         tried += 1;
     }
-    assert_eq!(tried, 5);
+    assert_eq!(tried, 9);
 }

@@ -84,8 +84,11 @@ async fn a_damaged_file_is_refused_and_left_alone() {
         (String::new(), 1),
         ("{}".to_owned(), 1),
         (header.replace("\"version\":1", "\"version\":2"), 1),
-        (format!("{header}\n{{\"attachment\":"), 2),
+        ("a shopping list".to_owned(), 1),
+        (header[..40].to_owned(), 1),
+        (format!("{header}\n{{\"attachment\":\n"), 2),
         (format!("{header}\n{stranger}"), 2),
+        (format!("{header}\n{{\"picture\":{{}}}}\n"), 2),
     ] {
         let place = place();
         std::fs::write(&place.file, &text).expect("a file");
@@ -93,6 +96,72 @@ async fn a_damaged_file_is_refused_and_left_alone() {
         assert!(matches!(error, SandboxError::DamagedState { line: at, .. } if at == line), "{text}: {error}");
         assert_eq!(std::fs::read_to_string(&place.file).expect("the file"), text);
     }
+}
+
+/// The state file of a sandbox that accepted two messages, and its place.
+async fn two_messages() -> (Place, String) {
+    let place = place();
+    let lab = lab_with(options(&place.file)).await;
+    lab.send(&hello("7")).await;
+    lab.send(&json!({ "recipient": { "id": "8" }, "message": { "text": "ça va?" } })).await;
+    lab.sandbox.shutdown().await.expect("saved");
+    let text = std::fs::read_to_string(&place.file).expect("the file");
+    (place, text)
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_kept() {
+    let (place, whole) = two_messages().await;
+    let first_ends = whole.match_indices('\n').nth(1).expect("two lines").0 + 1;
+    let inside_a_letter = whole.find('ç').expect("the letter") + 1;
+    for length in [first_ends, first_ends + 1, inside_a_letter, whole.len() - 2] {
+        std::fs::write(&place.file, &whole.as_bytes()[..length]).expect("a file");
+        let again = lab_with(options(&place.file)).await;
+        let people: Vec<_> = again.truth().messages.iter().filter_map(TruthMessage::recipient).collect();
+        assert_eq!(people, ["7"], "cut off at {length}");
+        again.sandbox.shutdown().await.expect("saved");
+        let kept = std::fs::read(place.file.with_extension("jsonl.torn")).expect("the file as it was");
+        assert_eq!(kept, &whole.as_bytes()[..length]);
+        std::fs::remove_file(place.file.with_extension("jsonl.torn")).expect("it was there");
+    }
+    std::fs::write(&place.file, whole.trim_end()).expect("a file");
+    assert_eq!(lab_with(options(&place.file)).await.truth().message_count, 2);
+    assert!(!place.file.with_extension("jsonl.torn").exists());
+}
+
+#[tokio::test]
+async fn a_sandbox_killed_while_it_writes_leaves_a_whole_file() {
+    let (place, whole) = two_messages().await;
+    let half_written = place.file.with_extension("jsonl.tmp");
+    std::fs::write(&half_written, &whole.as_bytes()[..whole.len() / 2]).expect("a leftover");
+    let again = lab_with(options(&place.file)).await;
+    assert_eq!(again.truth().message_count, 2);
+    assert!(!half_written.exists());
+}
+
+#[tokio::test]
+async fn two_sandboxes_do_not_share_a_file() {
+    let place = place();
+    let first = lab_with(options(&place.file)).await;
+    first.send(&hello("7")).await;
+    let error = start(options(&place.file)).await.expect_err("in use");
+    assert!(matches!(&error, SandboxError::StateInUse { path } if *path == place.file), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--state")));
+    first.sandbox.shutdown().await.expect("saved");
+    assert_eq!(lab_with(options(&place.file)).await.truth().message_count, 1);
+}
+
+#[tokio::test]
+async fn a_restart_remembers_what_was_replied_to() {
+    let place = place();
+    let reply = json!({ "recipient": { "comment_id": "1_2" }, "message": { "text": "a" } });
+    let lab = lab_with(options(&place.file)).await;
+    assert_eq!(lab.send(&reply).await.0, 200);
+    lab.sandbox.shutdown().await.expect("saved");
+    let again = lab_with(options(&place.file)).await;
+    assert_eq!(again.send(&reply).await.1["error"]["code"], 10_900);
+    again.reset();
+    assert_eq!(again.send(&reply).await.0, 200);
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! The sandbox over real sockets: by reqwest, and by bytes written by hand.
 
+mod batch;
+mod contents;
 mod control;
 mod faults;
+mod limits;
 mod memory;
+mod people;
 mod sends;
 mod uploads;
 mod who;
@@ -14,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{PAGES, Sandbox, SandboxOptions, TruthAttachment, start};
+use super::{PAGES, Sandbox, SandboxOptions, TruthAttachment, TruthMessage, start};
 
 const BAKERY: &str = PAGES[0].access_token;
 const FLORIST: &str = PAGES[1].access_token;

@@ -216,6 +216,14 @@ async fn recipients_are_named_in_exactly_one_known_way() {
         (json!({ "id": -7 }), bad_id),
         (json!({ "id": "7", "user_ref": "a" }), "(#100) Param recipient must name exactly one person"),
         (json!({ "name": { "first_name": "A" } }), "(#100) Param recipient must name exactly one person"),
+        (
+            json!({ "phone_number": "+1", "name": { "nick": "A" } }),
+            "(#100) Invalid keys \"nick\" were found in param \"recipient[name]\".",
+        ),
+        (
+            json!({ "phone_number": "+1", "name": { "first_name": 7 } }),
+            "(#100) Param recipient[name][first_name] must be a string",
+        ),
         (json!({ "psid": "7" }), "(#100) Invalid keys \"psid\" were found in param \"recipient\"."),
         (json!({ "user_ref": "" }), "(#100) param recipient[user_ref] must be non-empty."),
     ] {
@@ -235,7 +243,7 @@ async fn some_recipients_stay_anonymous() {
         (json!({ "user_ref": "a" }), false),
         (json!({ "phone_number": "+1(212)555-2368", "name": name }), false),
         (json!({ "comment_id": "1_2" }), true),
-        (json!({ "post_id": "1_2" }), true),
+        (json!({ "post_id": "1_3" }), true),
         (json!({ "player_id": "9" }), true),
         (json!({ "one_time_notif_token": "t" }), true),
         (json!({ "notification_messages_token": "t" }), true),

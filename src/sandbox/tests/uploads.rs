@@ -207,7 +207,7 @@ async fn a_body_without_end_is_not_read_to_its_end() {
         assert_eq!(response.status().as_u16(), 413);
     }
     assert!(lab.truth().attachments.is_empty());
-    assert_eq!(lab.post("/me").body(vec![b'a'; 2 << 20]).send().await.map_or(413, |r| r.status().as_u16()), 413);
+    assert_eq!(lab.post("/me").body(vec![b'a'; 5 << 20]).send().await.map_or(413, |r| r.status().as_u16()), 413);
 }
 
 #[tokio::test]

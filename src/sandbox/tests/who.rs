@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::super::{APP_SECRET, USER_TOKEN};
+use super::super::{APP_ID, APP_SECRET, USER_TOKEN};
 use super::*;
 
 fn proof(message: &str) -> String {
@@ -29,6 +29,63 @@ async fn me_is_whoever_the_token_speaks_for() {
     assert_eq!(person["name"], "Sandbox Person");
     let refused = answer(lab.get("/me?fields=shoe_size").bearer_auth(BAKERY)).await;
     assert_refused(&refused, 100, 0, "(#100) Tried accessing nonexisting field (shoe_size) on node type (Page)");
+}
+
+#[tokio::test]
+async fn a_node_has_the_fields_of_its_type_and_can_list_them() {
+    let lab = lab().await;
+    let me = async |token: &str, query: &str| answer(lab.get(&format!("/v25.0/me?{query}")).bearer_auth(token)).await;
+    let page = me(BAKERY, "fields=category,link").await.1;
+    assert_eq!(page["link"], format!("https://www.facebook.com/{}", PAGES[0].id));
+    assert_eq!(page.as_object().map(serde_json::Map::len), Some(3));
+    assert_eq!(me(USER_TOKEN, "fields=first_name").await.1["first_name"], "Sandbox");
+    let refused = me(USER_TOKEN, "fields=id,category").await;
+    assert_refused(&refused, 100, 0, "(#100) Tried accessing nonexisting field (category) on node type (User)");
+    for (token, kind, field) in [(BAKERY, "page", "category"), (USER_TOKEN, "user", "first_name")] {
+        let (_, node) = me(token, "metadata=1&fields=id,metadata{type}").await;
+        assert_eq!((&node["metadata"]["type"], node.get("name")), (&json!(kind), None));
+        let fields = node["metadata"]["fields"].as_array().expect("fields");
+        assert!(fields.iter().any(|one| one["name"] == field && one["type"] == "string"), "{node}");
+    }
+    assert!(me(BAKERY, "").await.1.get("metadata").is_none());
+}
+
+#[tokio::test]
+async fn a_token_says_what_it_is() {
+    let lab = lab().await;
+    let app = format!("{APP_ID}|{APP_SECRET}");
+    let debug = async |bearer: &str, token: &str| {
+        let (status, answer) = answer(lab.get(&format!("/debug_token?input_token={token}")).bearer_auth(bearer)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["data"].clone()
+    };
+    let page = debug(&app, FLORIST).await;
+    assert_eq!((&page["type"], &page["is_valid"], &page["app_id"]), (&json!("PAGE"), &json!(true), &json!(APP_ID)));
+    assert_eq!((&page["profile_id"], &page["expires_at"]), (&json!(PAGES[1].id), &json!(0)));
+    assert!(page["scopes"].as_array().is_some_and(|scopes| scopes.contains(&json!("pages_messaging"))));
+    assert_eq!(page["data_access_expires_at"].as_i64().map(|at| (at - seconds(&lab)) / 86_000), Some(90));
+    let user = debug(BAKERY, USER_TOKEN).await;
+    assert_eq!((&user["type"], user.get("profile_id")), (&json!("USER"), None));
+    assert!(user["user_id"].is_string());
+    assert_eq!(debug(USER_TOKEN, &app).await["type"], "APP");
+    let unknown = debug(&app, "EAAB").await;
+    assert_eq!((&unknown["is_valid"], &unknown["error"]["code"]), (&json!(false), &json!(190)));
+    let none = answer(lab.get("/debug_token").bearer_auth(BAKERY)).await;
+    assert_refused(&none, 100, 0, "(#100) The parameter input_token is required");
+    let nobody = answer(lab.get(&format!("/debug_token?input_token={BAKERY}"))).await;
+    assert_eq!((nobody.0, &nobody.1["error"]["code"]), (400, &json!(190)));
+    assert_eq!(lab.truth().counters.requests.debug_token, 6);
+}
+
+#[tokio::test]
+async fn an_app_token_can_neither_send_nor_upload() {
+    let lab = lab().await;
+    let app = format!("{APP_ID}|{APP_SECRET}");
+    let refused = answer(json_body(lab.post("/me/messages").bearer_auth(&app), &hello("7"))).await;
+    assert_refused(&refused, 190, 0, "(#190) This method must be called with a Page Access Token");
+    assert_eq!(answer(lab.get("/me").bearer_auth(&app)).await.1["id"], APP_ID);
+    let wrong = answer(lab.get("/me").bearer_auth(format!("{APP_ID}|other"))).await;
+    assert_eq!(wrong.1["error"]["code"], 190);
 }
 
 #[tokio::test]
@@ -139,6 +196,6 @@ async fn paths_nobody_answers_to_are_33_or_2500() {
     );
     assert_refused(&get("/v25.0/me/feed/x").await, 2_500, 0, "Unknown path components: /feed/x");
     assert_refused(&get("/v25/me").await, 2_500, 0, "Unknown path components: /me");
-    let other = lab.truth().counters.requests.other;
-    assert_eq!(other, 5);
+    let requests = lab.truth().counters.requests;
+    assert_eq!((requests.other, requests.batch), (4, 1));
 }

@@ -51,6 +51,43 @@ async fn a_chunked_body_is_understood_and_noted() {
 }
 
 #[tokio::test]
+async fn file_names_in_other_letters_are_refused() {
+    let lab = lab().await;
+    for name in ["filename=\"tulipán.png\"", "filename=\"a.png\"; filename*=utf-8''tulip%C3%A1n.png", "FileName*=a"] {
+        let body = upload_body().replace("filename=\"shirt.png\"", name);
+        let headers = format!("Content-Type: multipart/form-data; boundary=XyZ\r\nContent-Length: {}\r\n", body.len());
+        let answer = exchange(&lab, "/me/message_attachments", &headers, &body).await;
+        let text = "(#100) File names with non-ASCII characters are not supported";
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(text), "{name}: {answer}");
+    }
+    assert!(lab.truth().attachments.is_empty());
+}
+
+#[tokio::test]
+async fn control_routes_turn_strangers_away_and_graph_does_not() {
+    let lab = lab().await;
+    let host = lab.url().trim_start_matches("http://").to_owned();
+    let post = async |path: &str, headers: &str| {
+        let request = format!("POST {path} HTTP/1.1\r\n{headers}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        lab.raw(&request).await.expect("an answer").lines().next().map(str::to_owned).unwrap_or_default()
+    };
+    let forbidden = "HTTP/1.1 403 Forbidden";
+    for headers in [
+        "Host: evil.example".to_owned(),
+        format!("Host: {host}\r\nOrigin: http://evil.example"),
+        format!("Host: {host}\r\nSec-Fetch-Site: cross-site"),
+    ] {
+        for path in ["/__sandbox/reset", "/__sandbox/state", "/__sandbox/nowhere"] {
+            assert_eq!(post(path, &headers).await, forbidden, "{path} {headers}");
+        }
+        assert_eq!(post("/me/messages", &headers).await, "HTTP/1.1 400 Bad Request", "{headers}");
+    }
+    assert_eq!(post("/__sandbox/reset", &format!("Host: {host}")).await, "HTTP/1.1 200 OK");
+    let localhost = host.replace("127.0.0.1", "localhost");
+    assert_eq!(post("/__sandbox/reset", &format!("Host: {localhost}")).await, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
 async fn malformed_bodies_are_refused() {
     let lab = lab().await;
     let cut = upload_body().replace("--XyZ--\r\n", "");
