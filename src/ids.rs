@@ -7,7 +7,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use url::Url;
+
+mod web_url;
+
+pub use web_url::WebUrl;
 
 /// A value that cannot be one of this module's ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -297,15 +302,64 @@ pub struct KeySpace {
     pub platform: Platform,
 }
 
-/// What one upload is stored under: the same bytes, sent the same way, in the same place.
+/// What was uploaded: bytes, or whatever a web address leads to.
+///
+/// The two never meet. An address may lead to other bytes tomorrow, so its id is never taken for that of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Asset {
+    /// The bytes that left this machine.
+    Bytes(ContentHash),
+    /// The address Meta fetched from.
+    Url(WebUrl),
+}
+
+impl Asset {
+    /// 32 bytes that stand for it in indexes: the digest of the bytes, or of the address with a prefix no file is known
+    /// to begin with.
+    pub fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Bytes(hash) => hash.0,
+            Self::Url(url) => {
+                Sha256::new().chain_update(b"\0reattach web address\0").chain_update(url.as_str()).finalize().into()
+            }
+        }
+    }
+
+    /// The digest, of bytes.
+    pub const fn hash(&self) -> Option<ContentHash> {
+        match self {
+            Self::Bytes(hash) => Some(*hash),
+            Self::Url(_) => None,
+        }
+    }
+
+    /// The address, of whatever has one.
+    pub const fn url(&self) -> Option<&WebUrl> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::Url(url) => Some(url),
+        }
+    }
+}
+
+impl fmt::Display for Asset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(hash) => write!(f, "sha256:{hash}"),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+/// What one upload is stored under: the same asset, sent the same way, in the same place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AssetKey {
     /// Where the id is valid.
     pub space: KeySpace,
     /// The `type` it was uploaded as.
     pub kind: MediaKind,
-    /// The bytes that left this machine.
-    pub hash: ContentHash,
+    /// What was uploaded.
+    pub asset: Asset,
 }
 
 /// Who gets a message, in every form the Send API takes.

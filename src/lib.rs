@@ -7,6 +7,8 @@
 //!
 //! - [`AssetLibrary`](library::AssetLibrary): the live id of a file, or of all files under some folders.
 //! - [`GraphClient`](graph::GraphClient): typed calls to Meta, each ending as done, not done or unknown.
+//! - [`Message`](graph::Message) and [`SendRequest`](graph::SendRequest): all a Page may say, typed or as Send API JSON.
+//! - [`Governor`](graph::Governor): the rate budget of a Page, shared by all its uploads and messages.
 //! - [`Record`](record::Record): what was uploaded, and until when it lives. The truth.
 //! - [`FileCache`](cache::FileCache): what files' bytes said, so that unchanged files are not read. May vanish.
 //! - [`Sandbox`](sandbox::Sandbox): a local Graph API for tests and demos.
@@ -47,6 +49,7 @@ pub mod clock;
 pub mod facts;
 pub mod graph;
 pub mod ids;
+mod json;
 pub mod library;
 pub mod media;
 pub mod record;

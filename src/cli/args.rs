@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::graph::{ApiVersion, MessagingType};
+use crate::graph::{ApiVersion, MessagingType, NotificationType, Tag};
 use crate::ids::{AttachmentId, MediaKind, Origin, Platform, Recipient};
 use crate::media::{Private, ScanOptions};
 
 use super::exit::EXIT_CODES;
-use super::values::{duration, size};
+use super::values::{duration, size, tag};
 
 /// Upload once, attach for ever: reusable Messenger attachment ids for a media library.
 #[derive(Debug, Parser)]
@@ -101,6 +101,11 @@ pub(super) enum Command {
     Show(ShowArgs),
     /// Strike a file's ids off the record; the file stays.
     Forget(ForgetArgs),
+    /// Say what an error code of Meta's means, and what to do about it.
+    Explain(ExplainArgs),
+    /// Check everything the other commands rely on.
+    #[command(after_help = "Examples:\n  reattach doctor\n  reattach doctor --json | jq 'select(.state != \"ok\")'")]
+    Doctor,
     /// Run a local Graph API for demos and tests.
     Sandbox(SandboxArgs),
     /// See the whole story on a small library, against a sandbox in the same process.
@@ -163,7 +168,8 @@ pub(super) struct CheckArgs {
 Examples:
   reattach sync banners --dry-run
   reattach sync banners products --max-uploads 500
-  reattach sync . --renew-within 14d --json")]
+  reattach sync . --renew-within 14d --json
+  reattach sync banners --via send --to 1254459154682919 --yes")]
 pub(super) struct SyncArgs {
     /// Which files.
     #[command(flatten)]
@@ -186,6 +192,25 @@ pub(super) struct SyncArgs {
     /// Upload even what is alive.
     #[arg(long)]
     pub(super) force: bool,
+    /// How files get to Meta: by an upload nobody sees, or each with a message.
+    #[arg(long, value_name = "WAY", default_value = "upload")]
+    pub(super) via: Way,
+    /// Who gets the messages of --via send.
+    #[arg(long, value_name = "RECIPIENT", required_if_eq("via", "send"))]
+    pub(super) to: Option<Recipient>,
+    /// Why they are sent: RESPONSE, UPDATE or MESSAGE_TAG [default: RESPONSE].
+    #[arg(long, value_name = "TYPE", requires = "to")]
+    pub(super) messaging_type: Option<MessagingType>,
+    /// Their message tag, with MESSAGE_TAG.
+    #[arg(long, value_name = "TAG", value_parser = tag, requires = "to")]
+    pub(super) tag: Option<Tag>,
+}
+
+/// How files get to Meta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Way {
+    Upload,
+    Send,
 }
 
 /// `resolve`.
@@ -193,14 +218,18 @@ pub(super) struct SyncArgs {
 #[command(after_help = "\
 Examples:
   reattach resolve banners/hero.png
+  reattach resolve https://example.com/hero.png
   reattach resolve --no-upload sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
   id=$(reattach resolve hero.png) && echo \"$id\"
 
 One reference prints its id; several print ID<TAB>REF, one a line.")]
 pub(super) struct ResolveArgs {
-    /// A path or sha256:HEX.
+    /// A path, sha256:HEX, or https://….
     #[arg(required = true, value_name = "REF")]
     pub(super) references: Vec<OsString>,
+    /// What it is sent as: image, video, audio or file [default: what a file or address shows].
+    #[arg(long, value_name = "KIND")]
+    pub(super) kind: Option<MediaKind>,
     /// Upload nothing: report what has no live id as missing.
     #[arg(long)]
     pub(super) no_upload: bool,
@@ -213,24 +242,54 @@ Examples:
   reattach send --to 1254459154682919 --file banners/hero.png
   reattach send --to 1254459154682919 --text 'Spring is here'
   reattach send --to user_ref:abc --attachment-id 1857777774821032 --kind image
+  reattach send --to 1254459154682919 --url https://example.com/hero.png
+  reattach send --to 1254459154682919 --message card.json
+  reattach send --to 1254459154682919 --action typing_on
 
-RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…, notification:…, login:….")]
+RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…, notification:…, login:….
+
+FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it, \"file\": \"hero.png\" or
+\"asset\": \"sha256:…\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
 pub(super) struct SendArgs {
-    /// Who gets it.
-    #[arg(long, value_name = "RECIPIENT")]
-    pub(super) to: Recipient,
+    /// Who gets it; may be left out where the --message file names somebody.
+    #[arg(long, value_name = "RECIPIENT", required_unless_present = "message")]
+    pub(super) to: Option<Recipient>,
     /// What they get.
     #[command(flatten)]
     pub(super) content: SendContent,
-    /// What the attachment id stands for: image, video, audio or file.
-    #[arg(long, value_name = "KIND", requires = "attachment_id")]
+    /// What it is sent as: image, video, audio or file [default: what a file or address shows].
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["text", "message", "action"])]
     pub(super) kind: Option<MediaKind>,
-    /// Why it is sent: RESPONSE, UPDATE, MESSAGE_TAG or UTILITY.
-    #[arg(long, value_name = "TYPE", default_value = "RESPONSE")]
-    pub(super) messaging_type: MessagingType,
+    /// What goes with react and unreact: '{"message_id":"m_…","reaction":"😊"}'.
+    #[arg(long, value_name = "JSON", requires = "action")]
+    pub(super) payload: Option<String>,
+    /// Why it is sent: RESPONSE, UPDATE, MESSAGE_TAG or UTILITY [default: RESPONSE].
+    #[arg(long, value_name = "TYPE", conflicts_with = "action")]
+    pub(super) messaging_type: Option<MessagingType>,
     /// The message tag, with MESSAGE_TAG.
-    #[arg(long, value_name = "TAG")]
-    pub(super) tag: Option<String>,
+    #[arg(long, value_name = "TAG", value_parser = tag)]
+    pub(super) tag: Option<Tag>,
+    /// Send a tag Meta has ended all the same.
+    #[arg(long)]
+    pub(super) allow_retired_tag: bool,
+    /// Send a list of pictures under `attachments`, which not every Page may.
+    #[arg(long)]
+    pub(super) allow_attachments: bool,
+    /// How loudly it arrives: REGULAR, SILENT_PUSH or NO_PUSH.
+    #[arg(long, value_name = "TYPE")]
+    pub(super) notification_type: Option<NotificationType>,
+    /// The persona that speaks.
+    #[arg(long, value_name = "ID")]
+    pub(super) persona_id: Option<String>,
+    /// A text that comes back in the echo webhook, fewer than 1000 characters.
+    #[arg(long, value_name = "TEXT", conflicts_with = "action")]
+    pub(super) metadata: Option<String>,
+    /// The message it replies to.
+    #[arg(long, value_name = "MID")]
+    pub(super) reply_to: Option<String>,
+    /// Upload the --file or --url with this message, in one step, and keep its id.
+    #[arg(long, conflicts_with_all = ["attachment_id", "text", "message", "action"])]
+    pub(super) save: bool,
 }
 
 /// What to send: one of these.
@@ -243,9 +302,18 @@ pub(super) struct SendContent {
     /// The attachment with this id.
     #[arg(long, value_name = "ID", requires = "kind")]
     pub(super) attachment_id: Option<AttachmentId>,
+    /// What Meta finds at this address, by its live attachment id.
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
     /// This text.
     #[arg(long, value_name = "TEXT")]
     pub(super) text: Option<String>,
+    /// The Send API JSON in this file; - for standard input.
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) message: Option<PathBuf>,
+    /// No message, but typing_on, typing_off, mark_seen, react or unreact.
+    #[arg(long, value_name = "ACTION")]
+    pub(super) action: Option<String>,
 }
 
 /// `ls`.
@@ -263,7 +331,7 @@ Examples:
   reattach show banners/hero.png
   reattach show sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b --json")]
 pub(super) struct ShowArgs {
-    /// A path or sha256:HEX.
+    /// A path, sha256:HEX, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
 }
@@ -278,9 +346,25 @@ Examples:
 The ids of every Page of this Graph origin are struck off, unless --page names one. Nothing is deleted at Meta, which has
 no way to.")]
 pub(super) struct ForgetArgs {
-    /// A path or sha256:HEX.
+    /// A path, sha256:HEX, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach explain 100/2018047
+  reattach explain '(#613)' 10/2018278
+  reattach explain --all")]
+pub(super) struct ExplainArgs {
+    /// A code, or code/subcode.
+    #[arg(value_name = "CODE[/SUBCODE]", required_unless_present = "all", allow_hyphen_values = true)]
+    pub(super) codes: Vec<String>,
+    /// List every code that is known.
+    #[arg(long, conflicts_with = "codes")]
+    pub(super) all: bool,
 }
 
 /// `sandbox`.

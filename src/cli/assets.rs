@@ -28,7 +28,8 @@ pub(super) fn describe(palette: Palette, report: &AssetReport) -> String {
     for problem in &report.problems {
         describe_problem(palette, problem, &mut lines);
     }
-    if let Some(error) = &report.error {
+    // What puts off one file puts off all, and is said once, at the end.
+    if let Some(error) = report.error.as_ref().filter(|_| report.outcome != AssetOutcome::Deferred) {
         let failure = Failure::of_library(error);
         lines.push(format!("    {}", shown_text(&failure.message())));
         lines.extend(failure.hint().map(|hint| palette.faint(format_args!("    → {hint}"))));
@@ -47,7 +48,8 @@ fn is_worth_a_line(output: &Output, report: &AssetReport) -> bool {
 }
 
 fn headline(palette: Palette, report: &AssetReport) -> String {
-    let name = report.path.as_deref().map_or_else(|| "(no file known)".to_owned(), shown);
+    let address = || report.url.as_ref().map_or_else(|| "(no file known)".to_owned(), |url| shown_text(url.as_str()));
+    let name = report.path.as_deref().map_or_else(address, shown);
     let mark = match report.outcome {
         AssetOutcome::Ok | AssetOutcome::Reused if report.problems.is_empty() => palette.good("✓"),
         AssetOutcome::Ok | AssetOutcome::Reused => palette.warning("!"),
@@ -106,13 +108,20 @@ pub(super) fn print_sync_summary(output: &Output, summary: &Summary) {
     parts.extend(counted(summary.deferred, "left for later"));
     parts.extend(counted(summary.missing, "missing"));
     parts.extend(counted(summary.failed, "failed"));
+    parts.extend(counted(summary.unknown, "of them perhaps sent"));
     parts.push(format!("{} not sent", human_size(summary.bytes_saved)));
     output.remark(output.palette.strong(parts.join(", ")) + &elapsed(output, summary));
 }
 
 /// The exit code for these counts.
 pub(super) fn exit_for(summary: &Summary) -> Exit {
-    if summary.rejected + summary.failed + summary.missing > 0 { Exit::SomeFailed } else { Exit::Done }
+    if summary.unknown > 0 {
+        Exit::UnknownOutcome
+    } else if summary.rejected + summary.failed + summary.missing > 0 {
+        Exit::SomeFailed
+    } else {
+        Exit::Done
+    }
 }
 
 fn counted(number: u64, what: &str) -> Option<String> {

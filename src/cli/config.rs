@@ -1,28 +1,30 @@
 //! Where settings come from: flags, then environment variables, then `reattach.toml`, then defaults.
 
-use std::collections::BTreeMap;
+mod credentials;
+mod file;
+
 use std::env;
 use std::fmt::Display;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use etcetera::BaseStrategy;
-use serde::Deserialize;
 
-use crate::graph::ApiVersion;
+use crate::graph::{ApiVersion, Auth, PaceLimits};
 use crate::ids::{Origin, PageId, Platform};
+use crate::library::UrlQuery;
 use crate::media::Private;
 use crate::secret::{AccessToken, AppSecret};
 
 use super::args::Global;
 
-/// The Page's token, where the configuration names no other place.
-pub(super) const ACCESS_TOKEN: &str = "REATTACH_ACCESS_TOKEN";
-/// The app's secret, where the configuration names no other place.
-pub(super) const APP_SECRET: &str = "REATTACH_APP_SECRET";
+pub(super) use credentials::{ACCESS_TOKEN, CredentialError};
+pub(super) use file::InstagramSendType;
+
+use credentials::{APP_SECRET, Place};
+use file::{File, PageFile, UrlQueryWord, load_file};
 
 /// What the flags say, and where they say nothing, the variables. An empty variable is one that is not set.
 pub(super) fn with_environment(flags: Global) -> Result<Global, ConfigError> {
@@ -119,77 +121,6 @@ pub(super) enum ConfigError {
     NoHome,
 }
 
-/// No usable token.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CredentialError {
-    /// A secret is not where it should be.
-    #[error("find a secret of the Page: {variable} is not set")]
-    Missing {
-        /// The variable that was looked at.
-        variable: String,
-    },
-    /// The variable or file holds no token.
-    #[error("read a secret from {place}: it is empty or holds spaces")]
-    Unusable {
-        /// Where it was looked for.
-        place: String,
-    },
-    /// The file cannot be read.
-    #[error("read a secret from {}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Others may read the file.
-    #[error("read a secret from {}: {why}", path.display())]
-    Exposed {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-}
-
-/// `reattach.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    page: Option<String>,
-    store: Option<String>,
-    graph_url: Option<Text<Origin>>,
-    api_version: Option<Text<ApiVersion>>,
-    platform: Option<Platform>,
-    #[serde(default)]
-    pages: BTreeMap<String, PageFile>,
-    /// The file itself.
-    #[serde(skip)]
-    path: Option<PathBuf>,
-}
-
-/// One Page in `reattach.toml`. It names the places of its secrets, never the secrets.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PageFile {
-    id: Option<Text<PageId>>,
-    access_token_env: Option<String>,
-    access_token_file: Option<PathBuf>,
-    app_secret_env: Option<String>,
-    app_secret_file: Option<PathBuf>,
-}
-
-/// A value that is read from its text form.
-#[derive(Debug, Clone)]
-struct Text<T>(T);
-
-impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Text<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
 /// What applies to this run.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -197,6 +128,10 @@ pub(super) struct Settings {
     pub(super) origin: Origin,
     pub(super) api_version: ApiVersion,
     pub(super) platform: Platform,
+    pub(super) url_query: UrlQuery,
+    pub(super) instagram_send_type: InstagramSendType,
+    /// The configuration file that was read, if any.
+    pub(super) config: Option<PathBuf>,
     pub(super) page: PageChoice,
     /// Our own files and those with secrets, which are nobody's media.
     pub(super) private: Arc<Private>,
@@ -219,19 +154,10 @@ pub(super) enum PageChoice {
 pub(super) struct PageSettings {
     /// The id the token must belong to, where the configuration says.
     pub(super) id: Option<PageId>,
+    pub(super) auth: Auth,
+    pub(super) limits: PaceLimits,
     access_token: Place,
     app_secret: Place,
-}
-
-/// Where a secret is kept.
-#[derive(Debug, Clone, Default)]
-enum Place {
-    #[default]
-    Usual,
-    Given(AccessToken),
-    Nowhere,
-    Variable(String),
-    File(PathBuf),
 }
 
 impl Settings {
@@ -241,14 +167,21 @@ impl Settings {
         let store = global.store.as_deref().or(file.store.as_deref());
         let store = store.map_or_else(default_store, store_folder)?;
         let secrets = file.pages.values().flat_map(|page| [&page.access_token_file, &page.app_secret_file]).flatten();
-        let private = secrets.chain(&file.path).chain([&store]).cloned();
+        let private: Vec<_> = secrets.chain(&file.path).chain([&store]).cloned().collect();
+        let page = choose_page(global.page.as_deref(), &file)?;
         Ok(Self {
             private: Arc::new(Private::new(private)),
             store,
             origin: global.graph_url.clone().or(file.graph_url.map(|url| url.0)).unwrap_or_else(graph),
             api_version: global.api_version.clone().or(file.api_version.map(|v| v.0)).unwrap_or_default(),
             platform: global.platform.or(file.platform).unwrap_or_default(),
-            page: choose_page(global.page.as_deref(), file.page.as_deref(), &file.pages)?,
+            url_query: match file.url_query {
+                Some(UrlQueryWord::Ignore) => UrlQuery::Ignored,
+                Some(UrlQueryWord::Keep) | None => UrlQuery::Kept,
+            },
+            instagram_send_type: file.instagram_send_type,
+            page,
+            config: file.path,
         })
     }
 }
@@ -266,7 +199,7 @@ impl PageChoice {
 impl PageSettings {
     /// A Page of which nothing but its token is known.
     pub(super) fn with_token(token: AccessToken) -> Self {
-        Self { id: None, access_token: Place::Given(token), app_secret: Place::Nowhere }
+        Self { access_token: Place::Given(token), app_secret: Place::Nowhere, ..Self::default() }
     }
 
     /// The Page's token.
@@ -293,72 +226,8 @@ impl PageSettings {
     }
 }
 
-impl Place {
-    fn of(name: &'static str, variable: Option<&String>, file: Option<&PathBuf>) -> Result<Self, ConfigError> {
-        match (variable, file) {
-            (Some(_), Some(_)) => Err(ConfigError::TwoPlaces { name }),
-            (Some(variable), None) => Ok(Self::Variable(variable.clone())),
-            (None, Some(file)) => Ok(Self::File(file.clone())),
-            (None, None) => Ok(Self::Usual),
-        }
-    }
-
-    fn variable(&self, usual: &str) -> String {
-        if let Self::Variable(name) = self { name.clone() } else { usual.to_owned() }
-    }
-
-    /// The secret and where it was found; `None` when the variable is not set or empty.
-    fn read(&self, usual: &str) -> Result<Option<(String, String)>, CredentialError> {
-        if let Self::File(path) = self {
-            return read_secret_file(path).map(|text| Some((text, path.display().to_string())));
-        }
-        if let Self::Nowhere = self {
-            return Ok(None);
-        }
-        let variable = self.variable(usual);
-        Ok(env::var(&variable).ok().filter(|text| !text.trim().is_empty()).map(|text| (text, variable)))
-    }
-}
-
 fn graph() -> Origin {
     Origin::GRAPH.parse().expect("Meta's origin is an origin")
-}
-
-/// The file to read: the one asked for, or the first there is of the usual ones.
-fn config_file(asked: Option<&Path>) -> Option<PathBuf> {
-    let in_folder = || Some(etcetera::choose_base_strategy().ok()?.config_dir().join("reattach/reattach.toml"));
-    let usual =
-        || [Some(PathBuf::from("reattach.toml")), in_folder()].into_iter().flatten().find(|path| path.is_file());
-    asked.map(Path::to_owned).or_else(usual)
-}
-
-fn load_file(asked: Option<&Path>) -> Result<File, ConfigError> {
-    let Some(path) = config_file(asked) else { return Ok(File::default()) };
-    let text = fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-    let mut file: File = toml::from_str(&text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = 1 + before.matches('\n').count();
-        ConfigError::Malformed { path: path.clone(), line, reason: error.message().to_owned() }
-    })?;
-    file.path = Some(path.clone());
-    if asked.is_none()
-        && let Some(origin) = file.graph_url.as_ref().filter(|origin| !origin.0.is_trusted())
-    {
-        return Err(ConfigError::StrangeOrigin { path, origin: origin.0.clone() });
-    }
-    // Paths in the file are meant from where it lies.
-    let folder = path.parent().unwrap_or(Path::new(""));
-    if let Some(store) = &mut file.store
-        && let Some(store_folder) = store.strip_prefix("sled:")
-    {
-        *store = format!("sled:{}", folder.join(store_folder).display());
-    }
-    for page in file.pages.values_mut() {
-        for secret in [&mut page.access_token_file, &mut page.app_secret_file].into_iter().flatten() {
-            *secret = folder.join(&*secret);
-        }
-    }
-    Ok(file)
 }
 
 fn default_store() -> Result<PathBuf, ConfigError> {
@@ -385,11 +254,8 @@ fn without_password(url: &str) -> String {
     }
 }
 
-fn choose_page(
-    asked: Option<&str>,
-    usual: Option<&str>,
-    pages: &BTreeMap<String, PageFile>,
-) -> Result<PageChoice, ConfigError> {
+fn choose_page(asked: Option<&str>, file: &File) -> Result<PageChoice, ConfigError> {
+    let (usual, pages) = (file.page.as_deref(), &file.pages);
     let known = || pages.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     if let Some(pages) = asked.filter(|name| name.contains(',')) {
         return Err(ConfigError::SeveralPages { pages: pages.to_owned() });
@@ -413,31 +279,9 @@ fn choose_page(
     };
     Ok(PageChoice::Chosen(PageSettings {
         id: page.id.clone().map(|id| id.0),
+        auth: page.auth.or(file.auth).map(Auth::from).unwrap_or_default(),
+        limits: page.limits.over(file.limits.over(PaceLimits::default())),
         access_token: Place::of("access_token", page.access_token_env.as_ref(), page.access_token_file.as_ref())?,
         app_secret: Place::of("app_secret", page.app_secret_env.as_ref(), page.app_secret_file.as_ref())?,
     }))
-}
-
-fn read_secret_file(path: &Path) -> Result<String, CredentialError> {
-    let unreadable = |source| CredentialError::Unreadable { path: path.to_owned(), source };
-    let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
-    if let Some(why) = exposure(&metadata) {
-        return Err(CredentialError::Exposed { path: path.to_owned(), why });
-    }
-    fs::read_to_string(path).map_err(unreadable)
-}
-
-/// What is wrong with the place of a secret; `None` when only its owner can get at it.
-fn exposure(metadata: &fs::Metadata) -> Option<&'static str> {
-    if !metadata.is_file() {
-        return Some("it is not a regular file (links are not followed)");
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Some("others may read it");
-        }
-    }
-    None
 }

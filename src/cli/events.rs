@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::graph::{GraphError, Message, Sent};
-use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId};
+use crate::graph::{Content, GraphError, Sent};
+use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
 use crate::library::{AssetReport, Summary};
 use crate::media::Problem;
 use crate::record::Upload;
@@ -37,6 +37,8 @@ pub(super) struct AssetEvent<'a> {
     event: &'static str,
     #[serde(flatten)]
     path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
     sha256: Option<ContentHash>,
     kind: Option<MediaKind>,
     mime: Option<&'a str>,
@@ -49,8 +51,16 @@ pub(super) struct AssetEvent<'a> {
     uploaded_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     problems: &'a [Problem],
+    /// The receipt of the message it was uploaded with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorBody>,
+    /// What was asked for, in the user's words.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
 }
 
 impl<'a> AssetEvent<'a> {
@@ -60,6 +70,7 @@ impl<'a> AssetEvent<'a> {
         Self {
             event: "asset",
             path: JsonPath::new(report.path.as_deref()),
+            url: report.url.as_ref().map(WebUrl::as_str),
             sha256: report.facts.as_ref().map(|facts| facts.hash),
             kind: report.media.as_ref().map(|media| media.0),
             mime: report.media.as_ref().map(|media| media.1.as_str()),
@@ -72,8 +83,18 @@ impl<'a> AssetEvent<'a> {
             uploaded_at: upload.map(|upload| upload.uploaded_at),
             expires_at: upload.map(|upload| upload.expires_at),
             problems: &report.problems,
+            recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
+            message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
+            reference: None,
             error: report.error.as_ref().map(|error| ErrorBody::of(&Failure::of_library(error))),
         }
+    }
+}
+
+impl AssetEvent<'_> {
+    /// The same, of what was asked for in these words.
+    pub(super) fn asked_for_as(self, reference: String) -> Self {
+        Self { reference: Some(reference), ..self }
     }
 }
 
@@ -83,10 +104,12 @@ pub(super) struct RecordedEvent<'a> {
     event: &'static str,
     #[serde(flatten)]
     path: JsonPath<'a>,
-    sha256: ContentHash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
     kind: MediaKind,
     mime: &'a str,
-    size_bytes: u64,
+    size_bytes: Option<u64>,
     width: Option<u32>,
     height: Option<u32>,
     state: &'static str,
@@ -103,10 +126,11 @@ impl<'a> RecordedEvent<'a> {
         Self {
             event: "asset",
             path: JsonPath::new(upload.source.as_deref()),
-            sha256: upload.key.hash,
+            url: upload.key.asset.url().map(WebUrl::as_str),
+            sha256: upload.key.asset.hash(),
             kind: upload.key.kind,
             mime: &upload.mime,
-            size_bytes: upload.size_bytes,
+            size_bytes: upload.known_size(),
             width: upload.dimensions.map(|d| d.width),
             height: upload.dimensions.map(|d| d.height),
             state,
@@ -135,6 +159,7 @@ pub(super) struct SummaryEvent {
     failed: u64,
     deferred: u64,
     missing: u64,
+    unknown: u64,
     warned: u64,
     bytes_uploaded: u64,
     bytes_saved: u64,
@@ -156,6 +181,7 @@ impl SummaryEvent {
             failed: summary.failed,
             deferred: summary.deferred,
             missing: summary.missing,
+            unknown: summary.unknown,
             warned: summary.warned,
             bytes_uploaded: summary.bytes_uploaded,
             bytes_saved: summary.bytes_saved,
@@ -171,7 +197,7 @@ pub(super) struct SendEvent<'a> {
     recipient: String,
     recipient_id: Option<&'a str>,
     message_id: Option<&'a str>,
-    attachment_id: Option<&'a AttachmentId>,
+    attachment_id: Option<&'a str>,
     outcome: &'static str,
     error: Option<ErrorBody>,
 }
@@ -191,18 +217,16 @@ impl<'a> SendEvent<'a> {
     }
 
     /// The same, with what it carries.
-    pub(super) fn carrying(self, message: &'a Message) -> Self {
-        let attachment_id = match message {
-            Message::Attachment { attachment_id, .. } => Some(attachment_id),
-            Message::Text(_) => None,
-        };
+    pub(super) fn carrying(self, content: &'a Content) -> Self {
+        let attachment_id = content.message().and_then(|message| message.attachment_ids().into_iter().next());
         Self { attachment_id, ..self }
     }
 
     /// The same, taken by Meta.
     pub(super) fn sent(self, sent: &'a Sent) -> Self {
         let recipient_id = sent.recipient_id.as_deref();
-        Self { recipient_id, message_id: Some(&sent.message_id), outcome: "sent", ..self }
+        let attachment_id = sent.attachment_id.as_ref().map(AttachmentId::as_str).or(self.attachment_id);
+        Self { recipient_id, message_id: sent.message_id.as_deref(), attachment_id, outcome: "sent", ..self }
     }
 
     /// The same, given up before there was an answer.
@@ -228,6 +252,11 @@ pub(super) struct ErrorEvent {
 impl ErrorEvent {
     pub(super) fn new(failure: &Failure) -> Self {
         Self { event: "error", body: ErrorBody::of(failure) }
+    }
+
+    /// The object, where there is no output to hand it to.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

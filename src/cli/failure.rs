@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::graph::{Certainty, GraphError, Operation, Scope};
 use crate::ids::PageId;
 use crate::library::LibraryError;
-use crate::record::RecordError;
+use crate::record::{PageIdentity, RecordError};
 use crate::sandbox::SandboxError;
 
 use super::config::{ACCESS_TOKEN, ConfigError, CredentialError};
@@ -26,6 +26,14 @@ pub(super) enum Failure {
     Credentials(#[from] CredentialError),
     #[error("the token is for the Page {actual_name} ({actual}), not for {expected}")]
     WrongPage { expected: PageId, actual: PageId, actual_name: String },
+    #[error("the token belongs to {owner} {name} ({id}), and not to a Page")]
+    NotAPage { owner: String, id: PageId, name: String },
+    #[error("the Page {} ({}) may not send the id it was just given", page.name, page.id)]
+    NewIdRefused {
+        page: Box<PageIdentity>,
+        #[source]
+        error: GraphError,
+    },
     #[error(transparent)]
     Library(Arc<LibraryError>),
     #[error(transparent)]
@@ -53,7 +61,7 @@ impl Failure {
     /// What Meta said, where Meta is the reason.
     pub(super) fn graph(&self) -> Option<&GraphError> {
         match self {
-            Self::Graph(error) => Some(error),
+            Self::Graph(error) | Self::NewIdRefused { error, .. } => Some(error),
             Self::Library(error) => match &**error {
                 LibraryError::Graph(error) => Some(error),
                 _ => None,
@@ -66,10 +74,12 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
-            Self::Credentials(_) | Self::WrongPage { .. } => Exit::Credentials,
+            Self::Credentials(_) | Self::WrongPage { .. } | Self::NotAPage { .. } | Self::NewIdRefused { .. } => {
+                Exit::Credentials
+            }
             Self::Library(error) => library_exit(error),
             Self::Graph(error) => graph_exit(error),
-            Self::Record(_) => Exit::Store,
+            Self::Record(_) | Self::Sandbox(SandboxError::StateInUse { .. }) => Exit::Store,
             Self::Sandbox(_) | Self::File { .. } => Exit::Unexpected,
         }
     }
@@ -97,9 +107,13 @@ impl Failure {
             Self::Library(error) if matches!(**error, LibraryError::Scan(_) | LibraryError::Record(_)) => {
                 format!("failed to {self}")
             }
-            Self::Usage { .. } | Self::WrongPage { .. } | Self::Library(_) | Self::Graph(_) | Self::File { .. } => {
-                self.to_string()
-            }
+            Self::Usage { .. }
+            | Self::WrongPage { .. }
+            | Self::NotAPage { .. }
+            | Self::NewIdRefused { .. }
+            | Self::Library(_)
+            | Self::Graph(_)
+            | Self::File { .. } => self.to_string(),
         }
     }
 
@@ -112,10 +126,18 @@ impl Failure {
             Self::WrongPage { expected, .. } => {
                 Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
             }
+            Self::NotAPage { .. } => Some(
+                "ask Meta for the Page's own token: GET /me/accounts with this one lists them, as does the app's dashboard"
+                    .into(),
+            ),
+            Self::NewIdRefused { .. } => {
+                Some("see whether the token is this Page's own, and the platform the one it was uploaded for".into())
+            }
             Self::Library(error) => error.hint(),
             Self::Graph(error) => error.hint().map(ToOwned::to_owned),
             Self::Record(error) => error.hint().map(ToOwned::to_owned),
-            Self::Sandbox(_) | Self::File { .. } => None,
+            Self::Sandbox(error) => error.hint().map(ToOwned::to_owned),
+            Self::File { .. } => None,
         }
     }
 
@@ -147,7 +169,7 @@ fn causes(failure: &Failure) -> impl Iterator<Item = &(dyn Error + 'static)> {
 
 fn library_exit(error: &LibraryError) -> Exit {
     match error {
-        LibraryError::Scan(_) => Exit::Usage,
+        LibraryError::Scan(_) | LibraryError::Message(_) => Exit::Usage,
         LibraryError::Graph(error) => graph_exit(error),
         LibraryError::Record(_) => Exit::Store,
         LibraryError::Claimed { .. } => Exit::TryLater,
@@ -157,7 +179,10 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::NotRecorded { .. }
         | LibraryError::NoSource { .. }
         | LibraryError::NoSuchAlias { .. }
-        | LibraryError::WebAddress { .. } => Exit::SomeFailed,
+        | LibraryError::NotSaved { .. }
+        | LibraryError::OtherKind { .. }
+        | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
+        LibraryError::Reference { cause, .. } => library_exit(cause),
     }
 }
 
@@ -166,7 +191,10 @@ fn graph_exit(error: &GraphError) -> Exit {
         (_, _, GraphError::Invalid(_)) => Exit::Usage,
         (Some(Scope::Page), ..) => Exit::Credentials,
         (Some(Scope::Rate | Scope::Connection), ..) => Exit::TryLater,
-        (_, Certainty::Unknown, GraphError::Unknown { operation: Operation::Send, .. }) => Exit::UnknownOutcome,
+        (_, _, GraphError::Stopped { .. }) => Exit::Interrupted,
+        (_, Certainty::Unknown, GraphError::Unknown { operation: Operation::Send | Operation::Batch, .. }) => {
+            Exit::UnknownOutcome
+        }
         (_, Certainty::Unknown, _) => Exit::TryLater,
         _ => Exit::SomeFailed,
     }

@@ -14,6 +14,7 @@ mod progress;
 mod session;
 mod values;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,35 +44,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // A closed stdout or stderr leaves nobody to tell.
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-                _ => Exit::Usage,
-            }
-            .into();
-        }
+        Err(error) => return refused(&error).into(),
     };
     log_to_stderr(&cli.global);
     crate::cache::silence_engine_panics();
     let output = Arc::new(Output::new(&cli.global));
     // A broken configuration must not break the start of a shell.
-    if let Some(exit) = commands::run_without_settings(&output, &cli.command) {
-        output.flush();
-        return exit.into();
-    }
-    let exit = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => {
-            let exit = runtime.block_on(run(cli, &output));
-            // What still runs now was told to stop and did not.
-            runtime.shutdown_background();
-            exit
-        }
-        Err(error) => {
-            output.complain(format_args!("error: the system gave no threads to work with: {error}"));
-            Exit::Unexpected
-        }
+    let exit = match commands::run_without_settings(&output, &cli.command) {
+        Some(ended) => conclude(ended, &output),
+        None => run_to_the_end(cli, &output),
     };
     output.flush();
     match exit {
@@ -80,20 +61,58 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs one command until it ends, or until it is interrupted and does not end in time.
-async fn run(cli: Cli, output: &Arc<Output>) -> Exit {
-    let (stop, abandon) = (Stop::new(), Stop::new());
-    // A task of its own: the command may be waiting for a terminal that takes nothing more.
-    tokio::spawn(interruptions(Arc::clone(output), stop.clone(), abandon.clone()));
-    let ended = tokio::select! {
-        ended = perform(cli, Arc::clone(output), stop) => ended,
-        () = abandon.requested() => return Exit::Interrupted,
-    };
+/// Runs a command on threads of its own.
+fn run_to_the_end(cli: Cli, output: &Arc<Output>) -> Exit {
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(cli, output));
+            // What still runs now was told to stop and did not.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            output.complain(format_args!("error: the system gave no threads to work with: {error}"));
+            Exit::Unexpected
+        }
+    }
+}
+
+/// Says why a command failed, if it did.
+fn conclude(ended: Result<Exit, Failure>, output: &Output) -> Exit {
     ended.unwrap_or_else(|failure| {
         output.event(&ErrorEvent::new(&failure));
         failure.print(output);
         failure.exit()
     })
+}
+
+/// A command line that is none, or asks for help alone. Scripts that asked for JSON get the error as JSON as well.
+fn refused(error: &clap::Error) -> Exit {
+    // A closed stdout or stderr leaves nobody to tell.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ => {
+            if std::env::args_os().any(|argument| argument == "--json") {
+                let message = error.to_string();
+                let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                let failure = Failure::Usage { message: message.to_owned(), hint: "see --help".into() };
+                let _ = writeln!(std::io::stdout(), "{}", ErrorEvent::new(&failure).to_json());
+            }
+            Exit::Usage
+        }
+    }
+}
+
+/// Runs one command until it ends, or until it is interrupted and does not end in time.
+async fn run(cli: Cli, output: &Arc<Output>) -> Exit {
+    let (stop, abandon) = (Stop::new(), Stop::new());
+    // A task of its own: the command may be waiting for a terminal that takes nothing more.
+    tokio::spawn(interruptions(Arc::clone(output), stop.clone(), abandon.clone()));
+    tokio::select! {
+        ended = perform(cli, Arc::clone(output), stop) => conclude(ended, output),
+        () = abandon.requested() => Exit::Interrupted,
+    }
 }
 
 async fn perform(cli: Cli, output: Arc<Output>, stop: Stop) -> Result<Exit, Failure> {

@@ -96,6 +96,16 @@ impl Output {
         });
     }
 
+    /// Prints a question on stderr, and stays on its line.
+    pub(super) fn ask(&self, question: impl fmt::Display) {
+        self.flush();
+        self.bars.suspend(|| {
+            let mut stderr = io::stderr().lock();
+            // Whoever does not see the question answers with the end of their input.
+            let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+        });
+    }
+
     /// Hands on what was printed so far.
     pub(super) fn flush(&self) {
         self.flush_locked(&mut self.stdout.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,12 +1,16 @@
 //! What a command works with: settings, output, the store, and the Page's library.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::cache::{CacheNote, FileCache};
 use crate::clock::Clock;
-use crate::graph::{GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, Waiting};
+use crate::graph::{
+    Governor, GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, TokenOwner, Waiting, Why,
+};
 use crate::ids::{KeySpace, PageId};
 use crate::library::{AssetLibrary, Inspector, LibraryParts, NoReport, Reporter};
 use crate::media::{BytePool, Reader};
@@ -20,7 +24,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bars;
-use super::values::human_span;
+use super::values::local_time;
 
 /// Buffers for files that were read and wait for their turn.
 const SURVEY_MEMORY: usize = 192 << 20;
@@ -29,6 +33,9 @@ const UPLOAD_MEMORY: usize = 64 << 20;
 
 /// A shorter pause before another attempt is over before it is read about.
 const WORTH_A_WORD: Duration = Duration::from_secs(3);
+
+/// Waits that end so close together are one.
+const SAME_WAIT_MILLIS: i64 = 1_000;
 
 /// What every command is given.
 #[derive(Debug, Clone)]
@@ -52,6 +59,24 @@ impl Context {
     /// How a command that came to its end this way ends: interrupted, where it was.
     pub(super) fn ending(&self, exit: Exit) -> Exit {
         if self.stop.is_requested() { Exit::Interrupted } else { exit }
+    }
+
+    /// Returns if the user agrees to what `about_to` says; asked on the terminal, unless told to ask nothing.
+    pub(super) fn confirm(&self, about_to: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        let refused =
+            |message: String| Err(Failure::Usage { message, hint: "say --yes to go on without a question".into() });
+        if !std::io::stdin().is_terminal() {
+            return refused(format!("{about_to} There is no terminal to ask on"));
+        }
+        self.output.ask(format_args!("{about_to} Go on? [y/N] "));
+        let mut answer = String::new();
+        match std::io::stdin().read_line(&mut answer) {
+            Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+            _ => refused("nothing was done".to_owned()),
+        }
     }
 
     /// The record of this store.
@@ -108,22 +133,36 @@ impl Context {
         }
     }
 
-    fn graph_client(&self, page: &PageSettings, token: AccessToken) -> Result<GraphClient, Failure> {
+    pub(super) fn graph_client(&self, page: &PageSettings, token: AccessToken) -> Result<GraphClient, Failure> {
         let options = GraphOptions {
             origin: self.settings.origin.clone(),
             api_version: self.settings.api_version.clone(),
             token,
             app_secret: page.app_secret()?,
+            auth: page.auth,
+            platform: self.settings.platform,
             retry: RetryPolicy { max_wait: self.global.max_wait, ..RetryPolicy::default() },
         };
         let output = Arc::clone(&self.output);
-        let client = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::clone(&self.clock));
+        let client = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::clone(&self.clock))
+            .with_governor(Arc::new(Governor::new(page.limits)));
         let clock = Arc::clone(&self.clock);
+        let told_until = AtomicI64::new(i64::MIN);
         let client = client.until(self.stop.clone());
         Ok(client.with_reporter(Hook::new(move |waiting: Waiting| {
-            let pause = waiting.until.since(clock.now());
-            if pause >= WORTH_A_WORD {
-                output.note(format_args!("waiting {} for Meta: {}", human_span(pause), waiting.error));
+            if waiting.until.since(clock.now()) < WORTH_A_WORD {
+                return;
+            }
+            let back = local_time(waiting.until);
+            let why = match &waiting.why {
+                Why::Failed(error) => return output.note(format_args!("trying again at {back}: {error}")),
+                Why::Limit(Some(refusal)) => refusal.to_string(),
+                Why::Limit(None) => "its limit is used up".to_owned(),
+            };
+            // All calls wait for the same, and one of them may say so.
+            let until = waiting.until.as_unix_millis();
+            if told_until.fetch_max(until, Ordering::Relaxed).saturating_add(SAME_WAIT_MILLIS) < until {
+                output.note(format_args!("waiting for Meta: back at {back} ({why})"));
             }
         })))
     }
@@ -139,6 +178,14 @@ impl Context {
             return Ok(known);
         }
         let identity = graph.me().await?;
+        let owner = match identity.owner {
+            Some(TokenOwner::User) => "the person".to_owned(),
+            Some(TokenOwner::Other(word)) => format!("the {word}"),
+            Some(TokenOwner::Page) | None => String::new(),
+        };
+        if !owner.is_empty() {
+            return Err(Failure::NotAPage { owner, id: identity.id, name: identity.name.unwrap_or_default() });
+        }
         let identity = PageIdentity { id: identity.id, name: identity.name.unwrap_or_default() };
         record.remember_page(origin, fingerprint, &identity, self.clock.now()).await?;
         Ok(identity)
@@ -171,6 +218,7 @@ impl Context {
                 page: session.page.id.clone(),
                 platform: self.settings.platform,
             },
+            url_query: self.settings.url_query,
             concurrency,
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),

@@ -4,12 +4,21 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use crate::clock::Timestamp;
+use crate::graph::Tag;
+
 /// Reads a duration with its unit: `90s`, `10m`, `7d`, `2w`. A bare number is refused: nobody should have to guess.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let units = || format!("{text:?} is not a duration: give a number with its unit, such as 90s, 10m, 12h, 7d or 2w");
     let span: jiff::Span = text.parse().map_err(|_| units())?;
     let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| units())?;
     Duration::try_from(duration).map_err(|_| units())
+}
+
+/// Reads a message tag: Meta's word, in capitals, known to us or not.
+#[expect(clippy::unnecessary_wraps, reason = "the form the parser asks for")]
+pub(super) fn tag(text: &str) -> Result<Tag, String> {
+    Ok(Tag::new(text))
 }
 
 /// Reads a size: bytes, or a number with `KB`, `MB`, `GB` (powers of 1000) or `KiB`, `MiB`, `GiB` (of 1024).
@@ -31,6 +40,15 @@ pub(super) fn human_span(span: Duration) -> String {
         seconds @ 60..3_600 => format!("{} min", seconds / 60),
         seconds @ 3_600..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} d", (seconds + 43_200) / 86_400),
+    }
+}
+
+/// `14:32:05`, as the clock on the wall here shows it.
+pub(super) fn local_time(time: Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    match jiff::Timestamp::from_millisecond(time.as_unix_millis()) {
+        Ok(time) => time.to_zoned(zone).strftime("%H:%M:%S").to_string(),
+        Err(_) => time.to_string(),
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Entry {
     pub retry: Retry,
     /// What it means.
     pub meaning: &'static str,
+    /// What mostly leads to it.
+    pub cause: &'static str,
     /// What to do about it.
     pub action: &'static str,
     /// Where this is known from.
@@ -82,12 +84,10 @@ pub fn lookup(code: i64, subcode: Option<i64>) -> Option<&'static Entry> {
         .or_else(|| (200..=299).contains(&code).then_some(&table::PERMISSION_FAMILY))
 }
 
-/// [`lookup`], with the one thing only Meta's words tell apart: the app secret's proof, refused as a plain 100.
+/// [`lookup`], with what only Meta's words tell apart: a plain code 100 has many meanings.
 pub(super) fn lookup_text(code: i64, subcode: Option<i64>, message: &str) -> Option<&'static Entry> {
-    if code == 100 && message.contains("appsecret_proof") {
-        return Some(&table::APP_SECRET_PROOF);
-    }
-    lookup(code, subcode)
+    let told = || table::TOLD_BY_WORDS.iter().find(|(words, _)| message.contains(words)).map(|(_, entry)| entry);
+    (code, subcode).eq(&(100, None)).then(told).flatten().or_else(|| lookup(code, subcode))
 }
 
 #[cfg(test)]
@@ -108,10 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_proof_is_told_from_other_bad_requests_by_its_words() {
+    fn bad_requests_are_told_apart_by_metas_words() {
         let message = "API calls from the server require an appsecret_proof argument";
-        assert_eq!(lookup_text(100, None, message).map(|entry| entry.class), Some(Class::Permission));
-        assert_eq!(lookup_text(100, None, "(#100) Invalid tag.").map(|entry| entry.class), Some(Class::Request));
+        let class = |subcode, message| lookup_text(100, subcode, message).map(|entry| entry.class);
+        assert_eq!(class(None, message), Some(Class::Permission));
+        assert_eq!(class(None, "(#100) Invalid tag."), Some(Class::Request));
+        assert_eq!(class(None, "Param recipient[id] must be a valid ID string"), Some(Class::Recipient));
+        assert_eq!(class(Some(2_018_074), "Invalid keys"), Some(Class::Attachment), "a subcode says more than words");
+        assert_eq!(lookup_text(613, None, message).map(|entry| entry.class), Some(Class::RateLimit));
     }
 
     #[test]
@@ -119,7 +123,11 @@ mod tests {
         for (index, entry) in CATALOGUE.iter().enumerate() {
             let key = (entry.code, entry.subcode);
             assert!(!CATALOGUE[..index].iter().any(|earlier| (earlier.code, earlier.subcode) == key), "{key:?}");
-            for text in [entry.meaning, entry.action] {
+        }
+        let told = table::TOLD_BY_WORDS.iter().map(|(_, entry)| entry);
+        for entry in CATALOGUE.iter().chain(told).chain([&table::PERMISSION_FAMILY]) {
+            let key = (entry.code, entry.subcode);
+            for text in [entry.meaning, entry.cause, entry.action] {
                 assert!(text.ends_with('.') && text.len() > 20, "{key:?}: {text:?}");
             }
             assert!(entry.source.starts_with("https://") || entry.source.starts_with("Seen"), "{key:?}");

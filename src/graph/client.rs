@@ -1,7 +1,7 @@
-//! Typed calls: [`GraphClient::me`], [`GraphClient::upload_file`], [`GraphClient::send`].
+//! Typed calls: who a token is, uploads, sends. Batches are next door, in `batch`.
 //!
-//! The token goes into the `Authorization` header, never into a URL. With an app secret every attempt carries
-//! `appsecret_proof` and `appsecret_time`, made anew because a proof lives for five minutes.
+//! With an app secret every attempt carries `appsecret_proof` and `appsecret_time`, made anew because a proof lives for
+//! five minutes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,14 +15,16 @@ use sha2::Sha256;
 use url::Url;
 
 use super::error::{GraphError, Operation};
+use super::governor::{Governor, Load, PaceLimits};
 use super::hook::Hook;
-use super::message::{InvalidRequest, SendRequest};
+use super::message::{Content, Envelope, InvalidRequest, Message, SendRequest};
 use super::outcome::{Answer, classify};
 use super::redact::without_token;
 use super::retry::{self, RetryPolicy, Waiting};
-use super::transport::{Answered, Attempt, Body, Call, FilePart, Transport};
-use super::wire;
-use crate::clock::Clock;
+use super::server_time::{ClockSkew, ServerTime};
+use super::transport::{Answered, Attempt, Auth, Body, Call, FilePart, Transport};
+use super::wire::{self, Acted};
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{AttachmentId, MediaKind, Origin, PageId, Platform};
 use crate::secret::{AccessToken, AppSecret};
 use crate::stop::Stop;
@@ -43,24 +45,38 @@ pub struct GraphOptions {
     pub token: AccessToken,
     /// The secret of the token's app; with it every call proves that it knows it.
     pub app_secret: Option<AppSecret>,
+    /// Where the token travels.
+    pub auth: Auth,
+    /// Whose rules messages keep.
+    pub platform: Platform,
     /// How often to try.
     pub retry: RetryPolicy,
 }
 
-/// A client for one Page's token. Clones share the transport.
+/// A client for one Page's token. Clones share the transport and the budget.
 #[derive(Debug, Clone)]
 pub struct GraphClient {
     options: Arc<GraphOptions>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    pub(super) governor: Arc<Governor>,
+    skew: Arc<ServerTime>,
     reporter: Option<Hook<Waiting>>,
     stop: Stop,
 }
 
 impl GraphClient {
-    /// A client that has called nobody yet.
+    /// A client that has called nobody yet, with a budget of its own.
     pub fn new(options: GraphOptions, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { options: Arc::new(options), transport, clock, reporter: None, stop: Stop::new() }
+        let governor = Arc::new(Governor::new(PaceLimits::default()));
+        let (options, skew) = (Arc::new(options), Arc::default());
+        Self { options, transport, clock, governor, skew, reporter: None, stop: Stop::new() }
+    }
+
+    /// This client, keeping to the budget of `governor`, which all clients of one Page share.
+    #[must_use]
+    pub fn with_governor(self, governor: Arc<Governor>) -> Self {
+        Self { governor, ..self }
     }
 
     /// This client, telling `reporter` of every pause before another attempt.
@@ -75,11 +91,28 @@ impl GraphClient {
         Self { stop, ..self }
     }
 
+    /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
+    pub fn clock_skew(&self) -> Option<ClockSkew> {
+        self.skew.last()
+    }
+
     /// Whose token this is: the Page's own id and name, or a person's where the token is not a Page's.
+    ///
+    /// **Source**: Graph API, "Introspection": `metadata=1` adds the type of the object.
     pub async fn me(&self) -> Result<Identity, GraphError> {
         let mut url = self.url(&["me"]);
-        url.query_pairs_mut().append_pair("fields", "id,name");
-        self.run(Operation::Read, Method::GET, url, Body::Empty).await
+        url.query_pairs_mut().append_pair("fields", "id,name").append_pair("metadata", "1");
+        self.run(Operation::Read, Load::CALL, Method::GET, url, Body::Empty).await
+    }
+
+    /// What Meta knows of this token: whose it is, what it may do, and until when.
+    ///
+    /// # Errors
+    /// Meta may refuse to tell a token about itself.
+    pub async fn inspect_token(&self) -> Result<TokenFacts, GraphError> {
+        let mut url = self.url(&["debug_token"]);
+        url.query_pairs_mut().append_pair("input_token", self.options.token.expose());
+        self.run(Operation::Read, Load::CALL, Method::GET, url, Body::Empty).await
     }
 
     /// The id under which `page` may send the file to anyone, for 90 days.
@@ -91,20 +124,22 @@ impl GraphClient {
     /// # Cancel safety
     /// Dropping the future abandons the upload, which may have been done.
     pub async fn upload_file(&self, page: &PageId, upload: FileUpload<'_>) -> Result<AttachmentId, GraphError> {
-        check_media_type(upload.kind, upload.mime)?;
-        let file = FilePart {
-            field: "filedata",
-            filename: upload.filename.to_owned(),
-            mime: upload.mime.to_owned(),
-            bytes: upload.bytes,
-            progress: upload.progress,
-        };
-        let form = wire::upload_form(upload.platform, upload.kind, file);
+        let (platform, kind) = (upload.platform, upload.kind);
+        let form = wire::upload_form(platform, kind, upload.part()?);
         let url = self.url(&[page.as_str(), "message_attachments"]);
-        self.run(Operation::Upload, Method::POST, url, Body::Multipart(form)).await
+        self.run(Operation::Upload, Load::CALL, Method::POST, url, Body::Multipart(form)).await
     }
 
-    /// Meta's receipt for one message, which is not yet its delivery.
+    /// The id under which `page` may send what lies at a web address, for 90 days. Meta fetches it; we do not.
+    ///
+    /// # Errors
+    /// As [`upload_file`](Self::upload_file).
+    pub async fn upload_url(&self, page: &PageId, upload: UrlUpload<'_>) -> Result<AttachmentId, GraphError> {
+        let url = self.url(&[page.as_str(), "message_attachments"]);
+        self.run(Operation::Upload, Load::CALL, Method::POST, url, Body::Json(wire::url_upload_body(upload))).await
+    }
+
+    /// Meta's receipt for one message or action, which is not yet its delivery.
     ///
     /// # Errors
     /// Of [`GraphError::Unknown`] alone it cannot be told whether the message was sent; every other error means it was not.
@@ -112,12 +147,44 @@ impl GraphClient {
     /// # Cancel safety
     /// Dropping the future abandons the send, which may have been done: its outcome is then unknown.
     pub async fn send(&self, page: &PageId, request: &SendRequest) -> Result<Sent, GraphError> {
-        request.check()?;
-        let url = self.url(&[page.as_str(), "messages"]);
-        self.run(Operation::Send, Method::POST, url, Body::Json(wire::send_body(request))).await
+        request.check_ready_for(self.options.platform)?;
+        let (url, load) = (self.url(&[page.as_str(), "messages"]), Load::of(request));
+        let body = Body::Json(wire::send_body(request));
+        match &request.content {
+            Content::Action(_) => {
+                self.run::<Acted>(Operation::Send, load, Method::POST, url, body).await.map(Sent::from)
+            }
+            _ => self.run(Operation::Send, load, Method::POST, url, body).await,
+        }
     }
 
-    fn url(&self, path: &[&str]) -> Url {
+    /// Meta's receipt for a file that was sent to one person and saved in the same step: its `attachment_id` is good for
+    /// everybody.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and as [`upload_file`](Self::upload_file) before anything leaves.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_file(
+        &self,
+        page: &PageId,
+        envelope: &Envelope,
+        upload: FileUpload<'_>,
+    ) -> Result<Sent, GraphError> {
+        envelope.check_for(self.options.platform)?;
+        let content = Message::saving_file(upload.kind).into();
+        let request = SendRequest { envelope: envelope.clone(), content };
+        let body = Body::Multipart(wire::send_form(&request, upload.part()?));
+        let url = self.url(&[page.as_str(), "messages"]);
+        self.run(Operation::Send, Load::of(&request), Method::POST, url, body).await
+    }
+
+    pub(super) fn platform(&self) -> Platform {
+        self.options.platform
+    }
+
+    pub(super) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.options.origin.url();
         url.path_segments_mut()
             .expect("an origin is an http URL, which has a path")
@@ -127,9 +194,10 @@ impl GraphClient {
         url
     }
 
-    async fn run<T: Answer>(
+    pub(super) async fn run<T: Answer>(
         &self,
         operation: Operation,
+        load: Load,
         method: Method,
         url: Url,
         body: Body,
@@ -141,6 +209,7 @@ impl GraphClient {
                 method: method.clone(),
                 url: self.proven(url.clone()),
                 token: token.clone(),
+                auth: self.options.auth,
                 body: body.clone(),
                 timeout,
             };
@@ -149,13 +218,16 @@ impl GraphClient {
             tracing::debug!(%attempt, "Meta's answer");
             classify(&match attempt {
                 Attempt::Answered(answered) => {
+                    self.governor.observe(&answered.headers);
+                    self.skew.observe(&answered.headers, self.clock.now());
                     Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
                 }
                 failed @ Attempt::Failed { .. } => failed,
             })
         };
-        let Self { options, clock, reporter, stop, .. } = self;
-        retry::run(&options.retry, &**clock, operation, reporter.as_ref(), stop, attempt).await
+        let Self { options, clock, governor, reporter, stop, .. } = self;
+        let (policy, clock, reporter) = (&options.retry, &**clock, reporter.as_ref());
+        retry::run(retry::Means { policy, clock, governor, reporter, stop }, operation, load, attempt).await
     }
 
     /// `url` with the proof that we know the app's secret, where we do.
@@ -210,6 +282,32 @@ pub struct FileUpload<'a> {
     pub progress: Option<Hook<u64>>,
 }
 
+impl FileUpload<'_> {
+    fn part(self) -> Result<FilePart, InvalidRequest> {
+        check_media_type(self.kind, self.mime)?;
+        Ok(FilePart {
+            field: "filedata",
+            filename: wire::ascii_filename(self.filename),
+            mime: self.mime.to_owned(),
+            bytes: self.bytes,
+            progress: self.progress,
+        })
+    }
+}
+
+/// A web address Meta is to fetch.
+///
+/// **Source**: "Saving Assets" (read 2026-04-22): images up to 8 MB; a video within 75 s, anything else within 10 s.
+#[derive(Debug, Clone, Copy)]
+pub struct UrlUpload<'a> {
+    /// The platform its id is for.
+    pub platform: Platform,
+    /// The `type` it will be sent as.
+    pub kind: MediaKind,
+    /// The address.
+    pub url: &'a str,
+}
+
 /// Whose token it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -217,13 +315,57 @@ pub struct Identity {
     pub id: PageId,
     /// Its name.
     pub name: Option<String>,
+    /// What it is; `None` where the server does not say.
+    pub owner: Option<TokenOwner>,
+}
+
+/// What a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenOwner {
+    /// A Page.
+    Page,
+    /// A person.
+    User,
+    /// Something else, by Meta's word for it.
+    Other(String),
+}
+
+impl TokenOwner {
+    pub(super) fn parse(word: &str) -> Self {
+        match word.to_ascii_lowercase().as_str() {
+            "page" => Self::Page,
+            "user" => Self::User,
+            _ => Self::Other(word.to_owned()),
+        }
+    }
+}
+
+/// What Meta knows of a token.
+///
+/// **Source**: Graph API reference, `debug_token` (v25.0).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// The app it was made for.
+    pub app_id: Option<String>,
+    /// What it speaks for.
+    pub owner: Option<TokenOwner>,
+    /// Whether it works.
+    pub is_valid: bool,
+    /// When it ends; `None` where it does not, or that is not said.
+    pub expires_at: Option<Timestamp>,
+    /// When it may read no data any more; `None` where that is not said.
+    pub data_access_expires_at: Option<Timestamp>,
+    /// The permissions it was given.
+    pub scopes: Vec<String>,
+    /// Why it does not work.
+    pub error: Option<String>,
 }
 
 /// Meta's receipt for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// The message's id: Meta has it.
-    pub message_id: String,
+    /// The message's id: Meta has it. `None` for a sender action, which has none.
+    pub message_id: Option<String>,
     /// The recipient's PSID; `None` for those addressed in another way.
     pub recipient_id: Option<String>,
     /// The reusable id of an attachment that was uploaded with the message.

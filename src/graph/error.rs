@@ -10,6 +10,7 @@ use super::catalogue::{self, Class, Entry};
 use super::message::InvalidRequest;
 use super::outcome::Scope;
 use super::transport::{Phase, TransportError};
+use crate::json;
 
 /// How much of Meta's words is kept, in characters.
 const MESSAGE_LIMIT: usize = 500;
@@ -33,15 +34,21 @@ pub enum GraphError {
         /// What Meta said.
         refusal: Box<Refusal>,
     },
-    /// Meta's rate limit stands in the way, longer than we may wait; nothing was done.
-    #[error("Meta's rate limit holds the {operation} back: {refusal}")]
+    /// The Page's rate limit stands in the way, longer than we may wait; nothing was done.
+    #[error("the rate limit holds the {operation} back{}", because(refusal.as_deref()))]
     RateLimited {
         /// What was asked.
         operation: Operation,
-        /// How much longer it holds, where Meta says so.
+        /// How much longer it holds, where that is known.
         wait: Option<Duration>,
-        /// What Meta said.
-        refusal: Box<Refusal>,
+        /// What Meta said, to this call or another; `None` where its usage headers, or our own count, stand in the way.
+        refusal: Option<Box<Refusal>>,
+    },
+    /// A stop was requested before the first attempt; nothing was done.
+    #[error("stopped before the {operation} was begun")]
+    Stopped {
+        /// What was asked.
+        operation: Operation,
     },
     /// The request did not get to Meta whole; nothing was done.
     #[error("the {operation} did not reach Meta: {phase}")]
@@ -69,10 +76,12 @@ impl GraphError {
     /// The error for a failure that did nothing. An answer that could not be read proves no such thing.
     pub(super) fn not_done(operation: Operation, scope: Scope, wait: Option<Duration>, failure: Failure) -> Self {
         match failure {
-            Failure::Refused(refusal) if scope == Scope::Rate => Self::RateLimited { operation, wait, refusal },
+            Failure::Refused(refusal) if scope == Scope::Rate => {
+                Self::RateLimited { operation, wait, refusal: Some(refusal) }
+            }
             Failure::Refused(refusal) => Self::Refused { operation, scope, refusal },
             Failure::Broken { phase, cause } => Self::Unreachable { operation, phase, cause },
-            Failure::Unreadable { .. } => Self::Unknown { operation, failure },
+            Failure::Unreadable { .. } | Failure::Unanswered { .. } => Self::Unknown { operation, failure },
         }
     }
 
@@ -80,19 +89,20 @@ impl GraphError {
     pub fn outcome(&self) -> Certainty {
         match self {
             Self::Unknown { .. } => Certainty::Unknown,
-            Self::Invalid(_) | Self::Refused { .. } | Self::RateLimited { .. } | Self::Unreachable { .. } => {
-                Certainty::NotDone
-            }
+            Self::Invalid(_)
+            | Self::Refused { .. }
+            | Self::RateLimited { .. }
+            | Self::Stopped { .. }
+            | Self::Unreachable { .. } => Certainty::NotDone,
         }
     }
 
     /// What Meta said; `None` when it said nothing that could be read as a refusal.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Refused { refusal, .. }
-            | Self::RateLimited { refusal, .. }
-            | Self::Unknown { failure: Failure::Refused(refusal), .. } => Some(refusal),
-            Self::Invalid(_) | Self::Unreachable { .. } | Self::Unknown { .. } => None,
+            Self::Refused { refusal, .. } | Self::Unknown { failure: Failure::Refused(refusal), .. } => Some(refusal),
+            Self::RateLimited { refusal, .. } => refusal.as_deref(),
+            Self::Invalid(_) | Self::Stopped { .. } | Self::Unreachable { .. } | Self::Unknown { .. } => None,
         }
     }
 
@@ -108,14 +118,14 @@ impl GraphError {
             Self::RateLimited { .. } => Some(Scope::Rate),
             Self::Unreachable { .. } => Some(Scope::Connection),
             Self::Invalid(_) => Some(Scope::Request),
-            Self::Unknown { .. } => None,
+            Self::Stopped { .. } | Self::Unknown { .. } => None,
         }
     }
 
     /// Whether the same call may succeed later, and cannot do harm by then: an unknown send is never so.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::RateLimited { .. } | Self::Unreachable { .. } => true,
+            Self::RateLimited { .. } | Self::Stopped { .. } | Self::Unreachable { .. } => true,
             Self::Unknown { operation, .. } => operation.is_repeatable(),
             Self::Invalid(_) | Self::Refused { .. } => false,
         }
@@ -124,9 +134,13 @@ impl GraphError {
     /// What to do about it; `None` where the message says all there is to say.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Invalid(_) => None,
+            Self::Invalid(invalid) => invalid.hint(),
+            Self::Stopped { .. } => None,
+            Self::RateLimited { refusal: None, .. } => {
+                Some("Wait until the limit is lifted, or raise --max-wait; calls made meanwhile prolong it.")
+            }
             Self::Unreachable { .. } => Some("Check the network, the proxy settings and the Graph origin."),
-            Self::Unknown { operation: Operation::Send, .. } => {
+            Self::Unknown { operation: Operation::Send | Operation::Batch, .. } => {
                 Some("The message may have arrived: look in the Page's inbox before sending it again.")
             }
             Self::Unknown { operation: Operation::Upload, .. } => {
@@ -137,6 +151,11 @@ impl GraphError {
             }
         }
     }
+}
+
+/// What Meta said, as the end of a sentence.
+fn because(refusal: Option<&Refusal>) -> String {
+    refusal.map_or_else(String::new, |refusal| format!(": {refusal}"))
 }
 
 /// What is known after an error.
@@ -153,6 +172,8 @@ pub enum Certainty {
 pub enum Operation {
     /// A message to somebody: repeated, it arrives twice.
     Send,
+    /// Messages to several people at once: repeated, they arrive twice.
+    Batch,
     /// An upload: repeated, it leaves an id nobody uses.
     Upload,
     /// A question: repeated, it changes nothing.
@@ -160,9 +181,14 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it sends something to somebody.
+    pub const fn sends_messages(self) -> bool {
+        matches!(self, Self::Send | Self::Batch)
+    }
+
     /// Whether doing it twice harms nobody.
     pub const fn is_repeatable(self) -> bool {
-        !matches!(self, Self::Send)
+        !self.sends_messages()
     }
 }
 
@@ -170,6 +196,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Send => "send",
+            Self::Batch => "batch",
             Self::Upload => "upload",
             Self::Read => "look-up",
         })
@@ -190,6 +217,12 @@ pub enum Failure {
         http_status: u16,
         /// The beginning of the body.
         excerpt: String,
+    },
+    /// Meta answered a batch, but not this item of it.
+    #[error("{}", if *fits { "the batch came back without an answer to it" } else { "the answers do not fit the batch" })]
+    Unanswered {
+        /// Whether the answers fit the batch as a whole.
+        fits: bool,
     },
     /// Nothing answered.
     #[error("{phase}")]
@@ -238,9 +271,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The refusal in `body`; `None` when it holds no error object with a code.
+    /// The refusal in `body`; `None` when it holds no error object with a code, or more than one.
     pub(super) fn read(status: StatusCode, body: &[u8]) -> Option<Self> {
-        let body: Value = serde_json::from_slice(body).ok()?;
+        let body = json::from_slice(body).ok()?;
         let error = body.get("error")?;
         let text = |key| error.get(key).and_then(Value::as_str).map(|text| printable(text, MESSAGE_LIMIT));
         Some(Self {
@@ -318,16 +351,21 @@ mod tests {
         let odd = odd.expect("a refusal");
         assert_eq!((odd.code, odd.subcode, odd.is_transient), (100, Some(2_018_074), true));
         assert_eq!(odd.to_string(), "no reason given (code 100, subcode 2018074)");
-        let twice = refusal(r#"{"error":{"code":1,"code":100}}"#).expect("a refusal");
-        assert_eq!(twice.code, 100);
     }
 
     #[test]
     fn what_is_no_graph_error_is_no_refusal() {
         let deep = "[".repeat(100_000);
-        for body in
-            [r#"{"error":{}}"#, r#"{"error":"denied"}"#, r#"{"error":{"code":1e300}}"#, "[]", "<html>", "", &deep]
-        {
+        for body in [
+            r#"{"error":{}}"#,
+            r#"{"error":"denied"}"#,
+            r#"{"error":{"code":1e300}}"#,
+            r#"{"error":{"code":1,"code":100}}"#,
+            "[]",
+            "<html>",
+            "",
+            &deep,
+        ] {
             assert_eq!(refusal(body), None, "{body:.40}");
         }
         assert_eq!(Refusal::read(StatusCode::BAD_REQUEST, b"{\"error\":{\"code\":1,\"message\":\"\xff\"}}"), None);

@@ -4,25 +4,39 @@
 //! once) and comes back through [`classify`] (what is now known: done, not done, or unknown). Nothing in here remembers
 //! ids or recipients, and nothing prints.
 
+mod batch;
 mod catalogue;
 mod client;
 mod error;
+mod governor;
 mod hook;
 mod message;
 mod outcome;
 mod redact;
 mod retry;
+mod server_time;
 mod transport;
 mod usage;
 mod wire;
 
+pub use batch::MAX_BATCH;
 pub use catalogue::{CATALOGUE, Class, Entry, lookup};
-pub use client::{ApiVersion, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, Sent};
+pub use client::{
+    ApiVersion, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, Sent, TokenFacts, TokenOwner,
+    UrlUpload,
+};
 pub use error::{Certainty, Failure, GraphError, Operation, Refusal};
+pub use governor::{Governor, Load, Pace, PaceLimits};
 pub use hook::Hook;
-pub use message::{InvalidMessagingType, InvalidRequest, Message, MessagingType, SendRequest};
+pub use message::{
+    Allow, Attachment, Button, ComponentType, Content, Draft, Envelope, FullName, InvalidMessagingType,
+    InvalidNotificationType, InvalidRequest, MediaSource, MediaTemplate, Message, MessagingType, NotificationType,
+    PaymentType, QuickReply, QuickReplyData, QuickReplyType, Reference, ReferenceKey, Retirement, SendRequest,
+    SenderAction, Tag, TemplateComponent, TemplateParameter, UtilityTemplate, WebView, WebViewHeight,
+};
 pub use outcome::{Answer, Outcome, Retry, Scope, classify};
-pub use retry::{RetryPolicy, Waiting};
+pub use retry::{RetryPolicy, Waiting, Why};
+pub use server_time::ClockSkew;
 pub use transport::{
-    Answered, Attempt, Body, Call, FilePart, Form, Phase, ReqwestTransport, Transport, TransportError,
+    Answered, Attempt, Auth, Body, Call, FilePart, Form, Phase, ReqwestTransport, Transport, TransportError,
 };

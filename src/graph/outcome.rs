@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use super::catalogue::Class;
+use super::catalogue::{Class, Entry};
 use super::error::{Failure, Refusal};
 use super::transport::{Answered, Attempt, Phase};
 use super::usage;
@@ -20,6 +20,20 @@ use super::usage;
 pub trait Answer: Sized {
     /// The answer in the body of a 2xx; `None` unless it carries, as a string of plausible form, the id it must.
     fn read(body: &[u8]) -> Option<Self>;
+
+    /// The throttle that a part of the answer is, where it has parts.
+    fn throttle(&self) -> Option<Throttle> {
+        None
+    }
+}
+
+/// A refusal for the Page's rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throttle {
+    /// How long Meta says to stay away.
+    pub wait: Option<Duration>,
+    /// What it said.
+    pub refusal: Box<Refusal>,
 }
 
 /// What is known after one attempt.
@@ -128,6 +142,13 @@ fn classify_refusal<T>(refusal: Box<Refusal>, headers: &HeaderMap) -> Outcome<T>
         }
         Some((scope, retry)) if !doubtful => Outcome::NotDone { scope, retry, failure },
         _ => Outcome::Unknown { retry: Retry::Backoff, failure },
+    }
+}
+
+impl Entry {
+    /// What a refusal with this code holds for; `None` where it does not even prove that nothing was done.
+    pub fn scope(&self) -> Option<Scope> {
+        self.class.scope().filter(|_| !DOUBTFUL_CODES.contains(&self.code))
     }
 }
 

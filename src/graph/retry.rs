@@ -2,13 +2,14 @@
 //!
 //! A send is repeated only where nothing can have been done, which is to say where Meta was not reached or its rate limit
 //! refused; so a doubt, once there, is never painted over by a later, definite error. Uploads and questions harm nobody
-//! when repeated. A throttle costs no attempt: it is waited out, for as long as the policy lets it.
+//! when repeated. A throttle costs no attempt: the governor waits it out for everybody, as long as the policy lets it.
 
 use std::time::Duration;
 
-use super::error::{GraphError, Operation};
+use super::error::{Failure, GraphError, Operation, Refusal};
+use super::governor::{GateWait, Governor, Load, Pass, TooLong};
 use super::hook::Hook;
-use super::outcome::{Outcome, Retry, Scope};
+use super::outcome::{Answer, Outcome, Retry, Scope, Throttle};
 use crate::clock::{Clock, Timestamp};
 use crate::stop::Stop;
 
@@ -21,9 +22,7 @@ pub struct RetryPolicy {
     pub first_pause: Duration,
     /// No pause after a failed attempt is longer.
     pub longest_pause: Duration,
-    /// The pause after the first throttle for which Meta names no time; each further one is twice as long.
-    pub throttle_pause: Duration,
-    /// How long all waits for rate limits together may take.
+    /// How long one call may wait for Meta's rate limits, all in all.
     pub max_wait: Duration,
 }
 
@@ -33,7 +32,6 @@ impl Default for RetryPolicy {
             attempts: 4,
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
-            throttle_pause: Duration::from_mins(1),
             max_wait: Duration::from_mins(10),
         }
     }
@@ -42,44 +40,111 @@ impl Default for RetryPolicy {
 /// A pause before the next attempt.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// When the next attempt starts.
+    /// When the next attempt starts, at the earliest.
     pub until: Timestamp,
-    /// Why not now: what the call would have failed with.
-    pub error: GraphError,
+    /// Why not now.
+    pub why: Why,
 }
 
-/// The answer of the first attempt that gets one, or the error of the last. Once `stop` is requested, no other attempt
-/// is begun.
-pub(super) async fn run<T, F: Future<Output = Outcome<T>>>(
-    policy: &RetryPolicy,
-    clock: &dyn Clock,
+/// Why an attempt is not made at once.
+#[derive(Debug, Clone)]
+pub enum Why {
+    /// The last one failed with this.
+    Failed(GraphError),
+    /// The Page has reached a limit; Meta's words where it had any.
+    Limit(Option<Box<Refusal>>),
+}
+
+/// What every call is made with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) policy: &'a RetryPolicy,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) governor: &'a Governor,
+    pub(super) reporter: Option<&'a Hook<Waiting>>,
+    pub(super) stop: &'a Stop,
+}
+
+/// The answer of the first attempt that gets one, or the error of the last. Each attempt first waits for the Page's
+/// governor; once `stop` is requested, nobody waits and no other attempt is begun.
+pub(super) async fn run<T: Answer, F: Future<Output = Outcome<T>>>(
+    means: Means<'_>,
     operation: Operation,
-    reporter: Option<&Hook<Waiting>>,
-    stop: &Stop,
+    load: Load,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, GraphError> {
+    let Means { policy, clock, governor, stop, .. } = means;
     let mut budget = Budget::new(policy);
+    let mut patience = policy.max_wait;
+    let mut last = None;
     loop {
+        let on_wait = |wait: GateWait| means.report(wait.pause, Why::Limit(wait.refusal));
+        let admitted = tokio::select! {
+            biased;
+            admitted = governor.admit(load, &mut patience, on_wait) => admitted,
+            () = stop.requested() => return Err(last.unwrap_or(GraphError::Stopped { operation })),
+        };
+        let pass = match admitted {
+            Ok(pass) => pass,
+            Err(TooLong { wait, refusal }) => return Err(GraphError::RateLimited { operation, wait, refusal }),
+        };
         let (retry, error) = match attempt().await {
-            Outcome::Done(answer) => return Ok(answer),
+            Outcome::Done(answer) => {
+                match answer.throttle() {
+                    Some(Throttle { wait, refusal }) => {
+                        governor.throttled(wait, Some(refusal));
+                        pass.refused();
+                    }
+                    None => pass.unhindered(),
+                }
+                return Ok(answer);
+            }
             Outcome::NotDone { scope, retry, failure } => {
+                settle(pass, governor, Some(scope), retry, &failure);
                 let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
                 (allowed(operation, Some(scope), retry), GraphError::not_done(operation, scope, wait, failure))
             }
             Outcome::Unknown { retry, failure } => {
+                settle(pass, governor, None, retry, &failure);
                 (allowed(operation, None, retry), GraphError::Unknown { operation, failure })
             }
         };
+        if let Retry::Throttled(_) = retry {
+            // The governor makes us wait, and everybody else: no attempt is lost by it.
+            last = Some(error);
+            continue;
+        }
         let Some(pause) = budget.pause(retry) else { return Err(error) };
         tracing::debug!(%operation, %error, ?pause, "trying again");
-        if let Some(reporter) = reporter {
-            reporter.call(Waiting { until: clock.now().plus(pause), error: error.clone() });
-        }
+        means.report(pause, Why::Failed(error.clone()));
         tokio::select! {
             biased;
             () = stop.requested() => return Err(error),
             () = clock.sleep(pause) => {}
         }
+        last = Some(error);
+    }
+}
+
+impl Means<'_> {
+    fn report(&self, pause: Duration, why: Why) {
+        if let Some(reporter) = self.reporter {
+            reporter.call(Waiting { until: self.clock.now().plus(pause), why });
+        }
+    }
+}
+
+/// Tells the governor what came of an attempt that brought no answer.
+fn settle(pass: Pass<'_>, governor: &Governor, scope: Option<Scope>, retry: Retry, failure: &Failure) {
+    match (retry, failure) {
+        (Retry::Throttled(wait), failure) => {
+            let refusal = if let Failure::Refused(refusal) = failure { Some(refusal.clone()) } else { None };
+            governor.throttled(wait, refusal);
+            pass.refused();
+        }
+        // Nobody at Meta has said anything: a probe has found out nothing, and passes on.
+        (_, Failure::Broken { .. }) if scope != Some(Scope::Rate) => drop(pass),
+        _ => pass.unhindered(),
     }
 }
 
@@ -98,20 +163,17 @@ struct Budget<'a> {
     policy: &'a RetryPolicy,
     failures: u32,
     second_try_taken: bool,
-    throttles: u32,
-    waited: Duration,
 }
 
 impl<'a> Budget<'a> {
     fn new(policy: &'a RetryPolicy) -> Self {
-        Self { policy, failures: 0, second_try_taken: false, throttles: 0, waited: Duration::ZERO }
+        Self { policy, failures: 0, second_try_taken: false }
     }
 
     /// How long to wait before the next attempt; `None` when there must be none.
     fn pause(&mut self, retry: Retry) -> Option<Duration> {
         match retry {
-            Retry::Never => None,
-            Retry::Throttled(wait) => self.throttled(wait),
+            Retry::Never | Retry::Throttled(_) => None,
             Retry::Once if self.second_try_taken => None,
             Retry::Once => {
                 self.second_try_taken = true;
@@ -126,22 +188,6 @@ impl<'a> Budget<'a> {
         self.failures += 1;
         let bound = doubled(self.policy.first_pause, self.failures - 1).min(self.policy.longest_pause);
         (self.failures < self.policy.attempts).then(|| bound.mul_f64(fastrand::f64()))
-    }
-
-    /// The time Meta names, all of it or nothing, and stretched where it proved too short before; else a guess, cut to
-    /// what is left but never shorter than the first one: calls made during a block prolong it.
-    fn throttled(&mut self, wait: Option<Duration>) -> Option<Duration> {
-        let left = self.policy.max_wait.saturating_sub(self.waited);
-        let pause = match wait {
-            Some(wait) => wait.max(doubled(self.policy.first_pause, self.throttles)),
-            None => doubled(self.policy.throttle_pause, self.throttles).min(left).max(self.policy.throttle_pause),
-        };
-        if pause > left {
-            return None;
-        }
-        self.throttles += 1;
-        self.waited += pause;
-        Some(pause)
     }
 }
 

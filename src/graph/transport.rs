@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::{Client, multipart};
+use reqwest::{Client, RequestBuilder, multipart};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use url::Url;
@@ -49,6 +49,16 @@ pub trait Transport: fmt::Debug + Send + Sync {
     async fn execute(&self, call: Call) -> Attempt;
 }
 
+/// Where the token of a call travels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// In `Authorization: Bearer`, where no log of URLs finds it.
+    #[default]
+    Header,
+    /// In the query, as `access_token`: for what stands between us and Meta and lets no header through.
+    Query,
+}
+
 /// One request. `Debug` shows neither the token nor the query, which may hold a proof of it.
 #[derive(Clone)]
 pub struct Call {
@@ -56,8 +66,10 @@ pub struct Call {
     pub method: Method,
     /// Where to, without any token.
     pub url: Url,
-    /// Goes into `Authorization: Bearer`.
+    /// Goes where `auth` says.
     pub token: AccessToken,
+    /// Where the token travels.
+    pub auth: Auth,
     /// What to send.
     pub body: Body,
     /// How long the whole of it may take, answer included.
@@ -75,15 +87,28 @@ impl fmt::Debug for Call {
     }
 }
 
-/// What a request carries. Cloning copies no file bytes.
-#[derive(Debug, Clone)]
+/// What a request carries. Cloning copies no file bytes, and `Debug` shows no words meant for others.
+#[derive(Clone)]
 pub enum Body {
     /// Nothing.
     Empty,
     /// A JSON text.
     Json(Bytes),
+    /// A URL-encoded form.
+    Form(Bytes),
     /// A `multipart/form-data` form with one file.
     Multipart(Form),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Json(text) => write!(f, "Json({} bytes)", text.len()),
+            Self::Form(text) => write!(f, "Form({} bytes)", text.len()),
+            Self::Multipart(form) => form.fmt(f),
+        }
+    }
 }
 
 impl Body {
@@ -91,7 +116,7 @@ impl Body {
     pub fn counted_bytes(&self) -> u64 {
         let bytes = match self {
             Self::Empty => 0,
-            Self::Json(text) => text.len(),
+            Self::Json(text) | Self::Form(text) => text.len(),
             Self::Multipart(form) => form.file.bytes.len(),
         };
         bytes as u64
@@ -99,12 +124,18 @@ impl Body {
 }
 
 /// Text fields, then one file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Form {
     /// Names and values, in the order they are sent.
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: Vec<(String, String)>,
     /// The last part.
     pub file: FilePart,
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Form").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 /// The file of a form.
@@ -239,17 +270,18 @@ impl ReqwestTransport {
     }
 
     async fn exchange(&self, call: &Call, journey: &Arc<Journey>) -> reqwest::Result<Option<Answered>> {
-        let mut request = self
-            .client(&call.url)
-            .await?
-            .request(call.method.clone(), call.url.clone())
-            .header(AUTHORIZATION, bearer(&call.token));
+        let mut url = call.url.clone();
+        if call.auth == Auth::Query {
+            url.query_pairs_mut().append_pair("access_token", call.token.expose());
+        }
+        let mut request = self.client(&url).await?.request(call.method.clone(), url);
+        if call.auth == Auth::Header {
+            request = request.header(AUTHORIZATION, bearer(&call.token));
+        }
         request = match &call.body {
             Body::Empty => request,
-            Body::Json(text) => request
-                .header(CONTENT_TYPE, "application/json")
-                .header(CONTENT_LENGTH, text.len())
-                .body(journey.carry(text.clone(), None)),
+            Body::Json(text) => with_text(request, "application/json", text, journey),
+            Body::Form(text) => with_text(request, "application/x-www-form-urlencoded", text, journey),
             Body::Multipart(form) => request.multipart(multipart_form(form, journey)?),
         };
         read_answer(request.send().await?, journey).await
@@ -286,6 +318,16 @@ fn bearer(token: &AccessToken) -> HeaderValue {
     let mut value = HeaderValue::try_from(text).expect("a token holds only characters a header may carry");
     value.set_sensitive(true);
     value
+}
+
+fn with_text(
+    request: RequestBuilder,
+    content_type: &'static str,
+    text: &Bytes,
+    journey: &Arc<Journey>,
+) -> RequestBuilder {
+    let request = request.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, text.len());
+    request.body(journey.carry(text.clone(), None))
 }
 
 fn multipart_form(form: &Form, journey: &Arc<Journey>) -> reqwest::Result<multipart::Form> {

@@ -1,31 +1,100 @@
-//! What Meta's answers say of its limits: when a Page that was refused may come back.
+//! What Meta's answers say of its limits: how much of them is used up, and when a Page that was refused may come back.
 //!
 //! It does not pace anything; it only reads headers, and takes whatever it cannot read as absent.
+//!
+//! **Source**: Graph API, "Rate Limits", header shapes (v25.0, read 2026-11): `X-App-Usage` is one object of percentages,
+//! `X-Business-Use-Case-Usage` a list of such objects for each business. `X-Page-Usage`, of the shape of the first, is
+//! only seen.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// The one number that is no percentage but minutes.
+const REGAIN: &str = "estimated_time_to_regain_access";
+
+/// Use cases that have limits of their own, which messages and uploads do not count for.
+const OTHERS: [&str; 7] = [
+    "ads_insights",
+    "ads_management",
+    "custom_audience",
+    "leadgen",
+    "catalog_management",
+    "catalog_batch",
+    "whatsapp_business_management",
+];
+
+/// How close a Page is to its limits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Usage {
+    /// The highest percentage of any limit.
+    pub(super) percent: f64,
+    /// How long Meta says to stay away.
+    pub(super) regain: Option<Duration>,
+}
+
+/// What the usage headers say together; `None` without any. Where Meta counts by use case, the app's own share says nothing
+/// of the Page.
+///
+/// **Source**: Graph API, "Rate Limits": Page tokens fall under business use case limits, which count where both apply.
+pub(super) fn read(headers: &HeaderMap) -> Option<Usage> {
+    let mut objects = business_objects(headers);
+    if objects.is_empty() {
+        objects.extend(plain_object(headers, "x-app-usage"));
+    }
+    objects.extend(plain_object(headers, "x-page-usage"));
+    let percent = |object: &Map<String, Value>| {
+        let shares = object.iter().filter(|(name, _)| *name != REGAIN).filter_map(|(_, value)| number(value));
+        shares.filter(|share| share.is_finite()).reduce(f64::max)
+    };
+    let usages = objects.iter().filter_map(|object| Some(Usage { percent: percent(object)?, regain: regain(object) }));
+    usages.reduce(|one, other| {
+        let (fuller, emptier) = if one.percent >= other.percent { (one, other) } else { (other, one) };
+        // Of two limits that are used up, the longer one holds.
+        let regain = if emptier.percent >= 100.0 { fuller.regain.max(emptier.regain) } else { fuller.regain };
+        Usage { regain, ..fuller }
+    })
+}
 
 /// How long Meta says to stay away: the longest `estimated_time_to_regain_access` (minutes) of
-/// `X-Business-Use-Case-Usage`, else `Retry-After` (seconds). `None` when neither says so.
-///
-/// **Source**: Graph API, "Rate Limits", header shapes (v25.0, read 2026-11). No page of Meta's mentions `Retry-After`.
+/// `X-Business-Use-Case-Usage`, else `Retry-After` (seconds). `None` when neither says so. No page of Meta's mentions
+/// `Retry-After`.
 pub(super) fn time_to_regain(headers: &HeaderMap) -> Option<Duration> {
     business_use_case(headers).or_else(|| retry_after(headers))
 }
 
 fn business_use_case(headers: &HeaderMap) -> Option<Duration> {
-    let usage: Value = serde_json::from_slice(headers.get("x-business-use-case-usage")?.as_bytes()).ok()?;
-    usage
-        .as_object()?
-        .values()
-        .filter_map(Value::as_array)
-        .flatten()
-        .filter_map(|object| number(object.get("estimated_time_to_regain_access")?))
-        .filter_map(|minutes| positive(minutes * 60.0))
-        .max()
+    business_objects(headers).iter().filter_map(regain).max()
+}
+
+fn regain(object: &Map<String, Value>) -> Option<Duration> {
+    positive(number(object.get(REGAIN)?)? * 60.0)
+}
+
+fn plain_object(headers: &HeaderMap, name: &str) -> Option<Map<String, Value>> {
+    object(parse(headers, name)?)
+}
+
+/// The limits of messaging, and those of a type nobody has heard of.
+fn business_objects(headers: &HeaderMap) -> Vec<Map<String, Value>> {
+    let Some(Value::Object(businesses)) = parse(headers, "x-business-use-case-usage") else { return Vec::new() };
+    let lists =
+        businesses.into_iter().filter_map(|(_, list)| if let Value::Array(list) = list { Some(list) } else { None });
+    let concerns_us = |object: &Map<String, Value>| {
+        let kind = object.get("type").and_then(Value::as_str);
+        kind.is_none_or(|kind| !OTHERS.contains(&kind))
+    };
+    lists.flatten().filter_map(object).filter(concerns_us).collect()
+}
+
+fn object(value: Value) -> Option<Map<String, Value>> {
+    if let Value::Object(object) = value { Some(object) } else { None }
+}
+
+fn parse(headers: &HeaderMap, name: &str) -> Option<Value> {
+    serde_json::from_slice(headers.get(name)?.as_bytes()).ok()
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -59,6 +128,44 @@ mod tests {
                         "2":[{"type":"unheard_of","estimated_time_to_regain_access":"2.5"}]}"#
             .replace('\n', "");
         assert_eq!(wait("x-business-use-case-usage", &usage), Some(Duration::from_mins(19)));
+    }
+
+    fn usage(named: &[(&'static str, &str)]) -> Option<Usage> {
+        let named = named.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        read(&named.collect())
+    }
+
+    #[test]
+    fn the_highest_percentage_of_all_headers_counts() {
+        let app = ("X-App-Usage", r#"{"call_count":28,"total_time":25,"total_cputime":"25.5"}"#);
+        assert_eq!(usage(&[app]), Some(Usage { percent: 28.0, regain: None }));
+        let page = ("x-page-usage", r#"{"call_count":3,"total_time":81.5}"#);
+        assert_eq!(usage(&[app, page]).map(|usage| usage.percent), Some(81.5));
+        let business = r#"{"1":[{"type":"messenger","call_count":100,"call_count":100,"total_time":5,
+            "estimated_time_to_regain_access":190},{"type":"unheard_of","acc_id_util_pct":9.67}],"2":[]}"#;
+        let business = business.replace('\n', "");
+        assert_eq!(
+            usage(&[app, ("x-business-use-case-usage", &business)]),
+            Some(Usage { percent: 100.0, regain: Some(Duration::from_mins(190)) }),
+            "minutes are no percentage"
+        );
+        for nothing in ["", "{}", "[]", "7", r#"{"call_count":"much"}"#, r#"{"call_count":null}"#, "{"] {
+            assert_eq!(usage(&[("x-app-usage", nothing)]), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_up_elsewhere_holds_nobody_up_here() {
+        let business = r#"{"1":[{"type":"messenger","call_count":20,"estimated_time_to_regain_access":0},
+            {"type":"ads_management","call_count":100,"estimated_time_to_regain_access":600},
+            {"type":"pages","call_count":30,"estimated_time_to_regain_access":7}]}"#
+            .replace('\n', "");
+        let app = ("x-app-usage", r#"{"call_count":100}"#);
+        let read = usage(&[app, ("x-business-use-case-usage", &business)]).expect("usage");
+        assert_eq!(read, Usage { percent: 30.0, regain: Some(Duration::from_mins(7)) }, "of the fullest limit of ours");
+        let spent = r#"{"1":[{"call_count":100,"estimated_time_to_regain_access":2},{"call_count":120}]}"#;
+        let read = usage(&[("x-business-use-case-usage", spent)]).expect("usage");
+        assert_eq!(read, Usage { percent: 120.0, regain: Some(Duration::from_mins(2)) });
     }
 
     #[test]

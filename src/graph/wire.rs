@@ -9,99 +9,61 @@
 //! **Source**: Send API reference and "Attachment Upload API" (v25.0), "Saving Assets" (read 2026-04-22).
 
 use bytes::Bytes;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use super::client::{Identity, Sent};
-use super::message::{Message, SendRequest};
+use super::client::{Identity, Sent, TokenFacts, TokenOwner, UrlUpload};
+use super::message::SendRequest;
 use super::outcome::Answer;
 use super::transport::{FilePart, Form};
-use crate::ids::{AttachmentId, MediaKind, Platform, Recipient};
+use crate::clock::Timestamp;
+use crate::ids::{AttachmentId, MediaKind, Platform};
 
 /// The longest file name that is passed on, its extension not counted.
 const STEM_LIMIT: usize = 80;
 
 /// The body of `POST /{page}/messages`.
 pub(super) fn send_body(request: &SendRequest) -> Bytes {
-    let body = SendBody {
-        recipient: RecipientBody(&request.recipient),
-        messaging_type: request.messaging_type.as_str(),
-        tag: request.tag.as_deref(),
-        message: match &request.message {
-            Message::Text(text) => MessageBody::Text(text),
-            Message::Attachment { kind, attachment_id } => {
-                MessageBody::Attachment { kind: *kind, payload: Payload::AttachmentId(attachment_id) }
-            }
-        },
-    };
-    json(&body).into()
+    to_text(&request.to_json()).into()
 }
 
-/// The form of `POST /{page}/message_attachments`. `file.filename` is made safe to send.
-pub(super) fn upload_form(platform: Platform, kind: MediaKind, mut file: FilePart) -> Form {
-    let message = json(&MessageBody::Attachment { kind, payload: Payload::IsReusable(true) });
-    let mut fields = vec![("message", message)];
+/// The parameters of a send as a form has them: what is an object is a JSON text.
+pub(super) fn send_fields(request: &SendRequest) -> Vec<(String, String)> {
+    let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
+    request.to_json().into_iter().map(|(name, value)| (name, text(value))).collect()
+}
+
+/// The form of `POST /{page}/messages` with a file.
+pub(super) fn send_form(request: &SendRequest, file: FilePart) -> Form {
+    Form { fields: send_fields(request), file }
+}
+
+/// The form of `POST /{page}/message_attachments`.
+pub(super) fn upload_form(platform: Platform, kind: MediaKind, file: FilePart) -> Form {
+    let message = to_text(&json!({"attachment": {"type": kind, "payload": {"is_reusable": true}}}));
+    let mut fields = vec![("message".to_owned(), message)];
     if platform == Platform::Instagram {
-        fields.push(("platform", platform.as_str().to_owned()));
+        fields.push(("platform".to_owned(), platform.as_str().to_owned()));
     }
-    file.filename = ascii_filename(&file.filename);
     Form { fields, file }
 }
 
-#[derive(Serialize)]
-struct SendBody<'a> {
-    recipient: RecipientBody<'a>,
-    messaging_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<&'a str>,
-    message: MessageBody<'a>,
-}
-
-struct RecipientBody<'a>(&'a Recipient);
-
-impl Serialize for RecipientBody<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let key = match self.0 {
-            Recipient::Psid(_) => "id",
-            Recipient::UserRef(_) => "user_ref",
-            Recipient::Comment(_) => "comment_id",
-            Recipient::Post(_) => "post_id",
-            Recipient::Phone(_) => "phone_number",
-            Recipient::Player(_) => "player_id",
-            Recipient::OneTimeNotification(_) => "one_time_notif_token",
-            Recipient::NotificationMessages(_) => "notification_messages_token",
-            Recipient::Login(_) => "login_id",
-        };
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(key, self.0.value())?;
-        map.end()
+/// The body of `POST /{page}/message_attachments` for a web address.
+pub(super) fn url_upload_body(upload: UrlUpload<'_>) -> Bytes {
+    let payload = json!({"url": upload.url, "is_reusable": true});
+    let mut body = json!({"message": {"attachment": {"type": upload.kind, "payload": payload}}});
+    if upload.platform == Platform::Instagram {
+        body["platform"] = upload.platform.as_str().into();
     }
+    to_text(&body).into()
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum MessageBody<'a> {
-    Text(&'a str),
-    Attachment {
-        #[serde(rename = "type")]
-        kind: MediaKind,
-        payload: Payload<'a>,
-    },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Payload<'a> {
-    AttachmentId(&'a AttachmentId),
-    IsReusable(bool),
-}
-
-fn json(value: &impl Serialize) -> String {
+pub(super) fn to_text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings and maps with string keys are always JSON")
 }
 
 /// `name` as Meta takes it: ASCII, no quotes, no path, never empty, its extension kept.
-fn ascii_filename(name: &str) -> String {
+pub(super) fn ascii_filename(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let mut safe = String::new();
@@ -141,10 +103,30 @@ impl Answer for Sent {
         let plausible = (1..=512).contains(&answer.message_id.len())
             && answer.message_id.bytes().all(|byte| byte.is_ascii_graphic());
         plausible.then(|| Self {
-            message_id: answer.message_id,
+            message_id: Some(answer.message_id),
             recipient_id: answer.recipient_id.and_then(|id| Some(id.as_str()?.to_owned())),
             attachment_id: answer.attachment_id.and_then(|id| id.as_str()?.parse().ok()),
         })
+    }
+}
+
+/// What a sender action is answered with: who saw it, where that is said.
+#[derive(Debug)]
+pub(super) struct Acted {
+    recipient_id: Option<String>,
+}
+
+impl Answer for Acted {
+    fn read(body: &[u8]) -> Option<Self> {
+        let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let recipient_id = answer.get("recipient_id").and_then(Value::as_str).map(str::to_owned);
+        (!answer.contains_key("error")).then_some(Self { recipient_id })
+    }
+}
+
+impl From<Acted> for Sent {
+    fn from(Acted { recipient_id }: Acted) -> Self {
+        Self { message_id: None, recipient_id, attachment_id: None }
     }
 }
 
@@ -154,23 +136,46 @@ impl Answer for Identity {
         struct IdentityAnswer {
             id: String,
             name: Option<String>,
+            metadata: Option<Value>,
         }
         let answer: IdentityAnswer = serde_json::from_slice(body).ok()?;
-        Some(Self { id: answer.id.parse().ok()?, name: answer.name })
+        let owner = answer.metadata.as_ref().and_then(|metadata| metadata.get("type")?.as_str());
+        Some(Self { id: answer.id.parse().ok()?, name: answer.name, owner: owner.map(TokenOwner::parse) })
+    }
+}
+
+impl Answer for TokenFacts {
+    fn read(body: &[u8]) -> Option<Self> {
+        let answer: Value = serde_json::from_slice(body).ok()?;
+        let data = answer.get("data")?.as_object()?;
+        let text = |key| data.get(key).and_then(Value::as_str).map(str::to_owned);
+        // Zero is Meta's word for never.
+        let time = |key| data.get(key).and_then(Value::as_i64).filter(|&seconds| seconds > 0);
+        let time = |key| time(key).map(|seconds| Timestamp::from_unix_millis(seconds.saturating_mul(1_000)));
+        let scopes = data.get("scopes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        Some(Self {
+            app_id: text("app_id"),
+            owner: text("type").as_deref().map(TokenOwner::parse),
+            is_valid: data.get("is_valid")?.as_bool()?,
+            expires_at: time("expires_at"),
+            data_access_expires_at: time("data_access_expires_at"),
+            scopes: scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            error: data.get("error").and_then(|error| error.get("message")?.as_str()).map(str::to_owned),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::MessagingType;
+    use crate::graph::{Message, MessagingType, Tag};
 
     fn body(request: &SendRequest) -> String {
         String::from_utf8(send_body(request).to_vec()).expect("UTF-8")
     }
 
     fn by_id(kind: MediaKind) -> Message {
-        Message::Attachment { kind, attachment_id: "1857777774821032".parse().expect("an id") }
+        Message::attachment(kind, &"1857777774821032".parse().expect("an id"))
     }
 
     #[test]
@@ -188,11 +193,9 @@ mod tests {
 
     #[test]
     fn a_text_is_sent_as_it_is() {
-        let request = SendRequest {
-            messaging_type: MessagingType::MessageTag,
-            tag: Some("HUMAN_AGENT".to_owned()),
-            ..SendRequest::new("1".parse().expect("a PSID"), Message::Text("\"hé\"\n🌷".to_owned()))
-        };
+        let mut request = SendRequest::new("1".parse().expect("a PSID"), Message::text("\"hé\"\n🌷"));
+        request.envelope.messaging_type = MessagingType::MessageTag;
+        request.envelope.tag = Some(Tag::new("HUMAN_AGENT"));
         assert_eq!(
             body(&request),
             r#"{"recipient":{"id":"1"},"messaging_type":"MESSAGE_TAG","tag":"HUMAN_AGENT","message":{"text":"\"hé\"\n🌷"}}"#
@@ -212,7 +215,8 @@ mod tests {
             ("notification:t", r#"{"notification_messages_token":"t"}"#),
             ("login:l", r#"{"login_id":"l"}"#),
         ] {
-            assert_eq!(super::json(&RecipientBody(&recipient.parse().expect(recipient))), json);
+            let request = SendRequest::new(recipient.parse().expect(recipient), Message::text("hi"));
+            assert_eq!(request.to_json()["recipient"].to_string(), json);
         }
     }
 
@@ -220,17 +224,17 @@ mod tests {
     fn an_upload_is_reusable_and_names_instagram_only() {
         let file = FilePart {
             field: "filedata",
-            filename: "é/shirt.png".to_owned(),
+            filename: "shirt.png".to_owned(),
             mime: "image/png".to_owned(),
             bytes: Bytes::new(),
             progress: None,
         };
         let message = r#"{"attachment":{"type":"image","payload":{"is_reusable":true}}}"#.to_owned();
         let form = upload_form(Platform::Messenger, MediaKind::Image, file.clone());
-        assert_eq!(form.fields, [("message", message.clone())]);
+        assert_eq!(form.fields, [("message".to_owned(), message.clone())]);
         assert_eq!(form.file.filename, "shirt.png");
         let form = upload_form(Platform::Instagram, MediaKind::Image, file);
-        assert_eq!(form.fields, [("message", message), ("platform", "instagram".to_owned())]);
+        assert_eq!(form.fields, [("message".to_owned(), message), ("platform".to_owned(), "instagram".to_owned())]);
     }
 
     #[test]
@@ -269,6 +273,6 @@ mod tests {
             assert_eq!(upload(body), None, "{body}");
         }
         let sent = Sent::read(br#"{"recipient_id":7,"message_id":"m_1","attachment_id":8}"#).expect("an answer");
-        assert_eq!(sent, Sent { message_id: "m_1".to_owned(), recipient_id: None, attachment_id: None });
+        assert_eq!(sent, Sent { message_id: Some("m_1".to_owned()), recipient_id: None, attachment_id: None });
     }
 }

@@ -61,12 +61,14 @@ fn judged(path: PathBuf, seen: Result<Inspected, Problem>, platform: Platform) -
     let verdict = judge(&facts, &path, platform);
     let outcome = if verdict.accepted() { AssetOutcome::Ok } else { AssetOutcome::Rejected };
     AssetReport {
+        url: None,
         path: Some(path),
         facts: Some(facts),
         media: Some((verdict.kind, verdict.mime)),
         outcome,
         upload: None,
         problems: verdict.problems,
+        sent: None,
         error: None,
     }
 }

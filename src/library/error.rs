@@ -1,8 +1,10 @@
 //! What can go wrong with an asset.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::graph::{Certainty, GraphError, Phase, Scope};
+use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
+use crate::ids::MediaKind;
 use crate::media::{Problem, ScanError};
 use crate::record::RecordError;
 
@@ -34,16 +36,55 @@ pub enum LibraryError {
         path: PathBuf,
     },
     /// Another process has claimed the upload, and has not finished it.
-    #[error("{} is being uploaded by another process, which has not finished", path.display())]
+    #[error("{asset} is being uploaded by another process, which has not finished")]
     Claimed {
-        /// Which file.
-        path: PathBuf,
+        /// The file or address.
+        asset: String,
     },
-    /// Another upload of the same bytes was recorded first, and then struck off again.
-    #[error("the id of {} was overtaken by another upload, which is no longer on record", path.display())]
+    /// Another upload of the same was recorded first, and then struck off again.
+    #[error("the id of {asset} was overtaken by another upload, which is no longer on record")]
     Superseded {
+        /// The file or address.
+        asset: String,
+    },
+    /// It was sent, but there is no id on record to send it by again.
+    #[error("{asset} was sent, but its id could not be kept{}", if cause.is_none() { ": Meta gave none" } else { "" })]
+    NotSaved {
+        /// The file or address.
+        asset: String,
+        /// Meta's receipt.
+        sent: Box<Sent>,
+        /// Why its id is not on record; `None` where Meta gave none.
+        #[source]
+        cause: Option<Arc<Self>>,
+    },
+    /// A file that is something else than what it should be sent as.
+    #[error("{} is of kind {actual}, and cannot be sent as {asked}", path.display())]
+    OtherKind {
         /// Which file.
         path: PathBuf,
+        /// What it should be sent as.
+        asked: MediaKind,
+        /// What it is.
+        actual: MediaKind,
+    },
+    /// A web address that does not show what it leads to.
+    #[error("the address {url} does not show what kind of media it leads to")]
+    KindUnknown {
+        /// The address.
+        url: String,
+    },
+    /// A message whose references cannot be read.
+    #[error(transparent)]
+    Message(#[from] InvalidRequest),
+    /// A reference in a message that led to no id.
+    #[error("the message's {reference} has no id to be sent by")]
+    Reference {
+        /// The reference as it stands in the message.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: Arc<Self>,
     },
     /// An asset that was never uploaded where it was looked for, or was forgotten.
     #[error("{reference} is not on record")]
@@ -63,12 +104,6 @@ pub enum LibraryError {
         /// The name.
         alias: String,
     },
-    /// A web address: only files on this machine are uploaded.
-    #[error("{url} is a web address, and only files on this machine can be uploaded")]
-    WebAddress {
-        /// The address.
-        url: String,
-    },
 }
 
 impl LibraryError {
@@ -80,8 +115,24 @@ impl LibraryError {
                 unreachable || matches!(error.scope(), Some(Scope::Page | Scope::Rate))
             }
             Self::Record(_) => true,
+            Self::Reference { cause, .. } => cause.concerns_every_file(),
             _ => false,
         }
+    }
+
+    /// Whether a rate limit is all there was to it: nothing is wrong with the file, and later it may go.
+    pub fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::Graph(error) if error.scope() == Some(Scope::Rate))
+    }
+
+    /// Whether it is not known if a message was sent.
+    pub fn is_unknown_send(&self) -> bool {
+        matches!(self, Self::Graph(GraphError::Unknown { operation, .. }) if operation.sends_messages())
+    }
+
+    /// Whether somebody has a message by it, or may have: to try again could make two of it.
+    pub fn may_have_sent(&self) -> bool {
+        self.is_unknown_send() || matches!(self, Self::NotSaved { .. })
     }
 
     /// Whether it is not even known what Meta did.
@@ -105,7 +156,11 @@ impl LibraryError {
             }
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
-            Self::WebAddress { .. } => Some("download the file and name it by its path".into()),
+            Self::NotSaved { cause: Some(cause), .. } | Self::Reference { cause, .. } => cause.hint(),
+            Self::NotSaved { cause: None, .. } => Some("an upload without a message gets one".into()),
+            Self::OtherKind { .. } => Some("any file can be sent as kind `file`".into()),
+            Self::KindUnknown { .. } => Some("say so with --kind image, video, audio or file".into()),
+            Self::Message(error) => error.hint().map(Into::into),
         }
     }
 }

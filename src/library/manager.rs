@@ -3,19 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::facts::Facts;
-use crate::graph::GraphClient;
-use crate::ids::{AssetKey, AttachmentId, ContentHash, KeySpace, MediaKind};
+use crate::graph::{Envelope, GraphClient};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
 use crate::media::{Follow, Problem, Reader, Verdict, judge};
 use crate::record::{Record, Upload, UploadFilter};
 use crate::stop::Stop;
 
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
+use super::subject::{Candidate, Subject, WebAddress, media_type_of};
 use super::survey::{Inspected, Inspector, readers};
 use super::{AssetOutcome, AssetRef, AssetReport, LibraryError, Plan, PlanRules, Reporter, plan};
 
@@ -33,6 +32,8 @@ pub struct LibraryParts {
     pub upload_reader: Arc<Reader>,
     /// Whose ids these are.
     pub space: KeySpace,
+    /// Whether a query makes another asset of a web address.
+    pub url_query: UrlQuery,
     /// How many uploads may run at once; at least one.
     pub concurrency: usize,
     /// The time.
@@ -41,6 +42,16 @@ pub struct LibraryParts {
     pub stop: Stop,
     /// Hears of progress.
     pub reporter: Arc<dyn Reporter>,
+}
+
+/// What the query of a web address means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UrlQuery {
+    /// Another query, another asset.
+    #[default]
+    Kept,
+    /// Nothing: it only lets Meta in, like a signature that changes each day.
+    Ignored,
 }
 
 /// One Page's library of assets. Clones share everything, single-flight included.
@@ -62,6 +73,36 @@ pub enum UploadOnMiss {
     Refused,
 }
 
+/// How what has no id yet gets to Meta.
+#[derive(Debug, Clone, Default)]
+pub enum Via {
+    /// By an upload nobody sees.
+    #[default]
+    Upload,
+    /// With a message to somebody, who gets the attachment.
+    Send(Arc<Envelope>),
+}
+
+/// How a reference is resolved.
+#[derive(Debug, Clone)]
+pub struct ResolveOptions {
+    /// Which ids are good enough.
+    pub rules: PlanRules,
+    /// Whether to upload what has no live id.
+    pub on_miss: UploadOnMiss,
+    /// The `type` to send it as; `None` takes what its bytes, or the end of its address, say.
+    pub kind: Option<MediaKind>,
+    /// How it is uploaded.
+    pub via: Via,
+}
+
+impl ResolveOptions {
+    /// Whatever has no id that `rules` find good enough is uploaded, as what it is.
+    pub fn uploading(rules: PlanRules) -> Self {
+        Self { rules, on_miss: UploadOnMiss::Allowed, kind: None, via: Via::Upload }
+    }
+}
+
 /// What a file has to hold to be uploaded.
 #[derive(Debug, Clone, Copy)]
 enum Expected {
@@ -69,16 +110,6 @@ enum Expected {
     Anything,
     /// The bytes it was recorded with.
     These(ContentHash),
-}
-
-/// A file that was looked at, and the key its id is stored under.
-#[derive(Debug, Clone)]
-pub(super) struct Candidate {
-    pub(super) path: PathBuf,
-    pub(super) key: AssetKey,
-    pub(super) facts: Facts,
-    pub(super) verdict: Verdict,
-    pub(super) bytes: Option<Bytes>,
 }
 
 impl AssetLibrary {
@@ -101,54 +132,71 @@ impl AssetLibrary {
     ///
     /// # Cancel safety
     /// Dropping the future leaves an upload that has begun running to its end.
-    pub async fn resolve(&self, reference: &AssetRef, rules: PlanRules, on_miss: UploadOnMiss) -> AssetReport {
+    pub async fn resolve(&self, reference: &AssetRef, options: &ResolveOptions) -> AssetReport {
         match reference {
-            AssetRef::File(path) => self.resolve_file(path, Expected::Anything, rules, on_miss).await,
-            AssetRef::Hash(hash) => self.resolve_hash(*hash, rules, on_miss).await,
+            AssetRef::File(path) => self.resolve_file(path, Expected::Anything, options).await,
+            AssetRef::Hash(hash) => self.resolve_hash(*hash, options).await,
             AssetRef::Alias(alias) => AssetReport::failed(LibraryError::NoSuchAlias { alias: alias.clone() }),
-            AssetRef::Url(url) => AssetReport::failed(LibraryError::WebAddress { url: url.to_string() }),
+            AssetRef::Url(url) => self.resolve_url(url, options).await,
         }
     }
 
-    /// Takes note that Meta refused `attachment_id`, the id of what lies at `path`: it is not used again.
-    ///
-    /// # Errors
-    /// When the file cannot be looked at any more, or the record cannot be written.
-    pub async fn reject(&self, path: &Path, attachment_id: &AttachmentId) -> Result<(), LibraryError> {
-        match self.look(path, Expected::Anything).await {
-            Ok(candidate) => Ok(self.parts.record.reject(&candidate.key, attachment_id).await?),
-            Err(_) => Err(LibraryError::Changed { path: path.to_owned() }),
-        }
-    }
-
-    async fn resolve_file(
-        &self,
-        path: &Path,
-        expected: Expected,
-        rules: PlanRules,
-        on_miss: UploadOnMiss,
-    ) -> AssetReport {
-        let candidate = match self.look(path, expected).await {
+    async fn resolve_file(&self, path: &Path, expected: Expected, options: &ResolveOptions) -> AssetReport {
+        let candidate = match self.look(path, expected, options.kind).await {
             Ok(candidate) => candidate,
             Err(report) => return *report,
         };
-        let stored = match self.parts.record.find(std::slice::from_ref(&candidate.key)).await {
-            Ok(stored) => stored.into_iter().next().flatten(),
-            Err(error) => return candidate.report(AssetOutcome::Failed).because(LibraryError::from(error)),
+        let stored = match self.stored(&candidate.key).await {
+            Ok(stored) => stored,
+            Err(error) => return candidate.report(AssetOutcome::Failed).because(error),
         };
-        match (self.plan(&candidate, stored.as_ref(), rules), on_miss) {
+        match (self.plan(&candidate, stored.as_ref(), options.rules), options.on_miss) {
             (Plan::Reject, _) => candidate.report(AssetOutcome::Rejected),
             (Plan::Reuse, _) => candidate.report(AssetOutcome::Reused).with(stored),
             (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Refused) => candidate.report(AssetOutcome::Missing),
             (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Allowed) => {
-                let meter = self.planned(&candidate);
-                self.upload(candidate, stored, meter).await
+                let subject = Subject::File(candidate);
+                let meter = self.planned(&subject);
+                self.upload(subject, stored, meter, &options.via).await
             }
         }
     }
 
+    async fn resolve_url(&self, url: &WebUrl, options: &ResolveOptions) -> AssetReport {
+        let Some(kind) = options.kind.or_else(|| kind_of(url)) else {
+            return AssetReport::failed(LibraryError::KindUnknown { url: url.to_string() });
+        };
+        let asset = Asset::Url(if self.parts.url_query == UrlQuery::Kept { url.clone() } else { url.without_query() });
+        let key = AssetKey { space: self.parts.space.clone(), kind, asset };
+        let subject = Subject::Web(WebAddress { url: url.clone(), key });
+        let stored = match self.stored(subject.key()).await {
+            Ok(stored) => stored,
+            Err(error) => return subject.report(AssetOutcome::Failed).because(error),
+        };
+        let now = self.parts.clock.now();
+        let is_live = stored.as_ref().is_some_and(|upload| staleness(upload, now, options.rules).is_none());
+        match (is_live, options.on_miss) {
+            (true, _) => subject.report(AssetOutcome::Reused).with(stored),
+            (false, UploadOnMiss::Refused) => subject.report(AssetOutcome::Missing),
+            (false, UploadOnMiss::Allowed) => {
+                let meter = self.planned(&subject);
+                self.upload(subject, stored, meter, &options.via).await
+            }
+        }
+    }
+
+    /// What is recorded under `key`.
+    pub(super) async fn stored(&self, key: &AssetKey) -> Result<Option<Upload>, LibraryError> {
+        Ok(self.parts.record.find(std::slice::from_ref(key)).await?.into_iter().next().flatten())
+    }
+
     /// What lies at `path`, as something to decide about.
-    async fn look(&self, path: &Path, expected: Expected) -> Result<Candidate, Box<AssetReport>> {
+    async fn look(
+        &self,
+        path: &Path,
+        expected: Expected,
+        kind: Option<MediaKind>,
+    ) -> Result<Candidate, Box<AssetReport>> {
         let follow = match expected {
             Expected::Anything => Follow::Named,
             Expected::These(_) => Follow::Never,
@@ -160,7 +208,7 @@ impl AssetLibrary {
             let path = path.to_owned();
             blocking(move || inspector.inspect(&path, follow, &*reporter)).await
         };
-        let candidate = self.candidate(path.to_owned(), inspected)?;
+        let candidate = as_kind(self.candidate(path.to_owned(), inspected)?, kind)?;
         match expected {
             Expected::These(hash) if hash != candidate.facts.hash => {
                 let changed = LibraryError::Changed { path: path.to_owned() };
@@ -170,9 +218,10 @@ impl AssetLibrary {
         }
     }
 
-    async fn resolve_hash(&self, hash: ContentHash, rules: PlanRules, on_miss: UploadOnMiss) -> AssetReport {
+    async fn resolve_hash(&self, hash: ContentHash, options: &ResolveOptions) -> AssetReport {
+        let (rules, on_miss) = (options.rules, options.on_miss);
         let reference = || format!("sha256:{hash}");
-        let stored = match self.recorded(hash, rules).await {
+        let stored = match self.recorded(hash, options).await {
             Ok(Some(stored)) => stored,
             Ok(None) if on_miss == UploadOnMiss::Refused => return AssetReport::missing(),
             Ok(None) => return AssetReport::failed(LibraryError::NotRecorded { reference: reference() }),
@@ -185,17 +234,21 @@ impl AssetLibrary {
             (_, UploadOnMiss::Refused) => AssetReport::recorded(stored, AssetOutcome::Missing).with(None),
             (None, _) => AssetReport::recorded(stored, AssetOutcome::Failed)
                 .because(LibraryError::NoSource { reference: reference() }),
-            (Some(path), UploadOnMiss::Allowed) => self.resolve_file(path, Expected::These(hash), rules, on_miss).await,
+            (Some(path), UploadOnMiss::Allowed) => {
+                let options = ResolveOptions { kind: Some(stored.key.kind), ..options.clone() };
+                self.resolve_file(path, Expected::These(hash), &options).await
+            }
         }
     }
 
     /// What is recorded of these bytes here, the live one first where they were sent as several kinds.
-    async fn recorded(&self, hash: ContentHash, rules: PlanRules) -> Result<Option<Upload>, LibraryError> {
-        let filter =
-            UploadFilter { space: Some(self.parts.space.clone()), hash: Some(hash), ..UploadFilter::default() };
+    async fn recorded(&self, hash: ContentHash, options: &ResolveOptions) -> Result<Option<Upload>, LibraryError> {
+        let (space, asset) = (Some(self.parts.space.clone()), Some(Asset::Bytes(hash)));
+        let filter = UploadFilter { space, asset, ..UploadFilter::default() };
         let now = self.parts.clock.now();
         let uploads = self.parts.record.list(&filter, None, MediaKind::ALL.len()).await?;
-        Ok(uploads.into_iter().min_by_key(|upload| staleness(upload, now, rules).is_some()))
+        let fitting = uploads.into_iter().filter(|upload| options.kind.is_none_or(|kind| kind == upload.key.kind));
+        Ok(fitting.min_by_key(|upload| staleness(upload, now, options.rules).is_some()))
     }
 
     /// The file as something to decide about; its report where it could not even be looked at.
@@ -207,7 +260,8 @@ impl AssetLibrary {
         match seen {
             Ok(Inspected { facts, bytes }) => {
                 let verdict = judge(&facts, &path, self.parts.space.platform);
-                let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, hash: facts.hash };
+                let asset = Asset::Bytes(facts.hash);
+                let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, asset };
                 Ok(Candidate { path, key, facts, verdict, bytes })
             }
             Err(problem) => Err(Box::new(AssetReport::refused(path, problem))),
@@ -219,19 +273,32 @@ impl AssetLibrary {
     }
 }
 
-impl Candidate {
-    /// What became of it; its bytes are let go.
-    pub(super) fn report(self, outcome: AssetOutcome) -> AssetReport {
-        AssetReport {
-            path: Some(self.path),
-            facts: Some(self.facts),
-            media: Some((self.verdict.kind, self.verdict.mime)),
-            outcome,
-            upload: None,
-            problems: self.verdict.problems,
-            error: None,
+/// The candidate as something to send as `kind`: as a file goes whatever it is, as anything else only what it is.
+fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<Candidate, Box<AssetReport>> {
+    let actual = candidate.verdict.kind;
+    match kind {
+        Some(MediaKind::File) => {
+            let key = AssetKey { kind: MediaKind::File, ..candidate.key };
+            let verdict = Verdict { kind: MediaKind::File, ..candidate.verdict };
+            Ok(Candidate { key, verdict, ..candidate })
         }
+        Some(asked) if asked != actual => {
+            let error = LibraryError::OtherKind { path: candidate.path.clone(), asked, actual };
+            Err(Box::new(candidate.report(AssetOutcome::Failed).because(error)))
+        }
+        _ => Ok(candidate),
     }
+}
+
+/// The kind the end of the address promises.
+fn kind_of(url: &WebUrl) -> Option<MediaKind> {
+    let mime = media_type_of(url)?;
+    Some(match mime.split('/').next() {
+        Some("image") => MediaKind::Image,
+        Some("video") => MediaKind::Video,
+        Some("audio") => MediaKind::Audio,
+        _ => MediaKind::File,
+    })
 }
 
 /// Runs `work`, which blocks, away from the tasks.

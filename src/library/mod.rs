@@ -7,17 +7,20 @@
 mod check;
 mod error;
 mod manager;
+mod outgoing;
 mod plan;
 mod reference;
 mod report;
 mod single_flight;
+mod subject;
 mod survey;
 mod sync;
 mod upload;
 
 pub use check::{CheckOptions, check};
 pub use error::LibraryError;
-pub use manager::{AssetLibrary, LibraryParts, UploadOnMiss};
+pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
+pub use outgoing::{Prepared, PreparedAsset};
 pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};
 pub use reference::AssetRef;
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};

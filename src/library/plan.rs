@@ -96,7 +96,7 @@ pub fn staleness(upload: &Upload, now: Timestamp, rules: PlanRules) -> Option<Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AssetKey, ContentHash, KeySpace, MediaKind, Platform};
+    use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
     use crate::media::{Problem, ProblemCode, Severity};
 
     const DAY: Duration = Duration::from_hours(24);
@@ -113,7 +113,7 @@ mod tests {
             platform: Platform::Messenger,
         };
         Upload {
-            key: AssetKey { space, kind: MediaKind::Image, hash: ContentHash([1; 32]) },
+            key: AssetKey { space, kind: MediaKind::Image, asset: Asset::Bytes(ContentHash([1; 32])) },
             attachment_id: "7".parse().expect("id"),
             uploaded_at: time,
             expires_at: time.plus(ID_LIFETIME),

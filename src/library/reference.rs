@@ -4,9 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 
-use url::Url;
-
-use crate::ids::{ContentHash, InvalidId};
+use crate::ids::{ContentHash, InvalidId, WebUrl};
 
 /// A reference to an asset, as written on a command line or in a message.
 ///
@@ -20,7 +18,7 @@ pub enum AssetRef {
     /// A name given with `reattach alias`.
     Alias(String),
     /// A file Meta can fetch.
-    Url(Url),
+    Url(WebUrl),
 }
 
 impl AssetRef {
@@ -31,8 +29,8 @@ impl AssetRef {
             Ok(Self::Hash(digits.parse()?))
         } else if let Some(name) = word.strip_prefix('@') {
             Ok(Self::Alias(name.to_owned()))
-        } else if let Some(url) = web_address(word) {
-            Ok(Self::Url(url))
+        } else if WebUrl::is_meant(word) {
+            Ok(Self::Url(word.parse()?))
         } else {
             Ok(Self::File(text.into()))
         }
@@ -48,10 +46,6 @@ impl fmt::Display for AssetRef {
             Self::Url(url) => url.fmt(f),
         }
     }
-}
-
-fn web_address(word: &str) -> Option<Url> {
-    Url::parse(word).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::facts::Facts;
-use crate::ids::MediaKind;
+use crate::graph::Sent;
+use crate::ids::{MediaKind, WebUrl};
 use crate::media::{Problem, Severity};
 use crate::record::Upload;
 
@@ -86,8 +87,10 @@ impl AssetOutcome {
 /// What became of one file, and everything known of it.
 #[derive(Debug, Clone)]
 pub struct AssetReport {
-    /// Where the file lies; `None` for an asset named by its digest whose file is not known.
+    /// Where the file lies; `None` for a web address, and for bytes named by their digest whose file is not known.
     pub path: Option<PathBuf>,
+    /// The web address, of an asset Meta fetches.
+    pub url: Option<WebUrl>,
     /// What its bytes say; `None` when they could not be read.
     pub facts: Option<Facts>,
     /// The kind it is sent as, and its media type; `None` when its bytes could not be read.
@@ -98,14 +101,17 @@ pub struct AssetReport {
     pub upload: Option<Upload>,
     /// What the platform would say of it.
     pub problems: Vec<Problem>,
-    /// Why it failed, when it did.
+    /// Meta's receipt, where it was uploaded with a message.
+    pub sent: Option<Sent>,
+    /// Why it failed or was put off, when it was.
     pub error: Option<Arc<LibraryError>>,
 }
 
 impl AssetReport {
     /// Its size in bytes, where that is known.
     pub fn size_bytes(&self) -> Option<u64> {
-        self.facts.as_ref().map(|facts| facts.size_bytes).or_else(|| self.upload.as_ref().map(|u| u.size_bytes))
+        let recorded = || self.upload.as_ref().and_then(Upload::known_size);
+        self.facts.as_ref().map(|facts| facts.size_bytes).or_else(recorded)
     }
 
     /// A file that was refused before its bytes could be judged.
@@ -123,20 +129,17 @@ impl AssetReport {
         Self::bare(AssetOutcome::Missing)
     }
 
-    /// An asset known from the record alone.
+    /// Bytes known from the record alone.
     pub(super) fn recorded(upload: Upload, outcome: AssetOutcome) -> Self {
-        Self {
-            path: upload.source.clone(),
-            facts: Some(Facts {
-                hash: upload.key.hash,
-                size_bytes: upload.size_bytes,
-                mime: Some(upload.mime.clone()),
-                dimensions: upload.dimensions,
-                damage: None,
-            }),
-            media: Some((upload.key.kind, upload.mime.clone())),
-            ..Self::bare(outcome).with(Some(upload))
-        }
+        let facts = upload.key.asset.hash().map(|hash| Facts {
+            hash,
+            size_bytes: upload.size_bytes,
+            mime: Some(upload.mime.clone()),
+            dimensions: upload.dimensions,
+            damage: None,
+        });
+        let media = Some((upload.key.kind, upload.mime.clone()));
+        Self { path: upload.source.clone(), facts, media, ..Self::bare(outcome).with(Some(upload)) }
     }
 
     /// The same, with the id on record.
@@ -151,8 +154,18 @@ impl AssetReport {
         Self { outcome: AssetOutcome::Failed, error: Some(error.into()), ..self }
     }
 
-    fn bare(outcome: AssetOutcome) -> Self {
-        Self { path: None, facts: None, media: None, outcome, upload: None, problems: Vec::new(), error: None }
+    pub(super) fn bare(outcome: AssetOutcome) -> Self {
+        Self {
+            path: None,
+            url: None,
+            facts: None,
+            media: None,
+            outcome,
+            upload: None,
+            problems: Vec::new(),
+            sent: None,
+            error: None,
+        }
     }
 }
 
@@ -179,6 +192,8 @@ pub struct Summary {
     pub missing: u64,
     /// Files something went wrong with.
     pub failed: u64,
+    /// Those of them whose message was sent or not: nobody knows.
+    pub unknown: u64,
     /// Files with at least one warning.
     pub warned: u64,
     /// Bytes of all files read or recognised.
@@ -204,6 +219,7 @@ impl Summary {
         if report.problems.iter().any(|problem| problem.severity == Severity::Warning) {
             self.warned += 1;
         }
+        self.unknown += u64::from(report.error.as_ref().is_some_and(|error| error.is_unknown_send()));
         *self.counter(report.outcome) += 1;
         match report.outcome {
             AssetOutcome::Uploaded | AssetOutcome::Refreshed => self.bytes_uploaded += size,

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::cache::FileCache;
 use crate::facts::Facts;
-use crate::ids::ContentHash;
+use crate::ids::Asset;
 use crate::media::{Follow, Found, Private, Problem, Reader, Scan, stat};
 use crate::stop::Stop;
 
@@ -59,23 +59,23 @@ impl Inspector {
         seen
     }
 
-    /// The digest of what `reference` points at.
+    /// What `reference` points at, as it is known by: a web address itself, anything else by its bytes.
     ///
     /// # Errors
-    /// When the file cannot be read, or the reference is neither a file nor a digest.
-    pub async fn hash_of(&self, reference: &AssetRef) -> Result<ContentHash, LibraryError> {
+    /// When the file cannot be read, or the alias is none.
+    pub async fn asset_of(&self, reference: &AssetRef) -> Result<Asset, LibraryError> {
         match reference {
             AssetRef::File(path) => {
                 let (inspector, file) = (self.clone(), path.clone());
                 let inspected = blocking(move || inspector.inspect(&file, Follow::Named, &NoReport)).await;
                 match inspected {
-                    Ok(inspected) => Ok(inspected.facts.hash),
+                    Ok(inspected) => Ok(Asset::Bytes(inspected.facts.hash)),
                     Err(problem) => Err(LibraryError::Unusable { path: path.clone(), problem }),
                 }
             }
-            AssetRef::Hash(hash) => Ok(*hash),
+            AssetRef::Hash(hash) => Ok(Asset::Bytes(*hash)),
             AssetRef::Alias(alias) => Err(LibraryError::NoSuchAlias { alias: alias.clone() }),
-            AssetRef::Url(url) => Err(LibraryError::WebAddress { url: url.to_string() }),
+            AssetRef::Url(url) => Ok(Asset::Url(url.clone())),
         }
     }
 

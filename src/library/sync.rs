@@ -1,6 +1,6 @@
 //! `sync`: every file under some folders ends with a live id, and no byte is sent twice.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,15 +9,18 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
+use crate::graph::Scope;
+use crate::ids::Asset;
 use crate::media::{ScanOptions, scan};
 use crate::record::Upload;
 use crate::stop::Stop;
 
-use super::manager::{AssetLibrary, Candidate};
+use super::manager::AssetLibrary;
 use super::report::digest_prefix;
+use super::subject::{Candidate, Subject};
 use super::survey::{Chunk, Place, readers, survey};
 use super::upload::Meter;
-use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary};
+use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary, Via};
 
 /// Chunks whose keys are looked up in the record at a time.
 const LOOKUP: usize = 64;
@@ -38,6 +41,8 @@ pub struct SyncOptions {
     pub max_uploads: Option<u64>,
     /// Leave for later whatever would bring the uploads over this many bytes.
     pub max_bytes: Option<u64>,
+    /// How files are uploaded.
+    pub via: Via,
 }
 
 /// How a sync ended.
@@ -82,6 +87,7 @@ impl AssetLibrary {
             summary: Summary::default(),
             halted_by: None,
             in_doubt: 0,
+            spent: HashMap::new(),
             begun_at: self.parts.clock.now(),
             each,
         };
@@ -100,7 +106,7 @@ type Surveyed = Result<Candidate, Box<AssetReport>>;
 
 /// An upload that was decided on.
 struct Planned {
-    candidate: Candidate,
+    subject: Subject,
     stored: Option<Upload>,
     place: Place,
     meter: Arc<Meter>,
@@ -117,6 +123,8 @@ struct Run<'a, F> {
     halted_by: Option<Arc<LibraryError>>,
     /// Uploads in a row of which it is not known what Meta did.
     in_doubt: u32,
+    /// What went out with a message, or may have, and has no id: the same bytes under another name would go out again.
+    spent: HashMap<Asset, Arc<LibraryError>>,
     begun_at: Timestamp,
     each: F,
 }
@@ -150,9 +158,11 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
         let stored = self.library.parts.record.find(&keys).await?;
         let mut uploads = Vec::new();
         for ((candidate, place), stored) in candidates.into_iter().zip(stored) {
-            match self.decide(&candidate, stored.as_ref()) {
-                Some(outcome) => self.report(&candidate.report(outcome).with(stored)),
-                None => uploads.push(Planned { meter: self.library.planned(&candidate), candidate, stored, place }),
+            if let Some(outcome) = self.decide(&candidate, stored.as_ref()) {
+                self.report(&candidate.report(outcome).with(stored));
+            } else {
+                let subject = Subject::File(candidate);
+                uploads.push(Planned { meter: self.library.planned(&subject), subject, stored, place });
             }
         }
         for upload in uploads {
@@ -181,20 +191,33 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
         }
     }
 
-    async fn upload(&mut self, Planned { candidate, stored, place, meter }: Planned) {
-        while self.uploads.len() >= self.library.parts.concurrency
+    /// How many uploads may run at once: messages to one person keep their order.
+    fn concurrency(&self) -> usize {
+        match self.options.via {
+            Via::Upload => self.library.parts.concurrency,
+            Via::Send(_) => 1,
+        }
+    }
+
+    async fn upload(&mut self, Planned { subject, stored, place, meter }: Planned) {
+        while self.uploads.len() >= self.concurrency()
             && let Some(landed) = self.uploads.join_next().await
         {
             self.landed(landed);
         }
         // What landed meanwhile may have been the end of it.
         if self.stop.is_requested() {
-            self.report(&candidate.report(AssetOutcome::Deferred).with(stored));
+            self.report(&subject.report(AssetOutcome::Deferred).with(stored));
             return;
         }
-        let library = self.library.clone();
+        if let Some(error) = self.spent.get(&subject.key().asset) {
+            let report = subject.report(AssetOutcome::Failed).with(stored).because(Arc::clone(error));
+            self.report(&report);
+            return;
+        }
+        let (library, via) = (self.library.clone(), self.options.via.clone());
         self.uploads.spawn(async move {
-            let report = library.upload(candidate, stored, meter).await;
+            let report = library.upload(subject, stored, meter, &via).await;
             drop(place);
             report
         });
@@ -206,12 +229,21 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
             Some(error) if error.is_doubtful() => self.in_doubt + 1,
             _ => 0,
         };
-        let hopeless = |error: &LibraryError| error.concerns_every_file() || self.in_doubt >= OUTAGE;
+        if let (Some(error), Some(facts)) = (&report.error, &report.facts)
+            && error.may_have_sent()
+        {
+            self.spent.insert(Asset::Bytes(facts.hash), Arc::clone(error));
+        }
+        let nobody_to_send_to = |error: &LibraryError| matches!(error, LibraryError::Graph(error) if error.scope() == Some(Scope::Recipient));
+        let hopeless =
+            |error: &LibraryError| error.concerns_every_file() || nobody_to_send_to(error) || self.in_doubt >= OUTAGE;
         if let Some(error) = report.error.as_ref().filter(|error| hopeless(error)) {
             self.halted_by.get_or_insert_with(|| Arc::clone(error));
             self.stop.request();
         }
-        self.report(&report);
+        let is_put_off = report.error.as_ref().is_some_and(|error| error.is_rate_limit());
+        let outcome = if is_put_off { AssetOutcome::Deferred } else { report.outcome };
+        self.report(&AssetReport { outcome, ..report });
     }
 
     fn report(&mut self, report: &AssetReport) {

@@ -9,15 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 
-use crate::graph::{FileUpload, Hook};
+use crate::graph::{Envelope, FileUpload, GraphError, Hook, Message, SendRequest, Sent, UrlUpload};
 use crate::ids::{AssetKey, AttachmentId};
 use crate::media::Follow;
 use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState};
 
-use super::manager::{AssetLibrary, Candidate, blocking};
+use super::manager::{AssetLibrary, Via, blocking};
 use super::plan::{PlanRules, staleness};
 use super::single_flight::Flight;
-use super::{AssetOutcome, AssetReport, ID_LIFETIME, LibraryError, Progress, Reporter};
+use super::subject::{Candidate, Subject, WebAddress};
+use super::{AssetOutcome, AssetReport, LibraryError, Progress, Reporter};
 
 /// How often to ask whether another process has finished an upload we wait for.
 const POLL: Duration = Duration::from_millis(50);
@@ -31,54 +32,72 @@ const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A live id, and who made it.
 #[derive(Debug, Clone)]
 pub(super) enum Ensured {
-    /// This flight uploaded the bytes.
-    Uploaded(Upload),
+    /// This flight uploaded it, with a message where that was the way.
+    Uploaded(Upload, Option<Sent>),
     /// Another process had, or was just doing so.
     Found(Upload),
 }
 
+/// One upload to be made.
+struct Job {
+    subject: Subject,
+    meter: Arc<Meter>,
+    via: Via,
+}
+
 impl AssetLibrary {
-    /// An upload of this candidate, to be made soon.
-    pub(super) fn planned(&self, candidate: &Candidate) -> Arc<Meter> {
-        Arc::new(Meter::planned(Arc::clone(&self.parts.reporter), candidate.facts.size_bytes))
+    /// An upload of this, to be made soon.
+    pub(super) fn planned(&self, subject: &Subject) -> Arc<Meter> {
+        Arc::new(Meter::planned(Arc::clone(&self.parts.reporter), subject.size_bytes()))
     }
 
-    /// Uploads the candidate, unless somebody does so meanwhile. `seen` is what the record held when that was decided.
-    pub(super) async fn upload(&self, candidate: Candidate, seen: Option<Upload>, meter: Arc<Meter>) -> AssetReport {
+    /// Uploads the subject, unless somebody does so meanwhile. `seen` is what the record held when that was decided.
+    pub(super) async fn upload(
+        &self,
+        subject: Subject,
+        seen: Option<Upload>,
+        meter: Arc<Meter>,
+        via: &Via,
+    ) -> AssetReport {
         let replaces = seen.is_some();
         let seen = seen.map(|upload| upload.attachment_id);
         let work = || {
-            let (library, candidate, seen, meter) = (self.clone(), candidate.clone(), seen.clone(), Arc::clone(&meter));
-            async move { library.ensure(&candidate, seen.as_ref(), &meter).await }
+            let job = Job { subject: subject.clone(), meter: Arc::clone(&meter), via: via.clone() };
+            let (library, seen) = (self.clone(), seen.clone());
+            async move { library.ensure(&job, seen.as_ref()).await }
         };
-        let ensured = self.flights.run(candidate.key.clone(), work).await;
+        let ensured = self.flights.run(subject.key().clone(), work).await;
         match ensured {
-            Ok((Ensured::Uploaded(upload), Flight::Flown)) => {
+            Ok((Ensured::Uploaded(upload, sent), Flight::Flown)) => {
                 let outcome = if replaces { AssetOutcome::Refreshed } else { AssetOutcome::Uploaded };
-                candidate.report(outcome).with(Some(upload))
+                AssetReport { sent, ..subject.report(outcome).with(Some(upload)) }
             }
-            Ok((Ensured::Uploaded(upload) | Ensured::Found(upload), _)) => {
-                candidate.report(AssetOutcome::Reused).with(Some(upload))
+            Ok((Ensured::Uploaded(upload, _) | Ensured::Found(upload), _)) => {
+                subject.report(AssetOutcome::Reused).with(Some(upload))
             }
-            Err(error) => candidate.report(AssetOutcome::Failed).because(error),
+            // Nothing was begun, and nothing went wrong.
+            Err(error) if matches!(&*error, LibraryError::Graph(GraphError::Stopped { .. })) => {
+                AssetReport { error: Some(error), ..subject.report(AssetOutcome::Deferred) }
+            }
+            Err(error) => {
+                let sent =
+                    if let LibraryError::NotSaved { sent, .. } = &*error { Some((**sent).clone()) } else { None };
+                AssetReport { sent, ..subject.report(AssetOutcome::Failed).because(error) }
+            }
         }
     }
 
-    async fn ensure(
-        &self,
-        candidate: &Candidate,
-        seen: Option<&AttachmentId>,
-        meter: &Arc<Meter>,
-    ) -> Result<Ensured, LibraryError> {
+    async fn ensure(&self, job: &Job, seen: Option<&AttachmentId>) -> Result<Ensured, LibraryError> {
+        let key = job.subject.key();
         let record = &self.parts.record;
         let mut waited = Duration::ZERO;
         loop {
             let slot = self.upload_slots.acquire().await;
-            match record.claim(&candidate.key, self.parts.clock.now()).await? {
+            match record.claim(key, self.parts.clock.now()).await? {
                 Claimed::Won(claim) => {
-                    let work = AssertUnwindSafe(self.upload_claimed(candidate, seen, &claim, meter));
+                    let work = AssertUnwindSafe(self.upload_claimed(job, seen, &claim));
                     let done = work.catch_unwind().await;
-                    if matches!(done, Ok(Ok(Ensured::Uploaded(_)))) {
+                    if matches!(done, Ok(Ok(Ensured::Uploaded(..)))) {
                         return done.unwrap_or_else(|panic| resume_unwind(panic));
                     }
                     // Whatever ended it, the next one who wants these bytes must not wait for this claim.
@@ -88,22 +107,22 @@ impl AssetLibrary {
                 }
                 Claimed::Held { .. } => {
                     drop(slot);
-                    if let Some(upload) = self.newer_than(&candidate.key, seen).await? {
+                    if let Some(upload) = self.newer_than(key, seen).await? {
                         return Ok(Ensured::Found(upload));
                     }
-                    self.wait_for_other(candidate, &mut waited).await?;
+                    self.wait_for_other(&job.subject, &mut waited).await?;
                 }
             }
         }
     }
 
     /// Waits a little for the upload another process has claimed.
-    async fn wait_for_other(&self, candidate: &Candidate, waited: &mut Duration) -> Result<(), LibraryError> {
+    async fn wait_for_other(&self, subject: &Subject, waited: &mut Duration) -> Result<(), LibraryError> {
         if *waited == WORTH_A_WORD {
-            tracing::warn!(path = ?candidate.path, "waiting for another process that is uploading the same bytes");
+            tracing::warn!(asset = subject.name(), "waiting for another process that is uploading the same");
         }
         if self.parts.stop.is_requested() || *waited >= LONGEST_WAIT {
-            return Err(LibraryError::Claimed { path: candidate.path.clone() });
+            return Err(LibraryError::Claimed { asset: subject.name() });
         }
         self.parts.clock.sleep(POLL).await;
         *waited += POLL;
@@ -113,7 +132,7 @@ impl AssetLibrary {
     /// The live id that was recorded for `key` since `seen` was.
     async fn newer_than(&self, key: &AssetKey, seen: Option<&AttachmentId>) -> Result<Option<Upload>, LibraryError> {
         const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
-        let stored = self.parts.record.find(std::slice::from_ref(key)).await?.into_iter().next().flatten();
+        let stored = self.stored(key).await?;
         let now = self.parts.clock.now();
         Ok(stored.filter(|upload| Some(&upload.attachment_id) != seen && staleness(upload, now, ALIVE).is_none()))
     }
@@ -121,32 +140,38 @@ impl AssetLibrary {
     /// Uploads under a claim, unless somebody else's upload was completed just before it was won.
     async fn upload_claimed(
         &self,
-        candidate: &Candidate,
+        job: &Job,
         seen: Option<&AttachmentId>,
         claim: &Claim,
-        meter: &Arc<Meter>,
     ) -> Result<Ensured, LibraryError> {
         if let Some(upload) = self.newer_than(&claim.key, seen).await? {
             return Ok(Ensured::Found(upload));
         }
         // The age counts from before the first byte leaves, so it is never taken for less than it is.
         let uploaded_at = self.parts.clock.now();
-        let attachment_id = self.transfer(candidate, meter).await?;
-        let upload = NewUpload {
-            attachment_id,
-            uploaded_at,
-            expires_at: uploaded_at.plus(ID_LIFETIME),
-            size_bytes: candidate.facts.size_bytes,
-            mime: candidate.verdict.mime.clone(),
-            dimensions: candidate.facts.dimensions,
-            source: std::path::absolute(&candidate.path).ok(),
-        };
+        let (attachment_id, sent) = self.transfer(job).await?;
+        let upload = job.subject.uploaded(attachment_id, uploaded_at);
+        let kept = self.keep(job, claim, upload).await;
+        let Some(sent) = sent else { return kept };
+        // Whatever became of the id, the message is out, and must not be taken for one that is not.
+        match kept {
+            Ok(Ensured::Uploaded(upload, _) | Ensured::Found(upload)) => Ok(Ensured::Uploaded(upload, Some(sent))),
+            Err(cause) => Err(LibraryError::NotSaved {
+                asset: job.subject.name(),
+                sent: Box::new(sent),
+                cause: Some(Arc::new(cause)),
+            }),
+        }
+    }
+
+    /// Records what was uploaded: the id everybody is to use from now on.
+    async fn keep(&self, job: &Job, claim: &Claim, upload: NewUpload) -> Result<Ensured, LibraryError> {
         match self.complete(claim, &upload).await? {
-            Completed::Stored => Ok(Ensured::Uploaded(stored(claim.key.clone(), upload))),
+            Completed::Stored => Ok(Ensured::Uploaded(stored(claim.key.clone(), upload), None)),
             // Our id is an orphan now: everybody is to use the one on record.
             Completed::Superseded => match self.newer_than(&claim.key, Some(&upload.attachment_id)).await? {
                 Some(other) => Ok(Ensured::Found(other)),
-                None => Err(LibraryError::Superseded { path: candidate.path.clone() }),
+                None => Err(LibraryError::Superseded { asset: job.subject.name() }),
             },
         }
     }
@@ -163,26 +188,63 @@ impl AssetLibrary {
         }
         self.parts.record.complete(claim, upload).await.map_err(|error| {
             let id = &upload.attachment_id;
-            tracing::error!(hash = %claim.key.hash, %id, "uploaded, but the id could not be recorded");
+            tracing::error!(asset = %claim.key.asset, %id, "uploaded, but the id could not be recorded");
             error.into()
         })
     }
 
-    async fn transfer(&self, candidate: &Candidate, meter: &Arc<Meter>) -> Result<AttachmentId, LibraryError> {
+    /// Takes the bytes, or the address, to Meta: the new id, and the receipt where a message carried it.
+    async fn transfer(&self, job: &Job) -> Result<(AttachmentId, Option<Sent>), LibraryError> {
+        let (graph, page) = (&self.parts.graph, &self.parts.space.page);
+        let sent = match (&job.subject, &job.via) {
+            (Subject::File(candidate), Via::Upload) => {
+                let (name, bytes) = self.to_send(candidate).await?;
+                return Ok((graph.upload_file(page, self.file(candidate, &name, bytes, &job.meter)).await?, None));
+            }
+            (Subject::Web(WebAddress { url, key }), Via::Upload) => {
+                let upload = UrlUpload { platform: key.space.platform, kind: key.kind, url: url.as_str() };
+                return Ok((graph.upload_url(page, upload).await?, None));
+            }
+            (Subject::File(candidate), Via::Send(envelope)) => {
+                let (name, bytes) = self.to_send(candidate).await?;
+                graph.send_file(page, envelope, self.file(candidate, &name, bytes, &job.meter)).await?
+            }
+            (Subject::Web(WebAddress { url, key }), Via::Send(envelope)) => {
+                let content = Message::saving_url(key.kind, url.as_str()).into();
+                graph.send(page, &SendRequest { envelope: Envelope::clone(envelope), content }).await?
+            }
+        };
+        match sent.attachment_id.clone() {
+            Some(attachment_id) => Ok((attachment_id, Some(sent))),
+            None => Err(LibraryError::NotSaved { asset: job.subject.name(), sent: Box::new(sent), cause: None }),
+        }
+    }
+
+    /// The file's name and bytes.
+    async fn to_send(&self, candidate: &Candidate) -> Result<(String, Bytes), LibraryError> {
         let bytes = match &candidate.bytes {
             Some(bytes) => bytes.clone(),
             None => self.read_again(candidate).await?,
         };
+        Ok((file_name(&candidate.path), bytes))
+    }
+
+    fn file<'a>(
+        &self,
+        candidate: &'a Candidate,
+        filename: &'a str,
+        bytes: Bytes,
+        meter: &Arc<Meter>,
+    ) -> FileUpload<'a> {
         let meter = Arc::clone(meter);
-        let upload = FileUpload {
+        FileUpload {
             platform: self.parts.space.platform,
             kind: candidate.verdict.kind,
-            filename: &file_name(&candidate.path),
+            filename,
             mime: &candidate.verdict.mime,
             bytes,
             progress: Some(Hook::new(move |bytes| meter.reach(bytes))),
-        };
-        Ok(self.parts.graph.upload_file(&self.parts.space.page, upload).await?)
+        }
     }
 
     /// The bytes of a file that was only recognised. They must still be the ones its fingerprint stood for.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
-use crate::ids::{AssetKey, ContentHash, KeySpace, MediaKind, Platform};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
 
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
@@ -72,7 +72,7 @@ fn space(page: &str) -> KeySpace {
 pub(super) fn key(number: u16) -> AssetKey {
     let mut hash = [0; 32];
     hash[..2].copy_from_slice(&number.to_be_bytes());
-    AssetKey { space: space("1"), kind: MediaKind::Image, hash: ContentHash(hash) }
+    AssetKey { space: space("1"), kind: MediaKind::Image, asset: Asset::Bytes(ContentHash(hash)) }
 }
 
 pub(super) fn result(id: &str) -> NewUpload {
@@ -214,13 +214,13 @@ pub(super) async fn a_filter_selects_by_all_its_fields(store_at: &dyn Store) {
     for (filter, expected) in [
         (UploadFilter { space: Some(space("2")), ..Default::default() }, vec![&there]),
         (UploadFilter { space: Some(space("404")), ..Default::default() }, vec![]),
-        (UploadFilter { hash: Some(key(1).hash), ..Default::default() }, vec![&here, &there, &as_file]),
+        (UploadFilter { asset: Some(key(1).asset), ..Default::default() }, vec![&here, &there, &as_file]),
         (UploadFilter { attachment_id: "a".parse().ok(), ..Default::default() }, vec![&here, &other]),
         (
-            UploadFilter { space: Some(space("1")), hash: Some(key(1).hash), attachment_id: "c".parse().ok() },
+            UploadFilter { space: Some(space("1")), asset: Some(key(1).asset), attachment_id: "c".parse().ok() },
             vec![&as_file],
         ),
-        (UploadFilter { space: Some(space("1")), hash: Some(key(2).hash), attachment_id: "c".parse().ok() }, vec![]),
+        (UploadFilter { space: Some(space("1")), asset: Some(key(2).asset), attachment_id: "c".parse().ok() }, vec![]),
     ] {
         let listed = list_all(&*record, &filter, 2).await;
         assert_eq!(listed.len(), expected.len(), "{filter:?}: {listed:?}");

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
-use crate::ids::{AssetKey, AttachmentId, ContentHash, KeySpace, Origin, PageId};
+use crate::ids::{Asset, AssetKey, AttachmentId, KeySpace, Origin, PageId};
 use crate::secret::TokenFingerprint;
 
 #[cfg(test)]
@@ -46,9 +46,9 @@ pub struct Upload {
     pub uploaded_at: Timestamp,
     /// When Meta is expected to forget the id; always after `uploaded_at`.
     pub expires_at: Timestamp,
-    /// How many bytes were sent.
+    /// How many bytes were sent; 0 for a web address, of which that is not known. See [`Self::known_size`].
     pub size_bytes: u64,
-    /// The media type they were sent as.
+    /// The media type they were sent as; a guess by its name for a web address.
     pub mime: String,
     /// Width and height, of an image.
     pub dimensions: Option<Dimensions>,
@@ -56,6 +56,13 @@ pub struct Upload {
     pub source: Option<PathBuf>,
     /// Whether the id may still be used.
     pub state: UploadState,
+}
+
+impl Upload {
+    /// How many bytes were sent, where we sent them: what lies at a web address only Meta has read.
+    pub fn known_size(&self) -> Option<u64> {
+        self.key.asset.hash().map(|_| self.size_bytes)
+    }
 }
 
 /// What an upload brought, to be stored under a claim. The fields are those of [`Upload`].
@@ -85,7 +92,7 @@ pub enum UploadState {
 #[expect(missing_docs, reason = "each field is matched as it is")]
 pub struct UploadFilter {
     pub space: Option<KeySpace>,
-    pub hash: Option<ContentHash>,
+    pub asset: Option<Asset>,
     pub attachment_id: Option<AttachmentId>,
 }
 

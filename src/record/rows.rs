@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{NewUpload, RecordError, Upload, UploadState};
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
-use crate::ids::{AssetKey, ContentHash, KeySpace};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace};
 
 /// What table `uploads` holds beside its key and the checksum. The order of the fields is part of the checksum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,7 +49,7 @@ impl UploadRow {
     /// CRC-32 of the row and all that names it, so that no row passes for another's.
     pub(super) fn checksum(&self, key: &AssetKey) -> u32 {
         let KeySpace { origin, page, platform } = &key.space;
-        let names = (origin.as_str(), page.as_str(), platform.as_str(), key.kind.as_str(), key.hash.as_bytes());
+        let names = (origin.as_str(), page.as_str(), platform.as_str(), key.kind.as_str(), &key.asset.digest());
         crc32fast::hash(&postcard::to_allocvec(&(names, self)).expect("rows have no form postcard lacks"))
     }
 
@@ -57,7 +57,7 @@ impl UploadRow {
     pub(super) fn into_upload(self, key: AssetKey, checksum: i64) -> Result<Upload, RecordError> {
         const TABLE: &str = "uploads";
         if checksum != i64::from(self.checksum(&key)) {
-            return Err(damaged(TABLE, format!("the checksum of {} is wrong", key.hash)));
+            return Err(damaged(TABLE, format!("the checksum of {} is wrong", key.asset)));
         }
         let number = |value: i64| u32::try_from(value).map_err(|error| damaged(TABLE, error));
         let dimensions = match (self.width, self.height) {
@@ -97,8 +97,22 @@ pub(super) fn space(origin: &str, page_id: &str, platform: &str) -> Result<KeySp
     Ok(KeySpace { origin: parse(TABLE, origin)?, page: parse(TABLE, page_id)?, platform: parse(TABLE, platform)? })
 }
 
-pub(super) fn hash(table: &'static str, bytes: &[u8]) -> Result<ContentHash, RecordError> {
-    bytes.try_into().map(ContentHash).map_err(|_| damaged(table, format!("a hash of {} bytes", bytes.len())))
+/// The asset a digest stands for: the bytes it is of, or the address that stands beside it.
+pub(super) fn asset(table: &'static str, digest: &[u8], url: Option<&str>) -> Result<Asset, RecordError> {
+    let Ok(digest) = <[u8; 32]>::try_from(digest) else {
+        return Err(damaged(table, format!("a digest of {} bytes", digest.len())));
+    };
+    let asset = match url {
+        Some(url) => Asset::Url(parse(table, url)?),
+        None => Asset::Bytes(ContentHash(digest)),
+    };
+    if asset.digest() == digest { Ok(asset) } else { Err(damaged(table, format!("the digest of {asset} is wrong"))) }
+}
+
+/// CRC-32 of what a row of `pages` holds.
+pub(super) fn page_checksum(origin: &str, token: &[u8], page_id: &str, name: &str, learnt_at: i64) -> u32 {
+    let row = (origin, token, page_id, name, learnt_at);
+    crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
 }
 
 pub(super) fn parse<T: FromStr<Err: fmt::Display>>(table: &'static str, text: &str) -> Result<T, RecordError> {

@@ -138,12 +138,17 @@ impl Pages for SqliteRecord {
         const TABLE: &str = "pages";
         let origin = origin.clone();
         self.call(move |state| {
-            let mut query =
-                state.connection.prepare_cached("SELECT page_id, name FROM pages WHERE origin = ?1 AND token = ?2")?;
+            let mut query = state.connection.prepare_cached(
+                "SELECT page_id, name, learnt_at, checksum FROM pages WHERE origin = ?1 AND token = ?2",
+            )?;
             let mut found = query.query(params![origin.as_str(), token.0])?;
             let Some(row) = found.next()? else { return Ok(None) };
-            let id: String = column(row, TABLE, 0)?;
-            Ok(Some(PageIdentity { id: rows::parse(TABLE, &id)?, name: column(row, TABLE, 1)? }))
+            let (id, name): (String, String) = (column(row, TABLE, 0)?, column(row, TABLE, 1)?);
+            let checksum = rows::page_checksum(origin.as_str(), &token.0, &id, &name, column(row, TABLE, 2)?);
+            if column::<i64>(row, TABLE, 3)? != i64::from(checksum) {
+                return Err(rows::damaged(TABLE, format!("the checksum of {id} is wrong")).into());
+            }
+            Ok(Some(PageIdentity { id: rows::parse(TABLE, &id)?, name }))
         })
         .await
     }
@@ -158,8 +163,10 @@ impl Pages for SqliteRecord {
         let (origin, page) = (origin.clone(), page.clone());
         self.call(move |state| {
             state.write(|transaction| {
-                let values = params![origin.as_str(), token.0, page.id.as_str(), page.name, now.as_unix_millis()];
-                transaction.prepare_cached("REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+                let (origin, id, now) = (origin.as_str(), page.id.as_str(), now.as_unix_millis());
+                let checksum = rows::page_checksum(origin, &token.0, id, &page.name, now);
+                let values = params![origin, token.0, id, page.name, now, checksum];
+                transaction.prepare_cached("REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(values)?;
                 Ok(())
             })
         })

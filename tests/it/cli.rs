@@ -28,7 +28,7 @@ fn every_command_explains_itself_with_an_example() {
 fn the_readme_lists_the_exit_codes_of_the_help() {
     let world = World::new();
     let help = world.run(["--help"]).ended_with(0).stdout;
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let readme = readme();
     let table = help.split("Exit codes:\n").nth(1).expect("a table");
     for line in table.lines().filter(|line| !line.trim().is_empty()) {
         let (code, meaning) = line.trim().split_once("  ").expect("a code and its meaning");
@@ -330,7 +330,10 @@ fn the_commands_of_the_readme_work_as_written() {
     let banners = world.library().parent().expect("home").join("banners");
     fs::create_dir(&banners).expect("a folder");
     fs::write(banners.join("hero.png"), png(1)).expect("a file");
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let readme = readme();
+    let messages = banners.with_file_name("messages");
+    fs::create_dir(&messages).expect("a folder");
+    fs::write(messages.join("card.json"), block(&readme, "json")).expect("a file");
     let commands = readme.lines().filter_map(|line| {
         let command = line.strip_prefix("reattach ")?;
         // What comes after belongs to other programs, or to the reader.
@@ -346,6 +349,30 @@ fn the_commands_of_the_readme_work_as_written() {
         world.run(words).ended_with(0);
         run += 1;
     }
-    assert!(run >= 8, "only {run} commands were found");
-    assert_eq!((world.uploads(), world.truth().message_count), (1, 2));
+    assert!(run >= 14, "only {run} commands were found");
+    // One file, one web address; the file, a text, the card, an action and the address.
+    assert_eq!((world.uploads(), world.truth().message_count), (2, 5));
+}
+
+#[test]
+fn the_configuration_of_the_readme_works_as_written() {
+    let world = World::new();
+    let home = world.library().parent().expect("home").to_owned();
+    fs::write(home.join("reattach.toml"), block(&readme(), "toml")).expect("a file");
+    let run = world.command(["doctor", "--json"]).env("SHOP_TOKEN", "SANDBOX-PAGE-1").output().expect("runs");
+    let run = Ran::new(run).ended_with(0);
+    let token = run.events_of("doctor").into_iter().find(|check| check["check"] == "token").expect("a token");
+    assert!(token["message"].as_str().is_some_and(|message| message.contains("106000000000001")), "{token}");
+}
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README")
+}
+
+/// The only block of this language.
+fn block<'a>(readme: &'a str, language: &str) -> &'a str {
+    let fence = format!("```{language}\n");
+    let (_, rest) = readme.split_once(&fence).expect("a block");
+    assert!(!rest.contains(&fence), "a second block of {language}");
+    rest.split("```").next().expect("a text")
 }

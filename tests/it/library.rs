@@ -10,10 +10,11 @@ use futures::FutureExt;
 use futures::future::join_all;
 use reattach::cache::FileCache;
 use reattach::clock::SystemClock;
-use reattach::graph::{Attempt, Call, GraphClient, GraphOptions, ReqwestTransport, RetryPolicy, Transport};
+use reattach::graph::{Attempt, Auth, Call, GraphClient, GraphOptions, ReqwestTransport, RetryPolicy, Transport};
 use reattach::ids::{KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, SyncOptions, UploadOnMiss,
+    AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, ResolveOptions, SyncOptions,
+    UrlQuery, Via,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
 use reattach::secret::AccessToken;
@@ -43,6 +44,8 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
         api_version: "v25.0".parse().expect("a version"),
         token: AccessToken::new("SANDBOX-PAGE-1").expect("a token"),
         app_secret: None,
+        auth: Auth::default(),
+        platform: Platform::Messenger,
         retry: RetryPolicy::default(),
     };
     let space = KeySpace {
@@ -59,6 +62,7 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
         inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default() },
         upload_reader: reader(&upload_pool),
         space,
+        url_query: UrlQuery::Kept,
         concurrency: 4,
         clock: clock(),
         stop: Stop::new(),
@@ -68,7 +72,14 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
 }
 
 fn options() -> SyncOptions {
-    SyncOptions { scan: ScanOptions::default(), rules: RULES, dry_run: false, max_uploads: None, max_bytes: None }
+    SyncOptions {
+        scan: ScanOptions::default(),
+        rules: RULES,
+        dry_run: false,
+        max_uploads: None,
+        max_bytes: None,
+        via: Via::Upload,
+    }
 }
 
 async fn sync(opened: &Opened, folder: &Path) -> reattach::library::Summary {
@@ -84,7 +95,8 @@ fn sixty_four_calls_for_one_new_file_make_one_upload() {
     world.runtime.block_on(async {
         let opened = open(&world, 1 << 20).await;
         let reference = AssetRef::File(path);
-        let calls = (0..64).map(|_| opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed));
+        let options = ResolveOptions::uploading(RULES);
+        let calls = (0..64).map(|_| opened.library.resolve(&reference, &options));
         let reports = join_all(calls).await;
         let ids: Vec<_> = reports.iter().map(|r| r.upload.as_ref().expect("an id").attachment_id.clone()).collect();
         assert!(ids.iter().all(|id| *id == ids[0]));
@@ -99,11 +111,11 @@ fn a_digest_whose_file_changed_is_not_renewed_with_other_bytes() {
     let path = world.put("hero.png", png(1));
     world.runtime.block_on(async {
         let opened = open(&world, 1 << 20).await;
-        let first = opened.library.resolve(&AssetRef::File(path), RULES, UploadOnMiss::Allowed).await;
+        let first = opened.library.resolve(&AssetRef::File(path), &ResolveOptions::uploading(RULES)).await;
         let hash = first.facts.expect("facts").hash;
         world.put("hero.png", png(2));
         let renew = PlanRules { renew_within: Duration::from_hours(91 * 24), force: false };
-        let second = opened.library.resolve(&AssetRef::Hash(hash), renew, UploadOnMiss::Allowed).await;
+        let second = opened.library.resolve(&AssetRef::Hash(hash), &ResolveOptions::uploading(renew)).await;
         assert_eq!(second.outcome, AssetOutcome::Failed);
     });
     assert_eq!(world.uploads(), 1);
@@ -118,9 +130,10 @@ fn a_refused_upload_leaves_nobody_waiting() {
     world.runtime.block_on(async {
         let opened = open(&world, 1 << 20).await;
         let reference = AssetRef::File(path);
-        let refused = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed).await;
+        let refused = opened.library.resolve(&reference, &ResolveOptions::uploading(RULES)).await;
         assert_eq!(refused.outcome, AssetOutcome::Failed);
-        let again = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed);
+        let options = ResolveOptions::uploading(RULES);
+        let again = opened.library.resolve(&reference, &options);
         let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it waits for its own claim");
         assert_eq!(again.outcome, AssetOutcome::Uploaded);
     });
@@ -149,9 +162,11 @@ fn an_upload_that_panics_leaves_nobody_waiting() {
         let transport = PanicsOnce { panicked: AtomicBool::new(false), transport: ReqwestTransport::new() };
         let opened = open_with(&world, 1 << 20, transport).await;
         let reference = AssetRef::File(path);
-        let first = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed);
+        let options = ResolveOptions::uploading(RULES);
+        let first = opened.library.resolve(&reference, &options);
         assert!(AssertUnwindSafe(first).catch_unwind().await.is_err());
-        let again = opened.library.resolve(&reference, RULES, UploadOnMiss::Allowed);
+        let options = ResolveOptions::uploading(RULES);
+        let again = opened.library.resolve(&reference, &options);
         let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it waits for a dead claim");
         assert_eq!(again.outcome, AssetOutcome::Uploaded);
     });

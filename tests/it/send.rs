@@ -126,7 +126,8 @@ fn an_id_meta_refuses_twice_is_not_tried_again() {
     let refusal = json!({"on": "send", "fault": {"graph": {"code": 100, "error_subcode": 2_018_074,
         "message": "(#100) Possible invalid ID"}, "status": 400}, "times": 10});
     world.sandbox().set_faults(refusal).expect("a fault");
-    world.run(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(3);
+    let run = world.run(["send", "--to", SOMEBODY, "--file", "library/hero.png"]).ended_with(4);
+    assert!(run.stderr.contains("Sandbox Bakery") && run.stderr.contains("2018074"), "{}", run.stderr);
     assert_eq!((world.truth().counters.requests.send, world.uploads()), (2, 2));
 }
 

@@ -152,10 +152,10 @@ impl Demo<'_> {
         let name = Path::new(file).file_name().map_or_else(|| file.into(), |name| name.to_string_lossy());
         let mut sent = String::new();
         for person in (FIRST_PERSON..).skip(1).take(AUDIENCE) {
-            let message = Message::Attachment { kind: hero.key.kind, attachment_id: hero.attachment_id.clone() };
+            let message = Message::attachment(hero.key.kind, &hero.attachment_id);
             let request = SendRequest::new(Recipient::Psid(person.to_string()), message);
             let receipt = session.graph.send(&session.page.id, &request).await?;
-            output.event(&SendEvent::new(request.recipient.to_string()).carrying(&request.message).sent(&receipt));
+            output.event(&SendEvent::new(person.to_string()).carrying(&request.content).sent(&receipt));
             sent.push('●');
         }
         let id = palette.strong(&hero.attachment_id);

@@ -4,7 +4,7 @@ use crate::cli::args::LsArgs;
 use crate::cli::events::RecordedEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::shown;
+use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::record::{Upload, UploadFilter};
@@ -31,13 +31,13 @@ fn print(context: &Context, upload: &Upload) {
     let palette = output.palette;
     let state = format!("{state:<11}");
     let state = if state.starts_with("live") { palette.good(state) } else { palette.warning(state) };
-    let name = upload.source.as_deref().map_or_else(|| format!("sha256:{}", upload.key.hash), shown);
+    let name = upload.source.as_deref().map_or_else(|| shown_text(&upload.key.asset.to_string()), shown);
     output.result(format_args!(
         "{:<20} {:<17} {:<5} {state} {:>12} {:>10}  {name}",
         upload.attachment_id.as_str(),
         upload.key.space.page.as_str(),
         upload.key.kind,
         time_left(context, upload),
-        human_size(upload.size_bytes),
+        upload.known_size().map_or_else(String::new, human_size),
     ));
 }

@@ -2,6 +2,8 @@
 
 mod check;
 mod demo;
+mod doctor;
+mod explain;
 mod forget;
 mod ls;
 mod recorded;
@@ -29,19 +31,21 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
+        Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
-        Command::Completions { .. } | Command::Man => {
-            Ok(run_without_settings(&context.output, &command).unwrap_or(Exit::Unexpected))
+        Command::Completions { .. } | Command::Man | Command::Explain(_) => {
+            run_without_settings(&context.output, &command).unwrap_or(Ok(Exit::Unexpected))
         }
     }
 }
 
 /// Runs a command that needs no settings; `None` when it does.
-pub(super) fn run_without_settings(output: &Output, command: &Command) -> Option<Exit> {
+pub(super) fn run_without_settings(output: &Output, command: &Command) -> Option<Result<Exit, Failure>> {
     match command {
-        Command::Completions { shell } => Some(shell::completions(output, *shell)),
-        Command::Man => Some(shell::man(output)),
+        Command::Completions { shell } => Some(Ok(shell::completions(output, *shell))),
+        Command::Man => Some(Ok(shell::man(output))),
+        Command::Explain(args) => Some(explain::run(output, args)),
         _ => None,
     }
 }

@@ -22,14 +22,14 @@ const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24),
 /// are now; where there is no file any more, by the place it was uploaded from.
 pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -> Result<Vec<Upload>, Failure> {
     let reference = reference(text)?;
-    let (hash, source) = match &reference {
+    let (asset, source) = match &reference {
         AssetRef::File(path) if must_exist(path).is_err() => (None, std::path::absolute(path).ok()),
         _ => {
             let inspector = inspector_for(context, std::slice::from_ref(&reference));
-            (Some(inspector.hash_of(&reference).await?), None)
+            (Some(inspector.asset_of(&reference).await?), None)
         }
     };
-    let filter = UploadFilter { hash, ..UploadFilter::default() };
+    let filter = UploadFilter { asset, ..UploadFilter::default() };
     let mut found = Vec::new();
     each_recorded(context, record, &filter, |upload| {
         if source.is_none() || upload.source == source {

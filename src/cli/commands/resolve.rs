@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
-use crate::library::{AssetRef, AssetReport, Summary, UploadOnMiss};
+use crate::library::{AssetRef, AssetReport, ResolveOptions, Summary, UploadOnMiss};
 
 use super::references::{RULES, inspector_for, live_id, must_exist, reference};
 
@@ -32,13 +32,14 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
     let library = context.library(&session, record, inspector_for(context, &references), CONCURRENCY, bars.clone());
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
 
+    let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };
     let mut summary = Summary::default();
     let mut halted_by = None;
     let halted = Cell::new(false);
     let mut reports = futures::stream::iter(&references)
         // Nothing new is begun; what is under way comes to its end.
         .take_while(|_| std::future::ready(!halted.get() && !context.stop.is_requested()))
-        .map(async |reference| (reference, library.resolve(reference, RULES, on_miss).await))
+        .map(async |reference| (reference, library.resolve(reference, &options).await))
         .buffered(CONCURRENCY);
     while let Some((reference, report)) = reports.next().await {
         summary.add(&report);
@@ -63,7 +64,7 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
 /// Ids go to stdout, alone where one was asked for; what has none is explained on stderr.
 fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several: bool) {
     let output = &context.output;
-    output.event(&AssetEvent::new(report));
+    output.event(&AssetEvent::new(report).asked_for_as(reference.to_string()));
     match live_id(report) {
         Some(upload) if several => {
             output.result(format_args!("{}\t{}", upload.attachment_id, shown_text(&reference.to_string())));

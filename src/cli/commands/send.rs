@@ -1,95 +1,283 @@
 //! `send`: one message, once. What Meta did not clearly refuse is never sent again.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
 
 use crate::cli::args::{SendArgs, SendContent};
 use crate::cli::events::SendEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::shown_text;
+use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
-use crate::graph::{GraphError, Message, Scope, SendRequest, Sent};
-use crate::ids::MediaKind;
-use crate::library::{AssetLibrary, AssetRef, LibraryError, UploadOnMiss};
+use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, Scope, SendRequest, SenderAction, Sent};
+use crate::ids::{MediaKind, Platform};
+use crate::json;
+use crate::library::{AssetLibrary, AssetRef, AssetReport, LibraryError, Prepared, ResolveOptions, UploadOnMiss, Via};
 use crate::media::Severity;
 
-use super::references::{RULES, live_id, must_exist};
+use super::references::{RULES, live_id, must_exist, reference};
 
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failure> {
-    let recipient = args.to.to_string();
-    let prepared = match Prepared::new(context, args).await {
-        Ok(prepared) => prepared,
-        Err(failure) => {
-            context.output.event(&SendEvent::new(recipient).failed(&failure));
-            return Err(failure);
+    let mut recipient = args.to.as_ref().map(ToString::to_string).unwrap_or_default();
+    let outcome = match Outgoing::read(context, &args) {
+        Ok(outgoing) => {
+            recipient = outgoing.request.envelope.recipient.to_string();
+            outgoing.deliver(context).await
         }
+        Err(failure) => Err(failure),
     };
-    if context.stop.is_requested() {
-        return Ok(Exit::Interrupted);
-    }
-    let (request, answer) = prepared.send(context).await?;
-    let event = SendEvent::new(recipient).carrying(&request.message);
-    match answer {
-        Ok(sent) => {
-            context.output.event(&event.sent(&sent));
+    match outcome {
+        Ok(Delivered::Sent { request, sent }) => {
+            context.output.event(&SendEvent::new(recipient).carrying(&request.content).sent(&sent));
             print_sent(context, &request, &sent);
             Ok(Exit::Done)
         }
-        Err(error) => {
-            let failure = Failure::from(error);
-            context.output.event(&event.failed(&failure));
+        Ok(Delivered::Failed { request, failure }) => {
+            context.output.event(&SendEvent::new(recipient).carrying(&request.content).failed(&failure));
+            Err(failure)
+        }
+        Ok(Delivered::Stopped) => Ok(Exit::Interrupted),
+        Err(failure) => {
+            context.output.event(&SendEvent::new(recipient).failed(&failure));
             Err(failure)
         }
     }
 }
 
-/// A message that is ready to be sent.
-struct Prepared {
-    session: Session,
-    request: SendRequest,
-    /// Where its attachment came from, if it was a file.
-    file: Option<(AssetLibrary, PathBuf)>,
+/// How it ended.
+enum Delivered {
+    /// Meta has it.
+    Sent { request: SendRequest, sent: Sent },
+    /// It got as far as Meta, and failed or may have.
+    Failed { request: SendRequest, failure: Failure },
+    /// It was stopped before it was begun.
+    Stopped,
 }
 
-impl Prepared {
-    /// The message, its file uploaded where it has no live id yet.
-    async fn new(context: &Context, args: SendArgs) -> Result<Self, Failure> {
-        let record = context.record().await?;
-        let session = context.session(&*record).await?;
-        let (message, file) = match args.content {
-            SendContent { file: Some(path), .. } => {
-                must_exist(&path)?;
-                let library = context.library(&session, record, context.inspector_without_cache(), 1, context.bars());
-                (attachment(&library, &path).await?, Some((library, path)))
+/// A message as it was asked for: its references are still references.
+struct Outgoing {
+    request: SendRequest,
+    /// Where its paths are read from.
+    base: PathBuf,
+    /// What is to be uploaded by this very message, and the kind it is sent as.
+    save: Option<(AssetRef, Option<MediaKind>)>,
+}
+
+impl Outgoing {
+    /// Reads the command line, and what it names. Nothing is asked of anybody yet.
+    fn read(context: &Context, args: &SendArgs) -> Result<Self, Failure> {
+        let SendArgs { to, content, kind, payload, save, .. } = args;
+        let (draft, base) = match content {
+            SendContent { message: Some(file), .. } => {
+                let base = file.parent().map(Path::to_owned).unwrap_or_default();
+                (Draft::from_json(read_message(file)?).map_err(GraphError::from)?, base)
             }
-            SendContent { attachment_id: Some(attachment_id), .. } => {
-                // The parser asks for the kind wherever an id is given.
-                (Message::Attachment { kind: args.kind.unwrap_or(MediaKind::File), attachment_id }, None)
+            SendContent { action: Some(word), .. } => {
+                let action =
+                    SenderAction::parse(word, payload.as_deref().map(json_or_text)).map_err(GraphError::from)?;
+                let to = to.clone().ok_or(InvalidRequest::NoRecipient).map_err(GraphError::from)?;
+                return Self::addressed(context, SendRequest::new(to, action), args, PathBuf::new(), None);
             }
-            SendContent { text, .. } => (Message::Text(text.unwrap_or_default()), None),
+            _ => (Draft::Message(message(content, *kind)?), PathBuf::new()),
         };
-        let request = SendRequest::new(args.to, message);
-        let request = SendRequest { messaging_type: args.messaging_type, tag: args.tag, ..request };
-        Ok(Self { session, request, file })
+        let request = draft.address(to.clone()).map_err(GraphError::from)?;
+        let save = match content {
+            SendContent { file: Some(path), .. } if *save => Some((AssetRef::File(path.clone()), *kind)),
+            SendContent { url: Some(url), .. } if *save => Some((reference(url.as_ref())?, *kind)),
+            _ => None,
+        };
+        Self::addressed(context, request, args, base, save)
     }
 
-    /// Sends it. If Meta does not know the id of a file any more, the file is uploaded again and the message sent once
-    /// more: that refusal, and no other, proves both that nothing was sent and that the id is of no use.
-    async fn send(self, context: &Context) -> Result<(SendRequest, Result<Sent, GraphError>), Failure> {
-        let Self { session, request, file } = self;
-        let answer = send_once(context, &session, &request).await;
-        match (&answer, file, &request.message) {
-            (Err(error), Some((library, path)), Message::Attachment { attachment_id, .. })
-                if error.scope() == Some(Scope::Attachment) =>
-            {
-                library.reject(&path, attachment_id).await?;
-                let request = SendRequest { message: attachment(&library, &path).await?, ..request };
-                let answer = send_once(context, &session, &request).await;
-                Ok((request, answer))
+    /// Puts the flags on the envelope, and checks the whole by Meta's rules.
+    fn addressed(
+        context: &Context,
+        mut request: SendRequest,
+        args: &SendArgs,
+        base: PathBuf,
+        save: Option<(AssetRef, Option<MediaKind>)>,
+    ) -> Result<Self, Failure> {
+        let envelope = &mut request.envelope;
+        envelope.messaging_type = args.messaging_type.unwrap_or(envelope.messaging_type);
+        envelope.tag = args.tag.clone().or(envelope.tag.take());
+        envelope.notification_type = args.notification_type.or(envelope.notification_type);
+        envelope.persona_id = args.persona_id.clone().or(envelope.persona_id.take());
+        envelope.reply_to = args.reply_to.clone().or(envelope.reply_to.take());
+        envelope.allow.retired_tags = args.allow_retired_tag;
+        envelope.allow.attachment_lists = args.allow_attachments;
+        if let (Some(metadata), Content::Message(message)) = (&args.metadata, &request.content) {
+            request.content = message.clone().with_metadata(metadata).into();
+        }
+        request.check_for(context.settings.platform).map_err(GraphError::from)?;
+        Ok(Self { request, base, save })
+    }
+
+    async fn deliver(self, context: &Context) -> Result<Delivered, Failure> {
+        let record = context.record().await?;
+        let session = context.session(&*record).await?;
+        let library = context.library(&session, record, context.inspector_without_cache(), 1, context.bars());
+        let Self { request, base, save } = self;
+        if let Some((asset, kind)) = save
+            && let Some(delivered) = save_by_sending(context, &library, &request, &asset, kind).await?
+        {
+            return Ok(delivered);
+        }
+        let prepared = library.prepare(request, &base, RULES).await.map_err(plainly)?;
+        if context.stop.is_requested() {
+            return Ok(Delivered::Stopped);
+        }
+        deliver(context, &session, &library, prepared).await
+    }
+}
+
+/// The message a flag stands for.
+fn message(content: &SendContent, kind: Option<MediaKind>) -> Result<Message, Failure> {
+    match content {
+        SendContent { text: Some(text), .. } => Ok(Message::text(text)),
+        SendContent { attachment_id: Some(id), .. } => {
+            // The parser asks for the kind wherever an id is given.
+            Ok(Message::attachment(kind.unwrap_or(MediaKind::File), id))
+        }
+        SendContent { file: Some(path), .. } => {
+            must_exist(path)?;
+            let path = path.to_str().ok_or_else(|| Failure::Usage {
+                message: format!("the name of {} is not UTF-8", path.display()),
+                hint: "resolve it first, and send it by --attachment-id".into(),
+            })?;
+            Ok(referring("file", path, kind))
+        }
+        SendContent { url, .. } => {
+            let url = url.as_deref().unwrap_or_default();
+            match reference(url.as_ref())? {
+                AssetRef::Url(_) => Ok(referring("asset", url, kind)),
+                _ => Err(Failure::Usage {
+                    message: format!("{url:?} is not a web address"),
+                    hint: "it begins with https://; a file on this machine is sent with --file".into(),
+                }),
             }
-            _ => Ok((request, answer)),
         }
     }
+}
+
+/// A message of one reference. Its type, where it is not given, is found out with its id.
+fn referring(key: &str, text: &str, kind: Option<MediaKind>) -> Message {
+    let mut attachment = Map::new();
+    attachment.extend(kind.map(|kind| ("type".to_owned(), json!(kind))));
+    attachment.insert("payload".to_owned(), json!({ key: text }));
+    Message::from_json(Map::from_iter([("attachment".to_owned(), Value::Object(attachment))]))
+}
+
+/// The JSON object in `file`, or on standard input for `-`.
+fn read_message(file: &Path) -> Result<Map<String, Value>, Failure> {
+    let read =
+        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { shown(file) };
+    let text = read.map_err(|error| Failure::Usage {
+        message: format!("{name} could not be read: {error}"),
+        hint: "give a file that holds a message as JSON, or - for standard input".into(),
+    })?;
+    let strange = |message: String| Failure::Usage {
+        message,
+        hint: "write a message such as {\"text\": \"Hi\"}, or a whole Send API body".into(),
+    };
+    // Editors of some systems begin every file with a mark that is none of the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    match json::from_slice(text.as_bytes()) {
+        Ok(Value::Object(message)) => Ok(message),
+        Ok(_) => Err(strange(format!("{name} holds JSON, but no object"))),
+        Err(error) => Err(strange(format!("{name} is not JSON: {error}"))),
+    }
+}
+
+/// JSON where it is JSON, and a text otherwise.
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+/// Uploads the asset with the message itself; `None` where it has a live id and so needs no upload.
+async fn save_by_sending(
+    context: &Context,
+    library: &AssetLibrary,
+    request: &SendRequest,
+    asset: &AssetRef,
+    kind: Option<MediaKind>,
+) -> Result<Option<Delivered>, Failure> {
+    let via = Via::Send(Arc::new(request.envelope.clone()));
+    let options = ResolveOptions { rules: RULES, on_miss: UploadOnMiss::Allowed, kind, via };
+    let in_flight = InFlight { context, request, landed: false };
+    let report = in_flight.until_landed(library.resolve(asset, &options)).await;
+    let request = || match live_id(&report) {
+        Some(upload) => {
+            let message = Message::attachment(upload.key.kind, &upload.attachment_id);
+            SendRequest { content: message.into(), ..request.clone() }
+        }
+        None => request.clone(),
+    };
+    match (&report.sent, live_id(&report)) {
+        (Some(sent), Some(_)) => Ok(Some(Delivered::Sent { request: request(), sent: sent.clone() })),
+        (None, Some(_)) => Ok(None),
+        (Some(sent), None) => {
+            // It arrived; that no id came with it is another matter.
+            context.output.note("sent, but Meta gave no id to send it by again");
+            Ok(Some(Delivered::Sent { request: request(), sent: sent.clone() }))
+        }
+        (None, None) => Ok(Some(Delivered::Failed { request: request(), failure: refusal(asset, report) })),
+    }
+}
+
+/// Why the asset has no id.
+fn refusal(asset: &AssetRef, report: AssetReport) -> Failure {
+    let path = || PathBuf::from(asset.to_string());
+    match (report.error, report.problems.into_iter().find(|problem| problem.severity == Severity::Error)) {
+        (Some(error), _) => Failure::Library(error),
+        (None, Some(problem)) => LibraryError::Unusable { path: path(), problem }.into(),
+        (None, None) => LibraryError::Changed { path: path() }.into(),
+    }
+}
+
+/// Sends it. If Meta does not know one of its ids any more, those that came from us are made anew and the message sent
+/// once more: that refusal, and no other, proves both that nothing was sent and that an id is of no use.
+async fn deliver(
+    context: &Context,
+    session: &Session,
+    library: &AssetLibrary,
+    prepared: Prepared,
+) -> Result<Delivered, Failure> {
+    let request = as_configured(context, prepared.request());
+    let refused = match send_once(context, session, &request).await {
+        Ok(sent) => return Ok(Delivered::Sent { request, sent }),
+        Err(error) if error.scope() == Some(Scope::Attachment) && !prepared.assets().is_empty() => error,
+        Err(error) => return Ok(Delivered::Failed { request, failure: error.into() }),
+    };
+    tracing::info!(error = %refused, "making the ids of the message anew");
+    let prepared = library.replace_refused(prepared).await.map_err(plainly)?;
+    let request = as_configured(context, prepared.request());
+    Ok(match send_once(context, session, &request).await {
+        Ok(sent) => Delivered::Sent { request, sent },
+        Err(error) if error.scope() == Some(Scope::Attachment) => {
+            let page = Box::new(session.page.clone());
+            Delivered::Failed { request, failure: Failure::NewIdRefused { page, error } }
+        }
+        Err(error) => Delivered::Failed { request, failure: error.into() },
+    })
+}
+
+/// The request with the type Instagram is to get, where one is configured.
+fn as_configured(context: &Context, request: &SendRequest) -> SendRequest {
+    let mut request = request.clone();
+    if let (Platform::Instagram, Some(word), Content::Message(message)) =
+        (context.settings.platform, context.settings.instagram_send_type.wire_word(), &request.content)
+    {
+        let mut json = message.as_json().clone();
+        let attachment = json.get_mut("attachment").and_then(Value::as_object_mut);
+        if let Some(attachment) = attachment.filter(|attachment| attachment["payload"].get("attachment_id").is_some()) {
+            attachment.insert("type".to_owned(), word.into());
+        }
+        request.content = Message::from_json(json).into();
+    }
+    request
 }
 
 async fn send_once(context: &Context, session: &Session, request: &SendRequest) -> Result<Sent, GraphError> {
@@ -115,34 +303,26 @@ impl InFlight<'_> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if !self.landed {
-            let event = SendEvent::new(self.request.recipient.to_string()).carrying(&self.request.message);
+            let event = SendEvent::new(self.request.envelope.recipient.to_string()).carrying(&self.request.content);
             self.context.output.event(&event.abandoned());
             self.context.output.complain("abandoned while it was being sent: the message may have arrived");
         }
     }
 }
 
-/// The file as an attachment, uploaded first if it has no live id.
-async fn attachment(library: &AssetLibrary, path: &Path) -> Result<Message, Failure> {
-    let report = library.resolve(&AssetRef::File(path.to_owned()), RULES, UploadOnMiss::Allowed).await;
-    if let Some(upload) = live_id(&report) {
-        return Ok(Message::Attachment { kind: upload.key.kind, attachment_id: upload.attachment_id.clone() });
-    }
-    let refused = report.problems.into_iter().find(|problem| problem.severity == Severity::Error);
-    match (report.error, refused) {
-        (None, Some(problem)) => Err(LibraryError::Unusable { path: path.to_owned(), problem }.into()),
-        (error, _) => {
-            Err(error.map_or_else(|| LibraryError::Changed { path: path.to_owned() }.into(), Failure::Library))
-        }
+/// The failure without the words about a reference nobody wrote.
+fn plainly(error: LibraryError) -> Failure {
+    match error {
+        LibraryError::Reference { cause, .. } => Failure::Library(cause),
+        error => error.into(),
     }
 }
 
 fn print_sent(context: &Context, request: &SendRequest, sent: &Sent) {
     let output = &context.output;
-    let what = match &request.message {
-        Message::Attachment { kind, attachment_id } => format!("{kind} {attachment_id}"),
-        Message::Text(text) => format!("{} characters of text", text.chars().count()),
-    };
     let mark = output.palette.good("✓");
-    output.result(format_args!("{mark} sent {what} to {}  {}", request.recipient, shown_text(&sent.message_id)));
+    let what = shown_text(&request.content.describe());
+    let id = shown_text(sent.message_id.as_deref().unwrap_or_default());
+    let line = format!("{mark} sent {what} to {}  {id}", request.envelope.recipient);
+    output.result(line.trim_end());
 }

@@ -4,9 +4,10 @@ use crate::cli::args::ShowArgs;
 use crate::cli::events::RecordedEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::shown;
+use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
+use crate::ids::Asset;
 use crate::record::Upload;
 
 use super::recorded::{find, state, time_left};
@@ -27,13 +28,17 @@ fn print(context: &Context, upload: &Upload) {
         return;
     }
     let space = &upload.key.space;
-    let size = human_size(upload.size_bytes);
+    let size = upload.known_size().map_or_else(String::new, |bytes| format!(", {}", human_size(bytes)));
     let pixels = upload.dimensions.map_or_else(String::new, |d| format!(", {} × {} px", d.width, d.height));
+    let asset = match &upload.key.asset {
+        Asset::Bytes(hash) => ("sha256", hash.to_string()),
+        Asset::Url(url) => ("url", shown_text(url.as_str())),
+    };
     output.result(output.palette.strong(&upload.attachment_id));
     for (name, value) in [
         ("file", upload.source.as_deref().map_or_else(|| "not known".into(), shown)),
-        ("sha256", upload.key.hash.to_string()),
-        ("kind", format!("{} ({}, {size}{pixels})", upload.key.kind, upload.mime)),
+        asset,
+        ("kind", format!("{} ({}{size}{pixels})", upload.key.kind, upload.mime)),
         ("page", format!("{} on {}, for {}", space.page, space.origin, space.platform)),
         ("uploaded", upload.uploaded_at.to_string()),
         ("expires", format!("{} ({})", upload.expires_at, time_left(context, upload))),

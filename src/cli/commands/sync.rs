@@ -1,11 +1,14 @@
 //! `sync`: upload what is missing or due, reuse the rest.
 
-use crate::cli::args::SyncArgs;
+use std::sync::Arc;
+
+use crate::cli::args::{SyncArgs, Way};
 use crate::cli::assets::{exit_for, print_report, print_sync_summary};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
-use crate::library::{PlanRules, SyncOptions};
+use crate::graph::{Envelope, GraphError};
+use crate::library::{PlanRules, SyncOptions, Via};
 
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
     let output = &context.output;
@@ -15,6 +18,7 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
         dry_run: args.dry_run,
         max_uploads: args.max_uploads,
         max_bytes: args.max_bytes,
+        via: via(context, &args)?,
     };
     let record = context.record().await?;
     let session = context.session(&*record).await?;
@@ -34,4 +38,17 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
         Some(error) => Err(Failure::of_library(&error)),
         None => Ok(context.ending(exit_for(&synced.summary))),
     }
+}
+
+/// How files get to Meta. That somebody gets a message for each is worth a question.
+fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
+    let (Way::Send, Some(to)) = (args.via, &args.to) else { return Ok(Via::Upload) };
+    let mut envelope = Envelope::new(to.clone());
+    envelope.messaging_type = args.messaging_type.unwrap_or_default();
+    envelope.tag.clone_from(&args.tag);
+    envelope.check_for(context.settings.platform).map_err(GraphError::from)?;
+    if !args.dry_run {
+        context.confirm(&format!("{to} will get a message with each file that has no live id."))?;
+    }
+    Ok(Via::Send(Arc::new(envelope)))
 }

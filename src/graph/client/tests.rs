@@ -6,7 +6,8 @@ use http::{HeaderMap, StatusCode};
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::graph::error::Certainty;
-use crate::graph::message::Message;
+use crate::graph::message::{Message, MessagingType, SenderAction};
+use crate::graph::retry::Why;
 use crate::graph::transport::{Form, Phase, TransportError};
 
 /// Answers from a list, and remembers what it was asked.
@@ -35,6 +36,8 @@ impl Scripted {
             api_version: ApiVersion::default(),
             token: AccessToken::new("PAGE-TOKEN-canary").expect("a token"),
             app_secret: app_secret.and_then(AppSecret::new),
+            auth: Auth::default(),
+            platform: Platform::Messenger,
             retry: RetryPolicy::default(),
         };
         let clock = ManualClock::new(Timestamp::from_unix_millis(1_760_000_000_999));
@@ -56,7 +59,7 @@ fn page() -> PageId {
 }
 
 fn text(text: &str) -> SendRequest {
-    SendRequest::new("99".parse().expect("a PSID"), Message::Text(text.to_owned()))
+    SendRequest::new("99".parse().expect("a PSID"), Message::text(text))
 }
 
 fn file(kind: MediaKind, mime: &str) -> FileUpload<'_> {
@@ -88,7 +91,7 @@ async fn an_upload_goes_to_the_pages_attachments_and_brings_an_id() {
 async fn a_send_goes_to_the_pages_messages_and_brings_a_receipt() {
     let meta = Scripted::new(vec![answer(200, r#"{"recipient_id":"99","message_id":"m_1"}"#)]);
     let sent = meta.client(None).send(&page(), &text("hi")).await.expect("a receipt");
-    assert_eq!((&*sent.message_id, sent.recipient_id.as_deref()), ("m_1", Some("99")));
+    assert_eq!((sent.message_id.as_deref(), sent.recipient_id.as_deref()), (Some("m_1"), Some("99")));
     let [call] = &meta.calls()[..] else { panic!("one call") };
     assert_eq!(call.url.as_str(), "https://graph.facebook.com/v25.0/1234567890/messages");
     assert!(matches!(&call.body, Body::Json(body) if body.starts_with(br#"{"recipient":{"id":"99"}"#)));
@@ -98,11 +101,11 @@ async fn a_send_goes_to_the_pages_messages_and_brings_a_receipt() {
 async fn me_asks_for_id_and_name() {
     let meta = Scripted::new(vec![answer(200, r#"{"id":"1234567890","name":"Shop"}"#)]);
     let identity = meta.client(None).me().await.expect("an identity");
-    assert_eq!(identity, Identity { id: page(), name: Some("Shop".to_owned()) });
+    assert_eq!(identity, Identity { id: page(), name: Some("Shop".to_owned()), owner: None });
     let [call] = &meta.calls()[..] else { panic!("one call") };
     assert_eq!(
         (&call.method, call.url.as_str()),
-        (&Method::GET, "https://graph.facebook.com/v25.0/me?fields=id%2Cname")
+        (&Method::GET, "https://graph.facebook.com/v25.0/me?fields=id%2Cname&metadata=1")
     );
 }
 
@@ -115,19 +118,20 @@ async fn every_attempt_carries_a_proof_of_its_own() {
     let waits = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&waits);
     let client = meta.client(Some("app-canary")).with_reporter(Hook::new(move |waiting: Waiting| {
-        log.lock().unwrap().push((waiting.until, waiting.error.to_string()));
+        let Why::Limit(Some(refusal)) = waiting.why else { panic!("{:?}", waiting.why) };
+        log.lock().unwrap().push((waiting.until, refusal.to_string()));
     }));
     client.me().await.expect("an identity");
     let queries: Vec<_> = meta.calls().iter().map(|call| call.url.query().unwrap_or_default().to_owned()).collect();
     assert_eq!(
         queries,
         [
-            "fields=id%2Cname&appsecret_proof=208fd786ca4a4c8fc9d3249735a21b4a7c0271aa1dcd7cd0f540840e571a26ea&appsecret_time=1760000000",
-            "fields=id%2Cname&appsecret_proof=841fc5980fa3462b9993b66b5e647b286e450083ba3e72af508159b2212ce515&appsecret_time=1760000060",
+            "fields=id%2Cname&metadata=1&appsecret_proof=208fd786ca4a4c8fc9d3249735a21b4a7c0271aa1dcd7cd0f540840e571a26ea&appsecret_time=1760000000",
+            "fields=id%2Cname&metadata=1&appsecret_proof=8545c142f9419d5e1c545e3311c3b1f1e601e1a9747ff275ad7143a9bbdc6cc9&appsecret_time=1760000050",
         ]
     );
-    let until = Timestamp::from_unix_millis(1_760_000_060_999);
-    let why = "Meta's rate limit holds the look-up back: (#613) limit (code 613)".to_owned();
+    let until = Timestamp::from_unix_millis(1_760_000_050_999);
+    let why = "(#613) limit (code 613)".to_owned();
     assert_eq!(*waits.lock().unwrap(), [(until, why)]);
 }
 
@@ -174,10 +178,10 @@ async fn calls_can_be_spawned() {
     let client = meta.client(None);
     let calls = tokio::spawn(async move {
         let id = client.upload_file(&page(), file(MediaKind::Image, "image/png")).await?;
-        let message = Message::Attachment { kind: MediaKind::Image, attachment_id: id };
+        let message = Message::attachment(MediaKind::Image, &id);
         client.send(&page(), &SendRequest::new("99".parse().expect("a PSID"), message)).await
     });
-    assert_eq!(calls.await.expect("no panic").expect("a receipt").message_id, "m_1");
+    assert_eq!(calls.await.expect("no panic").expect("a receipt").message_id.as_deref(), Some("m_1"));
 }
 
 #[tokio::test]
@@ -196,4 +200,84 @@ fn versions_are_v_number_dot_number() {
     for text in ["", "25.0", "v25", "v25.", "v.0", "v25.0/me", "v25.0.1", "V25.0", "v2 5.0", "v25.0000"] {
         assert!(text.parse::<ApiVersion>().is_err(), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_sender_action_is_answered_without_a_message_id_and_a_message_is_not() {
+    let acted = r#"{"recipient_id":"99"}"#;
+    let meta = Scripted::new(vec![answer(200, acted), answer(200, acted)]);
+    let client = meta.client(None);
+    let action = SendRequest::new("99".parse().expect("a PSID"), SenderAction::TypingOn);
+    let sent = client.send(&page(), &action).await.expect("done");
+    assert_eq!((sent.message_id, sent.recipient_id.as_deref()), (None, Some("99")));
+    let error = client.send(&page(), &text("hi")).await.expect_err("no message id, no proof");
+    assert_eq!(error.outcome(), Certainty::Unknown);
+}
+
+#[tokio::test]
+async fn a_web_address_is_uploaded_by_telling_meta() {
+    let meta = Scripted::new(vec![answer(200, r#"{"attachment_id":"7"}"#), answer(200, r#"{"attachment_id":"8"}"#)]);
+    let client = meta.client(None);
+    for platform in Platform::ALL {
+        let upload = UrlUpload { platform, kind: MediaKind::Video, url: "https://example.com/a.mp4?x=1" };
+        client.upload_url(&page(), upload).await.expect("an id");
+    }
+    let bodies: Vec<_> = meta
+        .calls()
+        .into_iter()
+        .map(|call| match call.body {
+            Body::Json(text) => String::from_utf8(text.to_vec()).expect("text"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let message = r#""message":{"attachment":{"type":"video","payload":{"url":"https://example.com/a.mp4?x=1","is_reusable":true}}}"#;
+    assert_eq!(bodies, [format!("{{{message}}}"), format!("{{{message},\"platform\":\"instagram\"}}")]);
+    assert!(meta.calls()[0].url.path().ends_with("/message_attachments"));
+}
+
+#[tokio::test]
+async fn a_file_goes_with_its_message_in_one_step_and_only_once() {
+    let receipt = r#"{"recipient_id":"99","message_id":"m_1","attachment_id":"1857777774821032"}"#;
+    let meta = Scripted::new(vec![answer(200, receipt), answer(500, "<html>")]);
+    let client = meta.client(None);
+    let mut envelope = Envelope::new("99".parse().expect("a PSID"));
+    envelope.messaging_type = MessagingType::Update;
+    let sent = client.send_file(&page(), &envelope, file(MediaKind::Image, "image/png")).await.expect("a receipt");
+    assert_eq!(sent.attachment_id.expect("an id").as_str(), "1857777774821032");
+    let Body::Multipart(form) = &meta.calls()[0].body else { panic!("a form") };
+    let fields: Vec<_> = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        fields,
+        [
+            ("recipient", r#"{"id":"99"}"#),
+            ("messaging_type", "UPDATE"),
+            ("message", r#"{"attachment":{"type":"image","payload":{"is_reusable":true}}}"#),
+        ]
+    );
+    assert_eq!((form.file.field, form.file.filename.as_str()), ("filedata", "hemd f_r _t_.png"));
+    assert!(meta.calls()[0].url.path().ends_with("/1234567890/messages"));
+    let error = client.send_file(&page(), &envelope, file(MediaKind::Image, "image/png")).await.expect_err("in doubt");
+    assert_eq!((error.outcome(), error.retryable(), meta.calls().len()), (Certainty::Unknown, false, 2));
+}
+
+#[tokio::test]
+async fn whose_a_token_is_and_what_it_may_is_read_as_far_as_meta_says() {
+    let meta = Scripted::new(vec![
+        answer(200, r#"{"id":"1","name":"Ada","metadata":{"type":"user","connections":{}}}"#),
+        answer(
+            200,
+            r#"{"data":{"app_id":"5","type":"PAGE","is_valid":true,"expires_at":0,"scopes":["pages_messaging",7],"data_access_expires_at":1760000000}}"#,
+        ),
+        answer(200, r#"{"data":{"is_valid":false,"error":{"code":190,"message":"expired"},"expires_at":1}}"#),
+    ]);
+    let client = meta.client(None);
+    assert_eq!(client.me().await.expect("an identity").owner, Some(TokenOwner::User));
+    let facts = client.inspect_token().await.expect("facts");
+    assert_eq!((facts.app_id.as_deref(), &facts.owner, facts.is_valid), (Some("5"), &Some(TokenOwner::Page), true));
+    assert_eq!((facts.expires_at, &facts.scopes[..]), (None, &["pages_messaging".to_owned()][..]));
+    assert_eq!(facts.data_access_expires_at, Some(Timestamp::from_unix_millis(1_760_000_000_000)));
+    let facts = client.inspect_token().await.expect("facts");
+    assert_eq!((facts.is_valid, facts.error.as_deref()), (false, Some("expired")));
+    assert_eq!(facts.expires_at, Some(Timestamp::from_unix_millis(1_000)));
+    assert!(!format!("{:?}", meta.calls()).contains("PAGE-TOKEN-canary"), "a call shows no query");
 }

@@ -3,8 +3,15 @@ use std::sync::{Arc, Mutex};
 use http::StatusCode;
 
 use super::*;
+
+impl Answer for &'static str {
+    fn read(_: &[u8]) -> Option<Self> {
+        None
+    }
+}
 use crate::clock::ManualClock;
 use crate::graph::error::{Certainty, Failure, Refusal};
+use crate::graph::governor::PaceLimits;
 use crate::graph::transport::{Phase, TransportError};
 use crate::stop::Stop;
 
@@ -28,9 +35,11 @@ async fn play_with(policy: &RetryPolicy, operation: Operation, script: Script) -
     let announced = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&announced);
     let reporter = Hook::new(move |waiting: Waiting| log.lock().unwrap().push(waiting.until));
+    let governor = Governor::new(PaceLimits::default());
+    let means = Means { policy, clock: &clock, governor: &governor, reporter: Some(&reporter), stop: &Stop::new() };
     let mut left = script.into_iter();
     let mut attempts = 0;
-    let result = run(policy, &clock, operation, Some(&reporter), &Stop::new(), || {
+    let result = run(means, operation, Load::CALL, || {
         attempts += 1;
         std::future::ready(left.next().expect("the script was long enough"))
     })
@@ -113,23 +122,25 @@ async fn a_throttle_consumes_no_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_without_a_time_double_from_a_minute_and_fill_the_allowance() {
-    let run = play(Operation::Send, vec![throttled(None); 5]).await;
-    assert_eq!(run.attempts, 5);
-    let at = |minutes: i64| Timestamp::from_unix_millis(minutes * 60_000);
-    assert_eq!(run.announced, [at(1), at(3), at(7), at(10)]);
-    assert_eq!(run.elapsed, Duration::from_mins(10));
+async fn waits_without_a_time_are_under_a_minute_and_end_with_the_allowance() {
+    let run = play(Operation::Send, vec![throttled(None); 13]).await;
+    assert_eq!(run.attempts, 13, "ten minutes hold twelve waits of fifty seconds");
+    assert_eq!(run.announced.len(), 12);
+    assert!(run.elapsed > Duration::from_secs(599) && run.elapsed < Duration::from_secs(601), "{:?}", run.elapsed);
     assert!(matches!(run.result, Err(GraphError::RateLimited { wait: None, .. })), "{:?}", run.result);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_longer_than_allowed_is_not_begun() {
     let run = play(Operation::Upload, vec![throttled(Some(500)), throttled(Some(101))]).await;
-    assert_eq!((run.attempts, run.elapsed), (2, Duration::from_secs(500)));
-    let wait = Some(Duration::from_secs(101));
-    assert!(matches!(run.result, Err(GraphError::RateLimited { wait: told, .. }) if told == wait), "{:?}", run.result);
+    assert_eq!((run.attempts, run.announced.len()), (2, 1));
+    assert!(run.elapsed < Duration::from_secs(501), "{:?}", run.elapsed);
+    let Err(GraphError::RateLimited { wait: Some(wait), refusal: Some(_), .. }) = run.result else {
+        panic!("{:?}", run.result)
+    };
+    assert!(wait > Duration::from_secs(100) && wait <= Duration::from_secs(101), "{wait:?}");
 
-    let impatient = RetryPolicy { max_wait: Duration::from_secs(59), ..RetryPolicy::default() };
+    let impatient = RetryPolicy { max_wait: Duration::from_secs(49), ..RetryPolicy::default() };
     let run = play_with(&impatient, Operation::Send, vec![throttled(None)]).await;
     assert_eq!((run.attempts, run.elapsed), (1, Duration::ZERO));
 }
@@ -138,7 +149,25 @@ async fn a_wait_longer_than_allowed_is_not_begun() {
 async fn ten_minutes_of_throttles_that_promise_a_second_cost_few_probes() {
     let run = play(Operation::Send, vec![throttled(Some(1)); 20]).await;
     assert!(matches!(run.result, Err(GraphError::RateLimited { .. })), "{:?}", run.result);
-    assert!(run.attempts <= 12 && run.elapsed > Duration::from_mins(4), "{run:?}");
+    assert!(run.attempts <= 19 && run.elapsed > Duration::from_mins(9), "{run:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_wait_at_once_and_says_that_nothing_was_begun() {
+    let (policy, clock) = (RetryPolicy::default(), ManualClock::new(Timestamp::from_unix_millis(0)));
+    let governor = Governor::new(PaceLimits::default());
+    governor.throttled(None, None);
+    let stop = Stop::new();
+    let means = Means { policy: &policy, clock: &clock, governor: &governor, reporter: None, stop: &stop };
+    let attempt = || async { panic!("it was begun") };
+    let waiting = run::<&'static str, _>(means, Operation::Send, Load::CALL, attempt);
+    let stopping = async {
+        clock.sleep(Duration::from_secs(1)).await;
+        stop.request();
+    };
+    let (result, ()) = futures::future::join(waiting, stopping).await;
+    assert_eq!(result, Err(GraphError::Stopped { operation: Operation::Send }));
+    assert_eq!(clock.now(), Timestamp::from_unix_millis(1_000));
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn call(address: SocketAddr, body: Body) -> Call {
         url: Url::parse(&format!("http://{address}/v25.0/1/messages?appsecret_proof=proof-canary")).expect("a URL"),
         token: AccessToken::new(CANARY).expect("a token"),
         body,
+        auth: Auth::Header,
         timeout: Duration::from_mins(10),
     }
 }
@@ -33,7 +34,7 @@ fn upload(size: usize, progress: Option<Hook<u64>>) -> Body {
         bytes: Bytes::from(vec![b'x'; size]),
         progress,
     };
-    Body::Multipart(Form { fields: vec![("message", "{}".to_owned())], file })
+    Body::Multipart(Form { fields: vec![("message".to_owned(), "{}".to_owned())], file })
 }
 
 /// What comes of sending `body` to a server that does `script` with the connection.
@@ -326,8 +327,33 @@ async fn a_request_that_was_given_up_hands_out_nothing_more() {
 }
 
 #[test]
-fn no_secret_shows_in_a_call() {
-    let shown = format!("{:?}", call("127.0.0.1:1".parse().expect("an address"), upload(10, None)));
+fn neither_a_secret_nor_what_is_said_to_a_person_shows_in_a_call() {
+    let to = "127.0.0.1:1".parse().expect("an address");
+    let shown = format!("{:?}", call(to, upload(10, None)));
     assert!(!shown.contains("canary"), "{shown}");
     assert!(shown.contains("/v25.0/1/messages") && shown.contains("shirt.png"), "{shown}");
+    for body in [json(), Body::Form(Bytes::from_static(b"batch=recipient"))] {
+        let shown = format!("{:?}", call(to, body));
+        assert!(!shown.contains("recipient") && shown.contains(" bytes"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_arrives_there_and_shows_nowhere_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let transport = ReqwestTransport::new();
+    let call = Call { auth: Auth::Query, ..call(address, json()) };
+    assert!(!format!("{call:?}").contains("canary"));
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut head = vec![0; 4096];
+        let read = stream.read(&mut head).await.expect("a request");
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    };
+    let (attempt, head) = tokio::join!(transport.execute(call), serve);
+    let shown = format!("{attempt:?} {attempt}");
+    assert!(!shown.contains("canary"), "{shown}");
+    assert!(head.contains(&format!("&access_token={CANARY} HTTP/1.1")), "{head}");
+    assert!(!head.to_ascii_lowercase().contains("authorization"), "{head}");
 }

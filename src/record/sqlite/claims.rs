@@ -19,7 +19,7 @@ pub(super) fn claim(
     now: Timestamp,
 ) -> Result<Claimed, Fault> {
     let space = space_id_for_writing(transaction, &key.space)?;
-    let asset = params![space, key.hash.as_bytes(), key.kind.as_str()];
+    let asset = params![space, key.asset.digest(), key.kind.as_str()];
     let holder = transaction
         .prepare_cached("SELECT owner, started_at FROM claims WHERE space = ?1 AND sha256 = ?2 AND kind = ?3")?
         .query_row(asset, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
@@ -30,7 +30,7 @@ pub(super) fn claim(
         }
         bury(transaction, &holder)?;
     }
-    let values = params![space, key.hash.as_bytes(), key.kind.as_str(), owner, now.as_unix_millis()];
+    let values = params![space, key.asset.digest(), key.kind.as_str(), owner, now.as_unix_millis()];
     let epoch = transaction
         .prepare_cached(
             "INSERT INTO claims (space, sha256, kind, owner, started_at) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING epoch",
@@ -68,7 +68,7 @@ pub(super) fn complete(transaction: &Transaction, claim: &Claim, upload: &NewUpl
     let space = space_id_for_writing(transaction, &key.space)?;
     let ended = transaction
         .prepare_cached("DELETE FROM claims WHERE epoch = ?1 AND space = ?2 AND sha256 = ?3 AND kind = ?4")?
-        .execute(params![epoch, space, key.hash.as_bytes(), key.kind.as_str()])?;
+        .execute(params![epoch, space, key.asset.digest(), key.kind.as_str()])?;
     if ended == 1 {
         store(transaction, space, key, &UploadRow::live(upload, *epoch))?;
         return Ok(Completed::Stored);
@@ -86,7 +86,7 @@ pub(super) fn complete(transaction: &Transaction, claim: &Claim, upload: &NewUpl
         .execute(params![
             epoch,
             space,
-            key.hash.as_bytes(),
+            key.asset.digest(),
             key.kind.as_str(),
             upload.uploaded_at.as_unix_millis(),
             id

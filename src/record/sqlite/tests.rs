@@ -104,7 +104,7 @@ async fn a_newer_record_is_refused_and_left_as_it_is() {
     place.tamper("PRAGMA user_version = 99");
     let before = fs::read(place.path()).expect("a file");
     let refused = SqliteRecord::open(&place.path()).await;
-    assert!(matches!(refused, Err(RecordError::NewerFormat { found: 99, known: 1, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::NewerFormat { found: 99, known: 2, .. })), "{refused:?}");
     assert_eq!(fs::read(place.path()).expect("a file"), before);
 }
 
@@ -140,20 +140,20 @@ async fn a_record_whose_creation_was_cut_off_is_created_anew() {
 async fn an_older_record_is_copied_and_then_migrated() {
     let place = place();
     store(&place.record().await, &key(1), "id").await;
-    let second = "ALTER TABLE pages ADD COLUMN note TEXT; PRAGMA user_version = 2;";
+    let second = "ALTER TABLE pages ADD COLUMN note TEXT; PRAGMA user_version = 3;";
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
-    migrations.push(Migration::unapplied("V2__note", second).expect("a migration"));
+    migrations.push(Migration::unapplied("V3__note", second).expect("a migration"));
     let newer = Runner::new(&migrations);
-    fs::write(place.path().with_extension("db.before-v2.part"), "of a copy cut off").expect("written");
+    fs::write(place.path().with_extension("db.before-v3.part"), "of a copy cut off").expect("written");
 
     let connection = file::open(&place.path(), newer).expect("migrated");
     connection.execute_batch("SELECT note FROM pages; SELECT attachment_id FROM uploads").expect("the new form");
-    let copy = place.path().with_extension("db.before-v2");
+    let copy = place.path().with_extension("db.before-v3");
     assert_eq!(mode(&copy), 0o600);
     let old = SqliteRecord::open(&copy).await.expect("a copy in the old form");
     assert!(old.find(&[key(1)]).await.expect("found")[0].is_some());
     let refused = SqliteRecord::open(&place.path()).await;
-    assert!(matches!(refused, Err(RecordError::NewerFormat { found: 2, known: 1, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::NewerFormat { found: 3, known: 2, .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -161,9 +161,9 @@ async fn a_migration_that_fails_changes_nothing_nor_do_those_before_it() {
     let place = place();
     store(&place.record().await, &key(1), "id").await;
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
-    let fine = "DROP TABLE uploads; PRAGMA user_version = 2;";
-    migrations.push(Migration::unapplied("V2__fine", fine).expect("a migration"));
-    migrations.push(Migration::unapplied("V3__broken", "SELECT nonsense;").expect("a migration"));
+    let fine = "DROP TABLE uploads; PRAGMA user_version = 3;";
+    migrations.push(Migration::unapplied("V3__fine", fine).expect("a migration"));
+    migrations.push(Migration::unapplied("V4__broken", "SELECT nonsense;").expect("a migration"));
     assert!(file::open(&place.path(), Runner::new(&migrations)).is_err());
     assert!(place.record().await.find(&[key(1)]).await.expect("found")[0].is_some());
 }

@@ -6,7 +6,7 @@ use rusqlite::types::{FromSql, Value};
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params, params_from_iter};
 
 use super::fault::Fault;
-use crate::ids::{AssetKey, AttachmentId, KeySpace};
+use crate::ids::{AssetKey, AttachmentId, KeySpace, WebUrl};
 use crate::record::rows::{self, UploadRow};
 use crate::record::{RecordError, Upload, UploadFilter, UploadState};
 
@@ -56,11 +56,16 @@ fn list_space(
     found: &mut Vec<Upload>,
 ) -> Result<(), Fault> {
     const TABLE: &str = "uploads";
-    let mut sql = format!("SELECT {COLUMNS}, sha256, kind FROM uploads WHERE space = ?");
+    let mut sql = format!("SELECT {COLUMNS}, sha256, kind, url FROM uploads WHERE space = ?");
     let mut values = vec![Value::from(id)];
-    if let Some(hash) = filter.hash {
-        sql += " AND sha256 = ?";
-        values.push(hash.as_bytes().to_vec().into());
+    if let Some(asset) = &filter.asset {
+        // The digest alone finds the row; the rest keeps an address from being found as bytes.
+        sql += if asset.url().is_some() {
+            " AND sha256 = ? AND url IS NOT NULL"
+        } else {
+            " AND sha256 = ? AND url IS NULL"
+        };
+        values.push(asset.digest().to_vec().into());
     }
     if let Some(attachment_id) = &filter.attachment_id {
         sql += " AND attachment_id = ?";
@@ -68,7 +73,7 @@ fn list_space(
     }
     if let Some(key) = after {
         sql += " AND (sha256, kind) > (?, ?)";
-        values.extend([key.hash.as_bytes().to_vec().into(), key.kind.as_str().to_owned().into()]);
+        values.extend([key.asset.digest().to_vec().into(), key.kind.as_str().to_owned().into()]);
     }
     sql += " ORDER BY sha256, kind LIMIT ?";
     values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
@@ -77,9 +82,11 @@ fn list_space(
     let mut selected = query.query(params_from_iter(values))?;
     while let Some(row) = selected.next()? {
         let (upload, checksum) = upload_row(row)?;
-        let hash: Vec<u8> = column(row, TABLE, 11)?;
+        let digest: Vec<u8> = column(row, TABLE, 11)?;
         let kind: String = column(row, TABLE, 12)?;
-        let key = AssetKey { space: space.clone(), kind: rows::parse(TABLE, &kind)?, hash: rows::hash(TABLE, &hash)? };
+        let url: Option<String> = column(row, TABLE, 13)?;
+        let asset = rows::asset(TABLE, &digest, url.as_deref())?;
+        let key = AssetKey { space: space.clone(), kind: rows::parse(TABLE, &kind)?, asset };
         found.push(upload.into_upload(key, checksum)?);
     }
     Ok(())
@@ -100,7 +107,7 @@ pub(super) fn forget(transaction: &Transaction, key: &AssetKey) -> Result<Option
     let forgotten = upload_of(&mut upload_query(transaction)?, space, key.clone())?;
     transaction
         .prepare_cached("DELETE FROM uploads WHERE space = ?1 AND sha256 = ?2 AND kind = ?3")?
-        .execute(params![space, key.hash.as_bytes(), key.kind.as_str()])?;
+        .execute(params![space, key.asset.digest(), key.kind.as_str()])?;
     Ok(forgotten)
 }
 
@@ -133,18 +140,18 @@ pub(super) fn row_of(
     space: i64,
     key: &AssetKey,
 ) -> Result<Option<(UploadRow, i64)>, Fault> {
-    let mut selected = query.query(params![space, key.hash.as_bytes(), key.kind.as_str()])?;
+    let mut selected = query.query(params![space, key.asset.digest(), key.kind.as_str()])?;
     selected.next()?.map(upload_row).transpose()
 }
 
 pub(super) fn store(transaction: &Transaction, space: i64, key: &AssetKey, row: &UploadRow) -> Result<(), Fault> {
     let sql = format!(
-        "REPLACE INTO uploads (space, sha256, kind, {COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+        "REPLACE INTO uploads (space, sha256, kind, {COLUMNS}, url)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     );
     transaction.prepare_cached(&sql)?.execute(params![
         space,
-        key.hash.as_bytes(),
+        key.asset.digest(),
         key.kind.as_str(),
         row.attachment_id,
         row.state,
@@ -157,6 +164,7 @@ pub(super) fn store(transaction: &Transaction, space: i64, key: &AssetKey, row: 
         row.source,
         row.epoch,
         row.checksum(key),
+        key.asset.url().map(WebUrl::as_str),
     ])?;
     Ok(())
 }

@@ -59,6 +59,11 @@ impl World {
         path
     }
 
+    /// Writes `reattach.toml` where the binary runs.
+    pub(crate) fn configure(&self, text: &str) {
+        std::fs::write(self.home.path().join("reattach.toml"), text).expect("a file");
+    }
+
     /// The binary in this world, speaking for the sandbox's first Page.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reattach"));

@@ -1,0 +1,115 @@
+//! Where the secrets of a Page are kept, and how they are read: from a variable, or from a file nobody else may read.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::secret::AccessToken;
+
+use super::ConfigError;
+
+/// The Page's token, where the configuration names no other place.
+pub(in crate::cli) const ACCESS_TOKEN: &str = "REATTACH_ACCESS_TOKEN";
+/// The app's secret, where the configuration names no other place.
+pub(in crate::cli) const APP_SECRET: &str = "REATTACH_APP_SECRET";
+
+/// No usable token.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum CredentialError {
+    /// A secret is not where it should be.
+    #[error("find a secret of the Page: {variable} is not set")]
+    Missing {
+        /// The variable that was looked at.
+        variable: String,
+    },
+    /// The variable or file holds no token.
+    #[error("read a secret from {place}: it is empty or holds spaces")]
+    Unusable {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The file cannot be read.
+    #[error("read a secret from {}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Others may read the file.
+    #[error("read a secret from {}: {why}", path.display())]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Place {
+    #[default]
+    Usual,
+    Given(AccessToken),
+    Nowhere,
+    Variable(String),
+    File(PathBuf),
+}
+
+impl Place {
+    pub(super) fn of(
+        name: &'static str,
+        variable: Option<&String>,
+        file: Option<&PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        match (variable, file) {
+            (Some(_), Some(_)) => Err(ConfigError::TwoPlaces { name }),
+            (Some(variable), None) => Ok(Self::Variable(variable.clone())),
+            (None, Some(file)) => Ok(Self::File(file.clone())),
+            (None, None) => Ok(Self::Usual),
+        }
+    }
+
+    pub(super) fn variable(&self, usual: &str) -> String {
+        if let Self::Variable(name) = self { name.clone() } else { usual.to_owned() }
+    }
+
+    /// The secret and where it was found; `None` when the variable is not set or empty.
+    pub(super) fn read(&self, usual: &str) -> Result<Option<(String, String)>, CredentialError> {
+        if let Self::File(path) = self {
+            return read_secret_file(path).map(|text| Some((text, path.display().to_string())));
+        }
+        if let Self::Nowhere = self {
+            return Ok(None);
+        }
+        let variable = self.variable(usual);
+        Ok(env::var(&variable).ok().filter(|text| !text.trim().is_empty()).map(|text| (text, variable)))
+    }
+}
+
+fn read_secret_file(path: &Path) -> Result<String, CredentialError> {
+    let unreadable = |source| CredentialError::Unreadable { path: path.to_owned(), source };
+    let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
+    if let Some(why) = exposure(&metadata) {
+        return Err(CredentialError::Exposed { path: path.to_owned(), why });
+    }
+    fs::read_to_string(path).map_err(unreadable)
+}
+
+/// What is wrong with the place of a secret; `None` when only its owner can get at it.
+fn exposure(metadata: &fs::Metadata) -> Option<&'static str> {
+    if !metadata.is_file() {
+        return Some("it is not a regular file (links are not followed)");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Some("others may read it");
+        }
+    }
+    None
+}

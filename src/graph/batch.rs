@@ -1,0 +1,199 @@
+//! Up to fifty sends in one call, each with an outcome of its own.
+//!
+//! What it saves is round trips; for Meta's limits every item is a call. What it costs is certainty: an item may come back
+//! as `null`, which says nothing of whether it was sent. Items never depend on one another and have no names, for Meta
+//! answers `null` to those that others depend on.
+//!
+//! **Source**: Graph API, "Batch Requests" (read 2026-11).
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::client::{GraphClient, Sent};
+use super::error::{Failure, GraphError, Operation};
+use super::governor::Load;
+use super::message::{Content, InvalidRequest, SendRequest};
+use super::outcome::{Answer, Outcome, Retry, Throttle, classify};
+use super::transport::{Answered, Attempt, Body};
+use super::wire::{self, Acted};
+use crate::ids::{PageId, Recipient};
+
+/// The most items in a batch; Meta allows no more.
+pub const MAX_BATCH: usize = 50;
+
+impl GraphClient {
+    /// What became of each request, in their order. All of them are sent in one call, if the Page's pace lets so many go in
+    /// one second; otherwise in as few calls as it takes.
+    ///
+    /// Items run in parallel: two messages to one person may arrive in either order.
+    ///
+    /// # Errors
+    /// Of the call as a whole: then no item has an outcome of its own, and [`GraphError::outcome`] holds for each of them.
+    /// Where it takes several calls, the first that fails is the last, and its error is that of each of its items; the rest
+    /// is `Stopped`.
+    /// A request that breaks a rule of Meta's keeps the whole batch from leaving. No item is ever sent twice.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the batch: the outcome of every item is then unknown.
+    pub async fn send_batch(
+        &self,
+        page: &PageId,
+        requests: &[SendRequest],
+    ) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        if requests.len() > MAX_BATCH {
+            return Err(InvalidRequest::BatchTooLarge { items: requests.len() }.into());
+        }
+        requests.iter().try_for_each(|request| request.check_ready_for(self.platform()))?;
+        let mut results = Vec::with_capacity(requests.len());
+        while results.len() < requests.len() {
+            let rest = &requests[results.len()..];
+            let (now, later) = rest.split_at(self.governor.portion(rest.iter().map(Load::of)));
+            match self.send_at_once(page, now).await {
+                Ok(outcomes) => results.extend(outcomes),
+                Err(error) if results.is_empty() && later.is_empty() => return Err(error),
+                Err(error) => {
+                    results.extend(now.iter().map(|_| Err(error.clone())));
+                    let not_begun = || Err(GraphError::Stopped { operation: Operation::Batch });
+                    results.extend(later.iter().map(|_| not_begun()));
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    async fn send_at_once(
+        &self,
+        page: &PageId,
+        requests: &[SendRequest],
+    ) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
+        let load = requests.iter().map(Load::of).fold(Load::default(), Load::plus);
+        let body = Body::Form(body(page, requests));
+        let items: Items = self.run(Operation::Batch, load, Method::POST, self.url(&[""]), body).await?;
+        for item in items.0.iter().flatten() {
+            self.governor.observe(&item.headers);
+        }
+        Ok(outcomes(requests, &items.0).into_iter().map(result).collect())
+    }
+}
+
+/// One request of a batch as it is written.
+#[derive(Serialize)]
+struct Written {
+    method: &'static str,
+    relative_url: String,
+    body: String,
+}
+
+/// The form of `POST /`: `batch` is a JSON text, and every item's body a form again.
+fn body(page: &PageId, requests: &[SendRequest]) -> bytes::Bytes {
+    let written = |request| Written {
+        method: "POST",
+        relative_url: format!("{page}/messages"),
+        body: form_urlencoded::Serializer::new(String::new()).extend_pairs(wire::send_fields(request)).finish(),
+    };
+    let items: Vec<_> = requests.iter().map(written).collect();
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("batch", &wire::to_text(&items)).append_pair("include_headers", "true");
+    form.finish().into()
+}
+
+/// The answers to a batch; `None` where Meta gave none.
+#[derive(Debug)]
+struct Items(Vec<Option<Answered>>);
+
+impl Answer for Items {
+    fn read(body: &[u8]) -> Option<Self> {
+        let items: Vec<Value> = serde_json::from_slice(body).ok()?;
+        Some(Self(items.iter().map(item).collect()))
+    }
+
+    /// The one that names the longest time, of the items that were refused for their rate.
+    fn throttle(&self) -> Option<Throttle> {
+        let throttle = |item: &Answered| match classify::<Sent>(&Attempt::Answered(item.clone())) {
+            Outcome::NotDone { retry: Retry::Throttled(wait), failure: Failure::Refused(refusal), .. } => {
+                Some(Throttle { wait, refusal })
+            }
+            _ => None,
+        };
+        self.0.iter().flatten().filter_map(throttle).max_by_key(|throttle| throttle.wait)
+    }
+}
+
+/// One answer taken out of the list; `None` where it is null or of no form anybody promised.
+fn item(value: &Value) -> Option<Answered> {
+    let status = StatusCode::from_u16(u16::try_from(value.get("code")?.as_u64()?).ok()?).ok()?;
+    let body = match value.get("body") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let headers = value.get("headers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    Some(Answered { status, headers: headers.iter().filter_map(header).collect(), body: body.into() })
+}
+
+fn header(value: &Value) -> Option<(HeaderName, HeaderValue)> {
+    let text = |key| value.get(key).and_then(Value::as_str);
+    Some((text("name")?.parse().ok()?, text("value")?.parse().ok()?))
+}
+
+/// The outcome of each request. Where the answers do not fit the requests, none is believed but those that name their
+/// own recipient.
+fn outcomes(requests: &[SendRequest], items: &[Option<Answered>]) -> Vec<Outcome<Sent>> {
+    let answer = |place: usize| items.get(place).and_then(Option::as_ref);
+    let read: Vec<_> = requests.iter().enumerate().map(|(place, request)| outcome(request, answer(place))).collect();
+    let contradicts = |(request, outcome): (&SendRequest, &Outcome<Sent>)| match (named(request), outcome) {
+        (Some(psid), Outcome::Done(Sent { recipient_id: Some(id), .. })) => psid != id,
+        _ => false,
+    };
+    if items.len() == requests.len() && !requests.iter().zip(&read).any(contradicts) {
+        return read;
+    }
+    let believed = |(request, outcome): (&SendRequest, Outcome<Sent>)| match (named(request), outcome) {
+        (Some(psid), Outcome::Done(sent)) if sent.recipient_id.as_deref() == Some(psid) => Outcome::Done(sent),
+        _ => Outcome::Unknown { retry: Retry::Never, failure: Failure::Unanswered { fits: false } },
+    };
+    requests.iter().zip(read).map(believed).collect()
+}
+
+fn outcome(request: &SendRequest, answered: Option<&Answered>) -> Outcome<Sent> {
+    let Some(answered) = answered else {
+        return Outcome::Unknown { retry: Retry::Never, failure: Failure::Unanswered { fits: true } };
+    };
+    let attempt = Attempt::Answered(answered.clone());
+    match &request.content {
+        Content::Action(_) => match classify::<Acted>(&attempt) {
+            Outcome::Done(acted) => Outcome::Done(acted.into()),
+            Outcome::NotDone { scope, retry, failure } => Outcome::NotDone { scope, retry, failure },
+            Outcome::Unknown { retry, failure } => Outcome::Unknown { retry, failure },
+        },
+        _ => classify(&attempt),
+    }
+}
+
+/// The id the answer to a request must name, where it names one.
+fn named(request: &SendRequest) -> Option<&str> {
+    match &request.envelope.recipient {
+        Recipient::Psid(psid) => Some(psid),
+        _ => None,
+    }
+}
+
+fn result(outcome: Outcome<Sent>) -> Result<Sent, GraphError> {
+    let operation = Operation::Send;
+    match outcome {
+        Outcome::Done(sent) => Ok(sent),
+        Outcome::NotDone { scope, retry, failure } => {
+            let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
+            Err(GraphError::not_done(operation, scope, wait, failure))
+        }
+        Outcome::Unknown { failure, .. } => Err(GraphError::Unknown { operation, failure }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,429 @@
+//! The rate budget of one Page, shared by everything that calls Meta in its name.
+//!
+//! Three brakes: a pace for messages, media and all calls, kept over every second whatever Meta says; a gate, which a throttle shuts for everybody and one
+//! probe opens again; and Meta's own usage headers, which slow the pace before the gate must shut. All state stands
+//! behind one mutex that is never held across an await, so every decision sees, and leaves, a whole state.
+//!
+//! **Source**: Messenger Platform, "Rate Limiting" (2026-03-23): more than 40 messages a second, and the Page cannot send
+//! until its volume decreases; 10 a second of audio or video. Graph API, "Rate Limits": after a limit, stop.
+
+mod day;
+mod gate;
+mod window;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::sync::{Mutex as Turnstile, Notify};
+use tokio::time::{Instant, sleep_until};
+
+use super::error::Refusal;
+use super::message::{Message, SendRequest};
+use super::usage::{self, Usage};
+
+use day::Day;
+use gate::{Gate, PROBE_PATIENCE, Step};
+use window::Window;
+
+/// What is left of the pace after a throttle.
+const DECREASE: f64 = 0.7;
+/// The pace is never cut to less than this part of it.
+const LEAST: f64 = 0.1;
+/// How long a pace takes to grow from nothing to its full measure.
+const RECOVERY: Duration = Duration::from_mins(2);
+/// From this percentage of a limit on, the pace is slowed.
+const PRESSURE_FROM: f64 = 75.0;
+/// Usage headers that were not renewed for so long say nothing any more.
+const PRESSURE_LASTS: Duration = Duration::from_mins(5);
+
+/// A wait that grew by less is the one that was told of.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// How fast a Page may go while Meta says nothing of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaceLimits {
+    /// Messages a second; more than 40, and Meta blocks the Page.
+    pub messages_per_second: u32,
+    /// Those of them that hold audio or video.
+    pub media_per_second: u32,
+    /// Calls a second of every kind: messages, uploads, questions.
+    pub calls_per_second: u32,
+    /// Calls in any 24 hours, where that is known: 200 for each person the Page may write to. Counted from when the
+    /// process began.
+    pub calls_per_day: Option<u64>,
+}
+
+impl Default for PaceLimits {
+    fn default() -> Self {
+        Self { messages_per_second: 30, media_per_second: 10, calls_per_second: 300, calls_per_day: None }
+    }
+}
+
+/// What one call costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Calls, each item of a batch counted as one.
+    pub calls: u32,
+    /// Those of them that send a message, or show an action.
+    pub messages: u32,
+    /// Those of the messages that hold audio or video.
+    pub media: u32,
+}
+
+impl Load {
+    /// One upload, or one question.
+    pub const CALL: Self = Self { calls: 1, messages: 0, media: 0 };
+
+    /// What one send costs.
+    pub fn of(request: &SendRequest) -> Self {
+        let media = request.content.message().is_some_and(Message::has_sound_or_video);
+        Self { calls: 1, messages: 1, media: u32::from(media) }
+    }
+
+    /// What both cost together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            messages: self.messages + other.messages,
+            media: self.media + other.media,
+        }
+    }
+
+    fn in_lane(self, lane: usize) -> u32 {
+        [self.media, self.messages, self.calls][lane]
+    }
+}
+
+/// How a Page stands, for people and metrics.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Messages a second, as things are.
+    pub per_second: u32,
+    /// Messages a second, as configured.
+    pub full_per_second: u32,
+    /// How much longer the gate stays shut; `None` while it is open.
+    pub shut_for: Option<Duration>,
+    /// Calls that wait to be let through.
+    pub waiting: usize,
+    /// Calls left in these 24 hours, where there is such a limit.
+    pub calls_left: Option<u64>,
+}
+
+/// Lets calls through at the pace of one Page, first come, first served.
+#[derive(Debug)]
+pub struct Governor {
+    limits: PaceLimits,
+    state: Mutex<State>,
+    /// Who stands first in each lane's queue. What waits in a narrow lane holds up nobody in a wider one.
+    turns: [Turnstile<()>; LANES],
+    /// Rung when the gate moves.
+    gate_moved: Notify,
+}
+
+/// Media, messages, all calls: the narrowest first, the order in which a call passes them.
+const LANES: usize = 3;
+
+#[derive(Debug)]
+struct State {
+    lanes: [Window; LANES],
+    day: Day,
+    gate: Gate,
+    /// What throttles left of the pace, and since when it has been growing again.
+    factor: (f64, Instant),
+    usage: Option<(Usage, Instant)>,
+    waiting: usize,
+}
+
+/// A wait for the gate, told to whoever wants to hear.
+#[derive(Debug, Clone)]
+pub(super) struct GateWait {
+    /// How long it takes at least.
+    pub(super) pause: Duration,
+    /// What Meta said; `None` where only its headers, or our own count of the day, did.
+    pub(super) refusal: Option<Box<Refusal>>,
+}
+
+/// The gate stays shut for longer than the caller may wait.
+#[derive(Debug)]
+pub(super) struct TooLong {
+    /// How much longer, where that is known.
+    pub(super) wait: Option<Duration>,
+    /// What Meta said.
+    pub(super) refusal: Option<Box<Refusal>>,
+}
+
+impl Governor {
+    /// A governor that has seen no call yet. Limits of nothing are taken for one call a second.
+    pub fn new(limits: PaceLimits) -> Self {
+        let now = Instant::now();
+        let state = State {
+            lanes: Default::default(),
+            day: Day::default(),
+            gate: Gate::default(),
+            factor: (1.0, now),
+            usage: None,
+            waiting: 0,
+        };
+        Self { limits, state: Mutex::new(state), turns: Default::default(), gate_moved: Notify::new() }
+    }
+
+    /// The limits it was made with.
+    pub fn limits(&self) -> PaceLimits {
+        self.limits
+    }
+
+    /// How the Page stands now.
+    pub fn pace(&self) -> Pace {
+        let (now, state) = (Instant::now(), self.state());
+        Pace {
+            per_second: state.scaled(self.limits.messages_per_second, now),
+            full_per_second: self.limits.messages_per_second,
+            shut_for: match &state.gate {
+                Gate::Open => None,
+                Gate::Shut(shut) | Gate::Probing(shut) => Some(shut.until.saturating_duration_since(now)),
+            },
+            waiting: state.waiting,
+            calls_left: self.limits.calls_per_day.map(|limit| limit.saturating_sub(state.day.spent(now))),
+        }
+    }
+
+    /// How many of these loads, from the first on, the pace lets go in one instant: at least one.
+    pub(super) fn portion(&self, loads: impl Iterator<Item = Load>) -> usize {
+        let now = Instant::now();
+        let state = self.state();
+        let fits = |load: &Load| (0..LANES).all(|lane| load.in_lane(lane) <= state.scaled(self.limit_of(lane), now));
+        let sums = loads.scan(Load::default(), |sum, load| {
+            *sum = sum.plus(load);
+            Some(*sum)
+        });
+        sums.take_while(fits).count().max(1)
+    }
+
+    /// Takes note of the usage an answer declares.
+    pub(super) fn observe(&self, headers: &HeaderMap) {
+        let Some(usage) = usage::read(headers) else { return };
+        let now = Instant::now();
+        let spent = usage.percent >= 100.0 && usage.regain.is_some();
+        let mut state = self.state();
+        if spent && matches!(state.gate, Gate::Open) {
+            state.gate.shut(usage.regain, None, now);
+        }
+        state.usage = Some((usage, now));
+    }
+
+    /// Takes note that Meta refused a call for its rate.
+    pub(super) fn throttled(&self, wait: Option<Duration>, refusal: Option<Box<Refusal>>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.gate.shut(wait, refusal, now) {
+            state.factor = ((state.factor_at(now) * DECREASE).max(LEAST), now);
+        }
+        drop(state);
+        self.gate_moved.notify_waiters();
+    }
+
+    /// Returns once `load` may go. What is waited at a shut gate is taken off `patience`, and told to `on_wait`.
+    ///
+    /// # Errors
+    /// When the gate stays shut for longer than `patience`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in the queue and costs nothing.
+    pub(super) async fn admit(
+        &self,
+        load: Load,
+        patience: &mut Duration,
+        on_wait: impl Fn(GateWait) + Send,
+    ) -> Result<Pass<'_>, TooLong> {
+        let _waiting = Waiting::one_more(self);
+        let mut told = None;
+        loop {
+            let probe = self.through_gate(patience, &mut told, &on_wait).await?;
+            let mut turns = [const { None }; LANES];
+            for lane in (0..LANES).filter(|&lane| load.in_lane(lane) > 0) {
+                turns[lane] = Some(self.turns[lane].lock().await);
+                self.wait_in(lane, load.in_lane(lane)).await;
+            }
+            if let Some(pass) = self.take(load, probe, patience)? {
+                return Ok(pass);
+            }
+        }
+    }
+
+    /// Takes the place `load` has waited for in every lane; `None` when the gate was shut meanwhile.
+    fn take<'a>(&self, load: Load, mut probe: Probe<'a>, patience: &Duration) -> Result<Option<Pass<'a>>, TooLong> {
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Some(limit) = self.limits.calls_per_day
+            && let Some(wait) = state.day.wait(load.calls.into(), limit, now)
+        {
+            if wait > *patience {
+                drop(state);
+                return Err(TooLong { wait: Some(wait), refusal: None });
+            }
+            state.gate.shut(Some(wait), None, now);
+            return Ok(None);
+        }
+        if !state.gate.lets_through(probe.is_probe()) {
+            // The lock goes before the probe, which hands its duty on.
+            drop(state);
+            return Ok(None);
+        }
+        for lane in 0..LANES {
+            let limit = state.scaled(self.limit_of(lane), now);
+            state.lanes[lane].charge(load.in_lane(lane), limit, now);
+        }
+        state.day.spend(load.calls.into(), now);
+        Ok(Some(Pass { probe: probe.take() }))
+    }
+
+    /// The full rate of a lane, a second.
+    fn limit_of(&self, lane: usize) -> u32 {
+        [self.limits.media_per_second, self.limits.messages_per_second, self.limits.calls_per_second][lane]
+    }
+
+    /// Returns once so many calls may go in this lane. When that is may change meanwhile.
+    async fn wait_in(&self, lane: usize, calls: u32) {
+        loop {
+            let now = Instant::now();
+            let free = {
+                let state = self.state();
+                state.lanes[lane].free_at(calls, state.scaled(self.limit_of(lane), now), now)
+            };
+            if free <= now {
+                return;
+            }
+            sleep_until(free).await;
+        }
+    }
+
+    /// Returns once the gate is open, or the caller is to be the one that finds out whether it is.
+    async fn through_gate(
+        &self,
+        patience: &mut Duration,
+        told: &mut Option<Instant>,
+        on_wait: &impl Fn(GateWait),
+    ) -> Result<Probe<'_>, TooLong> {
+        loop {
+            let moved = self.gate_moved.notified();
+            let now = Instant::now();
+            let step = self.state().gate.step(now);
+            let (shut, until, probed) = match step {
+                Step::Pass => return Ok(Probe(None)),
+                Step::Probe => return Ok(Probe(Some(self))),
+                Step::Until(shut) => (shut.clone(), Some(shut.until), None),
+                Step::ForProbe(shut) => (shut.clone(), None, Some(shut.until + PROBE_PATIENCE)),
+            };
+            let pause = until.map_or(Duration::ZERO, |until| until - now);
+            if pause > *patience || patience.is_zero() {
+                return Err(TooLong { wait: shut.named.then_some(pause), refusal: shut.refusal });
+            }
+            if until.is_some_and(|until| told.is_none_or(|told| until > told + WORTH_TELLING)) {
+                *told = until;
+                on_wait(GateWait { pause, refusal: shut.refusal.clone() });
+            }
+            tokio::select! {
+                () = moved => {}
+                () = sleep_until(until.or(probed).unwrap_or(now).min(now + *patience)) => {}
+            }
+            *patience = patience.saturating_sub(now.elapsed());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// `full` calls a second, scaled by what throttles and usage leave of it: at least one.
+    fn scaled(&self, full: u32, now: Instant) -> u32 {
+        let scale = self.factor_at(now).min(self.room_at(now));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1 of a u32")]
+        let scaled = (f64::from(full) * scale + 1e-9) as u32;
+        scaled.max(1)
+    }
+
+    fn factor_at(&self, now: Instant) -> f64 {
+        let (factor, since) = self.factor;
+        let regained = now.saturating_duration_since(since).as_secs_f64() / RECOVERY.as_secs_f64();
+        (factor + regained).min(1.0)
+    }
+
+    /// What the last usage headers leave: all below [`PRESSURE_FROM`], a tenth at 100 %.
+    fn room_at(&self, now: Instant) -> f64 {
+        match &self.usage {
+            Some((usage, at)) if now.saturating_duration_since(*at) < PRESSURE_LASTS => {
+                let over = (usage.percent - PRESSURE_FROM) / (100.0 - PRESSURE_FROM);
+                1.0 - over.clamp(0.0, 1.0) * (1.0 - LEAST)
+            }
+            _ => 1.0,
+        }
+    }
+}
+
+/// One more call in the queue, as long as it lives.
+struct Waiting<'a>(&'a Governor);
+
+impl<'a> Waiting<'a> {
+    fn one_more(governor: &'a Governor) -> Self {
+        governor.state().waiting += 1;
+        Self(governor)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
+
+/// The duty to find out whether a limit is lifted, if it is anybody's. Dropped undone, it passes to the next.
+#[derive(Debug)]
+struct Probe<'a>(Option<&'a Governor>);
+
+impl Probe<'_> {
+    fn is_probe(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn take(&mut self) -> Self {
+        Self(self.0.take())
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if let Some(governor) = self.0 {
+            governor.state().gate.hand_on(Instant::now());
+            governor.gate_moved.notify_waiters();
+        }
+    }
+}
+
+/// The right to make one call now.
+#[derive(Debug)]
+#[must_use = "a probe that tells nobody leaves the others waiting for the next"]
+pub(super) struct Pass<'a> {
+    probe: Probe<'a>,
+}
+
+impl Pass<'_> {
+    /// The call was answered, and not refused for its rate.
+    pub(super) fn unhindered(mut self) {
+        if let Some(governor) = self.probe.0.take() {
+            governor.state().gate.open();
+            governor.gate_moved.notify_waiters();
+        }
+    }
+
+    /// The call was refused for its rate, which [`Governor::throttled`] has been told.
+    pub(super) fn refused(mut self) {
+        self.probe.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests;

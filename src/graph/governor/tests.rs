@@ -1,0 +1,341 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use http::{HeaderValue, StatusCode};
+
+use super::*;
+use crate::clock::{ManualClock, Timestamp};
+use crate::graph::client::ApiVersion;
+use crate::graph::{
+    Answered, Attempt, Auth, Call, GraphClient, GraphError, GraphOptions, Hook, RetryPolicy, Transport, Waiting,
+};
+use crate::ids::{MediaKind, Origin, PageId, Recipient};
+use crate::secret::AccessToken;
+
+/// A Graph API that takes everything, but for the first `storm`; and notes when each call came.
+#[derive(Debug)]
+struct Meta {
+    storm: Duration,
+    begun: Instant,
+    latency: Duration,
+    calls: Mutex<Vec<(Instant, bool)>>,
+    headers: Mutex<HeaderMap>,
+}
+
+impl Meta {
+    fn new(storm: Duration) -> Arc<Self> {
+        let (begun, latency) = (Instant::now(), Duration::from_millis(40));
+        Arc::new(Self { storm, begun, latency, calls: Mutex::default(), headers: Mutex::default() })
+    }
+
+    fn client(self: &Arc<Self>, governor: &Arc<Governor>, max_wait: Duration) -> GraphClient {
+        let options = GraphOptions {
+            origin: Origin::GRAPH.parse().expect("an origin"),
+            api_version: ApiVersion::default(),
+            token: AccessToken::new("PAGE-TOKEN").expect("a token"),
+            app_secret: None,
+            auth: Auth::Header,
+            platform: crate::ids::Platform::Messenger,
+            retry: RetryPolicy { max_wait, ..RetryPolicy::default() },
+        };
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_millis(0)));
+        GraphClient::new(options, Arc::<Self>::clone(self), clock).with_governor(Arc::clone(governor))
+    }
+
+    /// When calls came, refused or not.
+    fn times(&self, refused: bool) -> Vec<Duration> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().filter(|call| call.1 == refused).map(|call| call.0 - self.begun).collect()
+    }
+}
+
+#[async_trait]
+impl Transport for Meta {
+    async fn execute(&self, _: Call) -> Attempt {
+        let now = Instant::now();
+        let refused = now - self.begun < self.storm;
+        self.calls.lock().unwrap().push((now, refused));
+        tokio::time::sleep(self.latency).await;
+        let (status, body) = if refused {
+            (400, r#"{"error":{"code":613,"message":"(#613) Calls to this api have exceeded the rate limit."}}"#)
+        } else {
+            (200, r#"{"recipient_id":"1","message_id":"m_1"}"#)
+        };
+        let headers = self.headers.lock().unwrap().clone();
+        Attempt::Answered(Answered { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() })
+    }
+}
+
+fn page() -> PageId {
+    "1".parse().expect("a Page")
+}
+
+fn text() -> SendRequest {
+    SendRequest::new(Recipient::Psid("1".to_owned()), Message::text("hi"))
+}
+
+fn video() -> SendRequest {
+    let message = Message::attachment(MediaKind::Video, &"7".parse().expect("an id"));
+    SendRequest::new(Recipient::Psid("1".to_owned()), message)
+}
+
+/// `count` messages by so many workers; each result in its order.
+async fn send_all(client: &GraphClient, request: &SendRequest, count: usize, workers: usize) -> Vec<GraphError> {
+    let page = page();
+    let sends = futures::stream::iter(0..count).map(|_| client.send(&page, request)).buffer_unordered(workers);
+    sends.filter_map(async |sent| sent.err()).collect().await
+}
+
+/// The most calls in any second, both its ends counted.
+fn most_in_a_second(times: &[Duration]) -> usize {
+    let second = Duration::from_secs(1);
+    let within = |&start: &Duration| times.iter().filter(|&&at| at >= start && at <= start + second).count();
+    times.iter().map(within).max().unwrap_or(0)
+}
+
+fn governor(limits: PaceLimits) -> Arc<Governor> {
+    Arc::new(Governor::new(limits))
+}
+
+const PATIENT: Duration = Duration::from_mins(15);
+
+#[tokio::test(start_paused = true)]
+async fn at_thirty_a_second_no_second_holds_more_and_little_is_wasted() {
+    for rate in [1, 10, 30, 300] {
+        let meta = Meta::new(Duration::ZERO);
+        let governor = governor(PaceLimits { messages_per_second: rate, ..PaceLimits::default() });
+        let client = meta.client(&governor, PATIENT);
+        let (page, request) = (page(), text());
+        let minute = tokio::time::sleep(Duration::from_mins(1));
+        let endless = futures::stream::repeat(()).map(|()| client.send(&page, &request)).buffer_unordered(32);
+        drop(futures::future::select(Box::pin(minute), Box::pin(endless.for_each(async |_| ()))).await);
+        let times = meta.times(false);
+        let full = rate as usize * 60;
+        assert!(most_in_a_second(&times) <= rate as usize, "{rate}: {}", most_in_a_second(&times));
+        assert!(times.len() >= full * 95 / 100 && times.len() <= full + 1, "{rate}: {} of {full}", times.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_ten_minutes_costs_few_probes_fails_nobody_and_is_over_soon_after() {
+    let storm = Duration::from_mins(10);
+    let meta = Meta::new(storm);
+    let client = meta.client(&governor(PaceLimits::default()), PATIENT);
+    let errors = send_all(&client, &text(), 10_000, 8).await;
+    assert_eq!(errors, []);
+    let (probes, sent) = (meta.times(true), meta.times(false));
+    assert!(probes.len() <= 20, "{} probes: {probes:?}", probes.len());
+    assert_eq!(sent.len(), 10_000);
+    assert!(sent[0] <= storm + Duration::from_mins(1), "back after {:?}", sent[0]);
+    assert!(most_in_a_second(&sent) <= 30);
+    let took = sent[9_999].saturating_sub(sent[0]);
+    assert!(took < Duration::from_mins(8), "the pace came back: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_may_not_wait_so_long_is_told_at_once_and_why() {
+    let meta = Meta::new(Duration::from_mins(10));
+    let governor = governor(PaceLimits::default());
+    let patient = meta.client(&governor, PATIENT);
+    let impatient = meta.client(&governor, Duration::from_secs(5));
+    let (page, request) = (page(), text());
+    let first = patient.send(&page, &request);
+    let second = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begun = Instant::now();
+        (impatient.send(&page, &request).await, begun.elapsed())
+    };
+    let (first, (second, took)) = futures::future::join(first, second).await;
+    assert!(first.is_ok());
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(matches!(&second, Err(GraphError::RateLimited { refusal: Some(refusal), .. }) if refusal.code == 613));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_calls_of_a_page_share_a_budget_and_pages_do_not() {
+    let limits = PaceLimits { messages_per_second: 30, calls_per_second: 40, ..PaceLimits::default() };
+    let meta = Meta::new(Duration::ZERO);
+    let shared = governor(limits);
+    let (one, other) = (meta.client(&shared, PATIENT), meta.client(&shared, PATIENT));
+    let request = text();
+    let sends = send_all(&one, &request, 150, 8);
+    let questions = futures::stream::iter(0..150).map(|_| other.me()).buffer_unordered(8);
+    futures::future::join(sends, questions.for_each(async |_| ())).await;
+    let most = most_in_a_second(&meta.times(false));
+    assert!(most > 30 && most <= 40, "{most}");
+
+    let meta = Meta::new(Duration::ZERO);
+    let (one, other) = (meta.client(&governor(limits), PATIENT), meta.client(&governor(limits), PATIENT));
+    futures::future::join(send_all(&one, &request, 150, 8), send_all(&other, &request, 150, 8)).await;
+    assert!(most_in_a_second(&meta.times(false)) > 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_upload_holds_back_messages() {
+    let meta = Meta::new(Duration::from_secs(20));
+    let client = meta.client(&governor(PaceLimits::default()), PATIENT);
+    let upload = async {
+        // Refused twice for its rate, then answered as a message is, which is no upload's answer.
+        client.me().await.expect_err("no identity")
+    };
+    let message = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        send_all(&client, &text(), 1, 1).await
+    };
+    let (_, errors) = futures::future::join(upload, message).await;
+    assert_eq!(errors, []);
+    assert!(meta.times(true).len() == 1 && meta.times(false)[0] >= Duration::from_secs(50), "{:?}", meta.times(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn video_goes_slower_and_holds_up_nobody_else() {
+    let meta = Meta::new(Duration::ZERO);
+    let client = meta.client(&governor(PaceLimits::default()), PATIENT);
+    let begun = Instant::now();
+    let videos = async {
+        send_all(&client, &video(), 60, 8).await;
+        begun.elapsed()
+    };
+    let texts = async {
+        send_all(&client, &text(), 100, 8).await;
+        begun.elapsed()
+    };
+    let (videos, texts) = futures::future::join(videos, texts).await;
+    // They queue with the texts as well, so while those take all they can get it is a little slower than ten a second.
+    assert!(videos >= Duration::from_millis(5_800) && videos < Duration::from_millis(8_500), "{videos:?}");
+    assert!(texts < Duration::from_millis(5_500), "{texts:?}");
+    assert!(most_in_a_second(&meta.times(false)) <= 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_days_calls_are_counted_and_waited_for() {
+    let meta = Meta::new(Duration::ZERO);
+    let governor = governor(PaceLimits { calls_per_day: Some(100), ..PaceLimits::default() });
+    let errors = send_all(&meta.client(&governor, PATIENT), &text(), 101, 4).await;
+    assert!(matches!(&errors[..], [GraphError::RateLimited { wait: Some(_), refusal: None, .. }]), "{errors:?}");
+    assert_eq!(governor.pace().calls_left, Some(0));
+    let patient = meta.client(&governor, Duration::from_hours(25));
+    assert_eq!(send_all(&patient, &text(), 1, 1).await, []);
+    assert!(meta.begun.elapsed() >= Duration::from_hours(24));
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_headers_slow_the_pace_and_are_forgotten() {
+    let meta = Meta::new(Duration::ZERO);
+    let governor = governor(PaceLimits::default());
+    let client = meta.client(&governor, PATIENT);
+    let declare = |text: &'static str| {
+        meta.headers.lock().unwrap().insert("x-page-usage", HeaderValue::from_static(text));
+    };
+    for (usage, pace) in [(r#"{"call_count":74}"#, 30), (r#"{"call_count":90}"#, 13), (r#"{"call_count":100}"#, 3)] {
+        declare(usage);
+        send_all(&client, &text(), 1, 1).await;
+        assert_eq!(governor.pace().per_second, pace, "{usage}");
+    }
+    tokio::time::sleep(PRESSURE_LASTS).await;
+    assert_eq!(governor.pace().per_second, 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_name_a_time_shut_the_gate_before_a_call_is_refused() {
+    let meta = Meta::new(Duration::ZERO);
+    let governor = governor(PaceLimits::default());
+    let client = meta.client(&governor, PATIENT);
+    let usage = r#"{"1":[{"type":"messenger","call_count":100,"estimated_time_to_regain_access":3}]}"#;
+    meta.headers.lock().unwrap().insert("x-business-use-case-usage", HeaderValue::from_static(usage));
+    send_all(&client, &text(), 1, 1).await;
+    assert!(governor.pace().shut_for.is_some_and(|left| left <= Duration::from_mins(3)));
+    meta.headers.lock().unwrap().clear();
+    let begun = Instant::now();
+    assert_eq!(send_all(&client, &text(), 2, 2).await, []);
+    assert!(begun.elapsed() > Duration::from_secs(170), "{:?}", begun.elapsed());
+    assert_eq!(governor.pace().shut_for, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_given_up_passes_its_duty_on() {
+    let governor = governor(PaceLimits::default());
+    governor.throttled(None, None);
+    let mut patience = PATIENT;
+    let probe = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("a probe");
+    let mut patience = PATIENT;
+    let next = governor.admit(Load::CALL, &mut patience, |_| ());
+    let given_up = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        drop(probe);
+    };
+    let begun = Instant::now();
+    let (next, ()) = futures::future::join(next, given_up).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    next.expect("the next probe").unhindered();
+    assert_eq!(governor.pace().shut_for, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_one_call_goes_through_a_gate_whose_time_is_over() {
+    let governor = governor(PaceLimits::default());
+    governor.throttled(Some(Duration::from_secs(10)), None);
+    let (mut patience, mut impatience) = (PATIENT, Duration::from_secs(10));
+    let probe = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("a probe");
+    let begun = Instant::now();
+    governor.admit(Load::CALL, &mut impatience, |_| ()).await.expect_err("it waited for the probe");
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    // A long upload may be the probe, and is not waited for to its end.
+    let second = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("another probe");
+    assert_eq!(begun.elapsed(), PROBE_PATIENCE);
+    second.unhindered();
+    assert_eq!(governor.pace().shut_for, None);
+    probe.unhindered();
+    assert_eq!(governor.pace().shut_for, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_lowers_the_pace_though_its_own_headers_shut_the_gate_first() {
+    let usage = HeaderValue::from_static(r#"{"1":[{"call_count":100,"estimated_time_to_regain_access":1}]}"#);
+    for headers in [None, Some(usage)] {
+        let meta = Meta::new(Duration::from_secs(30));
+        if let Some(usage) = &headers {
+            meta.headers.lock().unwrap().insert("x-business-use-case-usage", usage.clone());
+        }
+        let governor = governor(PaceLimits::default());
+        let impatient = meta.client(&governor, Duration::from_secs(1));
+        assert_eq!(send_all(&impatient, &text(), 1, 1).await.len(), 1);
+        let factor = governor.state().factor.0;
+        assert!((factor - DECREASE).abs() < 0.01, "{headers:?}: {factor}");
+        assert!(governor.state().usage.is_some() == headers.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_came_first_goes_first_and_who_leaves_costs_nothing() {
+    let governor = governor(PaceLimits { messages_per_second: 1, ..PaceLimits::default() });
+    let order = Mutex::new(Vec::new());
+    let call = |number: u32| {
+        let (governor, order) = (&governor, &order);
+        async move {
+            let mut patience = PATIENT;
+            governor.admit(Load::of(&text()), &mut patience, |_| ()).await.expect("a pass").unhindered();
+            order.lock().unwrap().push(number);
+        }
+    };
+    let left_early = tokio::time::timeout(Duration::from_millis(1_500), call(99));
+    let begun = Instant::now();
+    let _ = futures::join!(call(0), call(1), left_early, call(2), call(3));
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+    assert!(begun.elapsed() < Duration::from_millis(3_100), "{:?}", begun.elapsed());
+    assert_eq!(governor.pace().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_wait_at_the_gate_is_told_with_its_end() {
+    let meta = Meta::new(Duration::from_secs(30));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&told);
+    let client = meta.client(&governor(PaceLimits::default()), PATIENT);
+    let client = client.with_reporter(Hook::new(move |waiting: Waiting| log.lock().unwrap().push(waiting.until)));
+    assert_eq!(send_all(&client, &text(), 3, 3).await, []);
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), 3, "each of them: {told:?}");
+    assert!(told.iter().all(|until| until.as_unix_millis() >= 49_000 && until.as_unix_millis() <= 51_000), "{told:?}");
+}

@@ -1,0 +1,116 @@
+//! One rate, kept over every second: a pure structure, told what time it is.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// A window whose ends are both counted is longer than a second by less than this.
+const TICK: Duration = Duration::from_nanos(1);
+/// How far behind its even pace a queue may fall, by late timers, and catch up.
+const SLACK: Duration = Duration::from_millis(100);
+
+/// The calls of the last second, and when the next may go.
+///
+/// Two rules together: no second ever holds more than the limit, wherever it begins; and calls are spread over it, so that
+/// they do not all go at its start. The first is the promise, the second a courtesy, with some slack for late timers.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// When calls were let through, or were charged to; ascending.
+    charged: VecDeque<Instant>,
+    /// When the next would go if all had gone evenly.
+    even: Option<Instant>,
+}
+
+impl Window {
+    /// When `calls` more may go under `limit` calls a second: `now` or later.
+    pub(super) fn free_at(&self, calls: u32, limit: u32, now: Instant) -> Instant {
+        let (calls, limit) = (calls.clamp(1, limit) as usize, limit as usize);
+        // So many of the newest must be a second old, or never have been.
+        let newest = self.charged.len().checked_sub(limit - calls + 1);
+        let strict = newest.map_or(now, |place| self.charged[place] + SECOND + TICK);
+        let even = self.even.map_or(now, |even| even.checked_sub(SLACK).unwrap_or(even));
+        now.max(strict).max(even)
+    }
+
+    /// Charges `calls` that go now. What is more than a second's worth is charged to the seconds after it.
+    pub(super) fn charge(&mut self, calls: u32, limit: u32, now: Instant) {
+        if calls == 0 {
+            return;
+        }
+        let horizon = now.checked_sub(SECOND + TICK);
+        while self.charged.front().is_some_and(|&at| horizon.is_some_and(|horizon| at < horizon)) {
+            self.charged.pop_front();
+        }
+        for call in 0..calls {
+            let at = now + SECOND * (call / limit);
+            // Later charges of an earlier load may stand behind it already.
+            let place = self.charged.partition_point(|&other| other <= at);
+            self.charged.insert(place, at);
+        }
+        let even = self.even.map_or(now, |even| even.max(now.checked_sub(SLACK).unwrap_or(now)));
+        self.even = Some(even + SECOND * calls / limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Goes as fast as it may, its timers late by `late`, and says when each call went.
+    fn run(limit: u32, loads: &[u32], late: Duration) -> Vec<Instant> {
+        let mut window = Window::default();
+        let mut now = Instant::now();
+        let mut went = Vec::new();
+        for &calls in loads {
+            let free = window.free_at(calls, limit, now);
+            now = if free > now { free + late } else { now };
+            window.charge(calls, limit, now);
+            went.extend(std::iter::repeat_n(now, calls as usize));
+        }
+        went
+    }
+
+    fn most_in_a_second(went: &[Instant]) -> usize {
+        let within = |start: &Instant| went.iter().filter(|&at| *at >= *start && *at <= *start + SECOND).count();
+        went.iter().map(within).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn no_second_holds_more_than_the_limit_and_little_is_wasted() {
+        for limit in [1, 10, 30, 300] {
+            for late in [Duration::ZERO, Duration::from_micros(999)] {
+                let seconds = 20;
+                let went = run(limit, &vec![1; (limit * seconds) as usize], late);
+                assert!(most_in_a_second(&went) <= limit as usize, "{limit}, late by {late:?}");
+                let took = *went.last().expect("some") - went[0];
+                let ideal = f64::from(seconds) - 1.0 / f64::from(limit);
+                assert!(took.as_secs_f64() <= ideal / 0.95, "{limit}, late by {late:?}: {took:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn calls_are_spread_over_the_second() {
+        let went = run(30, &[1; 30], Duration::ZERO);
+        let at_once = went.iter().take_while(|at| **at == went[0]).count();
+        assert!(at_once <= 4, "{at_once} at the very start");
+    }
+
+    #[test]
+    fn a_load_over_the_limit_goes_when_the_window_is_free_and_is_paid_for_after() {
+        let went = run(30, &[50, 1], Duration::ZERO);
+        assert!(went[50] - went[0] >= Duration::from_millis(1_500), "{:?}", went[50] - went[0]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_promise_holds_for_any_loads(limit in 1_u32..60, loads in prop::collection::vec(1_u32..20, 1..120)) {
+            let loads: Vec<u32> = loads.iter().map(|&calls| calls.min(limit)).collect();
+            prop_assert!(most_in_a_second(&run(limit, &loads, Duration::from_micros(300))) <= limit as usize);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A web address, in the one form it is known by.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+use super::InvalidId;
+
+/// An address Meta can fetch from: `http` or `https`, normalised, without user name, password or fragment.
+///
+/// Two spellings of one address are one: the scheme and host are in lower case, the scheme's own port is left out, and `.`
+/// and `..` are resolved. The query is part of the address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WebUrl(Url);
+
+impl WebUrl {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Its path, still percent-encoded.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// The address without its query.
+    #[must_use]
+    pub fn without_query(&self) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        Self(url)
+    }
+
+    /// Whether `text` begins like a web address.
+    pub fn is_meant(text: &str) -> bool {
+        let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        begins("http://") || begins("https://")
+    }
+}
+
+impl FromStr for WebUrl {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let mut url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| InvalidId::new(text, "a web address that begins with https:// or http://"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidId::new("an address with a password", "a web address without user name and password"));
+        }
+        url.set_fragment(None);
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for WebUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> String {
+        text.parse::<WebUrl>().expect(text).to_string()
+    }
+
+    #[test]
+    fn spellings_of_one_address_are_one() {
+        for text in [
+            "https://media.example.com/a/hero.png?v=1",
+            "HTTPS://Media.Example.COM:443/a/hero.png?v=1#top",
+            "https://media.example.com/b/../a/./hero.png?v=1",
+        ] {
+            assert_eq!(url(text), "https://media.example.com/a/hero.png?v=1");
+        }
+        assert_ne!(url("https://a.example/x?v=1"), url("https://a.example/x?v=2"));
+        assert_ne!(url("https://a.example/x"), url("http://a.example/x"));
+        assert_ne!(url("https://a.example/X"), url("https://a.example/x"));
+        let queried: WebUrl = "https://a.example/x?v=1".parse().expect("an address");
+        assert_eq!(queried.without_query().as_str(), "https://a.example/x");
+    }
+
+    #[test]
+    fn what_nobody_can_fetch_is_no_web_address() {
+        for text in ["", "hero.png", "ftp://a.example/x", "https://", "file:///etc/passwd", "data:image/png,x"] {
+            assert!(text.parse::<WebUrl>().is_err(), "{text}");
+        }
+        let error = "https://user:hunter2@a.example/x".parse::<WebUrl>().expect_err("a password");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}

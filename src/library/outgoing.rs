@@ -1,0 +1,147 @@
+//! A message on its way out: its references to assets become ids that are alive.
+//!
+//! Nothing is sent here. Which of a message's ids Meta refuses it does not say, so all that came from us count as refused.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
+use crate::ids::{AssetKey, AttachmentId, MediaKind};
+use crate::media::Severity;
+
+use super::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, ResolveOptions};
+
+/// References resolved at once.
+const CONCURRENCY: usize = 4;
+
+/// A message whose references are ids.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    request: SendRequest,
+    original: SendRequest,
+    base: Arc<Path>,
+    rules: PlanRules,
+    assets: Vec<PreparedAsset>,
+}
+
+/// An asset a message draws on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedAsset {
+    /// Where in the message, as a JSON pointer.
+    pub pointer: String,
+    /// As it was written there.
+    pub reference: String,
+    /// What its id is stored under.
+    pub key: AssetKey,
+    /// The id that stands there now.
+    pub attachment_id: AttachmentId,
+}
+
+impl Prepared {
+    /// The message as Meta gets it.
+    pub fn request(&self) -> &SendRequest {
+        &self.request
+    }
+
+    /// The assets whose ids were put in.
+    pub fn assets(&self) -> &[PreparedAsset] {
+        &self.assets
+    }
+}
+
+impl AssetLibrary {
+    /// The message with an id in place of each `file` and `asset`, uploaded first where `rules` find none good enough.
+    /// Paths are read from `base`.
+    ///
+    /// # Errors
+    /// When the message breaks a rule of Meta's, or a reference leads to no id; the first in the message's order.
+    pub async fn prepare(&self, request: SendRequest, base: &Path, rules: PlanRules) -> Result<Prepared, LibraryError> {
+        request.check_for(self.space().platform)?;
+        let (base, original) = (Arc::from(base), request);
+        self.prepare_again(original, base, rules).await
+    }
+
+    /// The message with new ids, after Meta refused one of those it had: they are not used again.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare); and when the record cannot be written.
+    pub async fn replace_refused(&self, prepared: Prepared) -> Result<Prepared, LibraryError> {
+        for asset in &prepared.assets {
+            self.parts.record.reject(&asset.key, &asset.attachment_id).await?;
+        }
+        let Prepared { original, base, rules, .. } = prepared;
+        self.prepare_again(original, base, rules).await
+    }
+
+    async fn prepare_again(
+        &self,
+        original: SendRequest,
+        base: Arc<Path>,
+        rules: PlanRules,
+    ) -> Result<Prepared, LibraryError> {
+        let references = original.content.message().map(Message::references).unwrap_or_default();
+        let assets: Vec<PreparedAsset> = futures::stream::iter(&references)
+            .map(|reference| self.asset(reference, &base, rules))
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let ids: Vec<(String, MediaKind, AttachmentId)> =
+            assets.iter().map(|asset| (asset.pointer.clone(), asset.key.kind, asset.attachment_id.clone())).collect();
+        let content = match &original.content {
+            Content::Message(message) => Content::Message(message.with_ids(&ids)),
+            other => other.clone(),
+        };
+        let request = SendRequest { content, ..original.clone() };
+        Ok(Prepared { request, original, base, rules, assets })
+    }
+
+    async fn asset(&self, reference: &Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
+        let written = format!("{} {:?}", reference.key.as_str(), reference.text);
+        let failed = |cause: Arc<LibraryError>| LibraryError::Reference { reference: written.clone(), cause };
+        let asset = asset_ref(reference, base).map_err(|error| failed(Arc::new(error)))?;
+        let options = ResolveOptions { kind: reference.kind, ..ResolveOptions::uploading(rules) };
+        let report = self.resolve(&asset, &options).await;
+        let is_live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
+        match report.upload {
+            Some(upload) if is_live => Ok(PreparedAsset {
+                pointer: reference.pointer.clone(),
+                reference: reference.text.clone(),
+                key: upload.key,
+                attachment_id: upload.attachment_id,
+            }),
+            _ => Err(failed(reason(report, &reference.text))),
+        }
+    }
+}
+
+/// Why an asset has no id.
+fn reason(report: AssetReport, written: &str) -> Arc<LibraryError> {
+    report.error.unwrap_or_else(|| {
+        let path = report.path.unwrap_or_else(|| written.into());
+        Arc::new(match report.problems.into_iter().find(|problem| problem.severity == Severity::Error) {
+            Some(problem) => LibraryError::Unusable { path, problem },
+            None => LibraryError::NotRecorded { reference: written.to_owned() },
+        })
+    })
+}
+
+/// The asset a reference names. Paths are read from `base`; where there is nothing, from the current folder.
+fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, LibraryError> {
+    let text = OsStr::new(&reference.text);
+    let asset = match reference.key {
+        ReferenceKey::File => AssetRef::File(text.into()),
+        ReferenceKey::Asset => {
+            AssetRef::parse(text).map_err(|_| LibraryError::NotRecorded { reference: reference.text.clone() })?
+        }
+    };
+    Ok(match asset {
+        AssetRef::File(path) => {
+            let from_base = base.join(&path);
+            AssetRef::File(if !from_base.exists() && path.exists() { path } else { from_base })
+        }
+        other => other,
+    })
+}
