@@ -22,6 +22,10 @@ doc:
 deny:
     .ci/run deny
 
+# A Messenger client from npm, against the sandbox.
+peers:
+    .ci/run peers
+
 # The whole story on the sample library, against the sandbox.
 demo:
     cargo run --release --locked -- demo
