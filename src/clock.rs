@@ -42,6 +42,46 @@ impl Timestamp {
     }
 }
 
+/// What time it is, and whether ages may be judged by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It is this time.
+    Sure(Timestamp),
+    /// The clock shows this, and there is reason not to believe it.
+    Doubtful(Timestamp),
+}
+
+impl Moment {
+    /// What the clock shows.
+    pub const fn shown(self) -> Timestamp {
+        match self {
+            Self::Sure(time) | Self::Doubtful(time) => time,
+        }
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(time: Timestamp) -> Self {
+        Self::Sure(time)
+    }
+}
+
+/// What Meta's clock showed, and what this machine's did at that moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReading {
+    /// Meta's time, to the second.
+    pub theirs: Timestamp,
+    /// This machine's.
+    pub ours: Timestamp,
+}
+
+impl ClockReading {
+    /// By how many milliseconds Meta's clock is ahead of ours; negative where ours is ahead.
+    pub const fn ahead_millis(self) -> i64 {
+        self.theirs.0.saturating_sub(self.ours.0)
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(SystemTime::UNIX_EPOCH) {
@@ -75,6 +115,11 @@ fn millis(span: Duration) -> i64 {
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall clock: for ages and windows, never for measuring how long something took.
     fn now(&self) -> Timestamp;
+
+    /// The same, and whether ages may be judged by it: a clock that knows nothing against itself is sure.
+    fn moment(&self) -> Moment {
+        Moment::Sure(self.now())
+    }
 
     /// Returns once `span` has passed.
     ///

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,7 +61,8 @@ pub struct GraphClient {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     pub(super) governor: Arc<Governor>,
-    skew: Arc<ServerTime>,
+    server_time: Arc<ServerTime>,
+    answered: Arc<AtomicBool>,
     reporter: Option<Hook<Waiting>>,
     stop: Stop,
 }
@@ -69,8 +71,22 @@ impl GraphClient {
     /// A client that has called nobody yet, with a budget of its own.
     pub fn new(options: GraphOptions, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
         let governor = Arc::new(Governor::new(PaceLimits::default()));
-        let (options, skew) = (Arc::new(options), Arc::default());
-        Self { options, transport, clock, governor, skew, reporter: None, stop: Stop::new() }
+        let (options, server_time) = (Arc::new(options), Arc::default());
+        let answered = Arc::default();
+        Self { options, transport, clock, governor, server_time, answered, reporter: None, stop: Stop::new() }
+    }
+
+    /// This client, telling `server_time` what time its answers say it is; clients of one origin share it. The clock the
+    /// client was made with stays the machine's own, uncorrected.
+    #[must_use]
+    pub fn with_server_time(self, server_time: Arc<ServerTime>) -> Self {
+        Self { server_time, ..self }
+    }
+
+    /// This client, trying as often as `retry` says.
+    #[must_use]
+    pub fn with_retry(self, retry: RetryPolicy) -> Self {
+        Self { options: Arc::new(GraphOptions { retry, ..GraphOptions::clone(&self.options) }), ..self }
     }
 
     /// This client, keeping to the budget of `governor`, which all clients of one Page share.
@@ -93,7 +109,17 @@ impl GraphClient {
 
     /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
     pub fn clock_skew(&self) -> Option<ClockSkew> {
-        self.skew.last()
+        self.server_time.skew()
+    }
+
+    /// Whether Meta has ever answered this client, however it did.
+    pub fn has_been_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// What this client's answers say of the time.
+    pub fn server_time(&self) -> &Arc<ServerTime> {
+        &self.server_time
     }
 
     /// Whose token this is: the Page's own id and name, or a person's where the token is not a Page's.
@@ -219,7 +245,8 @@ impl GraphClient {
             classify(&match attempt {
                 Attempt::Answered(answered) => {
                     self.governor.observe(&answered.headers);
-                    self.skew.observe(&answered.headers, self.clock.now());
+                    self.answered.store(true, Ordering::Relaxed);
+                    self.server_time.observe(&answered.headers, self.clock.now());
                     Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
                 }
                 failed @ Attempt::Failed { .. } => failed,
@@ -233,10 +260,11 @@ impl GraphClient {
     /// `url` with the proof that we know the app's secret, where we do.
     ///
     /// **Source**: "Secure Graph API Calls", `appsecret_time` (read 2026): HMAC-SHA256, keyed with the app secret, of
-    /// `token|unix_time`, in lower-case hexadecimal.
+    /// `token|unix_time`, in lower-case hexadecimal. The time is Meta's as far as it is known, for a proof is good for
+    /// minutes only.
     fn proven(&self, mut url: Url) -> Url {
         if let Some(app_secret) = &self.options.app_secret {
-            let time = (self.clock.now().as_unix_millis() / 1000).to_string();
+            let time = (self.server_time.at(self.clock.now()).as_unix_millis() / 1000).to_string();
             let mut mac =
                 Hmac::<Sha256>::new_from_slice(app_secret.expose().as_bytes()).expect("HMAC takes a key of any length");
             mac.update(format!("{}|{time}", self.options.token.expose()).as_bytes());

@@ -36,7 +36,7 @@ pub use message::{
 };
 pub use outcome::{Answer, Outcome, Retry, Scope, classify};
 pub use retry::{RetryPolicy, Waiting, Why};
-pub use server_time::ClockSkew;
+pub use server_time::{ClockSkew, CorrectedClock, ServerTime};
 pub use transport::{
     Answered, Attempt, Auth, Body, Call, FilePart, Form, Phase, ReqwestTransport, Transport, TransportError,
 };

@@ -1,13 +1,25 @@
-//! What time it is at Meta, as its answers say.
+//! What time it is at Meta, as its answers say, and a clock that goes by it.
+//!
+//! Ages count in Meta's time: it is Meta that forgets an id after 90 days. As long as the machine's clock agrees with
+//! Meta's to within an hour, it is taken at its word.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::HeaderMap;
 use http::header::DATE;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use crate::clock::Timestamp;
+use super::hook::Hook;
+use crate::clock::{Clock, ClockReading, Moment, Timestamp};
+
+/// How far the clocks may be apart before ours is not believed.
+const TOLERANCE: Duration = Duration::from_hours(1);
+
+/// A difference between the clocks that changed by no more is the same.
+const JITTER_MILLIS: u64 = 60_000;
 
 /// How Meta's clock stands to ours, to the second and the time an answer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +33,142 @@ impl ClockSkew {
     pub const fn size(self) -> Duration {
         Duration::from_millis(self.ahead_millis.unsigned_abs())
     }
-}
 
-/// The last answer's word on the time.
-#[derive(Debug, Default)]
-pub(super) struct ServerTime(Mutex<Option<ClockSkew>>);
-
-impl ServerTime {
-    /// Takes note of the `Date` of an answer that came `now`.
-    pub(super) fn observe(&self, headers: &HeaderMap, now: Timestamp) {
-        let Some(date) = date(headers) else { return };
-        let ahead_millis = date.as_unix_millis().saturating_sub(now.as_unix_millis());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ClockSkew { ahead_millis });
+    fn is_large(self) -> bool {
+        self.size() > TOLERANCE
     }
 
-    pub(super) fn last(&self) -> Option<ClockSkew> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn correct(self, ours: Timestamp) -> Timestamp {
+        Timestamp::from_unix_millis(ours.as_unix_millis().saturating_add(self.ahead_millis))
+    }
+}
+
+impl From<ClockReading> for ClockSkew {
+    fn from(reading: ClockReading) -> Self {
+        Self { ahead_millis: reading.ahead_millis() }
+    }
+}
+
+/// What is known of Meta's time: from the last answer to any client that shares this, and from an earlier process.
+#[derive(Default)]
+pub struct ServerTime {
+    known: Mutex<Known>,
+    on_correction: Option<Hook<ClockSkew>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// From the last answer.
+    read: Option<ClockReading>,
+    /// What was kept of earlier answers.
+    kept: Option<ClockReading>,
+    was_told: bool,
+}
+
+impl ServerTime {
+    /// One that calls `hook` the first time the clocks turn out to be more than an hour apart.
+    pub fn telling(hook: Hook<ClockSkew>) -> Self {
+        Self { on_correction: Some(hook), ..Self::default() }
+    }
+
+    /// Takes note of what an earlier process kept.
+    pub fn recall(&self, kept: ClockReading) {
+        self.lock().kept = Some(kept);
+    }
+
+    /// What is worth keeping for processes that cannot ask: the last answer's word, where it is an hour newer than what
+    /// is kept or says otherwise. It counts as kept from here on.
+    pub fn to_keep(&self) -> Option<ClockReading> {
+        let mut known = self.lock();
+        let read = known.read?;
+        let says_the_same = |kept: ClockReading| {
+            let change = read.ahead_millis().abs_diff(kept.ahead_millis());
+            change <= JITTER_MILLIS && read.theirs.since(kept.theirs) <= TOLERANCE
+        };
+        if known.kept.is_some_and(says_the_same) {
+            return None;
+        }
+        known.kept = Some(read);
+        Some(read)
+    }
+
+    /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
+    pub fn skew(&self) -> Option<ClockSkew> {
+        self.lock().read.map(ClockSkew::from)
+    }
+
+    /// Takes note of the `Date` of an answer that came `now`.
+    pub(super) fn observe(&self, headers: &HeaderMap, now: Timestamp) {
+        let Some(theirs) = date(headers) else { return };
+        let reading = ClockReading { theirs, ours: now };
+        let is_news = {
+            let mut known = self.lock();
+            known.read = Some(reading);
+            ClockSkew::from(reading).is_large() && !std::mem::replace(&mut known.was_told, true)
+        };
+        if let (true, Some(hook)) = (is_news, &self.on_correction) {
+            hook.call(reading.into());
+        }
+    }
+
+    /// Meta's time when it is `ours` here, to the second; ours before Meta has said anything.
+    pub(super) fn at(&self, ours: Timestamp) -> Timestamp {
+        self.skew().map_or(ours, |skew| skew.correct(ours))
+    }
+
+    /// What to go by when it is `ours` here.
+    fn judge(&self, ours: Timestamp) -> Moment {
+        let known = self.lock();
+        match (known.read.map(ClockSkew::from), known.kept) {
+            (Some(skew), _) if skew.is_large() => Moment::Sure(skew.correct(ours)),
+            (Some(_), _) | (None, None) => Moment::Sure(ours),
+            // It was wrong then, or has been set back since.
+            (None, Some(kept)) if ClockSkew::from(kept).is_large() || ours.plus(TOLERANCE) < kept.theirs => {
+                Moment::Doubtful(ours)
+            }
+            (None, Some(_)) => Moment::Sure(ours),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ServerTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.lock();
+        f.debug_struct("ServerTime").field("read", &known.read).field("kept", &known.kept).finish_non_exhaustive()
+    }
+}
+
+/// The machine's clock, put right by Meta's once that is known and more than an hour off. Until then it doubts itself
+/// where an earlier process found it wrong, or where it shows a time before one Meta has already shown.
+#[derive(Debug, Clone)]
+pub struct CorrectedClock {
+    machine: Arc<dyn Clock>,
+    server_time: Arc<ServerTime>,
+}
+
+impl CorrectedClock {
+    /// `machine`, put right by `server_time`.
+    pub fn new(machine: Arc<dyn Clock>, server_time: Arc<ServerTime>) -> Self {
+        Self { machine, server_time }
+    }
+}
+
+#[async_trait]
+impl Clock for CorrectedClock {
+    fn now(&self) -> Timestamp {
+        self.moment().shown()
+    }
+
+    fn moment(&self) -> Moment {
+        self.server_time.judge(self.machine.now())
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.machine.sleep(span).await;
     }
 }
 
@@ -48,22 +180,105 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use http::HeaderValue;
 
     use super::*;
+    use crate::clock::ManualClock;
+
+    /// Thu, 09 Oct 2025 08:53:20 GMT.
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn answer(time: &ServerTime, date: &'static str) {
+        time.observe(&HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]), NOW);
+    }
+
+    fn reading(theirs: Timestamp) -> ClockReading {
+        ClockReading { theirs, ours: NOW }
+    }
 
     #[test]
     fn the_date_of_the_last_answer_is_compared_with_our_clock() {
         let time = ServerTime::default();
         let observe = |date: &'static str| {
-            let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
-            time.observe(&headers, Timestamp::from_unix_millis(1_760_000_000_000));
-            time.last()
+            answer(&time, date);
+            time.skew()
         };
         assert_eq!(observe("soon"), None);
         assert_eq!(observe("Thu, 09 Oct 2025 08:53:30 GMT"), Some(ClockSkew { ahead_millis: 10_000 }));
         let behind = observe("Thu, 09 Oct 2025 07:53:20 GMT").expect("a time");
-        assert_eq!((behind.ahead_millis, behind.size()), (-3_600_000, Duration::from_hours(1)));
+        assert_eq!((behind.ahead_millis, behind.size()), (-3_600_000, HOUR));
         assert_eq!(observe(""), Some(behind), "what cannot be read changes nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_is_put_right_only_when_it_is_more_than_an_hour_off() {
+        let time = Arc::new(ServerTime::default());
+        let clock = CorrectedClock::new(Arc::new(ManualClock::new(NOW)), Arc::clone(&time));
+        for (date, expected) in [
+            ("Thu, 09 Oct 2025 09:53:20 GMT", NOW),
+            ("Thu, 09 Oct 2025 09:53:21 GMT", NOW.plus(HOUR).plus(Duration::from_secs(1))),
+            ("Thu, 09 Oct 2025 07:53:20 GMT", NOW),
+            ("Tue, 07 Oct 2025 08:53:20 GMT", NOW.minus(48 * HOUR)),
+        ] {
+            answer(&time, date);
+            assert_eq!(clock.moment(), Moment::Sure(expected), "{date}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_doubts_itself_where_it_was_wrong_or_was_set_back_until_meta_answers() {
+        let second = Duration::from_secs(1);
+        for (kept, doubts) in [
+            (reading(NOW), false),
+            (reading(NOW.plus(HOUR)), false),
+            (reading(NOW.plus(HOUR).plus(second)), true),
+            (reading(NOW.minus(HOUR).minus(second)), true),
+            // It agreed with Meta's when both showed a later time than it shows now.
+            (ClockReading { theirs: NOW.plus(2 * HOUR), ours: NOW.plus(2 * HOUR) }, true),
+        ] {
+            let time = Arc::new(ServerTime::default());
+            let clock = CorrectedClock::new(Arc::new(ManualClock::new(NOW)), Arc::clone(&time));
+            time.recall(kept);
+            assert_eq!(clock.moment() == Moment::Doubtful(NOW), doubts, "{kept:?}");
+            answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
+            assert_eq!(clock.moment(), Moment::Sure(NOW), "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_an_hour_newer_or_says_otherwise_is_kept() {
+        let time = ServerTime::default();
+        assert_eq!(time.to_keep(), None);
+        answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
+        assert_eq!(time.to_keep(), Some(reading(NOW)));
+        assert_eq!(time.to_keep(), None);
+        answer(&time, "Thu, 09 Oct 2025 08:54:20 GMT");
+        assert_eq!(time.to_keep(), None);
+        answer(&time, "Thu, 09 Oct 2025 08:54:21 GMT");
+        assert!(time.to_keep().is_some());
+        let earlier = NOW.minus(2 * HOUR);
+        time.recall(ClockReading { theirs: earlier, ours: earlier });
+        answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
+        assert!(time.to_keep().is_some());
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_of_once() {
+        let told = Arc::new(AtomicI64::new(0));
+        let hook = {
+            let told = Arc::clone(&told);
+            Hook::new(move |skew: ClockSkew| {
+                told.fetch_add(skew.ahead_millis, Ordering::SeqCst);
+            })
+        };
+        let time = ServerTime::telling(hook);
+        answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
+        assert_eq!(told.load(Ordering::SeqCst), 0);
+        answer(&time, "Thu, 09 Oct 2025 10:53:20 GMT");
+        answer(&time, "Thu, 09 Oct 2025 10:53:20 GMT");
+        assert_eq!(told.load(Ordering::SeqCst), 7_200_000);
     }
 }

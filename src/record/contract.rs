@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::{
     Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload, UploadFilter, UploadState,
 };
-use crate::clock::Timestamp;
+use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
@@ -40,6 +40,7 @@ macro_rules! suite {
             only_the_named_id_is_rejected
             forgetting_gives_what_was_and_leaves_the_claim
             a_page_is_known_by_token_and_origin
+            the_last_reading_of_the_clocks_is_kept_for_each_origin
             a_healthy_record_verifies
         }
     };
@@ -410,6 +411,21 @@ pub(super) async fn a_page_is_known_by_token_and_origin(store_at: &dyn Store) {
     assert_eq!(record.page_of(&here, token).await.expect("an answer"), Some(page("1", "Café \u{1f4f7}")));
     assert_eq!(record.page_of(&here, other).await.expect("an answer"), None);
     assert_eq!(record.page_of(&there, token).await.expect("an answer"), None);
+}
+
+pub(super) async fn the_last_reading_of_the_clocks_is_kept_for_each_origin(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let here = space("1").origin;
+    let there = "http://127.0.0.1:1".parse().expect("an origin");
+    assert_eq!(record.clock_reading(&here).await.expect("an answer"), None);
+    let reading = |hours| ClockReading { theirs: NOW.plus(Duration::from_hours(hours)), ours: NOW };
+    for hours in [1, 48] {
+        record.keep_clock_reading(&here, reading(hours)).await.expect("kept");
+    }
+    record.verify().await.expect("healthy");
+    let record = store_at.open().await;
+    assert_eq!(record.clock_reading(&here).await.expect("an answer"), Some(reading(48)));
+    assert_eq!(record.clock_reading(&there).await.expect("an answer"), None);
 }
 
 pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {

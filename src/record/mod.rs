@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::Timestamp;
+use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, AttachmentId, KeySpace, Origin, PageId};
 use crate::secret::TokenFingerprint;
@@ -199,9 +199,19 @@ pub trait Pages: fmt::Debug + Send + Sync {
     ) -> Result<(), RecordError>;
 }
 
+/// What time it was at Meta.
+#[async_trait]
+pub trait ServerTimes: fmt::Debug + Send + Sync {
+    /// What the clocks of `origin` and of this machine showed when that was last kept; `None` if it never was.
+    async fn clock_reading(&self, origin: &Origin) -> Result<Option<ClockReading>, RecordError>;
+
+    /// Keeps what the clocks show, in place of what was kept for `origin`.
+    async fn keep_clock_reading(&self, origin: &Origin, reading: ClockReading) -> Result<(), RecordError>;
+}
+
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages {
+pub trait Record: Uploads + Pages + ServerTimes {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::{NewUpload, RecordError, Upload, UploadState};
-use crate::clock::Timestamp;
+use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace};
 
@@ -112,6 +112,12 @@ pub(super) fn asset(table: &'static str, digest: &[u8], url: Option<&str>) -> Re
 /// CRC-32 of what a row of `pages` holds.
 pub(super) fn page_checksum(origin: &str, token: &[u8], page_id: &str, name: &str, learnt_at: i64) -> u32 {
     let row = (origin, token, page_id, name, learnt_at);
+    crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
+}
+
+/// CRC-32 of what a row of `server_times` holds.
+pub(super) fn clock_checksum(origin: &str, reading: ClockReading) -> u32 {
+    let row = (origin, reading.theirs.as_unix_millis(), reading.ours.as_unix_millis());
     crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
 }
 

@@ -5,6 +5,7 @@ mod claims;
 mod fault;
 mod file;
 mod owners;
+mod server_times;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -22,9 +23,10 @@ use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, Upload, UploadFilter, Uploads,
+    Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, ServerTimes, Upload, UploadFilter,
+    Uploads,
 };
-use crate::clock::Timestamp;
+use crate::clock::{ClockReading, Timestamp};
 use crate::ids::{AssetKey, AttachmentId, Origin};
 use crate::secret::TokenFingerprint;
 
@@ -175,6 +177,19 @@ impl Pages for SqliteRecord {
 }
 
 #[async_trait]
+impl ServerTimes for SqliteRecord {
+    async fn clock_reading(&self, origin: &Origin) -> Result<Option<ClockReading>, RecordError> {
+        let origin = origin.clone();
+        self.call(move |state| server_times::find(&state.connection, &origin)).await
+    }
+
+    async fn keep_clock_reading(&self, origin: &Origin, reading: ClockReading) -> Result<(), RecordError> {
+        let origin = origin.clone();
+        self.call(move |state| state.write(|transaction| server_times::keep(transaction, &origin, reading))).await
+    }
+}
+
+#[async_trait]
 impl Record for SqliteRecord {
     async fn verify(&self) -> Result<(), RecordError> {
         let path = self.path.clone();
@@ -184,7 +199,8 @@ impl Record for SqliteRecord {
             if found != "ok" {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
-            uploads::verify_rows(&transaction)
+            uploads::verify_rows(&transaction)?;
+            server_times::verify_rows(&transaction)
         })
         .await
     }
