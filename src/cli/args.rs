@@ -37,8 +37,8 @@ pub(super) struct Global {
     /// Configuration file [default: ./reattach.toml, else the platform's configuration folder] [env: REATTACH_CONFIG].
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The configured Page to work for [default: the only one, or the one called `default`] [env: REATTACH_PAGE].
-    #[arg(long, global = true, value_name = "NAME")]
+    /// The configured Pages to work for [default: the only one, or the one called `default`] [env: REATTACH_PAGE].
+    #[arg(long, global = true, value_name = "NAME[,NAME…]")]
     pub(super) page: Option<String>,
     /// Where ids are kept: `sled:FOLDER` [default: a folder in the platform's data folder] [env: REATTACH_STORE].
     #[arg(long, global = true, value_name = "URL")]
@@ -169,6 +169,7 @@ Examples:
   reattach sync banners --dry-run
   reattach sync banners products --max-uploads 500
   reattach sync . --renew-within 14d --json
+  reattach sync banners --page shop,news
   reattach sync banners --via send --to 1254459154682919 --yes")]
 pub(super) struct SyncArgs {
     /// Which files.
@@ -222,7 +223,7 @@ Examples:
   reattach resolve --no-upload sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
   id=$(reattach resolve hero.png) && echo \"$id\"
 
-One reference prints its id; several print ID<TAB>REF, one a line.")]
+One reference prints its id; several print ID<TAB>REF, one a line, and for several Pages ID<TAB>PAGE<TAB>REF.")]
 pub(super) struct ResolveArgs {
     /// A path, sha256:HEX, or https://….
     #[arg(required = true, value_name = "REF")]

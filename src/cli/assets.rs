@@ -3,28 +3,37 @@
 use crate::library::{AssetOutcome, AssetReport, Summary};
 use crate::media::{Problem, Severity};
 
-use super::events::{AssetEvent, SummaryEvent};
+use super::events::{AssetEvent, PageOf, SummaryEvent};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Palette, shown, shown_text};
 use super::values::{count, human_size, thousands};
 
-/// Prints what became of one file, where that is worth a line.
-pub(super) fn print_report(output: &Output, report: &AssetReport) {
-    output.event(&AssetEvent::new(report));
+/// Prints what became of one file, where that is worth a line; on which Page, where there are several.
+pub(super) fn print_report(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
+    let event = AssetEvent::new(report);
+    match page {
+        Some(page) => output.event(&event.of_page(page)),
+        None => output.event(&event),
+    }
     if output.is_json() {
         return;
     }
+    // What is wrong with a file itself is so on every Page.
+    let page = page.filter(|_| report.outcome != AssetOutcome::Rejected);
     if matches!(report.outcome, AssetOutcome::Rejected | AssetOutcome::Failed) {
-        output.result(describe(output.palette, report));
+        output.result(describe(output.palette, report, page));
     } else if is_worth_a_line(output, report) {
-        output.remark(describe(output.palette, report));
+        output.remark(describe(output.palette, report, page));
     }
 }
 
 /// What became of one file, and why, in as many lines as that takes.
-pub(super) fn describe(palette: Palette, report: &AssetReport) -> String {
+pub(super) fn describe(palette: Palette, report: &AssetReport, page: Option<&PageOf>) -> String {
     let mut lines = vec![headline(palette, report)];
+    if let Some(page) = page {
+        lines[0] += &format!("  on {}", shown_text(&page.name));
+    }
     for problem in &report.problems {
         describe_problem(palette, problem, &mut lines);
     }
@@ -94,9 +103,19 @@ pub(super) fn print_check_summary(output: &Output, summary: &Summary) {
     output.remark(output.palette.strong(parts.join(", ")) + &elapsed(output, summary));
 }
 
-/// Prints the counts of a `sync` or `resolve`, and what they saved.
-pub(super) fn print_sync_summary(output: &Output, summary: &Summary) {
-    output.event(&SummaryEvent::new(summary));
+/// Prints counts for programs; of one Page, where there are several.
+pub(super) fn print_summary_event(output: &Output, summary: &Summary, page: Option<&PageOf>) {
+    let event = SummaryEvent::new(summary);
+    match page {
+        Some(page) => output.event(&event.of_page(page)),
+        None => output.event(&event),
+    }
+}
+
+/// Prints the counts of a `sync` or `refresh`, and what they saved; of one Page, where there are several.
+pub(super) fn print_sync_summary(output: &Output, summary: &Summary, page: Option<&PageOf>) {
+    print_summary_event(output, summary, page);
+    let heading = page.map_or_else(String::new, |page| format!("{}: ", shown_text(&page.name)));
     let mut parts = vec![count(summary.files, "file")];
     parts.extend(counted(summary.planned, "to upload"));
     if summary.planned == 0 {
@@ -110,7 +129,7 @@ pub(super) fn print_sync_summary(output: &Output, summary: &Summary) {
     parts.extend(counted(summary.failed, "failed"));
     parts.extend(counted(summary.unknown, "of them perhaps sent"));
     parts.push(format!("{} not sent", human_size(summary.bytes_saved)));
-    output.remark(output.palette.strong(parts.join(", ")) + &elapsed(output, summary));
+    output.remark(heading + &output.palette.strong(parts.join(", ")) + &elapsed(output, summary));
 }
 
 /// The exit code for these counts.

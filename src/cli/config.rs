@@ -3,6 +3,7 @@
 mod credentials;
 mod file;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Display;
 use std::io;
@@ -104,10 +105,10 @@ pub(super) enum ConfigError {
         /// The names there are.
         known: String,
     },
-    /// More than one Page at once.
-    #[error("work for {pages:?}: this command takes one Page at a time")]
+    /// More than one Page, where there can be but one.
+    #[error("work for {pages}: this command takes one Page at a time")]
     SeveralPages {
-        /// What was asked for.
+        /// The names asked for.
         pages: String,
     },
     /// A store of an unknown sort.
@@ -142,6 +143,8 @@ pub(super) struct Settings {
 pub(super) enum PageChoice {
     /// This one.
     Chosen(PageSettings),
+    /// These, in the order they were named in.
+    Several(Vec<PageSettings>),
     /// There is no telling which.
     Undecided {
         /// The names there are.
@@ -152,6 +155,8 @@ pub(super) enum PageChoice {
 /// One Page as configured.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PageSettings {
+    /// What the configuration calls it.
+    pub(super) name: Option<String>,
     /// The id the token must belong to, where the configuration says.
     pub(super) id: Option<PageId>,
     pub(super) auth: Auth,
@@ -187,10 +192,22 @@ impl Settings {
 }
 
 impl PageChoice {
-    /// The Page, where there is no doubt which.
+    /// The one Page, where there is no doubt which.
     pub(super) fn chosen(&self) -> Result<&PageSettings, ConfigError> {
+        match self.all()? {
+            [page] => Ok(page),
+            pages => {
+                let names: Vec<_> = pages.iter().filter_map(|page| page.name.as_deref()).collect();
+                Err(ConfigError::SeveralPages { pages: names.join(" and ") })
+            }
+        }
+    }
+
+    /// Every Page to work for; at least one.
+    pub(super) fn all(&self) -> Result<&[PageSettings], ConfigError> {
         match self {
-            Self::Chosen(page) => Ok(page),
+            Self::Chosen(page) => Ok(std::slice::from_ref(page)),
+            Self::Several(pages) => Ok(pages),
             Self::Undecided { known } => Err(ConfigError::NoPageChosen { known: known.clone() }),
         }
     }
@@ -255,33 +272,49 @@ fn without_password(url: &str) -> String {
 }
 
 fn choose_page(asked: Option<&str>, file: &File) -> Result<PageChoice, ConfigError> {
-    let (usual, pages) = (file.page.as_deref(), &file.pages);
-    let known = || pages.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    if let Some(pages) = asked.filter(|name| name.contains(',')) {
-        return Err(ConfigError::SeveralPages { pages: pages.to_owned() });
-    }
-    let unset = PageFile::default();
-    let page = match asked.or(usual) {
-        Some(name) => match pages.get(name) {
-            Some(page) => page,
-            None if pages.is_empty() && name == "default" => &unset,
-            None => {
-                let known = if pages.is_empty() { "no Pages".to_owned() } else { known() };
-                return Err(ConfigError::UnknownPage { name: name.to_owned(), known });
+    let pages = &file.pages;
+    if let Some(names) = asked.or(file.page.as_deref()) {
+        let mut chosen: Vec<PageSettings> = Vec::new();
+        for name in names.split(',').map(str::trim) {
+            if chosen.iter().all(|page| page.name.as_deref() != Some(name)) {
+                chosen.push(page_called(name, file)?);
             }
-        },
-        None => match (pages.get("default"), pages.values().next()) {
-            (Some(page), _) => page,
-            (None, Some(page)) if pages.len() == 1 => page,
-            (None, Some(_)) => return Ok(PageChoice::Undecided { known: known() }),
-            (None, None) => &unset,
-        },
-    };
-    Ok(PageChoice::Chosen(PageSettings {
+        }
+        return Ok(match <[PageSettings; 1]>::try_from(chosen) {
+            Ok([page]) => PageChoice::Chosen(page),
+            Err(pages) => PageChoice::Several(pages),
+        });
+    }
+    match (pages.get_key_value("default"), pages.iter().next()) {
+        (Some((name, page)), _) => page_settings(Some(name), page, file).map(PageChoice::Chosen),
+        (None, Some((name, page))) if pages.len() == 1 => page_settings(Some(name), page, file).map(PageChoice::Chosen),
+        (None, Some(_)) => Ok(PageChoice::Undecided { known: names_of(pages) }),
+        (None, None) => page_settings(None, &PageFile::default(), file).map(PageChoice::Chosen),
+    }
+}
+
+fn names_of(pages: &BTreeMap<String, PageFile>) -> String {
+    pages.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn page_called(name: &str, file: &File) -> Result<PageSettings, ConfigError> {
+    match file.pages.get(name) {
+        Some(page) => page_settings(Some(name), page, file),
+        None if file.pages.is_empty() && name == "default" => page_settings(Some(name), &PageFile::default(), file),
+        None => {
+            let known = if file.pages.is_empty() { "no Pages".to_owned() } else { names_of(&file.pages) };
+            Err(ConfigError::UnknownPage { name: name.to_owned(), known })
+        }
+    }
+}
+
+fn page_settings(name: Option<&str>, page: &PageFile, file: &File) -> Result<PageSettings, ConfigError> {
+    Ok(PageSettings {
+        name: name.map(ToOwned::to_owned),
         id: page.id.clone().map(|id| id.0),
         auth: page.auth.or(file.auth).map(Auth::from).unwrap_or_default(),
         limits: page.limits.over(file.limits.over(PaceLimits::default())),
         access_token: Place::of("access_token", page.access_token_env.as_ref(), page.access_token_file.as_ref())?,
         app_secret: Place::of("app_secret", page.app_secret_env.as_ref(), page.app_secret_file.as_ref())?,
-    }))
+    })
 }

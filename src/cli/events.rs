@@ -48,6 +48,9 @@ pub(super) struct AssetEvent<'a> {
     outcome: &'static str,
     attachment_id: Option<&'a AttachmentId>,
     page_id: Option<&'a PageId>,
+    /// What the configuration calls the Page, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
     uploaded_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     problems: &'a [Problem],
@@ -80,6 +83,7 @@ impl<'a> AssetEvent<'a> {
             outcome: report.outcome.as_str(),
             attachment_id: upload.map(|upload| &upload.attachment_id),
             page_id: upload.map(|upload| &upload.key.space.page),
+            page: None,
             uploaded_at: upload.map(|upload| upload.uploaded_at),
             expires_at: upload.map(|upload| upload.expires_at),
             problems: &report.problems,
@@ -91,11 +95,24 @@ impl<'a> AssetEvent<'a> {
     }
 }
 
-impl AssetEvent<'_> {
+impl<'a> AssetEvent<'a> {
+    /// The same, for one Page among several.
+    pub(super) fn of_page(self, page: &'a PageOf) -> Self {
+        Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
+    }
+
     /// The same, of what was asked for in these words.
     pub(super) fn asked_for_as(self, reference: String) -> Self {
         Self { reference: Some(reference), ..self }
     }
+}
+
+/// One Page among several.
+#[derive(Debug, Clone)]
+pub(super) struct PageOf {
+    /// What the configuration calls it.
+    pub(super) name: String,
+    pub(super) id: PageId,
 }
 
 /// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
@@ -146,8 +163,12 @@ impl<'a> RecordedEvent<'a> {
 
 /// `{"event":"summary"}`: closes `check`, `sync` and `resolve`.
 #[derive(Debug, Serialize)]
-pub(super) struct SummaryEvent {
+pub(super) struct SummaryEvent<'a> {
     event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_id: Option<&'a PageId>,
     files: u64,
     unique: u64,
     ok: u64,
@@ -166,10 +187,17 @@ pub(super) struct SummaryEvent {
     elapsed_ms: u64,
 }
 
-impl SummaryEvent {
+impl<'a> SummaryEvent<'a> {
+    /// The same, of one Page among several.
+    pub(super) fn of_page(self, page: &'a PageOf) -> Self {
+        Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
+    }
+
     pub(super) fn new(summary: &Summary) -> Self {
         Self {
             event: "summary",
+            page: None,
+            page_id: None,
             files: summary.files,
             unique: summary.unique(),
             ok: summary.ok,
@@ -243,15 +271,23 @@ impl<'a> SendEvent<'a> {
 
 /// `{"event":"error"}`.
 #[derive(Debug, Serialize)]
-pub(super) struct ErrorEvent {
+pub(super) struct ErrorEvent<'a> {
     event: &'static str,
+    /// What the configuration calls the Page, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
     #[serde(flatten)]
     body: ErrorBody,
 }
 
-impl ErrorEvent {
+impl<'a> ErrorEvent<'a> {
     pub(super) fn new(failure: &Failure) -> Self {
-        Self { event: "error", body: ErrorBody::of(failure) }
+        Self { event: "error", page: None, body: ErrorBody::of(failure) }
+    }
+
+    /// The same, of one Page among several.
+    pub(super) fn of_page(self, page: &'a str) -> Self {
+        Self { page: Some(page), ..self }
     }
 
     /// The object, where there is no output to hand it to.

@@ -21,13 +21,21 @@ pub(super) enum Exit {
     /// Some sends have an unknown outcome: settle them.
     UnknownOutcome = 7,
     /// Assets expire within the asked time.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "promised to scripts from the first day; `status` will end with it")
-    )]
     Expiring = 8,
     /// Interrupted.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The more serious of two ends, for a command that did several things at once: what stands further left here.
+    pub(super) fn or_worse(self, other: Self) -> Self {
+        use Exit::{
+            Credentials, Done, Expiring, Interrupted, SomeFailed, Store, TryLater, Unexpected, UnknownOutcome, Usage,
+        };
+        const BY_WEIGHT: [Exit; 10] =
+            [Interrupted, Unexpected, Store, UnknownOutcome, Usage, Credentials, TryLater, SomeFailed, Expiring, Done];
+        BY_WEIGHT.into_iter().find(|exit| [self, other].contains(exit)).unwrap_or(self)
+    }
 }
 
 /// The table shown by `--help`.
@@ -53,6 +61,14 @@ impl From<Exit> for std::process::ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_more_serious_end_wins() {
+        assert_eq!(Exit::Done.or_worse(Exit::Done), Exit::Done);
+        assert_eq!(Exit::SomeFailed.or_worse(Exit::Credentials), Exit::Credentials);
+        assert_eq!(Exit::Credentials.or_worse(Exit::SomeFailed), Exit::Credentials);
+        assert_eq!(Exit::Expiring.or_worse(Exit::Done), Exit::Expiring);
+    }
 
     #[test]
     fn the_table_lists_every_code() {

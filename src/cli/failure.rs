@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Credentials(#[from] CredentialError),
     #[error("the token is for the Page {actual_name} ({actual}), not for {expected}")]
     WrongPage { expected: PageId, actual: PageId, actual_name: String },
+    #[error("{} and {} are the same Page", pages[0], pages[1])]
+    SamePage { pages: [String; 2] },
     #[error("the token belongs to {owner} {name} ({id}), and not to a Page")]
     NotAPage { owner: String, id: PageId, name: String },
     #[error("the Page {} ({}) may not send the id it was just given", page.name, page.id)]
@@ -73,7 +75,7 @@ impl Failure {
     /// The exit code it ends the command with.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Config(_) => Exit::Usage,
+            Self::Usage { .. } | Self::Config(_) | Self::SamePage { .. } => Exit::Usage,
             Self::Credentials(_) | Self::WrongPage { .. } | Self::NotAPage { .. } | Self::NewIdRefused { .. } => {
                 Exit::Credentials
             }
@@ -109,6 +111,7 @@ impl Failure {
             }
             Self::Usage { .. }
             | Self::WrongPage { .. }
+            | Self::SamePage { .. }
             | Self::NotAPage { .. }
             | Self::NewIdRefused { .. }
             | Self::Library(_)
@@ -126,6 +129,7 @@ impl Failure {
             Self::WrongPage { expected, .. } => {
                 Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
             }
+            Self::SamePage { .. } => Some("name one of them, or give each its own token".into()),
             Self::NotAPage { .. } => Some(
                 "ask Meta for the Page's own token: GET /me/accounts with this one lists them, as does the app's dashboard"
                     .into(),
@@ -151,8 +155,17 @@ impl Failure {
 
     /// Prints it for people: what happened, what caused it, what to do.
     pub(super) fn print(&self, output: &Output) {
+        self.print_as(output, &output.palette.bad("error:"));
+    }
+
+    /// The same, of one Page among several.
+    pub(super) fn print_of(&self, page: &str, output: &Output) {
+        self.print_as(output, &format!("{} {page}:", output.palette.bad("error:")));
+    }
+
+    fn print_as(&self, output: &Output, heading: &str) {
         let palette = output.palette;
-        output.complain(format_args!("{} {}", palette.bad("error:"), shown_text(&self.headline())));
+        output.complain(format_args!("{heading} {}", shown_text(&self.headline())));
         for cause in causes(self) {
             output.complain(format_args!("  caused by: {}", shown_text(&cause.to_string())));
         }
@@ -169,9 +182,10 @@ fn causes(failure: &Failure) -> impl Iterator<Item = &(dyn Error + 'static)> {
 
 fn library_exit(error: &LibraryError) -> Exit {
     match error {
-        LibraryError::Scan(_) | LibraryError::Message(_) => Exit::Usage,
+        LibraryError::Scan(_) | LibraryError::Message(_) | LibraryError::NoPage => Exit::Usage,
         LibraryError::Graph(error) => graph_exit(error),
         LibraryError::Record(_) => Exit::Store,
+        LibraryError::OtherPage { .. } => Exit::Credentials,
         LibraryError::Claimed { .. } => Exit::TryLater,
         LibraryError::Unusable { .. }
         | LibraryError::Changed { .. }
@@ -214,7 +228,7 @@ fn graph_class(error: &GraphError) -> &'static str {
 fn config_hint(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::NoPageChosen { .. } => Some("name one with --page, or set page = \"…\" in the file".into()),
-        ConfigError::SeveralPages { .. } => Some("run the command once for each Page".into()),
+        ConfigError::SeveralPages { .. } => Some("name one with --page, and run the command once for each".into()),
         ConfigError::UnknownStore { .. } => Some("for example --store sled:/var/lib/reattach".into()),
         ConfigError::StrangeOrigin { path, .. } => {
             Some(format!("if you trust it with your token, say so: --config {}", path.display()))

@@ -118,7 +118,7 @@ async fn run(cli: Cli, output: &Arc<Output>) -> Exit {
 async fn perform(cli: Cli, output: Arc<Output>, stop: Stop) -> Result<Exit, Failure> {
     let global = config::with_environment(cli.global)?;
     let settings = Settings::load(&global)?;
-    let context = Context { global, settings, output, clock: Arc::new(SystemClock), stop };
+    let context = Context::new(global, settings, output, Arc::new(SystemClock), stop);
     commands::run(&context, cli.command).await
 }
 

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use crate::cache::{CacheNote, FileCache};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::graph::{
-    Governor, GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, TokenOwner, Waiting, Why,
+    ClockSkew, CorrectedClock, Governor, GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, ServerTime,
+    TokenOwner, Waiting, Why,
 };
 use crate::ids::{KeySpace, PageId};
 use crate::library::{AssetLibrary, Inspector, LibraryParts, NoReport, Reporter};
@@ -20,11 +23,12 @@ use crate::stop::Stop;
 
 use super::args::Global;
 use super::config::{PageSettings, Settings};
+use super::events::PageOf;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bars;
-use super::values::local_time;
+use super::values::{human_span, local_time};
 
 /// Buffers for files that were read and wait for their turn.
 const SURVEY_MEMORY: usize = 192 << 20;
@@ -43,7 +47,11 @@ pub(super) struct Context {
     pub(super) global: Global,
     pub(super) settings: Settings,
     pub(super) output: Arc<Output>,
+    /// The time ages are judged by: Meta's, as soon as it is known and ours is far off.
     pub(super) clock: Arc<dyn Clock>,
+    /// The machine's own, which files and waits go by.
+    pub(super) machine_clock: Arc<dyn Clock>,
+    pub(super) server_time: Arc<ServerTime>,
     /// Cancelled by the first Ctrl-C.
     pub(super) stop: Stop,
 }
@@ -53,9 +61,44 @@ pub(super) struct Context {
 pub(super) struct Session {
     pub(super) graph: Arc<GraphClient>,
     pub(super) page: PageIdentity,
+    /// What the configuration calls the Page.
+    pub(super) name: Option<String>,
+}
+
+impl Session {
+    /// The Page as one of several.
+    pub(super) fn page_of(&self) -> PageOf {
+        let name = self.name.clone().unwrap_or_else(|| self.page.name.clone());
+        PageOf { name, id: self.page.id.clone() }
+    }
+}
+
+/// The Pages that can be worked for, and what is wrong with the others.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    pub(super) open: Vec<Session>,
+    pub(super) failed: Vec<(String, Failure)>,
 }
 
 impl Context {
+    /// What a command works with, on a machine that has this clock.
+    pub(super) fn new(
+        global: Global,
+        settings: Settings,
+        output: Arc<Output>,
+        machine_clock: Arc<dyn Clock>,
+        stop: Stop,
+    ) -> Self {
+        let told = Arc::clone(&output);
+        let server_time = Arc::new(ServerTime::telling(Hook::new(move |skew: ClockSkew| {
+            let side = if skew.ahead_millis > 0 { "behind" } else { "ahead of" };
+            let apart = human_span(skew.size());
+            told.note(format_args!("this machine's clock is {apart} {side} Meta's: going by Meta's"));
+        })));
+        let clock = Arc::new(CorrectedClock::new(Arc::clone(&machine_clock), Arc::clone(&server_time)));
+        Self { global, settings, output, clock, machine_clock, server_time, stop }
+    }
+
     /// How a command that came to its end this way ends: interrupted, where it was.
     pub(super) fn ending(&self, exit: Exit) -> Exit {
         if self.stop.is_requested() { Exit::Interrupted } else { exit }
@@ -81,7 +124,21 @@ impl Context {
 
     /// The record of this store.
     pub(super) async fn record(&self) -> Result<Arc<dyn Record>, Failure> {
-        Ok(record::open(&self.settings.store.join("record.db")).await?)
+        let record = record::open(&self.settings.store.join("record.db")).await?;
+        if let Some(reading) = record.clock_reading(&self.settings.origin).await? {
+            self.server_time.recall(reading);
+        }
+        Ok(record)
+    }
+
+    /// Says that ages are not known, where the clock is not to be believed and nobody asks Meta.
+    pub(super) fn mention_doubts(&self) {
+        if let Moment::Doubtful(now) = self.clock.moment() {
+            self.output.note(format_args!(
+                "by what Meta last said, this machine's clock ({now}) is wrong, so no age is known: `reattach sync` or \
+                 `reattach refresh` asks again"
+            ));
+        }
     }
 
     /// What recognises files, with this store's cache.
@@ -100,11 +157,11 @@ impl Context {
     }
 
     fn reader(&self, memory: usize) -> Arc<Reader> {
-        Arc::new(Reader::new(Arc::new(BytePool::new(memory)), Arc::clone(&self.clock)))
+        Arc::new(Reader::new(Arc::new(BytePool::new(memory)), Arc::clone(&self.machine_clock)))
     }
 
     fn cache(&self, folder: &Path) -> FileCache {
-        let opened = FileCache::open(folder, &*self.clock);
+        let opened = FileCache::open(folder, &*self.machine_clock);
         match opened.note {
             Some(note @ CacheNote::HeldByAnother { .. }) if self.output.is_verbose() => self.output.note(note),
             Some(CacheNote::HeldByAnother { .. }) | None => {}
@@ -121,7 +178,29 @@ impl Context {
 
     /// The client of the chosen Page, and whose token it has. Meta is asked only about a token never seen before.
     pub(super) async fn session(&self, record: &dyn Record) -> Result<Session, Failure> {
-        let page = self.settings.page.chosen()?;
+        self.session_of(self.settings.page.chosen()?, record).await
+    }
+
+    /// The same for every Page asked for. Where it is one alone, what is wrong with it is the command's own failure.
+    pub(super) async fn sessions(&self, record: &dyn Record) -> Result<Sessions, Failure> {
+        let pages = self.settings.page.all()?;
+        let opened = join_all(pages.iter().map(|page| self.session_of(page, record))).await;
+        let mut sessions = Sessions::default();
+        for (page, opened) in pages.iter().zip(opened) {
+            let name = page.name.clone().unwrap_or_default();
+            match opened {
+                Ok(session) => match sessions.open.iter().find(|other| other.page.id == session.page.id) {
+                    Some(other) => return Err(Failure::SamePage { pages: [other.page_of().name, name] }),
+                    None => sessions.open.push(session),
+                },
+                Err(failure) if pages.len() == 1 => return Err(failure),
+                Err(failure) => sessions.failed.push((name, failure)),
+            }
+        }
+        Ok(sessions)
+    }
+
+    async fn session_of(&self, page: &PageSettings, record: &dyn Record) -> Result<Session, Failure> {
         let token = page.access_token()?;
         let graph = Arc::new(self.graph_client(page, token.clone())?);
         let identity = self.identity(record, &graph, &token).await?;
@@ -129,7 +208,7 @@ impl Context {
             Some(expected) if *expected != identity.id => {
                 Err(Failure::WrongPage { expected: expected.clone(), actual: identity.id, actual_name: identity.name })
             }
-            _ => Ok(Session { graph, page: identity }),
+            _ => Ok(Session { graph, page: identity, name: page.name.clone() }),
         }
     }
 
@@ -144,9 +223,10 @@ impl Context {
             retry: RetryPolicy { max_wait: self.global.max_wait, ..RetryPolicy::default() },
         };
         let output = Arc::clone(&self.output);
-        let client = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::clone(&self.clock))
+        let client = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::clone(&self.machine_clock))
+            .with_server_time(Arc::clone(&self.server_time))
             .with_governor(Arc::new(Governor::new(page.limits)));
-        let clock = Arc::clone(&self.clock);
+        let clock = Arc::clone(&self.machine_clock);
         let told_until = AtomicI64::new(i64::MIN);
         let client = client.until(self.stop.clone());
         Ok(client.with_reporter(Hook::new(move |waiting: Waiting| {
@@ -191,12 +271,16 @@ impl Context {
         Ok(identity)
     }
 
-    /// The id of the chosen Page. Meta is asked only when neither the configuration nor the record knows it.
-    pub(super) async fn page_id(&self, record: &dyn Record) -> Result<PageId, Failure> {
-        match &self.settings.page.chosen()?.id {
-            Some(id) => Ok(id.clone()),
-            None => Ok(self.session(record).await?.page.id),
+    /// The ids of the Pages asked for. Meta is asked only where neither the configuration nor the record knows.
+    pub(super) async fn page_ids(&self, record: &dyn Record) -> Result<Vec<PageId>, Failure> {
+        let mut ids = Vec::new();
+        for page in self.settings.page.all()? {
+            ids.push(match &page.id {
+                Some(id) => id.clone(),
+                None => self.session_of(page, record).await?.page.id,
+            });
         }
+        Ok(ids)
     }
 
     /// The library of the session's Page.
@@ -208,11 +292,37 @@ impl Context {
         concurrency: usize,
         bars: Option<Arc<Bars>>,
     ) -> AssetLibrary {
+        self.library_with(session, &record, &inspector, self.reader(UPLOAD_MEMORY), concurrency, bars.as_ref())
+    }
+
+    /// The library of each session's Page; memory they share.
+    pub(super) fn libraries(
+        &self,
+        sessions: &[Session],
+        record: &Arc<dyn Record>,
+        inspector: &Inspector,
+        concurrency: usize,
+        bars: Option<&Arc<Bars>>,
+    ) -> Vec<AssetLibrary> {
+        let reader = self.reader(UPLOAD_MEMORY);
+        let library = |session| self.library_with(session, record, inspector, Arc::clone(&reader), concurrency, bars);
+        sessions.iter().map(library).collect()
+    }
+
+    fn library_with(
+        &self,
+        session: &Session,
+        record: &Arc<dyn Record>,
+        inspector: &Inspector,
+        upload_reader: Arc<Reader>,
+        concurrency: usize,
+        bars: Option<&Arc<Bars>>,
+    ) -> AssetLibrary {
         AssetLibrary::new(LibraryParts {
             graph: Arc::clone(&session.graph),
-            record,
-            inspector,
-            upload_reader: self.reader(UPLOAD_MEMORY),
+            record: Arc::clone(record),
+            inspector: inspector.clone(),
+            upload_reader,
             space: KeySpace {
                 origin: self.settings.origin.clone(),
                 page: session.page.id.clone(),
@@ -222,7 +332,7 @@ impl Context {
             concurrency,
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),
-            reporter: reporter(bars),
+            reporter: reporter(bars.cloned()),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::MediaKind;
+use crate::ids::{MediaKind, PageId};
 use crate::media::{Problem, ScanError};
 use crate::record::RecordError;
 
@@ -98,6 +98,19 @@ pub enum LibraryError {
         /// The reference as the user wrote it.
         reference: String,
     },
+    /// A token that speaks for another Page than it used to, or than it should.
+    #[error("the token is for the Page {name} ({actual}), not for {expected}")]
+    OtherPage {
+        /// The Page whose ids these are.
+        expected: PageId,
+        /// The Page the token speaks for.
+        actual: PageId,
+        /// That Page's name.
+        name: String,
+    },
+    /// Nothing can be done for no Page.
+    #[error("there is no Page to work for")]
+    NoPage,
     /// A name that stands for nothing.
     #[error("there is no alias @{alias}")]
     NoSuchAlias {
@@ -114,7 +127,7 @@ impl LibraryError {
                 let unreachable = matches!(error, GraphError::Unreachable { phase: Phase::BeforeRequest, .. });
                 unreachable || matches!(error.scope(), Some(Scope::Page | Scope::Rate))
             }
-            Self::Record(_) => true,
+            Self::Record(_) | Self::OtherPage { .. } => true,
             Self::Reference { cause, .. } => cause.concerns_every_file(),
             _ => false,
         }
@@ -143,7 +156,7 @@ impl LibraryError {
     /// What the user can do about it, where that is not in the message.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Scan(_) => None,
+            Self::Scan(_) | Self::NoPage => None,
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
@@ -153,6 +166,9 @@ impl LibraryError {
             }
             Self::NotRecorded { .. } => {
                 Some("it was never uploaded for this Page and platform, or was forgotten".into())
+            }
+            Self::OtherPage { expected, .. } => {
+                Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
             }
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::clock::Clock;
 use crate::graph::{Envelope, GraphClient};
@@ -36,7 +36,8 @@ pub struct LibraryParts {
     pub url_query: UrlQuery,
     /// How many uploads may run at once; at least one.
     pub concurrency: usize,
-    /// The time.
+    /// The time ages are judged by: a [`CorrectedClock`](crate::graph::CorrectedClock) on the client's
+    /// [`server_time`](GraphClient::server_time) goes by Meta's.
     pub clock: Arc<dyn Clock>,
     /// Once requested, nobody is waited for any more.
     pub stop: Stop,
@@ -62,6 +63,7 @@ pub struct AssetLibrary {
     /// How many files may be looked at outside of a survey at once.
     turns: Arc<Semaphore>,
     pub(super) flights: Arc<SingleFlight<AssetKey, super::upload::Ensured, LibraryError>>,
+    pub(super) asked_the_time: Arc<OnceCell<()>>,
 }
 
 /// Whether `resolve` may upload what has no live id.
@@ -119,6 +121,7 @@ impl AssetLibrary {
             upload_slots: Arc::new(Semaphore::new(parts.concurrency.max(1))),
             turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
+            asked_the_time: Arc::default(),
             parts: Arc::new(parts),
         }
     }
@@ -150,7 +153,7 @@ impl AssetLibrary {
             Ok(stored) => stored,
             Err(error) => return candidate.report(AssetOutcome::Failed).because(error),
         };
-        match (self.plan(&candidate, stored.as_ref(), options.rules), options.on_miss) {
+        match (self.plan_by_metas_time(&candidate, stored.as_ref(), options.rules).await, options.on_miss) {
             (Plan::Reject, _) => candidate.report(AssetOutcome::Rejected),
             (Plan::Reuse, _) => candidate.report(AssetOutcome::Reused).with(stored),
             (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Refused) => candidate.report(AssetOutcome::Missing),
@@ -173,8 +176,10 @@ impl AssetLibrary {
             Ok(stored) => stored,
             Err(error) => return subject.report(AssetOutcome::Failed).because(error),
         };
-        let now = self.parts.clock.now();
-        let is_live = stored.as_ref().is_some_and(|upload| staleness(upload, now, options.rules).is_none());
+        let is_live = match &stored {
+            Some(upload) => self.staleness_by_metas_time(upload, options.rules).await.is_none(),
+            None => false,
+        };
         match (is_live, options.on_miss) {
             (true, _) => subject.report(AssetOutcome::Reused).with(stored),
             (false, UploadOnMiss::Refused) => subject.report(AssetOutcome::Missing),
@@ -201,13 +206,7 @@ impl AssetLibrary {
             Expected::Anything => Follow::Named,
             Expected::These(_) => Follow::Never,
         };
-        let inspected = {
-            // Reading waits for memory, on threads the record needs as well: so never on many of them.
-            let _turn = self.turns.acquire().await;
-            let (inspector, reporter) = (self.parts.inspector.clone(), Arc::clone(&self.parts.reporter));
-            let path = path.to_owned();
-            blocking(move || inspector.inspect(&path, follow, &*reporter)).await
-        };
+        let inspected = self.inspect(path, follow).await;
         let candidate = as_kind(self.candidate(path.to_owned(), inspected)?, kind)?;
         match expected {
             Expected::These(hash) if hash != candidate.facts.hash => {
@@ -216,6 +215,15 @@ impl AssetLibrary {
             }
             _ => Ok(candidate),
         }
+    }
+
+    /// What the file at `path` holds.
+    pub(super) async fn inspect(&self, path: &Path, follow: Follow) -> Result<Inspected, Problem> {
+        // Reading waits for memory, on threads the record needs as well: so never on many of them.
+        let _turn = self.turns.acquire().await;
+        let (inspector, reporter) = (self.parts.inspector.clone(), Arc::clone(&self.parts.reporter));
+        let path = path.to_owned();
+        blocking(move || inspector.inspect(&path, follow, &*reporter)).await
     }
 
     async fn resolve_hash(&self, hash: ContentHash, options: &ResolveOptions) -> AssetReport {
@@ -227,7 +235,7 @@ impl AssetLibrary {
             Ok(None) => return AssetReport::failed(LibraryError::NotRecorded { reference: reference() }),
             Err(error) => return AssetReport::failed(error),
         };
-        if staleness(&stored, self.parts.clock.now(), rules).is_none() {
+        if self.staleness_by_metas_time(&stored, rules).await.is_none() {
             return AssetReport::recorded(stored, AssetOutcome::Reused);
         }
         match (&stored.source, on_miss) {
@@ -262,19 +270,19 @@ impl AssetLibrary {
                 let verdict = judge(&facts, &path, self.parts.space.platform);
                 let asset = Asset::Bytes(facts.hash);
                 let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, asset };
-                Ok(Candidate { path, key, facts, verdict, bytes })
+                Ok(Candidate { path, key, facts, verdict, bytes, shared: None })
             }
             Err(problem) => Err(Box::new(AssetReport::refused(path, problem))),
         }
     }
 
     pub(super) fn plan(&self, candidate: &Candidate, stored: Option<&Upload>, rules: PlanRules) -> Plan {
-        plan(&candidate.verdict, stored, self.parts.clock.now(), rules)
+        plan(&candidate.verdict, stored, self.parts.clock.moment(), rules)
     }
 }
 
 /// The candidate as something to send as `kind`: as a file goes whatever it is, as anything else only what it is.
-fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<Candidate, Box<AssetReport>> {
+pub(super) fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<Candidate, Box<AssetReport>> {
     let actual = candidate.verdict.kind;
     match kind {
         Some(MediaKind::File) => {

@@ -6,15 +6,18 @@
 
 mod check;
 mod error;
+mod lane;
 mod manager;
 mod outgoing;
 mod plan;
 mod reference;
 mod report;
+mod run;
 mod single_flight;
 mod subject;
 mod survey;
 mod sync;
+mod time;
 mod upload;
 
 pub use check::{CheckOptions, check};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::media::Verdict;
 use crate::record::{Upload, UploadState};
 
@@ -46,7 +46,7 @@ pub enum Reason {
     Due,
     /// Meta refused it.
     Rejected,
-    /// It claims to be uploaded in the future, so its age is not known.
+    /// Its age is not known: it claims to be uploaded in the future, or the clock is not to be believed.
     UnknownAge,
     /// The user asked for a new upload.
     Forced,
@@ -63,10 +63,15 @@ impl Reason {
             Self::Forced => "forced",
         }
     }
+
+    /// Whether it rests on what time it is.
+    pub const fn is_age(self) -> bool {
+        matches!(self, Self::Expired | Self::Due | Self::UnknownAge)
+    }
 }
 
 /// Decides what to do about a file of this `verdict` whose id is recorded as `stored`.
-pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: Timestamp, rules: PlanRules) -> Plan {
+pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: impl Into<Moment>, rules: PlanRules) -> Plan {
     if !verdict.accepted() {
         return Plan::Reject;
     }
@@ -76,11 +81,13 @@ pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: Timestamp, rules: P
     }
 }
 
-/// Why the recorded id should not be used any more; `None` while it is alive.
-pub fn staleness(upload: &Upload, now: Timestamp, rules: PlanRules) -> Option<Reason> {
+/// Why the recorded id should not be used any more; `None` while it is alive. By a doubtful clock no id is.
+pub fn staleness(upload: &Upload, now: impl Into<Moment>, rules: PlanRules) -> Option<Reason> {
+    let moment = now.into();
+    let now = moment.shown();
     if upload.state == UploadState::Rejected {
         Some(Reason::Rejected)
-    } else if upload.uploaded_at > now.plus(CLOCK_TOLERANCE) {
+    } else if moment != Moment::Sure(now) || upload.uploaded_at > now.plus(CLOCK_TOLERANCE) {
         Some(Reason::UnknownAge)
     } else if upload.expires_at <= now {
         Some(Reason::Expired)
@@ -96,6 +103,7 @@ pub fn staleness(upload: &Upload, now: Timestamp, rules: PlanRules) -> Option<Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
     use crate::media::{Problem, ProblemCode, Severity};
 
@@ -157,6 +165,15 @@ mod tests {
         assert_eq!(plan(&fine(), Some(&uploaded_at(START)), earlier, RULES), Plan::Reuse);
         let earlier = earlier.minus(Duration::from_millis(1));
         assert_eq!(plan(&fine(), Some(&uploaded_at(START)), earlier, RULES), Plan::Refresh(Reason::UnknownAge));
+    }
+
+    #[test]
+    fn by_a_doubtful_clock_no_age_is_known() {
+        let doubtful = Moment::Doubtful(START);
+        assert_eq!(plan(&fine(), Some(&uploaded_at(START)), doubtful, RULES), Plan::Refresh(Reason::UnknownAge));
+        assert_eq!(plan(&fine(), None, doubtful, RULES), Plan::Upload);
+        let refused = Upload { state: UploadState::Rejected, ..uploaded_at(START) };
+        assert_eq!(staleness(&refused, doubtful, RULES), Some(Reason::Rejected));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub enum AssetOutcome {
     Refreshed,
     /// A dry run: it would be uploaded.
     Planned,
-    /// Left for later by `--max-uploads`, `--max-bytes` or an interruption.
+    /// Left for later by `--max-uploads`, `--max-bytes`, an interruption, or a Page that cannot go on.
     Deferred,
     /// `resolve --no-upload`: no live id is known.
     Missing,
@@ -129,7 +129,7 @@ impl AssetReport {
         Self::bare(AssetOutcome::Missing)
     }
 
-    /// Bytes known from the record alone.
+    /// What is known from the record alone.
     pub(super) fn recorded(upload: Upload, outcome: AssetOutcome) -> Self {
         let facts = upload.key.asset.hash().map(|hash| Facts {
             hash,
@@ -138,8 +138,9 @@ impl AssetReport {
             dimensions: upload.dimensions,
             damage: None,
         });
+        let (path, url) = (upload.source.clone(), upload.key.asset.url().cloned());
         let media = Some((upload.key.kind, upload.mime.clone()));
-        Self { path: upload.source.clone(), facts, media, ..Self::bare(outcome).with(Some(upload)) }
+        Self { path, url, facts, media, ..Self::bare(outcome).with(Some(upload)) }
     }
 
     /// The same, with the id on record.
@@ -214,7 +215,7 @@ impl Summary {
         self.files += 1;
         self.bytes += size;
         if let Some(facts) = &report.facts {
-            self.contents.push(digest_prefix(facts));
+            self.contents.push(digest_prefix(facts.hash.as_bytes()));
         }
         if report.problems.iter().any(|problem| problem.severity == Severity::Warning) {
             self.warned += 1;
@@ -226,6 +227,29 @@ impl Summary {
             AssetOutcome::Reused => self.bytes_saved += size,
             _ => {}
         }
+    }
+
+    /// Several Pages' counts of the same files as one: each file counts once, and what became of it once for each Page.
+    pub fn total<'a>(pages: impl IntoIterator<Item = &'a Self>) -> Self {
+        pages.into_iter().fold(Self::default(), |total, page| Self {
+            files: total.files.max(page.files),
+            ok: total.ok + page.ok,
+            uploaded: total.uploaded + page.uploaded,
+            reused: total.reused + page.reused,
+            refreshed: total.refreshed + page.refreshed,
+            planned: total.planned + page.planned,
+            rejected: total.rejected + page.rejected,
+            deferred: total.deferred + page.deferred,
+            missing: total.missing + page.missing,
+            failed: total.failed + page.failed,
+            unknown: total.unknown + page.unknown,
+            warned: total.warned.max(page.warned),
+            bytes: total.bytes.max(page.bytes),
+            bytes_uploaded: total.bytes_uploaded + page.bytes_uploaded,
+            bytes_saved: total.bytes_saved + page.bytes_saved,
+            elapsed: total.elapsed.max(page.elapsed),
+            contents: if total.contents.len() < page.contents.len() { page.contents.clone() } else { total.contents },
+        })
     }
 
     /// How many different contents were seen.
@@ -253,7 +277,7 @@ impl Summary {
 
 /// Eight bytes of the digest tell contents apart well enough to count them: among ten million, two fall together once
 /// in 300,000 libraries. It keeps the count of a huge library at a few bytes a file.
-pub(super) fn digest_prefix(facts: &Facts) -> u64 {
-    let prefix = facts.hash.as_bytes().first_chunk().expect("a digest is longer than its prefix");
+pub(super) fn digest_prefix(digest: &[u8; 32]) -> u64 {
+    let prefix = digest.first_chunk().expect("a digest is longer than its prefix");
     u64::from_be_bytes(*prefix)
 }

@@ -1,13 +1,15 @@
 //! What is uploaded: a file that was looked at, or a web address.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use crate::clock::Timestamp;
 use crate::facts::Facts;
 use crate::ids::{AssetKey, AttachmentId, WebUrl};
-use crate::media::Verdict;
+use crate::media::{Reader, Verdict};
 use crate::record::NewUpload;
 
 use super::{AssetOutcome, AssetReport, ID_LIFETIME};
@@ -20,6 +22,22 @@ pub(super) struct Candidate {
     pub(super) facts: Facts,
     pub(super) verdict: Verdict,
     pub(super) bytes: Option<Bytes>,
+    /// Where its bytes are found by all who upload it at once; `None` where nobody else does.
+    pub(super) shared: Option<Arc<SharedBytes>>,
+}
+
+/// The bytes of a recognised file that several Pages need at once: read by the first, kept until the last has them.
+#[derive(Debug)]
+pub(super) struct SharedBytes {
+    pub(super) reader: Arc<Reader>,
+    pub(super) bytes: OnceCell<Bytes>,
+}
+
+impl SharedBytes {
+    /// Bytes nobody has read yet, to be read by `reader`.
+    pub(super) fn new(reader: Arc<Reader>) -> Self {
+        Self { reader, bytes: OnceCell::new() }
+    }
 }
 
 /// A web address, and the key its id is stored under, which may leave out the query.

@@ -37,7 +37,7 @@ pub struct Inspector {
 }
 
 /// What a file holds, and its bytes where they had to be read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Inspected {
     pub(super) facts: Facts,
     pub(super) bytes: Option<Bytes>,

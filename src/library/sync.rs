@@ -1,32 +1,29 @@
 //! `sync`: every file under some folders ends with a live id, and no byte is sent twice.
+//!
+//! What has no live id is uploaded as it is found. What has one, and is only to be renewed, waits until all files were
+//! seen, and is then renewed in the order in which ids end: an allowance that does not last for all is spent where it is
+//! needed most.
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
-use crate::graph::Scope;
-use crate::ids::Asset;
 use crate::media::{ScanOptions, scan};
 use crate::record::Upload;
 use crate::stop::Stop;
 
+use super::lane::{Allowance, Allowed};
 use super::manager::AssetLibrary;
-use super::report::digest_prefix;
+use super::run::{Job, Run, Wish, take_turns};
 use super::subject::{Candidate, Subject};
 use super::survey::{Chunk, Place, readers, survey};
-use super::upload::Meter;
 use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary, Via};
 
 /// Chunks whose keys are looked up in the record at a time.
 const LOOKUP: usize = 64;
-
-/// So many uploads in a row without a clear word from Meta are no accident.
-const OUTAGE: u32 = 8;
 
 /// How to sync.
 #[derive(Debug, Clone)]
@@ -37,21 +34,21 @@ pub struct SyncOptions {
     pub rules: PlanRules,
     /// Say what would be uploaded, and upload nothing.
     pub dry_run: bool,
-    /// Leave the rest for later once this many uploads were begun.
+    /// Leave the rest for later once this many uploads were begun on a Page.
     pub max_uploads: Option<u64>,
-    /// Leave for later whatever would bring the uploads over this many bytes.
+    /// Leave for later whatever would bring a Page's uploads over this many bytes.
     pub max_bytes: Option<u64>,
     /// How files are uploaded.
     pub via: Via,
 }
 
-/// How a sync ended.
-#[derive(Debug)]
+/// How a sync or refresh ended for one Page.
+#[derive(Debug, Default)]
 pub struct Synced {
     /// What became of the files.
     pub summary: Summary,
-    /// What made going on pointless, such as a dead token. Files found by then are reported as deferred; others were not
-    /// looked for any more.
+    /// What made going on pointless, such as a dead token. Files found by then are reported as deferred; where no other
+    /// Page goes on, others were not looked for any more.
     pub halted_by: Option<Arc<LibraryError>>,
 }
 
@@ -69,228 +66,212 @@ impl AssetLibrary {
         roots: &[PathBuf],
         options: &SyncOptions,
         stop: &Stop,
-        each: impl FnMut(&AssetReport),
+        mut each: impl FnMut(&AssetReport),
     ) -> Result<Synced, LibraryError> {
+        let synced = Self::sync_all(std::slice::from_ref(self), roots, options, stop, |_, report| each(report)).await?;
+        synced.into_iter().next().ok_or(LibraryError::NoPage)
+    }
+
+    /// The same for several Pages at once, each file read once for all of them. `each` also gets the number of the
+    /// library a report is of, and there is one result for each.
+    ///
+    /// What makes going on pointless on one Page ends that Page's part alone.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync); and when there is no library.
+    pub async fn sync_all(
+        libraries: &[Self],
+        roots: &[PathBuf],
+        options: &SyncOptions,
+        stop: &Stop,
+        each: impl FnMut(usize, &AssetReport),
+    ) -> Result<Vec<Synced>, LibraryError> {
         let started = Instant::now();
         let stop = stop.child();
         let _on_every_way_out = stop.on_drop();
         let scan = scan(roots, &options.scan)?;
-        let library = self.clone();
-        let candidate = move |path, seen| library.candidate(path, seen);
-        let files = survey(&self.parts.inspector, scan, readers(), &self.parts.reporter, &stop, candidate);
-        let mut run = Run {
-            library: self,
-            options,
-            stop,
-            allowance: Allowance::new(options),
-            uploads: JoinSet::new(),
-            summary: Summary::default(),
-            halted_by: None,
-            in_doubt: 0,
-            spent: HashMap::new(),
-            begun_at: self.parts.clock.now(),
-            each,
+        let allowance = Allowance::new(options.max_uploads, options.max_bytes);
+        let mut run = Run::new(libraries, &allowance, options.via.clone(), stop.clone(), each)?;
+        run.greet().await;
+        let parts = Arc::clone(&run.lanes[0].library.parts);
+        let pages = libraries.to_vec();
+        let candidates = move |path: PathBuf, seen: Result<_, _>| -> Surveyed {
+            pages.iter().map(|page| page.candidate(path.clone(), seen.clone())).collect()
         };
-        let end = run.take_all(files).await;
-        while let Some(landed) = run.uploads.join_next().await {
-            run.landed(landed);
-        }
+        let files = survey(&parts.inspector, scan, readers(), &parts.reporter, &stop, candidates);
+        let mut walk = Walk { run, options, held_back: Vec::new() };
+        let end = walk.sync(files).await;
+        walk.run.land_all().await;
         end?;
-        run.summary.elapsed = started.elapsed();
-        Ok(Synced { summary: run.summary, halted_by: run.halted_by })
+        Ok(walk.run.lanes.into_iter().map(|lane| lane.close(started.elapsed())).collect())
     }
 }
 
-/// A file of the survey: one to decide about, or one that was refused.
-type Surveyed = Result<Candidate, Box<AssetReport>>;
-
-/// An upload that was decided on.
-struct Planned {
-    subject: Subject,
-    stored: Option<Upload>,
-    place: Place,
-    meter: Arc<Meter>,
-}
+/// A file of the survey, as each Page sees it: something to decide about, or something that was refused.
+type Surveyed = Vec<Result<Candidate, Box<AssetReport>>>;
 
 /// One sync under way.
-struct Run<'a, F> {
-    library: &'a AssetLibrary,
+struct Walk<'a, F> {
+    run: Run<F>,
     options: &'a SyncOptions,
-    stop: Stop,
-    allowance: Allowance,
-    uploads: JoinSet<AssetReport>,
-    summary: Summary,
-    halted_by: Option<Arc<LibraryError>>,
-    /// Uploads in a row of which it is not known what Meta did.
-    in_doubt: u32,
-    /// What went out with a message, or may have, and has no id: the same bytes under another name would go out again.
-    spent: HashMap<Asset, Arc<LibraryError>>,
-    begun_at: Timestamp,
-    each: F,
+    /// What lives and is to be renewed: one entry for each file.
+    held_back: Vec<Vec<Wish<Candidate>>>,
 }
 
-impl<F: FnMut(&AssetReport)> Run<'_, F> {
-    async fn take_all(&mut self, mut files: UnboundedReceiver<Chunk<Surveyed>>) -> Result<(), LibraryError> {
+/// What is done about a file on one Page.
+enum Decision {
+    Is(AssetOutcome),
+    Upload,
+    HoldBack { expires_at: Timestamp },
+}
+
+impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
+    async fn sync(&mut self, mut files: UnboundedReceiver<Chunk<Surveyed>>) -> Result<(), LibraryError> {
         let mut batch = Vec::with_capacity(LOOKUP);
         loop {
             tokio::select! {
-                Some(landed) = self.uploads.join_next() => self.landed(landed),
+                () = self.run.landing() => {}
                 received = files.recv_many(&mut batch, LOOKUP) => match received {
-                    0 => return Ok(()),
+                    0 => break,
                     _ => self.take(std::mem::take(&mut batch)).await?,
                 },
             }
         }
+        self.renew().await
     }
 
-    /// Decides about all files of a batch, then uploads those that need it; waits while as many uploads run as may.
+    /// Decides about all files of a batch, then uploads those that need it.
     async fn take(&mut self, batch: Vec<Chunk<Surveyed>>) -> Result<(), LibraryError> {
-        let mut candidates = Vec::with_capacity(batch.len());
-        for Chunk { files, place, .. } in batch {
-            for file in files {
-                match file {
-                    Ok(candidate) => candidates.push((candidate, Arc::clone(&place))),
-                    Err(refused) => self.report(&refused),
+        let mut files = Vec::with_capacity(batch.len());
+        for Chunk { files: surveyed, place, .. } in batch {
+            for file in surveyed {
+                let mut candidates = Vec::with_capacity(file.len());
+                for (lane, seen) in file.into_iter().enumerate() {
+                    match seen {
+                        Ok(candidate) => candidates.push((lane, candidate)),
+                        Err(refused) => self.run.report(lane, &refused),
+                    }
                 }
+                files.push((candidates, Arc::clone(&place)));
             }
         }
-        let keys: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.key.clone()).collect();
-        let stored = self.library.parts.record.find(&keys).await?;
+        let keys = files.iter().flat_map(|(candidates, _)| candidates);
+        let mut found = self.run.find(keys.map(|(lane, candidate)| (*lane, candidate.key.clone()))).await?;
         let mut uploads = Vec::new();
-        for ((candidate, place), stored) in candidates.into_iter().zip(stored) {
-            if let Some(outcome) = self.decide(&candidate, stored.as_ref()) {
-                self.report(&candidate.report(outcome).with(stored));
-            } else {
-                let subject = Subject::File(candidate);
-                uploads.push(Planned { meter: self.library.planned(&subject), subject, stored, place });
-            }
+        for (candidates, place) in files {
+            let stored = |lane: usize| found[lane].next().flatten();
+            uploads.push((self.decide_all(candidates, stored), Some(place)));
         }
-        for upload in uploads {
-            self.upload(upload).await;
-        }
+        self.begin_all(uploads).await;
         Ok(())
     }
 
-    /// What becomes of the candidate; `None` when it is to be uploaded.
-    fn decide(&mut self, candidate: &Candidate, stored: Option<&Upload>) -> Option<AssetOutcome> {
-        let made_just_now = |upload: &Upload| upload.uploaded_at >= self.begun_at;
-        match self.library.plan(candidate, stored, self.options.rules) {
-            // The same bytes under another name.
-            Plan::Refresh(Reason::Forced | Reason::Due) if stored.is_some_and(made_just_now) => {
-                Some(AssetOutcome::Reused)
+    /// Decides about one file on all Pages, and gives the uploads it needs at once.
+    fn decide_all(
+        &mut self,
+        candidates: Vec<(usize, Candidate)>,
+        mut stored: impl FnMut(usize) -> Option<Upload>,
+    ) -> Vec<Job> {
+        let (mut jobs, mut held_back) = (Vec::new(), Vec::new());
+        for (lane, candidate) in candidates {
+            let stored = stored(lane);
+            match self.decide(lane, &candidate, stored.as_ref()) {
+                Decision::Is(outcome) => self.run.report(lane, &candidate.report(outcome).with(stored)),
+                Decision::Upload => jobs.push(self.run.job(lane, Subject::File(candidate), stored)),
+                Decision::HoldBack { expires_at } => held_back.push(Wish {
+                    lane,
+                    expires_at,
+                    asset: candidate.key.asset.clone(),
+                    size_bytes: candidate.facts.size_bytes,
+                    what: Candidate { bytes: None, ..candidate },
+                }),
             }
-            Plan::Reject => Some(AssetOutcome::Rejected),
-            Plan::Reuse => Some(AssetOutcome::Reused),
-            Plan::Upload | Plan::Refresh(_) if self.stop.is_requested() => Some(AssetOutcome::Deferred),
-            Plan::Upload | Plan::Refresh(_) => match self.allowance.ask(candidate) {
-                Allowed::Again if self.options.dry_run => Some(AssetOutcome::Reused),
-                Allowed::First if self.options.dry_run => Some(AssetOutcome::Planned),
-                Allowed::First | Allowed::Again => None,
-                Allowed::Later => Some(AssetOutcome::Deferred),
-            },
+        }
+        if !held_back.is_empty() {
+            self.held_back.push(held_back);
+        }
+        jobs
+    }
+
+    fn decide(&mut self, lane: usize, candidate: &Candidate, stored: Option<&Upload>) -> Decision {
+        let dry_run = self.options.dry_run;
+        let lane = &mut self.run.lanes[lane];
+        match (lane.library.plan(candidate, stored, self.options.rules), stored) {
+            (Plan::Reject, _) => Decision::Is(AssetOutcome::Rejected),
+            (Plan::Reuse, _) => Decision::Is(AssetOutcome::Reused),
+            // The same bytes under another name.
+            (Plan::Refresh(Reason::Forced | Reason::Due), _) if lane.has_settled(&candidate.key) => {
+                Decision::Is(AssetOutcome::Reused)
+            }
+            _ if lane.stop.is_requested() => Decision::Is(AssetOutcome::Deferred),
+            (Plan::Refresh(Reason::Forced | Reason::Due), Some(stored)) => {
+                Decision::HoldBack { expires_at: stored.expires_at }
+            }
+            (Plan::Upload | Plan::Refresh(_), _) => {
+                let allowed = lane.allowance.ask(&candidate.key.asset, candidate.facts.size_bytes);
+                unless_uploaded(allowed, dry_run).map_or(Decision::Upload, Decision::Is)
+            }
         }
     }
 
-    /// How many uploads may run at once: messages to one person keep their order.
-    fn concurrency(&self) -> usize {
-        match self.options.via {
-            Via::Upload => self.library.parts.concurrency,
-            Via::Send(_) => 1,
+    /// Renews what was held back, what ends soonest first, as far as the allowances last.
+    async fn renew(&mut self) -> Result<(), LibraryError> {
+        let mut turns = take_turns(&mut self.run.lanes, std::mem::take(&mut self.held_back)).into_iter();
+        loop {
+            let batch: Vec<_> = turns.by_ref().take(LOOKUP).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let wishes = batch.iter().flatten();
+            let mut found = self.run.find(wishes.map(|(wish, _)| (wish.lane, wish.what.key.clone()))).await?;
+            let mut uploads = Vec::new();
+            for turn in batch {
+                let mut jobs = Vec::new();
+                for (Wish { lane, what: candidate, .. }, allowed) in turn {
+                    let stored = found[lane].next().flatten();
+                    match self.outcome_of_turn(lane, &candidate, stored.as_ref(), allowed) {
+                        Some(outcome) => self.run.report(lane, &candidate.report(outcome).with(stored)),
+                        None => jobs.push(self.run.job(lane, Subject::File(candidate), stored)),
+                    }
+                }
+                uploads.push((jobs, None));
+            }
+            self.begin_all(uploads).await;
         }
     }
 
-    async fn upload(&mut self, Planned { subject, stored, place, meter }: Planned) {
-        while self.uploads.len() >= self.concurrency()
-            && let Some(landed) = self.uploads.join_next().await
-        {
-            self.landed(landed);
+    /// What becomes of a renewal whose turn has come; `None` when it is to be uploaded. Somebody else may have renewed it.
+    fn outcome_of_turn(
+        &self,
+        lane: usize,
+        candidate: &Candidate,
+        stored: Option<&Upload>,
+        allowed: Allowed,
+    ) -> Option<AssetOutcome> {
+        let lane = &self.run.lanes[lane];
+        let plan = lane.library.plan(candidate, stored, self.options.rules);
+        if plan == Plan::Reuse || lane.has_settled(&candidate.key) {
+            Some(AssetOutcome::Reused)
+        } else if lane.stop.is_requested() {
+            Some(AssetOutcome::Deferred)
+        } else {
+            unless_uploaded(allowed, self.options.dry_run)
         }
-        // What landed meanwhile may have been the end of it.
-        if self.stop.is_requested() {
-            self.report(&subject.report(AssetOutcome::Deferred).with(stored));
-            return;
-        }
-        if let Some(error) = self.spent.get(&subject.key().asset) {
-            let report = subject.report(AssetOutcome::Failed).with(stored).because(Arc::clone(error));
-            self.report(&report);
-            return;
-        }
-        let (library, via) = (self.library.clone(), self.options.via.clone());
-        self.uploads.spawn(async move {
-            let report = library.upload(subject, stored, meter, &via).await;
-            drop(place);
-            report
-        });
     }
 
-    fn landed(&mut self, landed: Result<AssetReport, tokio::task::JoinError>) {
-        let report = landed.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
-        self.in_doubt = match &report.error {
-            Some(error) if error.is_doubtful() => self.in_doubt + 1,
-            _ => 0,
-        };
-        if let (Some(error), Some(facts)) = (&report.error, &report.facts)
-            && error.may_have_sent()
-        {
-            self.spent.insert(Asset::Bytes(facts.hash), Arc::clone(error));
+    async fn begin_all(&mut self, uploads: Vec<(Vec<Job>, Option<Place>)>) {
+        for (jobs, place) in uploads {
+            self.run.begin(jobs, place).await;
         }
-        let nobody_to_send_to = |error: &LibraryError| matches!(error, LibraryError::Graph(error) if error.scope() == Some(Scope::Recipient));
-        let hopeless =
-            |error: &LibraryError| error.concerns_every_file() || nobody_to_send_to(error) || self.in_doubt >= OUTAGE;
-        if let Some(error) = report.error.as_ref().filter(|error| hopeless(error)) {
-            self.halted_by.get_or_insert_with(|| Arc::clone(error));
-            self.stop.request();
-        }
-        let is_put_off = report.error.as_ref().is_some_and(|error| error.is_rate_limit());
-        let outcome = if is_put_off { AssetOutcome::Deferred } else { report.outcome };
-        self.report(&AssetReport { outcome, ..report });
-    }
-
-    fn report(&mut self, report: &AssetReport) {
-        self.summary.add(report);
-        (self.each)(report);
     }
 }
 
-/// How much may still be uploaded. The same bytes under another name cost nothing more.
-#[derive(Debug)]
-struct Allowance {
-    uploads_left: u64,
-    bytes_left: u64,
-    granted: HashSet<u64>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Allowed {
-    /// Its bytes are the first of their kind: upload them.
-    First,
-    /// Its bytes are being uploaded, or were, under another name.
-    Again,
-    /// The allowance is spent.
-    Later,
-}
-
-impl Allowance {
-    fn new(options: &SyncOptions) -> Self {
-        Self {
-            uploads_left: options.max_uploads.unwrap_or(u64::MAX),
-            bytes_left: options.max_bytes.unwrap_or(u64::MAX),
-            granted: HashSet::new(),
-        }
-    }
-
-    fn ask(&mut self, candidate: &Candidate) -> Allowed {
-        let content = digest_prefix(&candidate.facts);
-        if self.granted.contains(&content) {
-            return Allowed::Again;
-        }
-        let size = candidate.facts.size_bytes;
-        if self.uploads_left == 0 || size > self.bytes_left {
-            return Allowed::Later;
-        }
-        self.uploads_left -= 1;
-        self.bytes_left -= size;
-        self.granted.insert(content);
-        Allowed::First
+/// What becomes of a file the allowance has spoken about; `None` when it is to be uploaded.
+pub(super) const fn unless_uploaded(allowed: Allowed, dry_run: bool) -> Option<AssetOutcome> {
+    match (allowed, dry_run) {
+        (Allowed::Later, _) => Some(AssetOutcome::Deferred),
+        (Allowed::First, true) => Some(AssetOutcome::Planned),
+        (Allowed::Again, true) => Some(AssetOutcome::Reused),
+        (Allowed::First | Allowed::Again, false) => None,
     }
 }

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use tokio::time::Instant;
 
 use crate::graph::{Envelope, FileUpload, GraphError, Hook, Message, SendRequest, Sent, UrlUpload};
 use crate::ids::{AssetKey, AttachmentId};
-use crate::media::Follow;
+use crate::media::{Follow, Reader};
 use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState};
 
 use super::manager::{AssetLibrary, Via, blocking};
 use super::plan::{PlanRules, staleness};
 use super::single_flight::Flight;
-use super::subject::{Candidate, Subject, WebAddress};
+use super::subject::{Candidate, SharedBytes, Subject, WebAddress};
 use super::{AssetOutcome, AssetReport, LibraryError, Progress, Reporter};
 
 /// How often to ask whether another process has finished an upload we wait for.
@@ -67,6 +68,7 @@ impl AssetLibrary {
             async move { library.ensure(&job, seen.as_ref()).await }
         };
         let ensured = self.flights.run(subject.key().clone(), work).await;
+        self.keep_the_time().await;
         match ensured {
             Ok((Ensured::Uploaded(upload, sent), Flight::Flown)) => {
                 let outcome = if replaces { AssetOutcome::Refreshed } else { AssetOutcome::Uploaded };
@@ -147,9 +149,11 @@ impl AssetLibrary {
         if let Some(upload) = self.newer_than(&claim.key, seen).await? {
             return Ok(Ensured::Found(upload));
         }
-        // The age counts from before the first byte leaves, so it is never taken for less than it is.
-        let uploaded_at = self.parts.clock.now();
+        let begun = Instant::now();
         let (attachment_id, sent) = self.transfer(job).await?;
+        // The age counts from before the first byte left, so it is never taken for less than it is; and in Meta's time,
+        // which may be known only since its answer.
+        let uploaded_at = self.parts.clock.now().minus(begun.elapsed());
         let upload = job.subject.uploaded(attachment_id, uploaded_at);
         let kept = self.keep(job, claim, upload).await;
         let Some(sent) = sent else { return kept };
@@ -222,9 +226,12 @@ impl AssetLibrary {
 
     /// The file's name and bytes.
     async fn to_send(&self, candidate: &Candidate) -> Result<(String, Bytes), LibraryError> {
-        let bytes = match &candidate.bytes {
-            Some(bytes) => bytes.clone(),
-            None => self.read_again(candidate).await?,
+        let bytes = match (&candidate.bytes, candidate.shared.as_deref()) {
+            (Some(bytes), _) => bytes.clone(),
+            (None, Some(SharedBytes { reader, bytes })) => {
+                bytes.get_or_try_init(|| read_again(reader, candidate)).await?.clone()
+            }
+            (None, None) => read_again(&self.parts.upload_reader, candidate).await?,
         };
         Ok((file_name(&candidate.path), bytes))
     }
@@ -246,18 +253,18 @@ impl AssetLibrary {
             progress: Some(Hook::new(move |bytes| meter.reach(bytes))),
         }
     }
+}
 
-    /// The bytes of a file that was only recognised. They must still be the ones its fingerprint stood for.
-    async fn read_again(&self, candidate: &Candidate) -> Result<Bytes, LibraryError> {
-        let (reader, path) = (Arc::clone(&self.parts.upload_reader), candidate.path.clone());
-        let read = blocking(move || reader.read(&path, Follow::Named, &mut |_| {})).await;
-        let path = || candidate.path.clone();
-        let content = read.map_err(|problem| LibraryError::Unusable { path: path(), problem })?;
-        if content.facts.hash == candidate.facts.hash {
-            Ok(content.bytes)
-        } else {
-            Err(LibraryError::Changed { path: path() })
-        }
+/// The bytes of a file that was only recognised. They must still be the ones its fingerprint stood for.
+async fn read_again(reader: &Arc<Reader>, candidate: &Candidate) -> Result<Bytes, LibraryError> {
+    let (reader, path) = (Arc::clone(reader), candidate.path.clone());
+    let read = blocking(move || reader.read(&path, Follow::Named, &mut |_| {})).await;
+    let path = || candidate.path.clone();
+    let content = read.map_err(|problem| LibraryError::Unusable { path: path(), problem })?;
+    if content.facts.hash == candidate.facts.hash {
+        Ok(content.bytes)
+    } else {
+        Err(LibraryError::Changed { path: path() })
     }
 }
 

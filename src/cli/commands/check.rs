@@ -15,7 +15,7 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Fail
     let bars = context.bars();
     let summary =
         check(&context.inspector(), &args.selection.paths, &options, reporter(bars.clone()), &context.stop, |report| {
-            print_report(&context.output, report);
+            print_report(&context.output, report, None);
         })
         .await?;
     if let Some(bars) = bars {

@@ -236,9 +236,11 @@ fn clock(client: &GraphClient) -> Finding {
     let side = if skew.ahead_millis > 0 { "behind" } else { "ahead of" };
     let message = format!("{} {side} Meta's", human_span(skew.size()));
     match skew.size() {
-        apart if apart >= CLOCK_WRONG => {
-            Wrong(message, "set the clock: ages of ids and proofs go by it".into(), Exit::Unexpected)
-        }
+        apart if apart >= CLOCK_WRONG => Wrong(
+            message,
+            "set the clock: until then, ages go by Meta's where it can be asked".into(),
+            Exit::Unexpected,
+        ),
         apart if apart >= CLOCK_DRIFT => {
             Warning(message, "set the clock: proofs of the app secret live for five minutes")
         }
@@ -304,7 +306,7 @@ fn cache(context: &Context) -> Finding {
     if !folder.exists() {
         return Fine("none yet".into());
     }
-    match FileCache::open(&folder, &*context.clock).note {
+    match FileCache::open(&folder, &*context.machine_clock).note {
         Some(note @ CacheNote::HeldByAnother { .. }) => {
             Warning(note.to_string(), "this goes on without it, more slowly")
         }

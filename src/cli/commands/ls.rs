@@ -13,6 +13,7 @@ use super::recorded::{each_recorded, state, time_left};
 
 pub(super) async fn run(context: &Context, _: LsArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
+    context.mention_doubts();
     let filter = UploadFilter::default();
     let listed = each_recorded(context, &*record, &filter, |upload| print(context, upload)).await?;
     if listed == 0 {

@@ -1,6 +1,7 @@
 //! One file for each command: it puts the library to work and prints what came of it.
 
 mod check;
+mod crew;
 mod demo;
 mod doctor;
 mod explain;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::human_span;
+use crate::clock::Moment;
 use crate::ids::KeySpace;
 use crate::library::{AssetRef, LibraryError, PlanRules, staleness};
 use crate::record::{Record, Upload, UploadFilter};
@@ -52,14 +53,14 @@ pub(super) async fn each_recorded(
     filter: &UploadFilter,
     mut each: impl FnMut(&Upload),
 ) -> Result<u64, Failure> {
-    let page = match context.global.page {
-        Some(_) => Some(context.page_id(record).await?),
+    let pages = match context.global.page {
+        Some(_) => Some(context.page_ids(record).await?),
         None => None,
     };
     let ours = |upload: &&Upload| {
         let KeySpace { origin, page: owner, platform } = &upload.key.space;
         *origin == context.settings.origin
-            && page.as_ref().is_none_or(|page| page == owner)
+            && pages.as_ref().is_none_or(|pages| pages.contains(owner))
             && context.global.platform.is_none_or(|asked| asked == *platform)
     };
     let mut listed = 0;
@@ -79,11 +80,14 @@ pub(super) async fn each_recorded(
 
 /// How an id stands: `live`, `due`, `expired`, `rejected` or `unknown_age`.
 pub(super) fn state(context: &Context, upload: &Upload) -> &'static str {
-    staleness(upload, context.clock.now(), USUAL).map_or("live", |reason| reason.as_str())
+    staleness(upload, context.clock.moment(), USUAL).map_or("live", |reason| reason.as_str())
 }
 
-/// `89 d left`, or that there is nothing left.
+/// `89 d left`, or that there is nothing left, or that nobody knows.
 pub(super) fn time_left(context: &Context, upload: &Upload) -> String {
+    if let Moment::Doubtful(_) = context.clock.moment() {
+        return "not known".to_owned();
+    }
     match upload.expires_at.since(context.clock.now()) {
         Duration::ZERO => "expired".to_owned(),
         left => format!("{} left", human_span(left)),

@@ -6,14 +6,15 @@ use std::time::Instant;
 use futures::StreamExt;
 
 use crate::cli::args::ResolveArgs;
-use crate::cli::assets::{describe, exit_for};
-use crate::cli::events::{AssetEvent, SummaryEvent};
+use crate::cli::assets::{describe, print_summary_event};
+use crate::cli::events::{AssetEvent, PageOf};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
-use crate::library::{AssetRef, AssetReport, ResolveOptions, Summary, UploadOnMiss};
+use crate::library::{AssetRef, AssetReport, ResolveOptions, Synced, UploadOnMiss};
 
+use super::crew::Crew;
 use super::references::{RULES, inspector_for, live_id, must_exist, reference};
 
 /// References looked at, or uploaded, at once.
@@ -26,51 +27,50 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
         AssetRef::File(path) => must_exist(path),
         _ => Ok(()),
     })?;
-    let record = context.record().await?;
-    let session = context.session(&*record).await?;
-    let bars = context.bars();
-    let library = context.library(&session, record, inspector_for(context, &references), CONCURRENCY, bars.clone());
+    let crew = Crew::gather(context, || inspector_for(context, &references), CONCURRENCY).await?;
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
-
     let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };
-    let mut summary = Summary::default();
-    let mut halted_by = None;
-    let halted = Cell::new(false);
-    let mut reports = futures::stream::iter(&references)
+
+    let mut pages: Vec<Synced> = crew.libraries.iter().map(|_| Synced::default()).collect();
+    let halted: Vec<_> = crew.libraries.iter().map(|_| Cell::new(false)).collect();
+    let asked = references.iter().flat_map(|reference| (0..crew.libraries.len()).map(move |page| (reference, page)));
+    let mut reports = futures::stream::iter(asked)
         // Nothing new is begun; what is under way comes to its end.
-        .take_while(|_| std::future::ready(!halted.get() && !context.stop.is_requested()))
-        .map(async |reference| (reference, library.resolve(reference, &options).await))
+        .filter(|(_, page)| std::future::ready(!halted[*page].get() && !context.stop.is_requested()))
+        .map(async |(reference, page)| (reference, page, crew.libraries[page].resolve(reference, &options).await))
         .buffered(CONCURRENCY);
-    while let Some((reference, report)) = reports.next().await {
-        summary.add(&report);
-        print(context, reference, &report, references.len() > 1);
+    while let Some((reference, page, report)) = reports.next().await {
+        pages[page].summary.add(&report);
+        print(context, reference, &report, references.len() > 1, crew.page(page));
         if let Some(error) = report.error.filter(|error| error.concerns_every_file()) {
-            halted.set(true);
-            halted_by.get_or_insert(error);
+            halted[page].set(true);
+            pages[page].halted_by.get_or_insert(error);
         }
     }
     drop(reports);
-    if let Some(bars) = bars {
-        bars.end();
+    for page in &mut pages {
+        page.summary.elapsed = started.elapsed();
     }
-    summary.elapsed = started.elapsed();
-    context.output.event(&SummaryEvent::new(&summary));
-    match halted_by {
-        Some(error) => Err(Failure::of_library(&error)),
-        None => Ok(context.ending(exit_for(&summary))),
-    }
+    // The ids are the answer: people need no counts.
+    crew.close(pages, print_summary_event)
 }
 
 /// Ids go to stdout, alone where one was asked for; what has none is explained on stderr.
-fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several: bool) {
+fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several: bool, page: Option<&PageOf>) {
     let output = &context.output;
-    output.event(&AssetEvent::new(report).asked_for_as(reference.to_string()));
-    match live_id(report) {
-        Some(upload) if several => {
-            output.result(format_args!("{}\t{}", upload.attachment_id, shown_text(&reference.to_string())));
+    let event = AssetEvent::new(report).asked_for_as(reference.to_string());
+    match page {
+        Some(page) => output.event(&event.of_page(page)),
+        None => output.event(&event),
+    }
+    let written = || shown_text(&reference.to_string());
+    match (live_id(report), page) {
+        (Some(upload), Some(page)) => {
+            output.result(format_args!("{}\t{}\t{}", upload.attachment_id, shown_text(&page.name), written()));
         }
-        Some(upload) => output.result(&upload.attachment_id),
-        None => output.complain(describe(output.palette, report)),
+        (Some(upload), None) if several => output.result(format_args!("{}\t{}", upload.attachment_id, written())),
+        (Some(upload), None) => output.result(&upload.attachment_id),
+        (None, page) => output.complain(describe(output.palette, report, page)),
     }
     output.flush();
 }

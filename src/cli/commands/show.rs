@@ -14,6 +14,7 @@ use super::recorded::{find, state, time_left};
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
+    context.mention_doubts();
     for upload in &find(context, &*record, &args.reference).await? {
         print(context, upload);
     }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::cli::args::{SyncArgs, Way};
-use crate::cli::assets::{exit_for, print_report, print_sync_summary};
+use crate::cli::assets::print_sync_summary;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::graph::{Envelope, GraphError};
-use crate::library::{PlanRules, SyncOptions, Via};
+use crate::library::{AssetLibrary, AssetReport, PlanRules, SyncOptions, Via};
+
+use super::crew::Crew;
 
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
-    let output = &context.output;
     let options = SyncOptions {
         scan: args.selection.scan_options(&context.settings.private),
         rules: PlanRules { renew_within: args.renew_within, force: args.force },
@@ -20,29 +21,21 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
         max_bytes: args.max_bytes,
         via: via(context, &args)?,
     };
-    let record = context.record().await?;
-    let session = context.session(&*record).await?;
-    let bars = context.bars();
-    let library = context.library(&session, record, context.inspector(), args.concurrency.into(), bars.clone());
-    let synced = library
-        .sync(&args.selection.paths, &options, &context.stop, |report| {
-            print_report(output, report);
-            output.flush();
-        })
-        .await?;
-    if let Some(bars) = bars {
-        bars.end();
+    let crew = Crew::gather(context, || context.inspector(), args.concurrency.into()).await?;
+    if crew.libraries.is_empty() {
+        return crew.close(Vec::new(), print_sync_summary);
     }
-    print_sync_summary(output, &synced.summary);
-    match synced.halted_by {
-        Some(error) => Err(Failure::of_library(&error)),
-        None => Ok(context.ending(exit_for(&synced.summary))),
-    }
+    let print = |page: usize, report: &AssetReport| crew.print(page, report);
+    let roots = &args.selection.paths;
+    let synced = AssetLibrary::sync_all(&crew.libraries, roots, &options, &context.stop, print).await?;
+    crew.close(synced, print_sync_summary)
 }
 
 /// How files get to Meta. That somebody gets a message for each is worth a question.
 fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
     let (Way::Send, Some(to)) = (args.via, &args.to) else { return Ok(Via::Upload) };
+    // Nobody has the same id on two Pages.
+    context.settings.page.chosen()?;
     let mut envelope = Envelope::new(to.clone());
     envelope.messaging_type = args.messaging_type.unwrap_or_default();
     envelope.tag.clone_from(&args.tag);
