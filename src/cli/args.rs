@@ -91,12 +91,16 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Upload what is missing or due, reuse the rest.
     Sync(SyncArgs),
+    /// Renew ids before they expire; upload nothing else.
+    Refresh(RefreshArgs),
     /// Print the live attachment id of a file.
     Resolve(ResolveArgs),
     /// Send one message.
     Send(SendArgs),
     /// List the ids on record.
     Ls(LsArgs),
+    /// Count the ids on record by how they stand, and say which expire soon.
+    Status(StatusArgs),
     /// Show all that is on record about one file.
     Show(ShowArgs),
     /// Strike a file's ids off the record; the file stays.
@@ -181,13 +185,13 @@ pub(super) struct SyncArgs {
     /// Renew ids with less than this left.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub(super) renew_within: Duration,
-    /// How many uploads may run at once.
+    /// How many uploads may run at once, for each Page.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) concurrency: u16,
-    /// Begin at most this many uploads; the rest is left for later.
+    /// Begin at most this many uploads for each Page; the rest is left for later.
     #[arg(long, value_name = "N")]
     pub(super) max_uploads: Option<u64>,
-    /// Upload at most this many bytes (`500MB`, `2GiB`); the rest is left for later.
+    /// Upload at most this many bytes (`500MB`, `2GiB`) for each Page; the rest is left for later.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) max_bytes: Option<u64>,
     /// Upload even what is alive.
@@ -212,6 +216,43 @@ pub(super) struct SyncArgs {
 pub(super) enum Way {
     Upload,
     Send,
+}
+
+/// `refresh`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach refresh --all-due
+  reattach refresh --all-due --page shop,news --max-uploads 500
+  reattach refresh banners/hero.png https://example.com/hero.png --force
+
+What expires soonest is renewed first, from the file or address it was uploaded from. What is not due is left alone.")]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["references", "all_due"]))]
+pub(super) struct RefreshArgs {
+    /// A path, sha256:HEX, or https://… that is on record.
+    #[arg(value_name = "REF")]
+    pub(super) references: Vec<OsString>,
+    /// Renew every id on record that is due, expired or rejected.
+    #[arg(long)]
+    pub(super) all_due: bool,
+    /// Say what would be renewed, and upload nothing.
+    #[arg(long, short = 'n')]
+    pub(super) dry_run: bool,
+    /// Renew ids with less than this left.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub(super) renew_within: Duration,
+    /// How many uploads may run at once, for each Page.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) concurrency: u16,
+    /// Begin at most this many uploads for each Page; the rest is left for later.
+    #[arg(long, value_name = "N")]
+    pub(super) max_uploads: Option<u64>,
+    /// Upload at most this many bytes (`500MB`, `2GiB`) for each Page; the rest is left for later.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) max_bytes: Option<u64>,
+    /// Renew what is named even if it is not due.
+    #[arg(long, conflicts_with = "all_due")]
+    pub(super) force: bool,
 }
 
 /// `resolve`.
@@ -337,14 +378,33 @@ pub(super) struct ShowArgs {
     pub(super) reference: OsString,
 }
 
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach status
+  reattach status --expiring 14d || reattach refresh --all-due --renew-within 14d
+  reattach status --json | jq 'select(.expired > 0)'
+
+With --expiring, the exit code is 8 when an id expires within that time, has expired, was rejected by Meta, or has an age
+nobody knows. No token is needed and nobody is asked.")]
+pub(super) struct StatusArgs {
+    /// List what does not last for this long, soonest first, and end with exit code 8 if anything does not.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) expiring: Option<Duration>,
+    /// Count ids with less than this left as due.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub(super) renew_within: Duration,
+}
+
 /// `forget`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   reattach forget banners/old.png
-  reattach forget --page shop banners/old.png
+  reattach forget --page shop,news banners/old.png
 
-The ids of every Page of this Graph origin are struck off, unless --page names one. Nothing is deleted at Meta, which has
+The ids of every Page of this Graph origin are struck off, unless --page names some. Nothing is deleted at Meta, which has
 no way to.")]
 pub(super) struct ForgetArgs {
     /// A path, sha256:HEX, or https://….

@@ -30,11 +30,14 @@ pub(super) fn print_report(output: &Output, report: &AssetReport, page: Option<&
 
 /// What became of one file, and why, in as many lines as that takes.
 pub(super) fn describe(palette: Palette, report: &AssetReport, page: Option<&PageOf>) -> String {
-    let mut lines = vec![headline(palette, report)];
+    let mut headline = headline(palette, report);
     if let Some(page) = page {
-        lines[0] += &format!("  on {}", shown_text(&page.name));
+        headline.push_str("  on ");
+        headline.push_str(&shown_text(&page.name));
     }
-    for problem in &report.problems {
+    let mut lines = vec![headline];
+    // What is put off will be told of again.
+    for problem in report.problems.iter().filter(|_| report.outcome != AssetOutcome::Deferred) {
         describe_problem(palette, problem, &mut lines);
     }
     // What puts off one file puts off all, and is said once, at the end.

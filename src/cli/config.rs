@@ -134,6 +134,8 @@ pub(super) struct Settings {
     /// The configuration file that was read, if any.
     pub(super) config: Option<PathBuf>,
     pub(super) page: PageChoice,
+    /// What the configuration calls the Pages whose ids it knows.
+    pub(super) names: Vec<(PageId, String)>,
     /// Our own files and those with secrets, which are nobody's media.
     pub(super) private: Arc<Private>,
 }
@@ -174,6 +176,8 @@ impl Settings {
         let secrets = file.pages.values().flat_map(|page| [&page.access_token_file, &page.app_secret_file]).flatten();
         let private: Vec<_> = secrets.chain(&file.path).chain([&store]).cloned().collect();
         let page = choose_page(global.page.as_deref(), &file)?;
+        let name = |(name, page): (&String, &PageFile)| Some((page.id.as_ref()?.0.clone(), name.clone()));
+        let names = file.pages.iter().filter_map(name).collect();
         Ok(Self {
             private: Arc::new(Private::new(private)),
             store,
@@ -186,8 +190,14 @@ impl Settings {
             },
             instagram_send_type: file.instagram_send_type,
             page,
+            names,
             config: file.path,
         })
+    }
+
+    /// What the configuration calls the Page; `None` where it does not know its id.
+    pub(super) fn name_of(&self, page: &PageId) -> Option<&str> {
+        self.names.iter().find(|(id, _)| id == page).map(|(_, name)| name.as_str())
     }
 }
 

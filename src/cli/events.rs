@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::graph::{Content, GraphError, Sent};
-use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
+use crate::ids::{AttachmentId, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
 use crate::library::{AssetReport, Summary};
 use crate::media::Problem;
 use crate::record::Upload;
 
+use super::commands::status::Counts;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -214,6 +215,48 @@ impl<'a> SummaryEvent<'a> {
             bytes_uploaded: summary.bytes_uploaded,
             bytes_saved: summary.bytes_saved,
             elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// `{"event":"status"}`: how the ids of one Page and platform stand.
+#[derive(Debug, Serialize)]
+pub(super) struct StatusEvent<'a> {
+    event: &'static str,
+    page_id: &'a PageId,
+    /// What the configuration calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    platform: &'static str,
+    graph_url: &'a str,
+    fresh: u64,
+    due: u64,
+    expired: u64,
+    rejected: u64,
+    unknown_age: u64,
+    bytes: u64,
+    next_expiry: Option<Timestamp>,
+    /// How many will not last for the time of `--expiring`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiring: Option<u64>,
+}
+
+impl<'a> StatusEvent<'a> {
+    pub(super) fn new(space: &'a KeySpace, page: Option<&'a str>, counts: &Counts, asked_for_expiring: bool) -> Self {
+        Self {
+            event: "status",
+            page_id: &space.page,
+            page,
+            platform: space.platform.as_str(),
+            graph_url: space.origin.as_str(),
+            fresh: counts.fresh,
+            due: counts.due,
+            expired: counts.expired,
+            rejected: counts.rejected,
+            unknown_age: counts.unknown_age,
+            bytes: counts.bytes,
+            next_expiry: counts.next_expiry,
+            expiring: asked_for_expiring.then_some(counts.expiring),
         }
     }
 }

@@ -292,7 +292,7 @@ impl Context {
         concurrency: usize,
         bars: Option<Arc<Bars>>,
     ) -> AssetLibrary {
-        self.library_with(session, &record, &inspector, self.reader(UPLOAD_MEMORY), concurrency, bars.as_ref())
+        self.library_with(session, record, inspector, self.reader(UPLOAD_MEMORY), concurrency, bars)
     }
 
     /// The library of each session's Page; memory they share.
@@ -305,23 +305,26 @@ impl Context {
         bars: Option<&Arc<Bars>>,
     ) -> Vec<AssetLibrary> {
         let reader = self.reader(UPLOAD_MEMORY);
-        let library = |session| self.library_with(session, record, inspector, Arc::clone(&reader), concurrency, bars);
+        let library = |session| {
+            let (record, reader) = (Arc::clone(record), Arc::clone(&reader));
+            self.library_with(session, record, inspector.clone(), reader, concurrency, bars.cloned())
+        };
         sessions.iter().map(library).collect()
     }
 
     fn library_with(
         &self,
         session: &Session,
-        record: &Arc<dyn Record>,
-        inspector: &Inspector,
+        record: Arc<dyn Record>,
+        inspector: Inspector,
         upload_reader: Arc<Reader>,
         concurrency: usize,
-        bars: Option<&Arc<Bars>>,
+        bars: Option<Arc<Bars>>,
     ) -> AssetLibrary {
         AssetLibrary::new(LibraryParts {
             graph: Arc::clone(&session.graph),
-            record: Arc::clone(record),
-            inspector: inspector.clone(),
+            record,
+            inspector,
             upload_reader,
             space: KeySpace {
                 origin: self.settings.origin.clone(),
@@ -332,7 +335,7 @@ impl Context {
             concurrency,
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),
-            reporter: reporter(bars.cloned()),
+            reporter: reporter(bars),
         })
     }
 }

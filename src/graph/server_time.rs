@@ -119,15 +119,12 @@ impl ServerTime {
     /// What to go by when it is `ours` here.
     fn judge(&self, ours: Timestamp) -> Moment {
         let known = self.lock();
-        match (known.read.map(ClockSkew::from), known.kept) {
-            (Some(skew), _) if skew.is_large() => Moment::Sure(skew.correct(ours)),
-            (Some(_), _) | (None, None) => Moment::Sure(ours),
-            // It was wrong then, or has been set back since.
-            (None, Some(kept)) if ClockSkew::from(kept).is_large() || ours.plus(TOLERANCE) < kept.theirs => {
-                Moment::Doubtful(ours)
-            }
-            (None, Some(_)) => Moment::Sure(ours),
+        if let Some(skew) = known.read.map(ClockSkew::from) {
+            return Moment::Sure(if skew.is_large() { skew.correct(ours) } else { ours });
         }
+        // It was wrong then, or has been set back since.
+        let is_doubtful = |kept: ClockReading| ClockSkew::from(kept).is_large() || ours.plus(TOLERANCE) < kept.theirs;
+        if known.kept.is_some_and(is_doubtful) { Moment::Doubtful(ours) } else { Moment::Sure(ours) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

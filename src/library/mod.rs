@@ -11,6 +11,7 @@ mod manager;
 mod outgoing;
 mod plan;
 mod reference;
+mod refresh;
 mod report;
 mod run;
 mod single_flight;
@@ -26,6 +27,7 @@ pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQ
 pub use outgoing::{Prepared, PreparedAsset};
 pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};
 pub use reference::AssetRef;
+pub use refresh::{RefreshOptions, Renewal};
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
 pub use survey::Inspector;
 pub use sync::{SyncOptions, Synced};

@@ -229,9 +229,9 @@ impl AssetLibrary {
         let bytes = match (&candidate.bytes, candidate.shared.as_deref()) {
             (Some(bytes), _) => bytes.clone(),
             (None, Some(SharedBytes { reader, bytes })) => {
-                bytes.get_or_try_init(|| read_again(reader, candidate)).await?.clone()
+                bytes.get_or_try_init(|| self.read_again(reader, candidate)).await?.clone()
             }
-            (None, None) => read_again(&self.parts.upload_reader, candidate).await?,
+            (None, None) => self.read_again(&self.parts.upload_reader, candidate).await?,
         };
         Ok((file_name(&candidate.path), bytes))
     }
@@ -253,18 +253,20 @@ impl AssetLibrary {
             progress: Some(Hook::new(move |bytes| meter.reach(bytes))),
         }
     }
-}
 
-/// The bytes of a file that was only recognised. They must still be the ones its fingerprint stood for.
-async fn read_again(reader: &Arc<Reader>, candidate: &Candidate) -> Result<Bytes, LibraryError> {
-    let (reader, path) = (Arc::clone(reader), candidate.path.clone());
-    let read = blocking(move || reader.read(&path, Follow::Named, &mut |_| {})).await;
-    let path = || candidate.path.clone();
-    let content = read.map_err(|problem| LibraryError::Unusable { path: path(), problem })?;
-    if content.facts.hash == candidate.facts.hash {
-        Ok(content.bytes)
-    } else {
-        Err(LibraryError::Changed { path: path() })
+    /// The bytes of a file that was only recognised. They must still be the ones its fingerprint stood for.
+    async fn read_again(&self, reader: &Arc<Reader>, candidate: &Candidate) -> Result<Bytes, LibraryError> {
+        let (reader, path) = (Arc::clone(reader), candidate.path.clone());
+        let reporter = Arc::clone(&self.parts.reporter);
+        let mut progress = move |bytes| reporter.report(Progress::Read(bytes));
+        let read = blocking(move || reader.read(&path, Follow::Named, &mut progress)).await;
+        let path = || candidate.path.clone();
+        let content = read.map_err(|problem| LibraryError::Unusable { path: path(), problem })?;
+        if content.facts.hash == candidate.facts.hash {
+            Ok(content.bytes)
+        } else {
+            Err(LibraryError::Changed { path: path() })
+        }
     }
 }
 

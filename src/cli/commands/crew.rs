@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::progress::Bars;
-use crate::cli::session::Context;
+use crate::cli::session::{Context, Session};
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, Inspector, LibraryError, Summary, Synced};
 
 /// Prints counts, of one Page where there are several.
@@ -41,7 +41,7 @@ impl<'a> Crew<'a> {
         for (page, failure) in &sessions.failed {
             exit = exit.or_worse(complain(context, page, failure));
         }
-        let pages = sessions.open.iter().map(|session| session.page_of()).collect();
+        let pages = sessions.open.iter().map(Session::page_of).collect();
         let bars = context.bars();
         let libraries = context.libraries(&sessions.open, &record, &inspector(), concurrency, bars.as_ref());
         Ok(Self { context, libraries, pages, is_several, bars, exit })

@@ -9,11 +9,13 @@ mod forget;
 mod ls;
 mod recorded;
 mod references;
+mod refresh;
 mod resolve;
 mod sandbox;
 mod send;
 mod shell;
 mod show;
+pub(super) mod status;
 mod sync;
 
 use super::args::Command;
@@ -27,6 +29,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
     match command {
         Command::Check(args) => check::run(context, args).await,
         Command::Sync(args) => sync::run(context, args).await,
+        Command::Refresh(args) => refresh::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
         Command::Resolve(args) => resolve::run(context, args).await,
         Command::Send(args) => send::run(context, args).await,
         Command::Ls(args) => ls::run(context, args).await,

@@ -1,0 +1,34 @@
+//! `refresh`: renew ids, and upload nothing that never was.
+
+use crate::cli::args::RefreshArgs;
+use crate::cli::assets::print_sync_summary;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::session::Context;
+use crate::library::{AssetLibrary, AssetRef, AssetReport, PlanRules, RefreshOptions, Renewal};
+
+use super::crew::Crew;
+use super::references::{inspector_for, must_exist, reference};
+
+pub(super) async fn run(context: &Context, args: RefreshArgs) -> Result<Exit, Failure> {
+    let references = args.references.iter().map(|text| reference(text)).collect::<Result<Vec<_>, _>>()?;
+    references.iter().try_for_each(|reference| match reference {
+        AssetRef::File(path) => must_exist(path),
+        _ => Ok(()),
+    })?;
+    let inspector = || if args.all_due { context.inspector() } else { inspector_for(context, &references) };
+    let crew = Crew::gather(context, inspector, args.concurrency.into()).await?;
+    if crew.libraries.is_empty() {
+        return crew.close(Vec::new(), print_sync_summary);
+    }
+    let options = RefreshOptions {
+        rules: PlanRules { renew_within: args.renew_within, force: args.force },
+        dry_run: args.dry_run,
+        max_uploads: args.max_uploads,
+        max_bytes: args.max_bytes,
+    };
+    let print = |page: usize, report: &AssetReport| crew.print(page, report);
+    let renewal = if args.all_due { Renewal::AllDue } else { Renewal::Of(references.clone()) };
+    let refreshed = AssetLibrary::refresh_all(&crew.libraries, &renewal, &options, &context.stop, print).await?;
+    crew.close(refreshed, print_sync_summary)
+}
