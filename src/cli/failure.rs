@@ -64,6 +64,10 @@ impl Failure {
             Self::Graph(error) | Self::NewIdRefused { error, .. } => Some(error),
             Self::Library(error) => match &**error {
                 LibraryError::Graph(error) => Some(error),
+                LibraryError::NotHealed { cause, .. } => match &**cause {
+                    LibraryError::Graph(error) => Some(error),
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,
@@ -182,7 +186,8 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::NotSaved { .. }
         | LibraryError::OtherKind { .. }
         | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
-        LibraryError::Reference { cause, .. } => library_exit(cause),
+        LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
+        LibraryError::Reference { cause, .. } | LibraryError::NotHealed { cause, .. } => library_exit(cause),
     }
 }
 

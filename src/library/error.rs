@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::MediaKind;
+use crate::ids::{AttachmentId, MediaKind};
 use crate::media::{Problem, ScanError};
 use crate::record::RecordError;
 
@@ -98,6 +98,25 @@ pub enum LibraryError {
         /// The reference as the user wrote it.
         reference: String,
     },
+    /// An id Meta does not know any more, of something that could not be uploaded again.
+    #[error("Meta does not know the id {attachment_id} of {asset} any more, and there is no new one")]
+    NotHealed {
+        /// The file, address or digest.
+        asset: String,
+        /// The id that was refused.
+        attachment_id: AttachmentId,
+        /// Why there is no new one.
+        #[source]
+        cause: Arc<Self>,
+    },
+    /// An id that was made anew again and again, and refused each time.
+    #[error("the id of {asset} was replaced {times} times within the hour, and Meta refused each new one")]
+    ReplacedTooOften {
+        /// The file, address or digest.
+        asset: String,
+        /// How often.
+        times: u64,
+    },
     /// A name that stands for nothing.
     #[error("there is no alias @{alias}")]
     NoSuchAlias {
@@ -115,14 +134,18 @@ impl LibraryError {
                 unreachable || matches!(error.scope(), Some(Scope::Page | Scope::Rate))
             }
             Self::Record(_) => true,
-            Self::Reference { cause, .. } => cause.concerns_every_file(),
+            Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.concerns_every_file(),
             _ => false,
         }
     }
 
     /// Whether a rate limit is all there was to it: nothing is wrong with the file, and later it may go.
     pub fn is_rate_limit(&self) -> bool {
-        matches!(self, Self::Graph(error) if error.scope() == Some(Scope::Rate))
+        match self {
+            Self::Graph(error) => error.scope() == Some(Scope::Rate),
+            Self::NotHealed { cause, .. } => cause.is_rate_limit(),
+            _ => false,
+        }
     }
 
     /// Whether it is not known if a message was sent.
@@ -156,7 +179,16 @@ impl LibraryError {
             }
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
-            Self::NotSaved { cause: Some(cause), .. } | Self::Reference { cause, .. } => cause.hint(),
+            Self::NotHealed { cause, .. } if matches!(**cause, Self::Changed { .. }) => {
+                Some("send the file as it is now by its path".into())
+            }
+            Self::NotSaved { cause: Some(cause), .. }
+            | Self::Reference { cause, .. }
+            | Self::NotHealed { cause, .. } => cause.hint(),
+            Self::ReplacedTooOften { .. } => Some(
+                "see whether this token's app and Page are right; an hour after the first time, it is tried again"
+                    .into(),
+            ),
             Self::NotSaved { cause: None, .. } => Some("an upload without a message gets one".into()),
             Self::OtherKind { .. } => Some("any file can be sent as kind `file`".into()),
             Self::KindUnknown { .. } => Some("say so with --kind image, video, audio or file".into()),

@@ -5,7 +5,9 @@
 //! [`Reporter`].
 
 mod check;
+mod deliver;
 mod error;
+mod heal;
 mod manager;
 mod outgoing;
 mod plan;
@@ -18,6 +20,7 @@ mod sync;
 mod upload;
 
 pub use check::{CheckOptions, check};
+pub use deliver::{Carrier, Delivered};
 pub use error::LibraryError;
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
 pub use outgoing::{Prepared, PreparedAsset};
