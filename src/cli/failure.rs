@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::graph::{Certainty, GraphError, Operation, Scope};
 use crate::ids::PageId;
 use crate::library::LibraryError;
+use crate::media::WatchError;
 use crate::record::{PageIdentity, RecordError};
 use crate::sandbox::SandboxError;
 
@@ -108,9 +109,7 @@ impl Failure {
     fn headline(&self) -> String {
         match self {
             Self::Config(_) | Self::Credentials(_) | Self::Record(_) | Self::Sandbox(_) => format!("failed to {self}"),
-            Self::Library(error) if matches!(**error, LibraryError::Scan(_) | LibraryError::Record(_)) => {
-                format!("failed to {self}")
-            }
+            Self::Library(error) if error.says_what_failed() => format!("failed to {self}"),
             Self::Usage { .. }
             | Self::WrongPage { .. }
             | Self::NotAPage { .. }
@@ -173,9 +172,10 @@ fn causes(failure: &Failure) -> impl Iterator<Item = &(dyn Error + 'static)> {
 
 fn library_exit(error: &LibraryError) -> Exit {
     match error {
-        LibraryError::Scan(_) | LibraryError::Message(_) => Exit::Usage,
+        LibraryError::Scan(_) | LibraryError::Message(_) | LibraryError::Watch(WatchError::Scan(_)) => Exit::Usage,
+        LibraryError::Watch(_) => Exit::Unexpected,
         LibraryError::Graph(error) => graph_exit(error),
-        LibraryError::Record(_) => Exit::Store,
+        LibraryError::Record(_) | LibraryError::Watched { .. } | LibraryError::WatchLock { .. } => Exit::Store,
         LibraryError::Claimed { .. } => Exit::TryLater,
         LibraryError::Unusable { .. }
         | LibraryError::Changed { .. }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
 use crate::ids::{AttachmentId, MediaKind};
-use crate::media::{Problem, ScanError};
+use crate::media::{Problem, ScanError, WatchError};
 use crate::record::RecordError;
 
 /// Why the library could not do what it was asked.
@@ -15,6 +15,29 @@ pub enum LibraryError {
     /// A path or pattern that cannot be walked.
     #[error(transparent)]
     Scan(#[from] ScanError),
+    /// Folders that cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// A folder another process has under watch.
+    #[error(
+        "{} is being watched already{}",
+        path.display(),
+        process.map_or_else(String::new, |process| format!(", by process {process}"))
+    )]
+    Watched {
+        /// The folder given.
+        path: PathBuf,
+        /// Who watches it; `None` where that could not be read.
+        process: Option<u32>,
+    },
+    /// It cannot be found out whether somebody else watches.
+    #[error("lock {} against a second watcher", path.display())]
+    WatchLock {
+        /// The folder of locks.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Meta refused, or could not be reached.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -163,10 +186,19 @@ impl LibraryError {
         matches!(self, Self::Graph(error) if error.outcome() == Certainty::Unknown)
     }
 
+    /// Whether its words follow "failed to".
+    pub fn says_what_failed(&self) -> bool {
+        matches!(self, Self::Scan(_) | Self::Watch(_) | Self::WatchLock { .. } | Self::Record(_))
+    }
+
     /// What the user can do about it, where that is not in the message.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Scan(_) => None,
+            Self::Watch(WatchError::TooMany { .. }) => {
+                Some("raise the limit (fs.inotify.max_user_watches), or watch fewer folders".into())
+            }
+            Self::Scan(_) | Self::Watch(_) | Self::WatchLock { .. } => None,
+            Self::Watched { .. } => Some("let that one do it, or end it first".into()),
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),

@@ -18,6 +18,8 @@ mod subject;
 mod survey;
 mod sync;
 mod upload;
+mod watch;
+mod watch_lock;
 
 pub use check::{CheckOptions, check};
 pub use deliver::{Carrier, Delivered};
@@ -29,3 +31,5 @@ pub use reference::AssetRef;
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
 pub use survey::Inspector;
 pub use sync::{SyncOptions, Synced};
+pub use watch::{WatchOptions, Watched};
+pub use watch_lock::WatchLock;

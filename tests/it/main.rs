@@ -15,3 +15,4 @@ mod record;
 mod resolve;
 mod send;
 mod sync;
+mod watch;

@@ -14,6 +14,7 @@ mod send;
 mod shell;
 mod show;
 mod sync;
+mod watch;
 
 use super::args::Command;
 use super::exit::Exit;

@@ -8,7 +8,9 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::graph::{Envelope, GraphError};
-use crate::library::{PlanRules, SyncOptions, Via};
+use crate::library::{PlanRules, SyncOptions, Via, WatchOptions};
+
+use super::watch;
 
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
     let output = &context.output;
@@ -22,6 +24,11 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
     };
     let record = context.record().await?;
     let session = context.session(&*record).await?;
+    if args.watch {
+        let library = context.library(&session, record, context.inspector(), args.concurrency.into(), None);
+        let options = WatchOptions { sync: options, settle: args.settle };
+        return watch::run(context, &library, &args.selection.paths, &options).await;
+    }
     let bars = context.bars();
     let library = context.library(&session, record, context.inspector(), args.concurrency.into(), bars.clone());
     let synced = library
