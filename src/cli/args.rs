@@ -174,6 +174,7 @@ Examples:
   reattach sync banners products --max-uploads 500
   reattach sync . --renew-within 14d --json
   reattach sync banners --page shop,news
+  reattach sync banners --watch
   reattach sync banners --via send --to 1254459154682919 --yes")]
 pub(super) struct SyncArgs {
     /// Which files.
@@ -209,6 +210,12 @@ pub(super) struct SyncArgs {
     /// Their message tag, with MESSAGE_TAG.
     #[arg(long, value_name = "TAG", value_parser = tag, requires = "to")]
     pub(super) tag: Option<Tag>,
+    /// Go on: upload whatever is written to the paths, until Ctrl-C (exit code 130).
+    #[arg(long, conflicts_with_all = ["dry_run", "force", "max_uploads", "max_bytes", "to"])]
+    pub(super) watch: bool,
+    /// With --watch: a file is complete when nothing has changed about it for so long.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration, requires = "watch")]
+    pub(super) settle: Duration,
 }
 
 /// How files get to Meta.

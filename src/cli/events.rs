@@ -261,6 +261,29 @@ impl<'a> StatusEvent<'a> {
     }
 }
 
+/// `{"event":"watch"}`: what happens to a watch itself.
+#[derive(Debug, Serialize)]
+pub(super) struct WatchEvent<'a> {
+    event: &'static str,
+    /// `watching`, `gone`, `back`, `lost` or `waiting`.
+    state: &'static str,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl<'a> WatchEvent<'a> {
+    pub(super) fn new(state: &'static str, path: Option<&'a Path>) -> Self {
+        Self { event: "watch", state, path: JsonPath::new(path), message: None }
+    }
+
+    /// The same, for this reason.
+    pub(super) fn because(self, message: String) -> Self {
+        Self { message: Some(message), ..self }
+    }
+}
+
 /// `{"event":"send"}`.
 #[derive(Debug, Serialize)]
 pub(super) struct SendEvent<'a> {

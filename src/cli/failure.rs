@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::graph::{Certainty, GraphError, Operation, Scope};
 use crate::ids::PageId;
 use crate::library::LibraryError;
+use crate::media::WatchError;
 use crate::record::{PageIdentity, RecordError};
 use crate::sandbox::SandboxError;
 
@@ -66,6 +67,10 @@ impl Failure {
             Self::Graph(error) | Self::NewIdRefused { error, .. } => Some(error),
             Self::Library(error) => match &**error {
                 LibraryError::Graph(error) => Some(error),
+                LibraryError::NotHealed { cause, .. } => match &**cause {
+                    LibraryError::Graph(error) => Some(error),
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,
@@ -106,9 +111,7 @@ impl Failure {
     fn headline(&self) -> String {
         match self {
             Self::Config(_) | Self::Credentials(_) | Self::Record(_) | Self::Sandbox(_) => format!("failed to {self}"),
-            Self::Library(error) if matches!(**error, LibraryError::Scan(_) | LibraryError::Record(_)) => {
-                format!("failed to {self}")
-            }
+            Self::Library(error) if error.says_what_failed() => format!("failed to {self}"),
             Self::Usage { .. }
             | Self::WrongPage { .. }
             | Self::SamePage { .. }
@@ -182,9 +185,13 @@ fn causes(failure: &Failure) -> impl Iterator<Item = &(dyn Error + 'static)> {
 
 fn library_exit(error: &LibraryError) -> Exit {
     match error {
-        LibraryError::Scan(_) | LibraryError::Message(_) | LibraryError::NoPage => Exit::Usage,
+        LibraryError::Scan(_)
+        | LibraryError::Message(_)
+        | LibraryError::NoPage
+        | LibraryError::Watch(WatchError::Scan(_)) => Exit::Usage,
+        LibraryError::Watch(_) => Exit::Unexpected,
         LibraryError::Graph(error) => graph_exit(error),
-        LibraryError::Record(_) => Exit::Store,
+        LibraryError::Record(_) | LibraryError::Watched { .. } | LibraryError::WatchLock { .. } => Exit::Store,
         LibraryError::OtherPage { .. } => Exit::Credentials,
         LibraryError::Claimed { .. } => Exit::TryLater,
         LibraryError::Unusable { .. }
@@ -196,7 +203,8 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::NotSaved { .. }
         | LibraryError::OtherKind { .. }
         | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
-        LibraryError::Reference { cause, .. } => library_exit(cause),
+        LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
+        LibraryError::Reference { cause, .. } | LibraryError::NotHealed { cause, .. } => library_exit(cause),
     }
 }
 

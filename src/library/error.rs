@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::{MediaKind, PageId};
-use crate::media::{Problem, ScanError};
+use crate::ids::{AttachmentId, MediaKind, PageId};
+use crate::media::{Problem, ScanError, WatchError};
 use crate::record::RecordError;
 
 /// Why the library could not do what it was asked.
@@ -15,6 +15,29 @@ pub enum LibraryError {
     /// A path or pattern that cannot be walked.
     #[error(transparent)]
     Scan(#[from] ScanError),
+    /// Folders that cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// A folder another process has under watch.
+    #[error(
+        "{} is being watched already{}",
+        path.display(),
+        process.map_or_else(String::new, |process| format!(", by process {process}"))
+    )]
+    Watched {
+        /// The folder given.
+        path: PathBuf,
+        /// Who watches it; `None` where that could not be read.
+        process: Option<u32>,
+    },
+    /// It cannot be found out whether somebody else watches.
+    #[error("lock {} against a second watcher", path.display())]
+    WatchLock {
+        /// The folder of locks.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Meta refused, or could not be reached.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -111,6 +134,25 @@ pub enum LibraryError {
     /// Nothing can be done for no Page.
     #[error("there is no Page to work for")]
     NoPage,
+    /// An id Meta does not know any more, of something that could not be uploaded again.
+    #[error("Meta does not know the id {attachment_id} of {asset} any more, and there is no new one")]
+    NotHealed {
+        /// The file, address or digest.
+        asset: String,
+        /// The id that was refused.
+        attachment_id: AttachmentId,
+        /// Why there is no new one.
+        #[source]
+        cause: Arc<Self>,
+    },
+    /// An id that was made anew again and again, and refused each time.
+    #[error("the id of {asset} was replaced {times} times within the hour, and Meta refused each new one")]
+    ReplacedTooOften {
+        /// The file, address or digest.
+        asset: String,
+        /// How often.
+        times: u64,
+    },
     /// A name that stands for nothing.
     #[error("there is no alias @{alias}")]
     NoSuchAlias {
@@ -128,14 +170,18 @@ impl LibraryError {
                 unreachable || matches!(error.scope(), Some(Scope::Page | Scope::Rate))
             }
             Self::Record(_) | Self::OtherPage { .. } => true,
-            Self::Reference { cause, .. } => cause.concerns_every_file(),
+            Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.concerns_every_file(),
             _ => false,
         }
     }
 
     /// Whether a rate limit is all there was to it: nothing is wrong with the file, and later it may go.
     pub fn is_rate_limit(&self) -> bool {
-        matches!(self, Self::Graph(error) if error.scope() == Some(Scope::Rate))
+        match self {
+            Self::Graph(error) => error.scope() == Some(Scope::Rate),
+            Self::NotHealed { cause, .. } => cause.is_rate_limit(),
+            _ => false,
+        }
     }
 
     /// Whether it is not known if a message was sent.
@@ -153,10 +199,19 @@ impl LibraryError {
         matches!(self, Self::Graph(error) if error.outcome() == Certainty::Unknown)
     }
 
+    /// Whether its words follow "failed to".
+    pub fn says_what_failed(&self) -> bool {
+        matches!(self, Self::Scan(_) | Self::Watch(_) | Self::WatchLock { .. } | Self::Record(_))
+    }
+
     /// What the user can do about it, where that is not in the message.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Scan(_) | Self::NoPage => None,
+            Self::Watch(WatchError::TooMany { .. }) => {
+                Some("raise the limit (fs.inotify.max_user_watches), or watch fewer folders".into())
+            }
+            Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } => None,
+            Self::Watched { .. } => Some("let that one do it, or end it first".into()),
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
@@ -172,7 +227,16 @@ impl LibraryError {
             }
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
-            Self::NotSaved { cause: Some(cause), .. } | Self::Reference { cause, .. } => cause.hint(),
+            Self::NotHealed { cause, .. } if matches!(**cause, Self::Changed { .. }) => {
+                Some("send the file as it is now by its path".into())
+            }
+            Self::NotSaved { cause: Some(cause), .. }
+            | Self::Reference { cause, .. }
+            | Self::NotHealed { cause, .. } => cause.hint(),
+            Self::ReplacedTooOften { .. } => Some(
+                "see whether this token's app and Page are right; an hour after the first time, it is tried again"
+                    .into(),
+            ),
             Self::NotSaved { cause: None, .. } => Some("an upload without a message gets one".into()),
             Self::OtherKind { .. } => Some("any file can be sent as kind `file`".into()),
             Self::KindUnknown { .. } => Some("say so with --kind image, video, audio or file".into()),

@@ -107,11 +107,13 @@ impl ResolveOptions {
 
 /// What a file has to hold to be uploaded.
 #[derive(Debug, Clone, Copy)]
-enum Expected {
+pub(super) enum Expected {
     /// Whatever it holds: the user named it.
     Anything,
     /// The bytes it was recorded with.
     These(ContentHash),
+    /// The bytes it held when the user named it.
+    StillThese(ContentHash),
 }
 
 impl AssetLibrary {
@@ -196,20 +198,20 @@ impl AssetLibrary {
     }
 
     /// What lies at `path`, as something to decide about.
-    async fn look(
+    pub(super) async fn look(
         &self,
         path: &Path,
         expected: Expected,
         kind: Option<MediaKind>,
     ) -> Result<Candidate, Box<AssetReport>> {
         let follow = match expected {
-            Expected::Anything => Follow::Named,
+            Expected::Anything | Expected::StillThese(_) => Follow::Named,
             Expected::These(_) => Follow::Never,
         };
         let inspected = self.inspect(path, follow).await;
         let candidate = as_kind(self.candidate(path.to_owned(), inspected)?, kind)?;
         match expected {
-            Expected::These(hash) if hash != candidate.facts.hash => {
+            Expected::These(hash) | Expected::StillThese(hash) if hash != candidate.facts.hash => {
                 let changed = LibraryError::Changed { path: path.to_owned() };
                 Err(Box::new(candidate.report(AssetOutcome::Failed).because(changed)))
             }

@@ -5,8 +5,10 @@
 //! [`Reporter`].
 
 mod check;
+mod deliver;
 mod error;
 mod lane;
+mod heal;
 mod manager;
 mod outgoing;
 mod plan;
@@ -20,8 +22,11 @@ mod survey;
 mod sync;
 mod time;
 mod upload;
+mod watch;
+mod watch_lock;
 
 pub use check::{CheckOptions, check};
+pub use deliver::{Carrier, Delivered};
 pub use error::LibraryError;
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
 pub use outgoing::{Prepared, PreparedAsset};
@@ -31,3 +36,5 @@ pub use refresh::{RefreshOptions, Renewal};
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
 pub use survey::Inspector;
 pub use sync::{SyncOptions, Synced};
+pub use watch::{WatchOptions, Watched};
+pub use watch_lock::WatchLock;

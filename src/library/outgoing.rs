@@ -1,6 +1,6 @@
 //! A message on its way out: its references to assets become ids that are alive.
 //!
-//! Nothing is sent here. Which of a message's ids Meta refuses it does not say, so all that came from us count as refused.
+//! Nothing is sent here.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,21 +10,18 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
 use crate::ids::{AssetKey, AttachmentId, MediaKind};
-use crate::media::Severity;
 
-use super::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, ResolveOptions};
+use super::heal::reason;
+use super::{AssetLibrary, AssetOutcome, AssetRef, LibraryError, PlanRules, ResolveOptions};
 
 /// References resolved at once.
-const CONCURRENCY: usize = 4;
+pub(super) const CONCURRENCY: usize = 4;
 
 /// A message whose references are ids.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    request: SendRequest,
-    original: SendRequest,
-    base: Arc<Path>,
-    rules: PlanRules,
-    assets: Vec<PreparedAsset>,
+    pub(super) request: SendRequest,
+    pub(super) assets: Vec<PreparedAsset>,
 }
 
 /// An asset a message draws on.
@@ -34,6 +31,8 @@ pub struct PreparedAsset {
     pub pointer: String,
     /// As it was written there.
     pub reference: String,
+    /// What that refers to, its path read from the right folder.
+    pub asset: AssetRef,
     /// What its id is stored under.
     pub key: AssetKey,
     /// The id that stands there now.
@@ -60,42 +59,19 @@ impl AssetLibrary {
     /// When the message breaks a rule of Meta's, or a reference leads to no id; the first in the message's order.
     pub async fn prepare(&self, request: SendRequest, base: &Path, rules: PlanRules) -> Result<Prepared, LibraryError> {
         request.check_for(self.space().platform)?;
-        let (base, original) = (Arc::from(base), request);
-        self.prepare_again(original, base, rules).await
-    }
-
-    /// The message with new ids, after Meta refused one of those it had: they are not used again.
-    ///
-    /// # Errors
-    /// As [`prepare`](Self::prepare); and when the record cannot be written.
-    pub async fn replace_refused(&self, prepared: Prepared) -> Result<Prepared, LibraryError> {
-        for asset in &prepared.assets {
-            self.parts.record.reject(&asset.key, &asset.attachment_id).await?;
-        }
-        let Prepared { original, base, rules, .. } = prepared;
-        self.prepare_again(original, base, rules).await
-    }
-
-    async fn prepare_again(
-        &self,
-        original: SendRequest,
-        base: Arc<Path>,
-        rules: PlanRules,
-    ) -> Result<Prepared, LibraryError> {
-        let references = original.content.message().map(Message::references).unwrap_or_default();
+        let references = request.content.message().map(Message::references).unwrap_or_default();
         let assets: Vec<PreparedAsset> = futures::stream::iter(&references)
-            .map(|reference| self.asset(reference, &base, rules))
+            .map(|reference| self.asset(reference, base, rules))
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
         let ids: Vec<(String, MediaKind, AttachmentId)> =
             assets.iter().map(|asset| (asset.pointer.clone(), asset.key.kind, asset.attachment_id.clone())).collect();
-        let content = match &original.content {
+        let content = match request.content {
             Content::Message(message) => Content::Message(message.with_ids(&ids)),
-            other => other.clone(),
+            other => other,
         };
-        let request = SendRequest { content, ..original.clone() };
-        Ok(Prepared { request, original, base, rules, assets })
+        Ok(Prepared { request: SendRequest { content, ..request }, assets })
     }
 
     async fn asset(&self, reference: &Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
@@ -109,23 +85,13 @@ impl AssetLibrary {
             Some(upload) if is_live => Ok(PreparedAsset {
                 pointer: reference.pointer.clone(),
                 reference: reference.text.clone(),
+                asset,
                 key: upload.key,
                 attachment_id: upload.attachment_id,
             }),
-            _ => Err(failed(reason(report, &reference.text))),
+            _ => Err(failed(reason(report, || reference.text.clone()))),
         }
     }
-}
-
-/// Why an asset has no id.
-fn reason(report: AssetReport, written: &str) -> Arc<LibraryError> {
-    report.error.unwrap_or_else(|| {
-        let path = report.path.unwrap_or_else(|| written.into());
-        Arc::new(match report.problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-            Some(problem) => LibraryError::Unusable { path, problem },
-            None => LibraryError::NotRecorded { reference: written.to_owned() },
-        })
-    })
 }
 
 /// The asset a reference names. Paths are read from `base`; where there is nothing, from the current folder.

@@ -132,22 +132,34 @@ impl AssetLibrary {
     }
 
     /// The live id that was recorded for `key` since `seen` was.
-    async fn newer_than(&self, key: &AssetKey, seen: Option<&AttachmentId>) -> Result<Option<Upload>, LibraryError> {
-        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
-        let stored = self.stored(key).await?;
-        let now = self.parts.clock.now();
-        Ok(stored.filter(|upload| Some(&upload.attachment_id) != seen && staleness(upload, now, ALIVE).is_none()))
+    pub(super) async fn newer_than(
+        &self,
+        key: &AssetKey,
+        seen: Option<&AttachmentId>,
+    ) -> Result<Option<Upload>, LibraryError> {
+        Ok(self.stored(key).await?.filter(|upload| self.is_newer(upload, seen)))
     }
 
-    /// Uploads under a claim, unless somebody else's upload was completed just before it was won.
+    fn is_newer(&self, upload: &Upload, seen: Option<&AttachmentId>) -> bool {
+        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
+        Some(&upload.attachment_id) != seen && staleness(upload, self.parts.clock.now(), ALIVE).is_none()
+    }
+
+    /// Uploads under a claim, unless somebody else's upload was completed just before it was won. Whatever takes the place
+    /// of an id Meta refused is a heal, whoever asked for it.
     async fn upload_claimed(
         &self,
         job: &Job,
         seen: Option<&AttachmentId>,
         claim: &Claim,
     ) -> Result<Ensured, LibraryError> {
-        if let Some(upload) = self.newer_than(&claim.key, seen).await? {
-            return Ok(Ensured::Found(upload));
+        let refused = match self.stored(&claim.key).await? {
+            Some(upload) if self.is_newer(&upload, seen) => return Ok(Ensured::Found(upload)),
+            Some(upload) if upload.state == UploadState::Rejected => Some(upload.attachment_id),
+            _ => None,
+        };
+        if refused.is_some() {
+            self.may_heal(&claim.key, || job.subject.name()).await?;
         }
         let begun = Instant::now();
         let (attachment_id, sent) = self.transfer(job).await?;
@@ -156,6 +168,9 @@ impl AssetLibrary {
         let uploaded_at = self.parts.clock.now().minus(begun.elapsed());
         let upload = job.subject.uploaded(attachment_id, uploaded_at);
         let kept = self.keep(job, claim, upload).await;
+        if let (Ok(Ensured::Uploaded(..)), Some(refused)) = (&kept, refused) {
+            self.remember_heal(&claim.key, refused).await;
+        }
         let Some(sent) = sent else { return kept };
         // Whatever became of the id, the message is out, and must not be taken for one that is not.
         match kept {

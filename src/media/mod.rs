@@ -14,8 +14,10 @@ pub mod probe;
 pub mod problem;
 pub mod read;
 pub mod scan;
+mod settle;
 mod sniff;
 mod structure;
+pub mod watch;
 
 pub use fingerprint::{Trust, fingerprint, trust};
 pub use limits::{Verdict, judge, judge_size};
@@ -25,3 +27,5 @@ pub use probe::{Probe, probe};
 pub use problem::{Problem, ProblemCode, Severity};
 pub use read::{Content, Follow, Reader, Stat, stat};
 pub use scan::{Found, Scan, ScanError, ScanOptions, scan};
+pub use settle::{Settling, Touched};
+pub use watch::{Seen, WatchError, Watcher};

@@ -95,6 +95,11 @@ pub enum Found {
     Symlink(PathBuf),
 }
 
+/// Whether a change of the file at `path` changes which other files a scan comes upon.
+pub fn is_rule(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == IGNORE_FILE)
+}
+
 /// Begins a scan of `roots`, in the order given. Each file is found once, even where one root lies within another. A
 /// root is always taken, even if its name is hidden, junk or excluded.
 ///
@@ -110,7 +115,7 @@ pub fn scan(roots: &[PathBuf], options: &ScanOptions) -> Result<Scan, ScanError>
             distinct.push(root);
         }
     }
-    Ok(Scan { roots: distinct.into_iter(), walk: None, rules, known: Arc::new(known) })
+    Ok(Scan { roots: distinct.into_iter(), walk: None, rules, known: Arc::new(known), wanted: None })
 }
 
 /// A scan under way: what it has yet to come upon.
@@ -120,6 +125,8 @@ pub struct Scan {
     rules: Arc<Rules>,
     /// All roots, so that a walk leaves out those that lie within it: they are walked on their own.
     known: Arc<HashSet<PathBuf>>,
+    /// `None`: everything.
+    wanted: Option<Arc<Wanted>>,
 }
 
 impl Iterator for Scan {
@@ -138,6 +145,9 @@ impl Iterator for Scan {
             }
             let Root { path, canonical, file_type } = self.roots.next()?;
             self.walk = None;
+            if self.wanted.as_ref().is_some_and(|wanted| !wanted.leads_to(&path)) {
+                continue;
+            }
             if self.rules.private.covers(&canonical) {
                 return Some(Found::Refused { path, problem: Private::problem() });
             }
@@ -152,8 +162,15 @@ impl Iterator for Scan {
 }
 
 impl Scan {
+    /// This scan, coming upon nothing but `paths` and what lies below them: those of them it would have come upon anyway.
+    /// Each is a root as it was given, and the way from there. No other folders are looked into than those on the way.
+    #[must_use]
+    pub fn only(self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { wanted: Some(Arc::new(Wanted::new(paths.into_iter().collect()))), ..self }
+    }
+
     fn begin(&self, root: PathBuf, canonical: PathBuf) -> Walk {
-        let (rules, known) = (Arc::clone(&self.rules), Arc::clone(&self.known));
+        let (rules, known, wanted) = (Arc::clone(&self.rules), Arc::clone(&self.known), self.wanted.clone());
         let alone = known.len() == 1;
         WalkBuilder::new(&root)
             .standard_filters(false)
@@ -164,7 +181,9 @@ impl Scan {
             .sort_by_file_path(|a, b| a.as_os_str().cmp(b.as_os_str()))
             .filter_entry(move |entry| {
                 let relative = || entry.path().strip_prefix(&root).unwrap_or(entry.path());
-                rules.take(entry, relative) && (alone || !known.contains(&canonical.join(relative())))
+                wanted.as_ref().is_none_or(|wanted| wanted.leads_to(entry.path()))
+                    && rules.take(entry, relative)
+                    && (alone || !known.contains(&canonical.join(relative())))
             })
             .build()
     }
@@ -173,6 +192,25 @@ impl Scan {
 impl std::fmt::Debug for Scan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scan").field("rules", &self.rules).field("roots", &self.known).finish_non_exhaustive()
+    }
+}
+
+/// What a scan is narrowed to.
+#[derive(Debug)]
+struct Wanted {
+    paths: HashSet<PathBuf>,
+    on_the_way: HashSet<PathBuf>,
+}
+
+impl Wanted {
+    fn new(paths: HashSet<PathBuf>) -> Self {
+        let on_the_way = paths.iter().flat_map(|path| path.ancestors().skip(1)).map(Path::to_owned).collect();
+        Self { paths, on_the_way }
+    }
+
+    /// Whether `path` is wanted, lies below what is, or on the way there.
+    fn leads_to(&self, path: &Path) -> bool {
+        self.on_the_way.contains(path) || path.ancestors().any(|path| self.paths.contains(path))
     }
 }
 

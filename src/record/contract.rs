@@ -2,6 +2,8 @@
 //!
 //! A clause gets a [`Store`]: an empty place, on which it opens as many records as it likes, as processes would.
 
+mod heals;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
+
+pub(super) use heals::*;
 
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
 macro_rules! suite {
@@ -42,6 +46,8 @@ macro_rules! suite {
             a_page_is_known_by_token_and_origin
             the_last_reading_of_the_clocks_is_kept_for_each_origin
             a_healthy_record_verifies
+            heals_count_for_their_key_and_within_their_time
+            a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
         }
     };
     ($fresh:expr => $($clause:ident)*) => {

@@ -126,6 +126,17 @@ pub enum Completed {
     Superseded,
 }
 
+/// An id that Meta refused, and that was made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heal {
+    /// What it stood for.
+    pub key: AssetKey,
+    /// The id that was refused.
+    pub refused: AttachmentId,
+    /// When the new one was on record.
+    pub at: Timestamp,
+}
+
 /// The Page a token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageIdentity {
@@ -209,9 +220,23 @@ pub trait ServerTimes: fmt::Debug + Send + Sync {
     async fn keep_clock_reading(&self, origin: &Origin, reading: ClockReading) -> Result<(), RecordError>;
 }
 
+/// Which ids were made anew because Meta refused them.
+#[async_trait]
+pub trait Heals: fmt::Debug + Send + Sync {
+    /// Keeps a heal, durable before this returns, and lets go of those that happened before `since`.
+    async fn remember_heal(&self, heal: &Heal, since: Timestamp) -> Result<(), RecordError>;
+
+    /// How many heals of `key` are kept that happened after `after`, up to `now`: one from a clock that ran ahead does
+    /// not count.
+    async fn count_heals(&self, key: &AssetKey, after: Timestamp, now: Timestamp) -> Result<u64, RecordError>;
+
+    /// What the id stood for in this space when it was last refused; `None` where no heal of it is kept.
+    async fn healed(&self, space: &KeySpace, refused: &AttachmentId) -> Result<Option<AssetKey>, RecordError>;
+}
+
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages + ServerTimes {
+pub trait Record: Uploads + Pages + ServerTimes + Heals {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

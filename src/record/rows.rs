@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{NewUpload, RecordError, Upload, UploadState};
+use super::{Heal, NewUpload, RecordError, Upload, UploadState};
 use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace};
@@ -107,6 +107,14 @@ pub(super) fn asset(table: &'static str, digest: &[u8], url: Option<&str>) -> Re
         None => Asset::Bytes(ContentHash(digest)),
     };
     if asset.digest() == digest { Ok(asset) } else { Err(damaged(table, format!("the digest of {asset} is wrong"))) }
+}
+
+/// CRC-32 of what a row of `heals` holds.
+pub(super) fn heal_checksum(heal: &Heal) -> u32 {
+    let AssetKey { space: KeySpace { origin, page, platform }, kind, asset } = &heal.key;
+    let names = (origin.as_str(), page.as_str(), platform.as_str(), kind.as_str(), &asset.digest());
+    let row = (names, heal.refused.as_str(), heal.at.as_unix_millis());
+    crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
 }
 
 /// CRC-32 of what a row of `pages` holds.

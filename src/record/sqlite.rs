@@ -4,6 +4,7 @@
 mod claims;
 mod fault;
 mod file;
+mod heals;
 mod owners;
 mod server_times;
 #[cfg(test)]
@@ -23,11 +24,11 @@ use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, ServerTimes, Upload, UploadFilter,
-    Uploads,
+    Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record, RecordError, ServerTimes, Upload,
+    UploadFilter, Uploads,
 };
 use crate::clock::{ClockReading, Timestamp};
-use crate::ids::{AssetKey, AttachmentId, Origin};
+use crate::ids::{AssetKey, AttachmentId, KeySpace, Origin};
 use crate::secret::TokenFingerprint;
 
 mod embedded {
@@ -190,6 +191,24 @@ impl ServerTimes for SqliteRecord {
 }
 
 #[async_trait]
+impl Heals for SqliteRecord {
+    async fn remember_heal(&self, heal: &Heal, since: Timestamp) -> Result<(), RecordError> {
+        let heal = heal.clone();
+        self.call(move |state| state.write(|transaction| heals::remember(transaction, &heal, since))).await
+    }
+
+    async fn count_heals(&self, key: &AssetKey, after: Timestamp, now: Timestamp) -> Result<u64, RecordError> {
+        let key = key.clone();
+        self.call(move |state| heals::count(&state.connection.transaction()?, &key, after, now)).await
+    }
+
+    async fn healed(&self, space: &KeySpace, refused: &AttachmentId) -> Result<Option<AssetKey>, RecordError> {
+        let (space, refused) = (space.clone(), refused.clone());
+        self.call(move |state| heals::of_id(&state.connection.transaction()?, &space, &refused)).await
+    }
+}
+
+#[async_trait]
 impl Record for SqliteRecord {
     async fn verify(&self) -> Result<(), RecordError> {
         let path = self.path.clone();
@@ -200,7 +219,8 @@ impl Record for SqliteRecord {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
             uploads::verify_rows(&transaction)?;
-            server_times::verify_rows(&transaction)
+            server_times::verify_rows(&transaction)?;
+            heals::verify_rows(&transaction)
         })
         .await
     }

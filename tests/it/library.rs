@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use reattach::cache::FileCache;
-use reattach::clock::SystemClock;
-use reattach::graph::{Attempt, Auth, Call, GraphClient, GraphOptions, ReqwestTransport, RetryPolicy, Transport};
+use reattach::clock::{Clock, SystemClock};
+use reattach::graph::{
+    Attempt, Auth, Call, Governor, GraphClient, GraphOptions, PaceLimits, ReqwestTransport, RetryPolicy, Transport,
+};
 use reattach::ids::{KeySpace, Platform};
 use reattach::library::{
     AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, ResolveOptions, SyncOptions,
@@ -24,11 +26,12 @@ use serde_json::json;
 use crate::support::World;
 use crate::support::pictures::png;
 
-const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
+pub(crate) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
 
-/// A library on the world's store, and the pools its bytes go through.
-struct Opened {
-    library: AssetLibrary,
+/// A library on the world's store, its client, and the pools its bytes go through.
+pub(crate) struct Opened {
+    pub(crate) library: AssetLibrary,
+    pub(crate) graph: Arc<GraphClient>,
     survey_pool: Arc<BytePool>,
     upload_pool: Arc<BytePool>,
 }
@@ -38,7 +41,18 @@ async fn open(world: &World, memory: usize) -> Opened {
 }
 
 async fn open_with(world: &World, memory: usize, transport: impl Transport + 'static) -> Opened {
-    let clock = || Arc::new(SystemClock);
+    open_at(world, memory, transport, Arc::new(SystemClock), RetryPolicy::default()).await
+}
+
+/// The library at the time of `clock`, in no hurry to spare Meta.
+pub(crate) async fn open_at(
+    world: &World,
+    memory: usize,
+    transport: impl Transport + 'static,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+) -> Opened {
+    let clock = || Arc::clone(&clock);
     let options = GraphOptions {
         origin: world.sandbox().url().parse().expect("an origin"),
         api_version: "v25.0".parse().expect("a version"),
@@ -46,7 +60,7 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
         app_secret: None,
         auth: Auth::default(),
         platform: Platform::Messenger,
-        retry: RetryPolicy::default(),
+        retry,
     };
     let space = KeySpace {
         origin: options.origin.clone(),
@@ -56,8 +70,16 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
     let (survey_pool, upload_pool) = (Arc::new(BytePool::new(memory)), Arc::new(BytePool::new(memory)));
     let reader = |pool: &Arc<BytePool>| Arc::new(Reader::new(Arc::clone(pool), clock()));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
+    let limits = PaceLimits {
+        messages_per_second: 100_000,
+        media_per_second: 100_000,
+        calls_per_second: 100_000,
+        calls_per_day: None,
+    };
+    let graph = GraphClient::new(options, Arc::new(transport), clock()).with_governor(Arc::new(Governor::new(limits)));
+    let graph = Arc::new(graph);
     let library = AssetLibrary::new(LibraryParts {
-        graph: Arc::new(GraphClient::new(options, Arc::new(transport), clock())),
+        graph: Arc::clone(&graph),
         record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
         inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default() },
         upload_reader: reader(&upload_pool),
@@ -68,10 +90,10 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
         stop: Stop::new(),
         reporter: Arc::new(NoReport),
     });
-    Opened { library, survey_pool, upload_pool }
+    Opened { library, graph, survey_pool, upload_pool }
 }
 
-fn options() -> SyncOptions {
+pub(crate) fn options() -> SyncOptions {
     SyncOptions {
         scan: ScanOptions::default(),
         rules: RULES,

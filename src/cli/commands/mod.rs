@@ -17,6 +17,7 @@ mod shell;
 mod show;
 pub(super) mod status;
 mod sync;
+mod watch;
 
 use super::args::Command;
 use super::exit::Exit;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use crate::cli::args::{SendArgs, SendContent};
@@ -11,10 +12,12 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
-use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, Scope, SendRequest, SenderAction, Sent};
+use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequest, SenderAction, Sent};
 use crate::ids::{MediaKind, Platform};
 use crate::json;
-use crate::library::{AssetLibrary, AssetRef, AssetReport, LibraryError, Prepared, ResolveOptions, UploadOnMiss, Via};
+use crate::library::{
+    AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, Prepared, ResolveOptions, UploadOnMiss, Via,
+};
 use crate::media::Severity;
 
 use super::references::{RULES, live_id, must_exist, reference};
@@ -29,16 +32,16 @@ pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failu
         Err(failure) => Err(failure),
     };
     match outcome {
-        Ok(Delivered::Sent { request, sent }) => {
+        Ok(Ended::Sent { request, sent }) => {
             context.output.event(&SendEvent::new(recipient).carrying(&request.content).sent(&sent));
             print_sent(context, &request, &sent);
             Ok(Exit::Done)
         }
-        Ok(Delivered::Failed { request, failure }) => {
+        Ok(Ended::Failed { request, failure }) => {
             context.output.event(&SendEvent::new(recipient).carrying(&request.content).failed(&failure));
             Err(failure)
         }
-        Ok(Delivered::Stopped) => Ok(Exit::Interrupted),
+        Ok(Ended::Stopped) => Ok(Exit::Interrupted),
         Err(failure) => {
             context.output.event(&SendEvent::new(recipient).failed(&failure));
             Err(failure)
@@ -47,7 +50,7 @@ pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failu
 }
 
 /// How it ended.
-enum Delivered {
+enum Ended {
     /// Meta has it.
     Sent { request: SendRequest, sent: Sent },
     /// It got as far as Meta, and failed or may have.
@@ -114,7 +117,7 @@ impl Outgoing {
         Ok(Self { request, base, save })
     }
 
-    async fn deliver(self, context: &Context) -> Result<Delivered, Failure> {
+    async fn deliver(self, context: &Context) -> Result<Ended, Failure> {
         let record = context.record().await?;
         let session = context.session(&*record).await?;
         let library = context.library(&session, record, context.inspector_without_cache(), 1, context.bars());
@@ -125,10 +128,7 @@ impl Outgoing {
             return Ok(delivered);
         }
         let prepared = library.prepare(request, &base, RULES).await.map_err(plainly)?;
-        if context.stop.is_requested() {
-            return Ok(Delivered::Stopped);
-        }
-        deliver(context, &session, &library, prepared).await
+        Ok(deliver(context, &session, &library, prepared).await)
     }
 }
 
@@ -203,7 +203,7 @@ async fn save_by_sending(
     request: &SendRequest,
     asset: &AssetRef,
     kind: Option<MediaKind>,
-) -> Result<Option<Delivered>, Failure> {
+) -> Result<Option<Ended>, Failure> {
     let via = Via::Send(Arc::new(request.envelope.clone()));
     let options = ResolveOptions { rules: RULES, on_miss: UploadOnMiss::Allowed, kind, via };
     let in_flight = InFlight { context, request, landed: false };
@@ -216,14 +216,14 @@ async fn save_by_sending(
         None => request.clone(),
     };
     match (&report.sent, live_id(&report)) {
-        (Some(sent), Some(_)) => Ok(Some(Delivered::Sent { request: request(), sent: sent.clone() })),
+        (Some(sent), Some(_)) => Ok(Some(Ended::Sent { request: request(), sent: sent.clone() })),
         (None, Some(_)) => Ok(None),
         (Some(sent), None) => {
             // It arrived; that no id came with it is another matter.
             context.output.note("sent, but Meta gave no id to send it by again");
-            Ok(Some(Delivered::Sent { request: request(), sent: sent.clone() }))
+            Ok(Some(Ended::Sent { request: request(), sent: sent.clone() }))
         }
-        (None, None) => Ok(Some(Delivered::Failed { request: request(), failure: refusal(asset, report) })),
+        (None, None) => Ok(Some(Ended::Failed { request: request(), failure: refusal(asset, report) })),
     }
 }
 
@@ -237,52 +237,45 @@ fn refusal(asset: &AssetRef, report: AssetReport) -> Failure {
     }
 }
 
-/// Sends it. If Meta does not know one of its ids any more, those that came from us are made anew and the message sent
-/// once more: that refusal, and no other, proves both that nothing was sent and that an id is of no use.
-async fn deliver(
-    context: &Context,
-    session: &Session,
-    library: &AssetLibrary,
-    prepared: Prepared,
-) -> Result<Delivered, Failure> {
-    let request = as_configured(context, prepared.request());
-    let refused = match send_once(context, session, &request).await {
-        Ok(sent) => return Ok(Delivered::Sent { request, sent }),
-        Err(error) if error.scope() == Some(Scope::Attachment) && !prepared.assets().is_empty() => error,
-        Err(error) => return Ok(Delivered::Failed { request, failure: error.into() }),
-    };
-    tracing::info!(error = %refused, "making the ids of the message anew");
-    let prepared = library.replace_refused(prepared).await.map_err(plainly)?;
-    let request = as_configured(context, prepared.request());
-    Ok(match send_once(context, session, &request).await {
-        Ok(sent) => Delivered::Sent { request, sent },
-        Err(error) if error.scope() == Some(Scope::Attachment) => {
-            let page = Box::new(session.page.clone());
-            Delivered::Failed { request, failure: Failure::NewIdRefused { page, error } }
+/// Sends it, and says how that ended.
+async fn deliver(context: &Context, session: &Session, library: &AssetLibrary, prepared: Prepared) -> Ended {
+    let failed = |request, failure: Failure| Ended::Failed { request, failure };
+    match library.deliver(prepared, &Told { context, session }).await {
+        Delivered::Sent { request, sent } => Ended::Sent { request, sent },
+        Delivered::Failed { request, error } => failed(request, error.into()),
+        Delivered::NotHealed { request, error } => failed(request, error.into()),
+        Delivered::NewIdRefused { request, error } => {
+            failed(request, Failure::NewIdRefused { page: Box::new(session.page.clone()), error })
         }
-        Err(error) => Delivered::Failed { request, failure: error.into() },
-    })
+        Delivered::Stopped => Ended::Stopped,
+    }
+}
+
+/// Sends as configured, and does not keep quiet about what was abandoned.
+#[derive(Debug)]
+struct Told<'a> {
+    context: &'a Context,
+    session: &'a Session,
+}
+
+#[async_trait]
+impl Carrier for Told<'_> {
+    async fn carry(&self, request: &SendRequest) -> Result<Sent, GraphError> {
+        let request = as_configured(self.context, request);
+        let in_flight = InFlight { context: self.context, request: &request, landed: false };
+        in_flight.until_landed(self.session.graph.send(&self.session.page.id, &request)).await
+    }
 }
 
 /// The request with the type Instagram is to get, where one is configured.
 fn as_configured(context: &Context, request: &SendRequest) -> SendRequest {
-    let mut request = request.clone();
-    if let (Platform::Instagram, Some(word), Content::Message(message)) =
-        (context.settings.platform, context.settings.instagram_send_type.wire_word(), &request.content)
-    {
-        let mut json = message.as_json().clone();
-        let attachment = json.get_mut("attachment").and_then(Value::as_object_mut);
-        if let Some(attachment) = attachment.filter(|attachment| attachment["payload"].get("attachment_id").is_some()) {
-            attachment.insert("type".to_owned(), word.into());
+    let word = context.settings.instagram_send_type.wire_word();
+    match (context.settings.platform, word, &request.content) {
+        (Platform::Instagram, Some(word), Content::Message(message)) => {
+            SendRequest { content: message.with_attachment_type(word).into(), ..request.clone() }
         }
-        request.content = Message::from_json(json).into();
+        _ => request.clone(),
     }
-    request
-}
-
-async fn send_once(context: &Context, session: &Session, request: &SendRequest) -> Result<Sent, GraphError> {
-    let in_flight = InFlight { context, request, landed: false };
-    in_flight.until_landed(session.graph.send(&session.page.id, request)).await
 }
 
 /// A send that was begun. If it is abandoned, that is said: nobody can know whether it arrived.

@@ -8,9 +8,10 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::graph::{Envelope, GraphError};
-use crate::library::{AssetLibrary, AssetReport, PlanRules, SyncOptions, Via};
+use crate::library::{AssetLibrary, AssetReport, PlanRules, SyncOptions, Via, WatchOptions};
 
 use super::crew::Crew;
+use super::watch;
 
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
     let options = SyncOptions {
@@ -21,6 +22,13 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
         max_bytes: args.max_bytes,
         via: via(context, &args)?,
     };
+    if args.watch {
+        let record = context.record().await?;
+        let session = context.session(&*record).await?;
+        let library = context.library(&session, record, context.inspector(), args.concurrency.into(), None);
+        let options = WatchOptions { sync: options, settle: args.settle };
+        return watch::run(context, &library, &args.selection.paths, &options).await;
+    }
     let crew = Crew::gather(context, || context.inspector(), args.concurrency.into()).await?;
     if crew.libraries.is_empty() {
         return crew.close(Vec::new(), print_sync_summary);

@@ -104,6 +104,28 @@ impl Message {
         found
     }
 
+    /// The message with other attachment ids, here and there: of each pair, the second in place of the first.
+    #[must_use]
+    pub fn with_ids_replaced(&self, pairs: &[(AttachmentId, AttachmentId)]) -> Self {
+        let mut json = self.0.clone();
+        for (key, value) in &mut json {
+            replace_ids(key, value, pairs);
+        }
+        Self(json)
+    }
+
+    /// The message with its attachment sent as a `type` of this name, where that is an attachment by its id. Meta's pages
+    /// disagree about the type Instagram wants.
+    #[must_use]
+    pub fn with_attachment_type(&self, word: &str) -> Self {
+        let mut json = self.0.clone();
+        let attachment = json.get_mut("attachment").and_then(Value::as_object_mut);
+        if let Some(attachment) = attachment.filter(|attachment| attachment["payload"].get("attachment_id").is_some()) {
+            attachment.insert("type".to_owned(), word.into());
+        }
+        Self(json)
+    }
+
     /// The message as JSON.
     pub fn as_json(&self) -> &Map<String, Value> {
         &self.0
@@ -190,6 +212,19 @@ fn collect_ids<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
         Value::String(id) if key == "attachment_id" => found.push(id),
         Value::Object(object) => object.iter().for_each(|(key, value)| collect_ids(key, value, found)),
         Value::Array(items) => items.iter().for_each(|item| collect_ids(key, item, found)),
+        _ => {}
+    }
+}
+
+fn replace_ids(key: &str, value: &mut Value, pairs: &[(AttachmentId, AttachmentId)]) {
+    match value {
+        Value::String(id) if key == "attachment_id" => {
+            if let Some((_, new)) = pairs.iter().find(|(old, _)| old.as_str() == id) {
+                new.as_str().clone_into(id);
+            }
+        }
+        Value::Object(object) => object.iter_mut().for_each(|(key, value)| replace_ids(key, value, pairs)),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace_ids(key, item, pairs)),
         _ => {}
     }
 }

@@ -272,3 +272,26 @@ fn names_of_any_bytes_come_through_unchanged() {
         .collect();
     assert_eq!(paths, expected);
 }
+
+#[test]
+fn a_narrowed_scan_comes_upon_what_the_whole_one_does_of_these_paths() {
+    let folder = tree(&["a.png", "sub/b.png", "sub/c.gif", "sub/.h/d.png", "drafts/e.png", "far/off/f.png", "z.tmp"]);
+    fs::write(folder.path().join(".reattachignore"), "drafts/\n").expect("written");
+    symlink(folder.path().join("a.png"), folder.path().join("sub/link.png")).expect("a link");
+    let roots = [folder.path().to_owned(), folder.path().join("far"), folder.path().join("a.png")];
+    let options = options(&["*.png"], &[]);
+    let all: Vec<_> = scan(&roots, &options).expect("a scan").collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+    let of = |found: &Found| match found {
+        Found::File { path, .. } | Found::Refused { path, .. } | Found::Symlink(path) => path.clone(),
+    };
+    for wanted in ["a.png", "sub", "sub/b.png", "sub/c.gif", "sub/.h/d.png", "drafts", "drafts/e.png", "far/off", ""] {
+        let wanted = folder.path().join(wanted);
+        let narrowed: Vec<_> = scan(&roots, &options).expect("a scan").only([wanted.clone()]).collect();
+        let expected: Vec<_> = all.iter().filter(|found| of(found).starts_with(&wanted)).cloned().collect();
+        assert_eq!(narrowed, expected, "{}", wanted.display());
+    }
+    let two = ["sub/b.png", "far/off/f.png"].map(|path| folder.path().join(path));
+    assert_eq!(scan(&roots, &options).expect("a scan").only(two).count(), 2);
+    assert_eq!(scan(&roots, &options).expect("a scan").only([]).count(), 0);
+}

@@ -1,0 +1,348 @@
+//! Folders under watch: which files in them were written, as soon as they are complete.
+//!
+//! The system says that something happened to a path, and no more is taken from it. What lies there is looked at anew, by
+//! the very rules a [`scan()`] goes by, once it has settled ([`Settling`]). Where the system says nothing any more (a
+//! folder that was removed, a queue that ran over) whole folders are looked at again.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::fingerprint::fingerprint;
+use super::problem::Problem;
+use super::scan::{Found, ScanError, ScanOptions, is_rule, scan};
+use super::settle::{Settling, Touched};
+use crate::clock::Timestamp;
+
+/// How often the watched folders themselves are looked for: the system does not say when one comes back.
+pub const ROOT_POLL: Duration = Duration::from_millis(500);
+
+/// More paths than this at once are no news but a flood: everything is looked at instead.
+const FLOOD: usize = 100_000;
+
+/// Why folders cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// A folder that is not there, or a pattern that is none.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// The system watches no more folders for this user.
+    #[error("watch {}: the system watches no more folders for this user", path.display())]
+    TooMany {
+        /// The folder given.
+        path: PathBuf,
+    },
+    /// The system does not watch it.
+    #[error("watch {}", path.display())]
+    Refused {
+        /// The folder given.
+        path: PathBuf,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What a look at the watched folders brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A file that is new, or was perhaps written, and has settled.
+    File(PathBuf),
+    /// Something that cannot be read as a file.
+    Refused {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// A watched folder is no longer there.
+    Gone(PathBuf),
+    /// It is there again, and watched again.
+    Back(PathBuf),
+    /// The system lost count of what happened: everything was looked at instead.
+    Lost,
+}
+
+/// Watches folders. Looks are blocking.
+#[derive(Debug)]
+pub struct Watcher {
+    roots: Vec<Root>,
+    options: ScanOptions,
+    settling: Settling,
+    quiet: Duration,
+    inbox: Arc<Inbox>,
+    system: RecommendedWatcher,
+    polled_at: Instant,
+}
+
+/// A folder that is watched, or the folder of a file that is.
+#[derive(Debug)]
+struct Root {
+    /// As it was given.
+    path: PathBuf,
+    /// With links resolved: events speak of this.
+    canonical: PathBuf,
+    is_file: bool,
+    /// Device and inode of what the system watches; `None` while it is gone.
+    watched: Option<(u64, u64)>,
+    /// When it was watched anew, if that was just now: the end of the old watch may still take the new one with it.
+    in_doubt: Option<Timestamp>,
+}
+
+/// What the system said since the last look.
+#[derive(Debug, Default)]
+struct Inbox(Mutex<News>);
+
+#[derive(Debug, Default)]
+struct News {
+    paths: HashSet<PathBuf>,
+    lost: bool,
+}
+
+impl Watcher {
+    /// Watches `roots`, folders or files; a file counts when nothing has changed about it for `quiet`. `stir` is called,
+    /// often, when a look may be worth it.
+    pub fn new(
+        roots: &[PathBuf],
+        options: ScanOptions,
+        quiet: Duration,
+        stir: impl Fn() + Send + 'static,
+    ) -> Result<Self, WatchError> {
+        scan(roots, &options)?;
+        let inbox = Arc::new(Inbox::default());
+        let hear = Arc::clone(&inbox);
+        let handler = move |event| {
+            hear.take_in(event);
+            stir();
+        };
+        let refused = |error: notify::Error| WatchError::Refused {
+            path: roots.first().cloned().unwrap_or_default(),
+            source: error.into(),
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        let mut watcher = Self {
+            roots: roots.iter().map(|root| Root::new(root)).collect(),
+            options,
+            settling: Settling::new(quiet),
+            quiet,
+            inbox,
+            system: RecommendedWatcher::new(handler, config).map_err(refused)?,
+            polled_at: Instant::now(),
+        };
+        for root in &mut watcher.roots {
+            root.watch(&mut watcher.system)?;
+        }
+        Ok(watcher)
+    }
+
+    /// Whether there is nothing to see before something happens.
+    pub fn is_quiet(&self) -> bool {
+        self.settling.is_empty() && self.inbox.is_empty()
+    }
+
+    /// Lets the file settle once more.
+    pub fn wait_again(&mut self, path: PathBuf, now: Instant) {
+        self.settling.touch(path, now);
+    }
+
+    /// All files there are now. Those written within the last moments have to settle first.
+    pub fn look_at_all(&mut self, now: Instant, time: Timestamp) -> Vec<Seen> {
+        let roots: Vec<_> = self.present().map(|root| root.path.clone()).collect();
+        self.look_at(&roots, now, time)
+    }
+
+    /// What has come to light since the last look.
+    pub fn look(&mut self, now: Instant, time: Timestamp) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        if now.saturating_duration_since(self.polled_at) >= ROOT_POLL {
+            self.polled_at = now;
+            self.look_for_roots(now, time, &mut seen);
+        }
+        let News { paths, lost } = self.inbox.take();
+        let paths: Vec<_> = paths.iter().filter_map(|path| self.as_given(path)).collect();
+        if lost || paths.iter().any(|path| is_rule(path)) {
+            seen.extend(lost.then_some(Seen::Lost));
+            seen.extend(self.look_at_all(now, time));
+        }
+        let is_folder = |path: &PathBuf| self.settling.touch(path.clone(), now) == Touched::Folder;
+        let folders: Vec<_> = paths.into_iter().filter(is_folder).collect();
+        for found in self.found_in(folders) {
+            match found {
+                Found::File { path, .. } => drop(self.settling.touch(path, now)),
+                other => seen.extend(refused(other)),
+            }
+        }
+        let settled = self.settling.settled(now);
+        for found in self.found_in(settled) {
+            match found {
+                Found::File { path, .. } => seen.push(Seen::File(path)),
+                other => seen.extend(refused(other)),
+            }
+        }
+        seen
+    }
+
+    /// Says of each root whether it went or came back. Whatever it holds when it comes back is news.
+    fn look_for_roots(&mut self, now: Instant, time: Timestamp, seen: &mut Vec<Seen>) {
+        let mut back = Vec::new();
+        for root in &mut self.roots {
+            let there = root.there();
+            if there == root.watched && root.in_doubt.is_none() {
+                continue;
+            }
+            if there != root.watched && root.watched.is_some() {
+                seen.push(Seen::Gone(root.path.clone()));
+            }
+            root.unwatch(&mut self.system);
+            let looked_at = root.in_doubt.take();
+            if there.is_some() && root.watch(&mut self.system).is_ok() {
+                if looked_at.is_none() {
+                    root.in_doubt = Some(time);
+                    seen.push(Seen::Back(root.path.clone()));
+                }
+                back.push((root.path.clone(), looked_at));
+            }
+        }
+        for (root, looked_at) in back {
+            let mut news = self.look_at(std::slice::from_ref(&root), now, time);
+            if let Some(looked_at) = looked_at {
+                let since = time.since(looked_at) + ROOT_POLL;
+                news.retain(|seen| matches!(seen, Seen::File(path) if !is_older(path, since, time)));
+            }
+            seen.extend(news);
+        }
+    }
+
+    /// The files under these roots: the settled ones are told, the others have to settle.
+    fn look_at(&mut self, roots: &[PathBuf], now: Instant, time: Timestamp) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        // A root that went just now is found missing at the next look.
+        for found in scan(roots, &self.options).into_iter().flatten() {
+            match found {
+                Found::File { path, .. } if is_older(&path, self.quiet, time) => seen.push(Seen::File(path)),
+                Found::File { path, .. } => drop(self.settling.touch(path, now)),
+                other => seen.extend(refused(other)),
+            }
+        }
+        seen
+    }
+
+    /// What a scan would come upon of these paths.
+    fn found_in(&self, paths: Vec<PathBuf>) -> Vec<Found> {
+        if paths.is_empty() {
+            return Vec::new();
+        }
+        let roots: Vec<_> = self.present().map(|root| root.path.clone()).collect();
+        scan(&roots, &self.options).map(|scan| scan.only(paths).collect()).unwrap_or_default()
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Root> {
+        self.roots.iter().filter(|root| root.watched.is_some() && root.path.exists())
+    }
+
+    /// A path of the system's as a scan would call it; `None` where no root holds it.
+    fn as_given(&self, path: &Path) -> Option<PathBuf> {
+        let holds =
+            |root: &&Root| if root.is_file { path == root.canonical } else { path.starts_with(&root.canonical) };
+        let root = self.roots.iter().filter(holds).max_by_key(|root| root.canonical.as_os_str().len())?;
+        let way = path.strip_prefix(&root.canonical).ok()?;
+        Some(if way == Path::new("") { root.path.clone() } else { root.path.join(way) })
+    }
+}
+
+impl Root {
+    fn new(path: &Path) -> Self {
+        let is_file = path.is_file();
+        Self { path: path.to_owned(), canonical: PathBuf::new(), is_file, watched: None, in_doubt: None }
+    }
+
+    /// What the system is asked to watch: of a file its folder, as a file that is replaced is another file.
+    fn place(&self) -> &Path {
+        let folder = self.canonical.parent().filter(|_| self.is_file);
+        folder.unwrap_or(&self.canonical)
+    }
+
+    /// Device and inode of the place as it is now.
+    fn there(&self) -> Option<(u64, u64)> {
+        let place = if self.is_file { self.place() } else { &self.path };
+        let print = fingerprint(&fs::metadata(place).ok()?)?;
+        Some((print.device, print.inode))
+    }
+
+    fn watch(&mut self, system: &mut RecommendedWatcher) -> Result<(), WatchError> {
+        let path = || self.path.clone();
+        if !self.is_file || self.canonical == Path::new("") {
+            self.canonical =
+                fs::canonicalize(&self.path).map_err(|source| ScanError::NotFound { path: path(), source })?;
+        }
+        let mode = if self.is_file { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
+        let there = self.there();
+        system.watch(self.place(), mode).map_err(|error| match error.kind {
+            notify::ErrorKind::MaxFilesWatch => WatchError::TooMany { path: path() },
+            _ => WatchError::Refused { path: path(), source: error.into() },
+        })?;
+        self.watched = there;
+        Ok(())
+    }
+
+    fn unwatch(&mut self, system: &mut RecommendedWatcher) {
+        // What is gone is not watched any more in any case.
+        let _ = system.unwatch(self.place());
+        self.watched = None;
+    }
+}
+
+impl Inbox {
+    fn take_in(&self, event: notify::Result<notify::Event>) {
+        let mut news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Ok(event) if event.need_rescan() => news.lost = true,
+            Ok(event) if is_news(event.kind) => news.paths.extend(event.paths),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "not everything can be watched");
+                news.lost = true;
+            }
+        }
+        if news.paths.len() > FLOOD {
+            *news = News { paths: HashSet::new(), lost: true };
+        }
+    }
+
+    fn take(&self) -> News {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_empty(&self) -> bool {
+        let news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        news.paths.is_empty() && !news.lost
+    }
+}
+
+/// Whether the event may be of bytes that changed: reading, our own included, is none.
+fn is_news(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
+}
+
+/// Whether nothing has happened to the file for so long.
+fn is_older(path: &Path, quiet: Duration, time: Timestamp) -> bool {
+    let Some(print) = fs::symlink_metadata(path).ok().and_then(|metadata| fingerprint(&metadata)) else { return false };
+    let last_ns = print.modified_ns.max(print.changed_ns);
+    time.since(Timestamp::from_unix_millis(last_ns / 1_000_000)) > quiet
+}
+
+fn refused(found: Found) -> Option<Seen> {
+    match found {
+        Found::Refused { path, problem } => Some(Seen::Refused { path, problem }),
+        Found::Symlink(path) => {
+            tracing::info!(?path, "symbolic link not followed");
+            None
+        }
+        Found::File { .. } => None,
+    }
+}
