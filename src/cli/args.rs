@@ -10,11 +10,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::graph::{ApiVersion, MessagingType, NotificationType, Tag};
-use crate::ids::{AttachmentId, MediaKind, Origin, Platform, Recipient};
+use crate::ids::{AliasName, AttachmentId, MediaKind, Origin, Platform, Recipient};
 use crate::media::{Private, ScanOptions};
 
 use super::exit::EXIT_CODES;
-use super::values::{duration, size, tag};
+use super::values::{alias, duration, size, tag};
 
 /// Upload once, attach for ever: reusable Messenger attachment ids for a media library.
 #[derive(Debug, Parser)]
@@ -99,6 +99,8 @@ pub(super) enum Command {
     Ls(LsArgs),
     /// Show all that is on record about one file.
     Show(ShowArgs),
+    /// Give a file a name that is good on every Page.
+    Alias(AliasArgs),
     /// Strike a file's ids off the record; the file stays.
     Forget(ForgetArgs),
     /// Say what an error code of Meta's means, and what to do about it.
@@ -218,13 +220,13 @@ pub(super) enum Way {
 #[command(after_help = "\
 Examples:
   reattach resolve banners/hero.png
-  reattach resolve https://example.com/hero.png
+  reattach resolve @hero https://example.com/hero.png
   reattach resolve --no-upload sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
   id=$(reattach resolve hero.png) && echo \"$id\"
 
 One reference prints its id; several print ID<TAB>REF, one a line.")]
 pub(super) struct ResolveArgs {
-    /// A path, sha256:HEX, or https://….
+    /// A path, sha256:HEX, @alias, or https://….
     #[arg(required = true, value_name = "REF")]
     pub(super) references: Vec<OsString>,
     /// What it is sent as: image, video, audio or file [default: what a file or address shows].
@@ -243,13 +245,14 @@ Examples:
   reattach send --to 1254459154682919 --text 'Spring is here'
   reattach send --to user_ref:abc --attachment-id 1857777774821032 --kind image
   reattach send --to 1254459154682919 --url https://example.com/hero.png
+  reattach send --to 1254459154682919 --asset @hero
   reattach send --to 1254459154682919 --message card.json
   reattach send --to 1254459154682919 --action typing_on
 
 RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…, notification:…, login:….
 
 FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it, \"file\": \"hero.png\" or
-\"asset\": \"sha256:…\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
+\"asset\": \"@hero\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
 pub(super) struct SendArgs {
     /// Who gets it; may be left out where the --message file names somebody.
     #[arg(long, value_name = "RECIPIENT", required_unless_present = "message")]
@@ -287,7 +290,7 @@ pub(super) struct SendArgs {
     /// The message it replies to.
     #[arg(long, value_name = "MID")]
     pub(super) reply_to: Option<String>,
-    /// Upload the --file or --url with this message, in one step, and keep its id.
+    /// Upload the --file, --url or --asset with this message, in one step, and keep its id.
     #[arg(long, conflicts_with_all = ["attachment_id", "text", "message", "action"])]
     pub(super) save: bool,
 }
@@ -299,6 +302,9 @@ pub(super) struct SendContent {
     /// This file, by its live attachment id; uploaded first if it has none.
     #[arg(long, value_name = "PATH")]
     pub(super) file: Option<PathBuf>,
+    /// What this reference stands for, as --file: a path, sha256:HEX, @alias, or https://….
+    #[arg(long, value_name = "REF")]
+    pub(super) asset: Option<String>,
     /// The attachment with this id.
     #[arg(long, value_name = "ID", requires = "kind")]
     pub(super) attachment_id: Option<AttachmentId>,
@@ -331,9 +337,39 @@ Examples:
   reattach show banners/hero.png
   reattach show sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b --json")]
 pub(super) struct ShowArgs {
-    /// A path, sha256:HEX, or https://….
+    /// A path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
+}
+
+/// `alias`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach alias hero banners/hero.png
+  reattach alias spring @hero
+  reattach alias clip https://example.com/clip --kind video
+  reattach alias --list
+  reattach alias --remove spring
+
+@NAME stands wherever a reference does: `reattach resolve @hero`, or \"asset\": \"@hero\" in a message. It stands for what
+the file held when the name was given, on every Page; nothing is uploaded until an id is asked for.")]
+pub(super) struct AliasArgs {
+    /// The name: letters, digits, -, _, . and /; alone, it says what it stands for.
+    #[arg(value_name = "NAME", value_parser = alias)]
+    pub(super) name: Option<AliasName>,
+    /// What it shall stand for: a path, sha256:HEX, @alias, or https://….
+    #[arg(value_name = "REF")]
+    pub(super) reference: Option<OsString>,
+    /// What it is sent as: image, video, audio or file [default: what a file or address shows].
+    #[arg(long, value_name = "KIND", requires = "reference")]
+    pub(super) kind: Option<MediaKind>,
+    /// List all names, as without arguments.
+    #[arg(long, conflicts_with_all = ["name", "remove"])]
+    pub(super) list: bool,
+    /// Take this name out of use; what it stood for stays.
+    #[arg(long, value_name = "NAME", value_parser = alias, conflicts_with = "name")]
+    pub(super) remove: Option<AliasName>,
 }
 
 /// `forget`.
@@ -346,7 +382,7 @@ Examples:
 The ids of every Page of this Graph origin are struck off, unless --page names one. Nothing is deleted at Meta, which has
 no way to.")]
 pub(super) struct ForgetArgs {
-    /// A path, sha256:HEX, or https://….
+    /// A path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
 }

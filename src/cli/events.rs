@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::graph::{Content, GraphError, Sent};
-use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
+use crate::ids::{AliasName, AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
 use crate::library::{AssetReport, Summary};
 use crate::media::Problem;
-use crate::record::Upload;
+use crate::record::{Alias, Upload};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -98,6 +98,37 @@ impl AssetEvent<'_> {
     }
 }
 
+/// `{"event":"alias"}`.
+#[derive(Debug, Serialize)]
+pub(super) struct AliasEvent<'a> {
+    event: &'static str,
+    alias: &'a AliasName,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
+    kind: MediaKind,
+    set_at: Timestamp,
+    outcome: &'static str,
+}
+
+impl<'a> AliasEvent<'a> {
+    pub(super) fn new(alias: &'a Alias, outcome: &'static str) -> Self {
+        let target = &alias.target;
+        Self {
+            event: "alias",
+            alias: &alias.name,
+            path: JsonPath::new(target.source.as_deref()),
+            url: target.asset.url().map(WebUrl::as_str),
+            sha256: target.asset.hash(),
+            kind: target.kind,
+            set_at: alias.set_at,
+            outcome,
+        }
+    }
+}
+
 /// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedEvent<'a> {
@@ -119,10 +150,11 @@ pub(super) struct RecordedEvent<'a> {
     graph_url: &'a str,
     uploaded_at: Timestamp,
     expires_at: Timestamp,
+    aliases: &'a [AliasName],
 }
 
 impl<'a> RecordedEvent<'a> {
-    pub(super) fn new(upload: &'a Upload, state: &'static str) -> Self {
+    pub(super) fn new(upload: &'a Upload, state: &'static str, aliases: &'a [AliasName]) -> Self {
         Self {
             event: "asset",
             path: JsonPath::new(upload.source.as_deref()),
@@ -140,6 +172,7 @@ impl<'a> RecordedEvent<'a> {
             graph_url: upload.key.space.origin.as_str(),
             uploaded_at: upload.uploaded_at,
             expires_at: upload.expires_at,
+            aliases,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::MediaKind;
+use crate::ids::{AliasName, MediaKind};
 use crate::media::{Problem, ScanError};
 use crate::record::RecordError;
 
@@ -92,17 +92,25 @@ pub enum LibraryError {
         /// The reference as the user wrote it.
         reference: String,
     },
-    /// An asset whose id is no longer alive and whose file is not known.
-    #[error("the id of {reference} is no longer alive, and no file with these bytes is known")]
+    /// An asset whose id is not known to be alive and whose file is not known.
+    #[error("{reference} has no id that is known to be alive, and no file with these bytes is known")]
     NoSource {
         /// The reference as the user wrote it.
         reference: String,
     },
     /// A name that stands for nothing.
-    #[error("there is no alias @{alias}")]
+    #[error("there is no alias {alias}")]
     NoSuchAlias {
         /// The name.
-        alias: String,
+        alias: AliasName,
+    },
+    /// The file an alias was made from holds other bytes by now, and there is no other with the old ones.
+    #[error("{} holds other bytes than it did when {alias} was made of it", path.display())]
+    AliasOutdated {
+        /// The name.
+        alias: AliasName,
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -155,7 +163,12 @@ impl LibraryError {
                 Some("it was never uploaded for this Page and platform, or was forgotten".into())
             }
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
-            Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
+            Self::NoSuchAlias { .. } => Some(
+                "`reattach alias` lists those there are; a file whose name begins with @ is written ./@name".into(),
+            ),
+            Self::AliasOutdated { alias, path } => {
+                Some(format!("`reattach alias {} {}` points it at the new ones", alias.as_str(), path.display()))
+            }
             Self::NotSaved { cause: Some(cause), .. } | Self::Reference { cause, .. } => cause.hint(),
             Self::NotSaved { cause: None, .. } => Some("an upload without a message gets one".into()),
             Self::OtherKind { .. } => Some("any file can be sent as kind `file`".into()),

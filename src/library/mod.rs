@@ -4,6 +4,7 @@
 //! and records, and an [`AssetReport`] says what became of each file. Nothing here prints; progress goes to a
 //! [`Reporter`].
 
+mod alias;
 mod check;
 mod error;
 mod manager;
@@ -17,6 +18,7 @@ mod survey;
 mod sync;
 mod upload;
 
+pub use alias::{AliasRequest, point_at, without_alias};
 pub use check::{CheckOptions, check};
 pub use error::LibraryError;
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};

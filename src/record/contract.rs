@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload, UploadFilter, UploadState,
+    Alias, AliasTarget, Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload, UploadFilter,
+    UploadState,
 };
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
@@ -40,6 +41,9 @@ macro_rules! suite {
             only_the_named_id_is_rejected
             forgetting_gives_what_was_and_leaves_the_claim
             a_page_is_known_by_token_and_origin
+            an_alias_reads_back_as_it_was_set
+            an_alias_is_re_pointed_and_removed
+            whoever_asks_while_an_alias_is_re_pointed_finds_the_one_or_the_other
             a_healthy_record_verifies
         }
     };
@@ -412,6 +416,67 @@ pub(super) async fn a_page_is_known_by_token_and_origin(store_at: &dyn Store) {
     assert_eq!(record.page_of(&there, token).await.expect("an answer"), None);
 }
 
+pub(super) fn alias(name: &str, asset: Asset) -> Alias {
+    let target = AliasTarget { asset, kind: MediaKind::Image, source: Some("/library/a.png".into()) };
+    Alias { name: name.parse().expect("a name"), target, set_at: NOW }
+}
+
+pub(super) async fn an_alias_reads_back_as_it_was_set(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let address = Asset::Url("https://a.example/x.png?v=1".parse().expect("an address"));
+    let mut odd = alias("spring/hero.v2", address);
+    odd.target.kind = MediaKind::File;
+    odd.target.source = None;
+    let mut raw = alias("Raw", key(2).asset);
+    raw.target.source = Some(PathBuf::from(OsString::from_vec(b"/library/\xff\n.png".to_vec())));
+    let plain = alias("raw", key(1).asset);
+    for alias in [&odd, &plain, &raw] {
+        assert_eq!(record.set_alias(alias).await.expect("set"), None);
+        assert_eq!(store_at.open().await.alias(&alias.name).await.expect("an answer").as_ref(), Some(alias));
+    }
+    assert_eq!(record.alias(&"hero".parse().expect("a name")).await.expect("an answer"), None);
+    assert_eq!(record.aliases().await.expect("listed"), [raw, plain, odd], "by name, and Raw is not raw");
+}
+
+pub(super) async fn an_alias_is_re_pointed_and_removed(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let (old, new) = (alias("hero", key(1).asset), alias("hero", key(2).asset));
+    record.set_alias(&old).await.expect("set");
+    assert_eq!(record.set_alias(&new).await.expect("set"), Some(old));
+    assert_eq!(record.aliases().await.expect("listed"), [new.clone()]);
+    assert_eq!(record.remove_alias(&new.name).await.expect("removed"), Some(new.clone()));
+    assert_eq!(record.remove_alias(&new.name).await.expect("removed"), None);
+    assert_eq!(record.alias(&new.name).await.expect("an answer"), None);
+}
+
+pub(super) async fn whoever_asks_while_an_alias_is_re_pointed_finds_the_one_or_the_other(store_at: &dyn Store) {
+    const TURNS: usize = 50;
+    let (writer, reader) = (store_at.open().await, store_at.open().await);
+    let both = [alias("hero", key(1).asset), alias("hero", key(2).asset)];
+    writer.set_alias(&both[0]).await.expect("set");
+    let writing = async {
+        for turn in 1..=TURNS {
+            let before = writer.set_alias(&both[turn % 2]).await.expect("set");
+            assert_eq!(before.as_ref(), Some(&both[(turn + 1) % 2]));
+        }
+    };
+    let reading = async {
+        let mut seen = [0; 2];
+        while seen[0] == 0 || seen[1] == 0 || seen[0] + seen[1] < TURNS {
+            let found = reader.alias(&both[0].name).await.expect("an answer").expect("it never points at nothing");
+            let listed = reader.aliases().await.expect("listed");
+            assert!(listed.len() == 1 && both.contains(&listed[0]), "{listed:?}");
+            seen[both.iter().position(|alias| *alias == found).expect("one of the two")] += 1;
+            if seen[0] + seen[1] > 100 * TURNS {
+                break;
+            }
+        }
+        seen
+    };
+    let ((), seen) = futures::join!(writing, reading);
+    assert!(seen[0] > 0 && seen[1] > 0, "both were seen: {seen:?}");
+}
+
 pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {
     let record = store_at.open().await;
     record.verify().await.expect("an empty record is healthy");
@@ -419,5 +484,6 @@ pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {
         store(&*record, &key(number), "id").await;
     }
     win(&*record, &key(99)).await;
+    record.set_alias(&alias("hero", key(1).asset)).await.expect("set");
     record.verify().await.expect("healthy");
 }

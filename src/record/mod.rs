@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
-use crate::ids::{Asset, AssetKey, AttachmentId, KeySpace, Origin, PageId};
+use crate::ids::{AliasName, Asset, AssetKey, AttachmentId, KeySpace, MediaKind, Origin, PageId};
 use crate::secret::TokenFingerprint;
 
 #[cfg(test)]
@@ -135,6 +135,28 @@ pub struct PageIdentity {
     pub name: String,
 }
 
+/// A name for an asset, on every Page, platform and Graph origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: AliasName,
+    /// What it stands for.
+    pub target: AliasTarget,
+    /// When it was last pointed at something.
+    pub set_at: Timestamp,
+}
+
+/// What an alias stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AliasTarget {
+    /// Bytes, or a web address. Another file under the same path is another asset.
+    pub asset: Asset,
+    /// The `type` it is sent as.
+    pub kind: MediaKind,
+    /// The file it was made from, which may hold other bytes by now.
+    pub source: Option<PathBuf>,
+}
+
 /// Which bytes have which id, and who is uploading what.
 ///
 /// Nothing of one [`AssetKey`] is ever seen under another: the same bytes under another origin, Page, platform or kind
@@ -199,9 +221,26 @@ pub trait Pages: fmt::Debug + Send + Sync {
     ) -> Result<(), RecordError>;
 }
 
+/// What people call what.
+#[async_trait]
+pub trait Aliases: fmt::Debug + Send + Sync {
+    /// What the name stands for; `None` where it is not in use.
+    async fn alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError>;
+
+    /// Points the name at something, durable before this returns, and gives what it pointed at before. Whoever asks
+    /// meanwhile gets the one or the other.
+    async fn set_alias(&self, alias: &Alias) -> Result<Option<Alias>, RecordError>;
+
+    /// Takes the name out of use, and gives what it stood for.
+    async fn remove_alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError>;
+
+    /// All of them, by name.
+    async fn aliases(&self) -> Result<Vec<Alias>, RecordError>;
+}
+
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages {
+pub trait Record: Uploads + Pages + Aliases {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -78,6 +78,24 @@ impl UploadRow {
     }
 }
 
+/// What table `aliases` holds beside the checksum. The order of the fields is part of the checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct AliasRow {
+    pub(super) name: String,
+    pub(super) digest: Vec<u8>,
+    pub(super) url: Option<String>,
+    pub(super) kind: String,
+    pub(super) source: Option<Vec<u8>>,
+    pub(super) set_at: i64,
+}
+
+impl AliasRow {
+    /// CRC-32 of the row.
+    pub(super) fn checksum(&self) -> u32 {
+        crc32fast::hash(&postcard::to_allocvec(self).expect("rows have no form postcard lacks"))
+    }
+}
+
 impl UploadState {
     /// The word it is stored as.
     pub(super) const fn as_str(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! The record in a SQLite file: write-ahead log, `synchronous=FULL`, one connection, every call on a thread that may
 //! block.
 
+mod aliases;
 mod claims;
 mod fault;
 mod file;
@@ -22,10 +23,11 @@ use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, Upload, UploadFilter, Uploads,
+    Alias, Aliases, Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, Upload,
+    UploadFilter, Uploads,
 };
 use crate::clock::Timestamp;
-use crate::ids::{AssetKey, AttachmentId, Origin};
+use crate::ids::{AliasName, AssetKey, AttachmentId, Origin};
 use crate::secret::TokenFingerprint;
 
 mod embedded {
@@ -175,6 +177,28 @@ impl Pages for SqliteRecord {
 }
 
 #[async_trait]
+impl Aliases for SqliteRecord {
+    async fn alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError> {
+        let name = name.clone();
+        self.call(move |state| aliases::get(&state.connection, &name)).await
+    }
+
+    async fn set_alias(&self, alias: &Alias) -> Result<Option<Alias>, RecordError> {
+        let alias = alias.clone();
+        self.call(move |state| state.write(|transaction| aliases::set(transaction, &alias))).await
+    }
+
+    async fn remove_alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError> {
+        let name = name.clone();
+        self.call(move |state| state.write(|transaction| aliases::remove(transaction, &name))).await
+    }
+
+    async fn aliases(&self) -> Result<Vec<Alias>, RecordError> {
+        self.call(|state| aliases::list(&state.connection)).await
+    }
+}
+
+#[async_trait]
 impl Record for SqliteRecord {
     async fn verify(&self) -> Result<(), RecordError> {
         let path = self.path.clone();
@@ -184,6 +208,7 @@ impl Record for SqliteRecord {
             if found != "ok" {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
+            aliases::list(&transaction)?;
             uploads::verify_rows(&transaction)
         })
         .await

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod alias;
 mod check;
 mod cli;
 mod crash;

@@ -1,5 +1,6 @@
 //! One file for each command: it puts the library to work and prints what came of it.
 
+mod alias;
 mod check;
 mod demo;
 mod doctor;
@@ -30,6 +31,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Send(args) => send::run(context, args).await,
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
+        Command::Alias(args) => alias::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,

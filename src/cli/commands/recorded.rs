@@ -1,13 +1,14 @@
 //! What `ls`, `show` and `forget` have in common: ids as they stand on record.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::human_span;
-use crate::ids::KeySpace;
-use crate::library::{AssetRef, LibraryError, PlanRules, staleness};
+use crate::ids::{AliasName, Asset, KeySpace};
+use crate::library::{AssetRef, LibraryError, PlanRules, UrlQuery, staleness, without_alias};
 use crate::record::{Record, Upload, UploadFilter};
 
 use super::references::{inspector_for, must_exist, reference};
@@ -21,7 +22,8 @@ const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24),
 /// All that is on record of what `text` refers to, in the scope of [`each_recorded`]: of a file, by its bytes as they
 /// are now; where there is no file any more, by the place it was uploaded from.
 pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -> Result<Vec<Upload>, Failure> {
-    let reference = reference(text)?;
+    let written = reference(text)?;
+    let reference = without_alias(record, &written).await?;
     let (asset, source) = match &reference {
         AssetRef::File(path) if must_exist(path).is_err() => (None, std::path::absolute(path).ok()),
         _ => {
@@ -40,7 +42,7 @@ pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -
     match &reference {
         _ if !found.is_empty() => Ok(found),
         AssetRef::File(path) if source.is_some() => must_exist(path).map(|()| found),
-        _ => Err(LibraryError::NotRecorded { reference: reference.to_string() }.into()),
+        _ => Err(LibraryError::NotRecorded { reference: written.to_string() }.into()),
     }
 }
 
@@ -74,6 +76,34 @@ pub(super) async fn each_recorded(
             Some(last) if uploads.len() == ROWS && !context.stop.is_requested() => after = Some(last.key.clone()),
             _ => return Ok(listed),
         }
+    }
+}
+
+/// The names of assets.
+pub(super) struct AliasNames {
+    names: HashMap<Asset, Vec<AliasName>>,
+    url_query: UrlQuery,
+}
+
+impl AliasNames {
+    /// All there are.
+    pub(super) async fn load(context: &Context, record: &dyn Record) -> Result<Self, Failure> {
+        let url_query = context.settings.url_query;
+        let mut names: HashMap<_, Vec<_>> = HashMap::new();
+        for alias in record.aliases().await? {
+            names.entry(url_query.asset_of(alias.target.asset)).or_default().push(alias.name);
+        }
+        Ok(Self { names, url_query })
+    }
+
+    /// Those of this asset, in order.
+    pub(super) fn of(&self, asset: &Asset) -> &[AliasName] {
+        self.names.get(&self.url_query.asset_of(asset.clone())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same, as words to put after something.
+    pub(super) fn words_of(&self, asset: &Asset) -> String {
+        self.of(asset).iter().map(|name| format!("  {name}")).collect()
     }
 }
 

@@ -10,20 +10,22 @@ use crate::cli::values::human_size;
 use crate::ids::Asset;
 use crate::record::Upload;
 
-use super::recorded::{find, state, time_left};
+use super::recorded::{AliasNames, find, state, time_left};
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
-    for upload in &find(context, &*record, &args.reference).await? {
-        print(context, upload);
+    let found = find(context, &*record, &args.reference).await?;
+    let aliases = AliasNames::load(context, &*record).await?;
+    for upload in &found {
+        print(context, upload, &aliases);
     }
     Ok(Exit::Done)
 }
 
-fn print(context: &Context, upload: &Upload) {
+fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
     let output = &context.output;
     let state = state(context, upload);
-    output.event(&RecordedEvent::new(upload, state));
+    output.event(&RecordedEvent::new(upload, state, aliases.of(&upload.key.asset)));
     if output.is_json() {
         return;
     }
@@ -45,5 +47,9 @@ fn print(context: &Context, upload: &Upload) {
         ("state", state.to_owned()),
     ] {
         output.result(format_args!("  {name:<9} {value}"));
+    }
+    let names = aliases.words_of(&upload.key.asset);
+    if !names.is_empty() {
+        output.result(format_args!("  {:<9} {}", "aliases", names.trim_start()));
     }
 }
