@@ -223,11 +223,15 @@ Examples:
   reattach resolve @hero https://example.com/hero.png
   reattach resolve --no-upload sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
   id=$(reattach resolve hero.png) && echo \"$id\"
+  reattach resolve --aliases-in replies.json --output replies.live.json
 
-One reference prints its id; several print ID<TAB>REF, one a line.")]
+One reference prints its id; several print ID<TAB>REF, one a line.
+
+In a text, <<asset:hero>> stands for the id of the alias hero, and <<asset:REF>> for that of any other reference; paths are
+meant from where the text lies. What was put in is listed on stderr. If one has no id, nothing is written.")]
 pub(super) struct ResolveArgs {
     /// A path, sha256:HEX, @alias, or https://….
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required_unless_present = "aliases_in", value_name = "REF")]
     pub(super) references: Vec<OsString>,
     /// What it is sent as: image, video, audio or file [default: what a file or address shows].
     #[arg(long, value_name = "KIND")]
@@ -235,6 +239,12 @@ pub(super) struct ResolveArgs {
     /// Upload nothing: report what has no live id as missing.
     #[arg(long)]
     pub(super) no_upload: bool,
+    /// Print this text with the live id in place of each <<asset:REF>>; - for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "kind"])]
+    pub(super) aliases_in: Option<PathBuf>,
+    /// Write the text to this file instead.
+    #[arg(long, value_name = "FILE", requires = "aliases_in")]
+    pub(super) output: Option<PathBuf>,
 }
 
 /// `send`.

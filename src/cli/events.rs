@@ -98,6 +98,21 @@ impl AssetEvent<'_> {
     }
 }
 
+/// `{"event":"text"}`: a text with ids in it was written.
+#[derive(Debug, Serialize)]
+pub(super) struct TextEvent {
+    event: &'static str,
+    output: String,
+    markers: usize,
+    bytes: usize,
+}
+
+impl TextEvent {
+    pub(super) fn new(output: &Path, markers: usize, bytes: usize) -> Self {
+        Self { event: "text", output: output.to_string_lossy().into_owned(), markers, bytes }
+    }
+}
+
 /// `{"event":"alias"}`.
 #[derive(Debug, Serialize)]
 pub(super) struct AliasEvent<'a> {

@@ -144,3 +144,70 @@ fn an_address_and_a_digest_can_have_names() {
     );
     assert_eq!(world.uploads(), 2);
 }
+
+/// Writes `replies.txt` beside the library, and gives its path.
+fn text(world: &World, text: &[u8]) -> std::path::PathBuf {
+    let path = world.library().with_file_name("replies.txt");
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+#[test]
+fn markers_in_a_text_become_live_ids() {
+    let world = World::new();
+    world.put("banner.png", png(1));
+    world.put("other.png", png(2));
+    world.run(["alias", "hero", "library/banner.png"]).ended_with(0);
+    text(&world, b"a <<asset:hero>>\n\xff <<asset:@hero>> <<asset:library/other.png>> <<asset:hero>>");
+    let run = world.command(["resolve", "--aliases-in", "replies.txt"]).output().expect("runs");
+    assert_eq!(run.status.code(), Some(0));
+    let ids: Vec<_> = world.truth().attachments.iter().map(|attachment| attachment.id.clone()).collect();
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    let hero = world.run(["resolve", "@hero"]).ended_with(0).stdout.trim().to_owned();
+    let other = ids.iter().find(|id| **id != hero).expect("another");
+    let expected = [b"a ", hero.as_bytes(), b"\n\xff ", hero.as_bytes(), b" ", other.as_bytes(), b" ", hero.as_bytes()];
+    assert_eq!(run.stdout, expected.concat());
+    assert!(stderr.contains(&format!("@hero → {hero}  (2 times)\n")), "{stderr}");
+    assert!(stderr.contains(&format!("library/other.png → {other}\n")), "{stderr}");
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
+fn one_marker_without_an_id_and_nothing_is_written() {
+    let world = World::new();
+    world.put("banner.png", png(1));
+    world.run(["alias", "hero", "library/banner.png"]).ended_with(0);
+    let path =
+        text(&world, b"<<asset:hero>> <<asset:villain>> <<asset:library/gone.png>> <<asset:sha256:zz>> <<asset:>>");
+    let out = path.with_file_name("out.txt");
+    fs::write(&out, "as it was").expect("a file");
+    let run = world.run(["resolve", "--aliases-in", "replies.txt", "--output", "out.txt"]).ended_with(3);
+    for name in ["@villain", "library/gone.png", "sha256:zz", "<<asset:>>", "nothing was written"] {
+        assert!(run.stderr.contains(name), "{name} in {}", run.stderr);
+    }
+    assert_eq!((run.stdout.as_str(), fs::read_to_string(&out).expect("a file").as_str()), ("", "as it was"));
+    text(&world, b"\n<<asset:hero\n>>");
+    assert!(world.run(["resolve", "--aliases-in", "replies.txt"]).ended_with(2).stderr.contains("line 2"));
+}
+
+#[test]
+fn a_text_goes_to_a_file_and_its_events_to_stdout() {
+    let world = World::new();
+    world.put("banner.png", png(1));
+    let path = text(&world, b"<<asset:library/banner.png>>");
+    world.json(["resolve", "--aliases-in", "replies.txt"]).ended_with(2);
+    world.run(["resolve", "--aliases-in", "replies.txt", "--output", "library/../replies.txt"]).ended_with(2);
+    assert_eq!(world.uploads(), 0);
+    let run = world.json(["resolve", "--aliases-in", "replies.txt", "--output", "out.txt"]).ended_with(0);
+    let id = world.truth().attachments[0].id.clone();
+    assert_eq!(fs::read_to_string(path.with_file_name("out.txt")).expect("a file"), id);
+    assert_eq!(run.events_of("asset")[0]["attachment_id"], id.as_str());
+    assert_eq!(
+        (&run.events_of("text")[0]["output"], &run.events_of("text")[0]["markers"]),
+        (&json!("out.txt"), &json!(1))
+    );
+    text(&world, b"no markers, and no token needed");
+    let mut command = world.command(["resolve", "--aliases-in", "replies.txt"]);
+    let run = Ran::new(command.env_remove("REATTACH_ACCESS_TOKEN").output().expect("runs")).ended_with(0);
+    assert_eq!(run.stdout, "no markers, and no token needed");
+}

@@ -7,6 +7,7 @@ mod doctor;
 mod explain;
 mod forget;
 mod ls;
+mod markers;
 mod recorded;
 mod references;
 mod resolve;

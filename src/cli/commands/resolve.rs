@@ -1,6 +1,7 @@
 //! `resolve`: print the live attachment id of a file.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -12,53 +13,86 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
-use crate::library::{AssetRef, AssetReport, ResolveOptions, Summary, UploadOnMiss};
+use crate::library::{AssetRef, AssetReport, LibraryError, ResolveOptions, Summary, UploadOnMiss};
+use crate::record::Record;
 
+use super::markers;
 use super::references::{RULES, inspector_for, live_id, must_exist, reference};
 
 /// References looked at, or uploaded, at once.
 const CONCURRENCY: usize = 4;
 
 pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Failure> {
-    let started = Instant::now();
+    if let Some(text) = &args.aliases_in {
+        return markers::run(context, &args, text).await;
+    }
     let references = args.references.iter().map(|text| reference(text)).collect::<Result<Vec<_>, _>>()?;
     references.iter().try_for_each(|reference| match reference {
         AssetRef::File(path) => must_exist(path),
         _ => Ok(()),
     })?;
     let record = context.record().await?;
+    let resolved = resolve_all(context, record, &references, &args, |reference, report| {
+        print(context, reference, &report, references.len() > 1);
+    })
+    .await?;
+    resolved.conclude(context)
+}
+
+/// What came of several references.
+pub(super) struct Resolved {
+    pub(super) summary: Summary,
+    /// What made going on pointless.
+    halted_by: Option<Arc<LibraryError>>,
+}
+
+impl Resolved {
+    /// Prints the counts, and ends as they say.
+    pub(super) fn conclude(self, context: &Context) -> Result<Exit, Failure> {
+        context.output.event(&SummaryEvent::new(&self.summary));
+        match self.halted_by {
+            Some(error) => Err(Failure::of_library(&error)),
+            None => Ok(context.ending(exit_for(&self.summary))),
+        }
+    }
+}
+
+/// Resolves the references, a few at a time, and hands what came of each to `each`, in their order.
+pub(super) async fn resolve_all(
+    context: &Context,
+    record: Arc<dyn Record>,
+    references: &[AssetRef],
+    args: &ResolveArgs,
+    mut each: impl FnMut(&AssetRef, AssetReport),
+) -> Result<Resolved, Failure> {
+    let started = Instant::now();
     let session = context.session(&*record).await?;
     let bars = context.bars();
-    let library = context.library(&session, record, inspector_for(context, &references), CONCURRENCY, bars.clone());
+    let library = context.library(&session, record, inspector_for(context, references), CONCURRENCY, bars.clone());
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
 
     let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };
-    let mut summary = Summary::default();
-    let mut halted_by = None;
+    let mut resolved = Resolved { summary: Summary::default(), halted_by: None };
     let halted = Cell::new(false);
-    let mut reports = futures::stream::iter(&references)
+    let mut reports = futures::stream::iter(references)
         // Nothing new is begun; what is under way comes to its end.
         .take_while(|_| std::future::ready(!halted.get() && !context.stop.is_requested()))
         .map(async |reference| (reference, library.resolve(reference, &options).await))
         .buffered(CONCURRENCY);
     while let Some((reference, report)) = reports.next().await {
-        summary.add(&report);
-        print(context, reference, &report, references.len() > 1);
-        if let Some(error) = report.error.filter(|error| error.concerns_every_file()) {
+        resolved.summary.add(&report);
+        if let Some(error) = report.error.as_ref().filter(|error| error.concerns_every_file()) {
             halted.set(true);
-            halted_by.get_or_insert(error);
+            resolved.halted_by.get_or_insert_with(|| Arc::clone(error));
         }
+        each(reference, report);
     }
     drop(reports);
     if let Some(bars) = bars {
         bars.end();
     }
-    summary.elapsed = started.elapsed();
-    context.output.event(&SummaryEvent::new(&summary));
-    match halted_by {
-        Some(error) => Err(Failure::of_library(&error)),
-        None => Ok(context.ending(exit_for(&summary))),
-    }
+    resolved.summary.elapsed = started.elapsed();
+    Ok(resolved)
 }
 
 /// Ids go to stdout, alone where one was asked for; what has none is explained on stderr.
