@@ -80,8 +80,8 @@ impl<'a> AssetEvent<'a> {
             outcome: report.outcome.as_str(),
             attachment_id: upload.map(|upload| &upload.attachment_id),
             page_id: upload.map(|upload| &upload.key.space.page),
-            uploaded_at: upload.map(|upload| upload.uploaded_at),
-            expires_at: upload.map(|upload| upload.expires_at),
+            uploaded_at: upload.and_then(Upload::known_upload_time),
+            expires_at: upload.and_then(Upload::known_expiry),
             problems: &report.problems,
             recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
             message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
@@ -163,8 +163,8 @@ pub(super) struct RecordedEvent<'a> {
     page_id: &'a PageId,
     platform: &'static str,
     graph_url: &'a str,
-    uploaded_at: Timestamp,
-    expires_at: Timestamp,
+    uploaded_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
     aliases: &'a [AliasName],
 }
 
@@ -185,8 +185,8 @@ impl<'a> RecordedEvent<'a> {
             page_id: &upload.key.space.page,
             platform: upload.key.space.platform.as_str(),
             graph_url: upload.key.space.origin.as_str(),
-            uploaded_at: upload.uploaded_at,
-            expires_at: upload.expires_at,
+            uploaded_at: upload.known_upload_time(),
+            expires_at: upload.known_expiry(),
             aliases,
         }
     }

@@ -38,7 +38,7 @@ impl<'a> MarkedText<'a> {
             let inside = begin + BEGIN.len();
             let line = text[inside..].split(|byte| *byte == b'\n').next().unwrap_or_default();
             let Some(length) = find(line, END) else {
-                return Err(OpenMarker { line: 1 + text[..begin].iter().filter(|byte| **byte == b'\n').count() });
+                return Err(OpenMarker { line: text[..begin].split(|byte| *byte == b'\n').count() });
             };
             at = inside + length + END.len();
             markers.push(Marker { place: begin..at, reference: line[..length].trim_ascii() });

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Alias, AliasTarget, Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload, UploadFilter,
-    UploadState,
+    Adopted, Alias, AliasTarget, Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload,
+    UploadFilter, UploadState,
 };
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
@@ -39,6 +39,9 @@ macro_rules! suite {
             a_renewal_takes_the_place_of_what_was
             nonsense_is_refused_and_leaves_the_claim
             only_the_named_id_is_rejected
+            what_came_from_elsewhere_reads_back_as_what_it_is
+            what_came_from_elsewhere_takes_the_place_of_nothing_better
+            what_came_from_elsewhere_is_stored_together_or_not_at_all
             forgetting_gives_what_was_and_leaves_the_claim
             a_page_is_known_by_token_and_origin
             an_alias_reads_back_as_it_was_set
@@ -392,6 +395,67 @@ pub(super) async fn only_the_named_id_is_rejected(store_at: &dyn Store) {
     assert_eq!(find(&*record, &key(1)).await, Some(rejected));
 }
 
+/// An id from elsewhere that was uploaded, or heard of, so many hours after [`NOW`].
+fn from_elsewhere(number: u16, id: &str, state: UploadState, hours: u64) -> Upload {
+    let new = NewUpload { uploaded_at: NOW.plus(Duration::from_hours(hours)), ..result(id) };
+    Upload { state, ..upload(&key(number), new) }
+}
+
+pub(super) async fn what_came_from_elsewhere_reads_back_as_what_it_is(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let states = [UploadState::Live, UploadState::Rejected, UploadState::UnknownAge];
+    let uploads: Vec<_> = (0..).zip(states).map(|(number, state)| from_elsewhere(number, "id", state, 0)).collect();
+    assert_eq!(record.adopt(&uploads).await.expect("adopted"), [Adopted::Stored; 3]);
+    let record = store_at.open().await;
+    for upload in &uploads {
+        assert_eq!(find(&*record, &upload.key).await.as_ref(), Some(upload));
+    }
+    let claim = win(&*record, &key(2)).await;
+    let again = NewUpload { attachment_id: "id".parse().expect("an attachment id"), ..result("id") };
+    assert_eq!(record.complete(&claim, &again).await.expect("completed"), Completed::Stored);
+    assert_eq!(find(&*record, &key(2)).await, Some(upload(&key(2), again)), "an upload of our own makes it live");
+    record.verify().await.expect("healthy");
+}
+
+pub(super) async fn what_came_from_elsewhere_takes_the_place_of_nothing_better(store_at: &dyn Store) {
+    use UploadState::{Live, Rejected, UnknownAge};
+    let record = store_at.open().await;
+    for (number, (stored, new, expected)) in (0..).zip([
+        (("a", Live, 5), ("b", Live, 6), Adopted::Stored),
+        (("a", Live, 5), ("b", Live, 5), Adopted::Kept),
+        (("a", Live, 5), ("b", Live, 4), Adopted::Kept),
+        (("a", Live, 5), ("b", UnknownAge, 6), Adopted::Kept),
+        (("a", Live, 5), ("b", Rejected, 6), Adopted::Kept),
+        (("a", Rejected, 5), ("b", UnknownAge, 1), Adopted::Stored),
+        (("a", Rejected, 5), ("b", Live, 1), Adopted::Stored),
+        (("a", UnknownAge, 5), ("b", Live, 1), Adopted::Stored),
+        (("a", UnknownAge, 5), ("b", UnknownAge, 6), Adopted::Stored),
+        (("a", UnknownAge, 5), ("a", UnknownAge, 6), Adopted::Kept),
+        (("a", UnknownAge, 5), ("a", Live, 1), Adopted::Stored),
+        (("a", Live, 5), ("a", Live, 6), Adopted::Kept),
+        (("a", Live, 5), ("a", UnknownAge, 6), Adopted::Kept),
+        (("a", Live, 5), ("a", Rejected, 1), Adopted::Stored),
+        (("a", Rejected, 5), ("a", Live, 6), Adopted::Kept),
+    ]) {
+        let [stored, new] = [stored, new].map(|(id, state, hours)| from_elsewhere(number, id, state, hours));
+        let [first, second] = record.adopt(&[stored.clone(), new.clone()]).await.expect("adopted")[..] else {
+            panic!("two answers")
+        };
+        assert_eq!((first, second), (Adopted::Stored, expected), "{stored:?} {new:?}");
+        let left = if expected == Adopted::Stored { new } else { stored };
+        assert_eq!(find(&*record, &left.key).await, Some(left));
+    }
+}
+
+pub(super) async fn what_came_from_elsewhere_is_stored_together_or_not_at_all(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let fine = from_elsewhere(1, "id", UploadState::UnknownAge, 0);
+    let nonsense = Upload { expires_at: NOW, ..from_elsewhere(2, "id", UploadState::UnknownAge, 0) };
+    let refused = record.adopt(&[fine, nonsense]).await;
+    assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
+    assert_eq!(record.find(&[key(1), key(2)]).await.expect("found"), [None, None]);
+}
+
 pub(super) async fn forgetting_gives_what_was_and_leaves_the_claim(store_at: &dyn Store) {
     let record = store_at.open().await;
     let stored = store(&*record, &key(1), "old").await;
@@ -443,7 +507,7 @@ pub(super) async fn an_alias_is_re_pointed_and_removed(store_at: &dyn Store) {
     let (old, new) = (alias("hero", key(1).asset), alias("hero", key(2).asset));
     record.set_alias(&old).await.expect("set");
     assert_eq!(record.set_alias(&new).await.expect("set"), Some(old));
-    assert_eq!(record.aliases().await.expect("listed"), [new.clone()]);
+    assert_eq!(record.aliases().await.expect("listed"), std::slice::from_ref(&new));
     assert_eq!(record.remove_alias(&new.name).await.expect("removed"), Some(new.clone()));
     assert_eq!(record.remove_alias(&new.name).await.expect("removed"), None);
     assert_eq!(record.alias(&new.name).await.expect("an answer"), None);

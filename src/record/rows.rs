@@ -31,10 +31,10 @@ pub(super) struct UploadRow {
 
 impl UploadRow {
     /// A size past `i64::MAX` becomes negative, which every engine's schema refuses.
-    pub(super) fn live(upload: &NewUpload, epoch: i64) -> Self {
+    pub(super) fn new(upload: &NewUpload, state: UploadState, epoch: i64) -> Self {
         Self {
             attachment_id: upload.attachment_id.as_str().to_owned(),
-            state: UploadState::Live.as_str().to_owned(),
+            state: state.as_str().to_owned(),
             uploaded_at: upload.uploaded_at.as_unix_millis(),
             expires_at: upload.expires_at.as_unix_millis(),
             size_bytes: i64::try_from(upload.size_bytes).unwrap_or(-1),
@@ -102,11 +102,12 @@ impl UploadState {
         match self {
             Self::Live => "live",
             Self::Rejected => "rejected",
+            Self::UnknownAge => "unknown_age",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Live, Self::Rejected].into_iter().find(|state| state.as_str() == text)
+        [Self::Live, Self::Rejected, Self::UnknownAge].into_iter().find(|state| state.as_str() == text)
     }
 }
 

@@ -23,7 +23,7 @@ use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Alias, Aliases, Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, Upload,
+    Adopted, Alias, Aliases, Claim, Claimed, Completed, NewUpload, PageIdentity, Pages, Record, RecordError, Upload,
     UploadFilter, Uploads,
 };
 use crate::clock::Timestamp;
@@ -108,6 +108,11 @@ impl Uploads for SqliteRecord {
     async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError> {
         let (claim, upload) = (claim.clone(), upload.clone());
         self.call(move |state| state.write(|transaction| claims::complete(transaction, &claim, &upload))).await
+    }
+
+    async fn adopt(&self, uploads: &[Upload]) -> Result<Vec<Adopted>, RecordError> {
+        let uploads = uploads.to_vec();
+        self.call(move |state| state.write(|transaction| uploads::adopt(transaction, uploads))).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {

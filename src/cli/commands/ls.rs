@@ -32,6 +32,10 @@ fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
     let palette = output.palette;
     let state = format!("{state:<11}");
     let state = if state.starts_with("live") { palette.good(state) } else { palette.warning(state) };
+    let aliases = match aliases.row_of(&upload.key.asset) {
+        names if names.is_empty() => names,
+        names => palette.faint(format_args!("  {names}")),
+    };
     let name = upload.source.as_deref().map_or_else(|| shown_text(&upload.key.asset.to_string()), shown);
     output.result(format_args!(
         "{:<20} {:<17} {:<5} {state} {:>12} {:>10}  {name}{}",
@@ -40,6 +44,6 @@ fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
         upload.key.kind,
         time_left(context, upload),
         upload.known_size().map_or_else(String::new, human_size),
-        palette.strong(aliases.words_of(&upload.key.asset)),
+        aliases,
     ));
 }

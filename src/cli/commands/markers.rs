@@ -54,13 +54,13 @@ pub(super) async fn run(context: &Context, args: &ResolveArgs, file: &Path) -> R
 /// JSON Lines and the text cannot both go to stdout, and the text may not take its own place.
 fn check_output(context: &Context, args: &ResolveArgs, file: &Path) -> Result<(), Failure> {
     let Some(output) = &args.output else {
-        return match context.output.is_json() {
-            true => Err(Failure::Usage {
-                message: "with --json, the text needs a file to go to".into(),
-                hint: "name one with --output".into(),
-            }),
-            false => Ok(()),
-        };
+        if !context.output.is_json() {
+            return Ok(());
+        }
+        return Err(Failure::Usage {
+            message: "with --json, the text needs a file to go to".into(),
+            hint: "name one with --output".into(),
+        });
     };
     match (fs::canonicalize(file), fs::canonicalize(output)) {
         (Ok(from), Ok(to)) if from == to => Err(Failure::Usage {

@@ -101,9 +101,10 @@ impl AliasNames {
         self.names.get(&self.url_query.asset_of(asset.clone())).map_or(&[], Vec::as_slice)
     }
 
-    /// The same, as words to put after something.
-    pub(super) fn words_of(&self, asset: &Asset) -> String {
-        self.of(asset).iter().map(|name| format!("  {name}")).collect()
+    /// The same, in a row.
+    pub(super) fn row_of(&self, asset: &Asset) -> String {
+        let names: Vec<_> = self.of(asset).iter().map(ToString::to_string).collect();
+        names.join("  ")
     }
 }
 
@@ -112,10 +113,11 @@ pub(super) fn state(context: &Context, upload: &Upload) -> &'static str {
     staleness(upload, context.clock.now(), USUAL).map_or("live", |reason| reason.as_str())
 }
 
-/// `89 d left`, or that there is nothing left.
+/// `89 d left`, or that there is nothing left, or that nobody knows.
 pub(super) fn time_left(context: &Context, upload: &Upload) -> String {
-    match upload.expires_at.since(context.clock.now()) {
-        Duration::ZERO => "expired".to_owned(),
-        left => format!("{} left", human_span(left)),
+    match upload.known_expiry().map(|end| end.since(context.clock.now())) {
+        None => "not known".to_owned(),
+        Some(Duration::ZERO) => "expired".to_owned(),
+        Some(left) => format!("{} left", human_span(left)),
     }
 }

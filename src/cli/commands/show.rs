@@ -36,20 +36,21 @@ fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
         Asset::Bytes(hash) => ("sha256", hash.to_string()),
         Asset::Url(url) => ("url", shown_text(url.as_str())),
     };
+    let left = time_left(context, upload);
     output.result(output.palette.strong(&upload.attachment_id));
     for (name, value) in [
         ("file", upload.source.as_deref().map_or_else(|| "not known".into(), shown)),
         asset,
         ("kind", format!("{} ({}{size}{pixels})", upload.key.kind, upload.mime)),
         ("page", format!("{} on {}, for {}", space.page, space.origin, space.platform)),
-        ("uploaded", upload.uploaded_at.to_string()),
-        ("expires", format!("{} ({})", upload.expires_at, time_left(context, upload))),
+        ("uploaded", upload.known_upload_time().map_or_else(|| "not known".into(), |time| time.to_string())),
+        ("expires", upload.known_expiry().map_or_else(|| "not known".into(), |end| format!("{end} ({left})"))),
         ("state", state.to_owned()),
     ] {
         output.result(format_args!("  {name:<9} {value}"));
     }
-    let names = aliases.words_of(&upload.key.asset);
+    let names = aliases.row_of(&upload.key.asset);
     if !names.is_empty() {
-        output.result(format_args!("  {:<9} {}", "aliases", names.trim_start()));
+        output.result(format_args!("  {:<9} {names}", "aliases"));
     }
 }

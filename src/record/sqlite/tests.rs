@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use rusqlite::types::Value;
 
 use super::*;
+use crate::record::UploadState;
 use crate::record::contract::{self, key, result, store, win};
+use crate::record::rows::UploadRow;
 
 contract::suite!(place());
 
@@ -165,6 +167,31 @@ async fn an_older_record_is_copied_and_then_migrated() {
         matches!(refused, Err(RecordError::NewerFormat { found, known, .. }) if (found, known) == (next, newest())),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_record_from_before_unknown_ages_keeps_its_ids_and_takes_them() {
+    let place = place();
+    let migrations = embedded::migrations::runner().get_migrations().clone();
+    let old: Vec<_> = migrations.into_iter().filter(|migration| migration.version() < 6).collect();
+    let mut connection = file::open(&place.path(), Runner::new(&old)).expect("an old record");
+    let transaction = connection.transaction().expect("a transaction");
+    for number in 0..100 {
+        let (key, state) = (key(number), [UploadState::Live, UploadState::Rejected][usize::from(number % 2)]);
+        let space = uploads::space_id_for_writing(&transaction, &key.space).expect("a space");
+        uploads::store(&transaction, space, &key, &UploadRow::new(&result("id"), state, 7)).expect("stored");
+    }
+    transaction.commit().expect("committed");
+    drop(connection);
+
+    let record = place.record().await;
+    record.verify().await.expect("healthy");
+    let listed = record.list(&UploadFilter::default(), None, 1_000).await.expect("listed");
+    assert_eq!(listed.len(), 100);
+    assert_eq!(listed.iter().filter(|upload| upload.state == UploadState::Rejected).count(), 50);
+    let adopted = Upload { state: UploadState::UnknownAge, ..listed[1].clone() };
+    let adopted = Upload { attachment_id: "other".parse().expect("an attachment id"), ..adopted };
+    assert_eq!(record.adopt(&[adopted]).await.expect("adopted"), [Adopted::Stored]);
 }
 
 #[tokio::test]
