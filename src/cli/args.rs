@@ -103,6 +103,10 @@ pub(super) enum Command {
     Alias(AliasArgs),
     /// Strike a file's ids off the record; the file stays.
     Forget(ForgetArgs),
+    /// Write what is on record into a file: ids to keep or to hand on, or names for bots.
+    Export(ExportArgs),
+    /// Take ids from a manifest, a bottender-lock.json, or a map from names to ids.
+    Import(ImportArgs),
     /// Say what an error code of Meta's means, and what to do about it.
     Explain(ExplainArgs),
     /// Check everything the other commands rely on.
@@ -395,6 +399,82 @@ pub(super) struct ForgetArgs {
     /// A path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach export --output assets.json
+  reattach export --format csv --page shop > assets.csv
+  reattach export --format env >> .env
+  reattach export --format ts --output src/assets.ts
+
+json and csv hold all that `reattach import` needs to restore the ids, and no secrets: an id is of use to its own Page
+alone. Paths are relative to the folder of --output, or the current one. env and lockfile hold the ids of one Page that
+are alive now; ts, rust and py hold names, each leading to its alias, and no ids.")]
+pub(super) struct ExportArgs {
+    /// What to write: json, csv, env, lockfile (bottender's), or constants for bots as ts, rust or py.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    pub(super) format: ExportFormat,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    Json,
+    Csv,
+    Env,
+    Lockfile,
+    Ts,
+    Rust,
+    Py,
+}
+
+impl ExportFormat {
+    /// The word it is chosen by.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Env => "env",
+            Self::Lockfile => "lockfile",
+            Self::Ts => "ts",
+            Self::Rust => "rust",
+            Self::Py => "py",
+        }
+    }
+
+    /// Whether it holds names and no ids.
+    pub(super) const fn is_constants(self) -> bool {
+        matches!(self, Self::Ts | Self::Rust | Self::Py)
+    }
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach import assets.json --dry-run
+  reattach import bottender-lock.json
+  reattach import ids.csv --library banners --page shop
+
+FILE is what export writes as json or csv, a bottender-lock.json, {\"hero.png\": \"1857777774821032\"}, or a table with the
+columns name and id. Ids that are known by a file's name alone are stored under what the file holds. An id that does not
+say when it was uploaded is of unknown age: it is never sent, and renewed by the next sync.")]
+pub(super) struct ImportArgs {
+    /// The manifest; - for standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Where its paths are meant from [default: the folder of FILE].
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) library: Option<PathBuf>,
+    /// Say what would be imported, and import nothing.
+    #[arg(long, short = 'n')]
+    pub(super) dry_run: bool,
 }
 
 /// `explain`.

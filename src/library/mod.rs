@@ -7,7 +7,9 @@
 mod alias;
 mod check;
 mod error;
+mod import;
 mod manager;
+pub mod manifest;
 mod markers;
 mod outgoing;
 mod plan;
@@ -22,6 +24,7 @@ mod upload;
 pub use alias::{AliasRequest, point_at, without_alias};
 pub use check::{CheckOptions, check};
 pub use error::LibraryError;
+pub use import::{ImportError, ImportOptions, ImportOutcome, ImportReport, ImportSummary, import};
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
 pub use markers::{MarkedText, OpenMarker};
 pub use outgoing::{Prepared, PreparedAsset};

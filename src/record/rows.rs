@@ -98,7 +98,7 @@ impl AliasRow {
 
 impl UploadState {
     /// The word it is stored as.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
             Self::Rejected => "rejected",
@@ -106,7 +106,8 @@ impl UploadState {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The state the word stands for.
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Live, Self::Rejected, Self::UnknownAge].into_iter().find(|state| state.as_str() == text)
     }
 }

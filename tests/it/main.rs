@@ -11,6 +11,7 @@ mod faults;
 mod instagram;
 mod library;
 mod limits;
+mod manifest;
 mod record;
 mod resolve;
 mod send;

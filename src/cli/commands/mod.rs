@@ -5,7 +5,9 @@ mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 mod forget;
+mod import;
 mod ls;
 mod markers;
 mod recorded;
@@ -33,6 +35,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Alias(args) => alias::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
