@@ -29,7 +29,7 @@ pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQ
 pub use markers::{MarkedText, OpenMarker};
 pub use outgoing::{Prepared, PreparedAsset};
 pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};
-pub use reference::AssetRef;
+pub use reference::{AssetRef, in_folder};
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
 pub use survey::Inspector;
 pub use sync::{SyncOptions, Synced};

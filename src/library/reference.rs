@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::ids::{AliasName, ContentHash, InvalidId, WebUrl};
 
@@ -35,6 +35,11 @@ impl AssetRef {
             Ok(Self::File(text.into()))
         }
     }
+}
+
+/// The path as it is meant from `folder`, where `.` needs no mention.
+pub fn in_folder(folder: &Path, path: &Path) -> PathBuf {
+    if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
 }
 
 impl fmt::Display for AssetRef {

@@ -182,7 +182,7 @@ fn one_marker_without_an_id_and_nothing_is_written() {
     let out = path.with_file_name("out.txt");
     fs::write(&out, "as it was").expect("a file");
     let run = world.run(["resolve", "--aliases-in", "replies.txt", "--output", "out.txt"]).ended_with(3);
-    for name in ["@villain", "library/gone.png", "sha256:zz", "<<asset:>>", "nothing was written"] {
+    for name in ["<<asset:villain>>", "library/gone.png", "sha256:zz", "<<asset:>>", "nothing was written"] {
         assert!(run.stderr.contains(name), "{name} in {}", run.stderr);
     }
     assert_eq!((run.stdout.as_str(), fs::read_to_string(&out).expect("a file").as_str()), ("", "as it was"));

@@ -8,7 +8,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::ids::AliasName;
 use crate::library::{AliasRequest, AssetRef, LibraryError, point_at};
-use crate::record::{Alias, Record};
+use crate::record::{Alias, AliasTarget, Record};
 
 use super::references::{inspector_for, must_exist, reference};
 
@@ -43,17 +43,17 @@ async fn set(context: &Context, record: &dyn Record, request: AliasRequest) -> R
     let output = &context.output;
     output.event(&AliasEvent::new(&alias, outcome));
     let mark = output.palette.good("✓");
-    output.remark(format_args!("{mark} {}", describe(&alias)));
-    if let Some(before) = before.filter(|_| outcome == "repointed") {
-        output.remark(output.palette.faint(format_args!("    before: {}", describe(&before))));
-    }
+    let before = before
+        .filter(|_| outcome == "repointed")
+        .map_or_else(String::new, |before| output.palette.faint(format_args!("  (before: {})", place(&before.target))));
+    output.remark(format_args!("{mark} {} → {}{before}", alias.name, place(&alias.target)));
     Ok(Exit::Done)
 }
 
 async fn remove(context: &Context, record: &dyn Record, name: &AliasName) -> Result<Exit, Failure> {
     let removed = known(name, record.remove_alias(name).await?)?;
     context.output.event(&AliasEvent::new(&removed, "removed"));
-    context.output.remark(format_args!("removed {}", describe(&removed)));
+    context.output.remark(format_args!("removed {} → {}", removed.name, place(&removed.target)));
     Ok(Exit::Done)
 }
 
@@ -74,13 +74,11 @@ fn known(name: &AliasName, found: Option<Alias>) -> Result<Alias, Failure> {
 
 fn print(context: &Context, alias: &Alias) {
     context.output.event(&AliasEvent::new(alias, "listed"));
-    context.output.result(describe(alias));
+    let name = alias.name.to_string();
+    context.output.result(format_args!("{name:<20} {:<5}  {}", alias.target.kind, place(&alias.target)));
 }
 
-/// `@hero                image  /library/banner.png`: the file, where one is known.
-fn describe(alias: &Alias) -> String {
-    let target = &alias.target;
-    let asset = || shown_text(&target.asset.to_string());
-    let place = target.source.as_deref().map_or_else(asset, shown);
-    format!("{:<20} {:<5}  {place}", alias.name.to_string(), target.kind)
+/// The file it was made from, where one is known.
+fn place(target: &AliasTarget) -> String {
+    target.source.as_deref().map_or_else(|| shown_text(&target.asset.to_string()), shown)
 }

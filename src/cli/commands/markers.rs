@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use crate::cli::args::ResolveArgs;
 use crate::cli::assets::describe;
-use crate::cli::events::{AssetEvent, TextEvent};
+use crate::cli::events::{AssetEvent, ErrorEvent, TextEvent};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
-use crate::ids::{AliasName, AttachmentId, InvalidId};
-use crate::library::{AssetRef, AssetReport, MarkedText};
+use crate::ids::{AliasName, AttachmentId};
+use crate::library::{AssetRef, AssetReport, MarkedText, in_folder};
 use crate::record::Record;
 
 use super::references::live_id;
@@ -32,8 +32,10 @@ pub(super) async fn run(context: &Context, args: &ResolveArgs, file: &Path) -> R
     let record = context.record().await?;
     let mut markers = Markers::default();
     for (written, times) in marked.references() {
-        let reference = reference_of(&*record, written, &files::folder_of(file)).await?;
-        markers.add(context, written, times, reference);
+        match reference_of(&*record, written, &files::folder_of(file)).await? {
+            Ok(reference) => markers.add(written, times, reference),
+            Err(reason) => markers.refuse(context, written, &reason),
+        }
     }
     let (ids, exit) = markers.resolve(context, record, args).await?;
     if exit != Exit::Done {
@@ -71,27 +73,21 @@ fn check_output(context: &Context, args: &ResolveArgs, file: &Path) -> Result<()
     }
 }
 
-/// What a marker names: an alias, with or without its `@`, before anything else; a path is meant from `base`.
-async fn reference_of(
-    record: &dyn Record,
-    written: &[u8],
-    base: &Path,
-) -> Result<Result<AssetRef, InvalidId>, Failure> {
+/// What a marker names: an alias, with or without its `@`, before anything else; a path is meant from `base`. Or what is
+/// wrong with it.
+async fn reference_of(record: &dyn Record, written: &[u8], base: &Path) -> Result<Result<AssetRef, String>, Failure> {
     let text = std::str::from_utf8(written).unwrap_or_default();
-    let name = text.parse::<AliasName>();
-    if let Ok(name) = &name
-        && record.alias(name).await?.is_some()
+    if let Ok(name) = text.parse::<AliasName>()
+        && record.alias(&name).await?.is_some()
     {
-        return Ok(Ok(AssetRef::Alias(name.clone())));
+        return Ok(Ok(AssetRef::Alias(name)));
     }
-    Ok(match (AssetRef::parse(OsStr::from_bytes(written)), name) {
-        (Ok(AssetRef::File(_)), Err(error)) if written.is_empty() => Err(error),
-        (Ok(AssetRef::File(path)), name) => match (base.join(&path), name) {
-            // A bare word that is no file was meant for an alias.
-            (file, Ok(name)) if !file.exists() && path.extension().is_none() => Ok(AssetRef::Alias(name)),
-            (file, _) => Ok(AssetRef::File(file)),
+    Ok(match AssetRef::parse(OsStr::from_bytes(written)) {
+        Ok(AssetRef::File(path)) => match in_folder(base, &path) {
+            file if file.is_file() => Ok(AssetRef::File(file)),
+            _ => Err("there is no such alias, and no such file".to_owned()),
         },
-        (other, _) => other,
+        other => other.map_err(|error| error.to_string()),
     })
 }
 
@@ -100,24 +96,23 @@ async fn reference_of(
 struct Markers<'t> {
     written: Vec<(&'t [u8], usize)>,
     references: Vec<AssetRef>,
-    /// Some that name nothing there could be.
-    unreadable: bool,
+    /// Whether some name nothing there could be.
+    some_refused: bool,
 }
 
 impl<'t> Markers<'t> {
-    fn add(&mut self, context: &Context, written: &'t [u8], times: usize, reference: Result<AssetRef, InvalidId>) {
-        match reference {
-            Ok(reference) => {
-                self.written.push((written, times));
-                self.references.push(reference);
-            }
-            Err(error) => {
-                self.unreadable = true;
-                let mark = context.output.palette.bad("✗");
-                let marker = shown_text(&String::from_utf8_lossy(written));
-                context.output.complain(format_args!("{mark} <<asset:{marker}>>: {error}"));
-            }
-        }
+    fn add(&mut self, written: &'t [u8], times: usize, reference: AssetRef) {
+        self.written.push((written, times));
+        self.references.push(reference);
+    }
+
+    fn refuse(&mut self, context: &Context, written: &[u8], reason: &str) {
+        self.some_refused = true;
+        let output = &context.output;
+        let marker = format!("<<asset:{}>>", String::from_utf8_lossy(written));
+        let hint = "`reattach alias` lists the names there are; a path is meant from where the text lies".to_owned();
+        output.event(&ErrorEvent::new(&Failure::Usage { message: format!("{marker}: {reason}"), hint }));
+        output.complain(format_args!("{} {}: {reason}", output.palette.bad("✗"), shown_text(&marker)));
     }
 
     fn count(&self) -> usize {
@@ -144,7 +139,7 @@ impl<'t> Markers<'t> {
             });
             exit = resolved.await?.conclude(context)?;
         }
-        let is_complete = ids.len() == self.written.len() && !self.unreadable;
+        let is_complete = ids.len() == self.written.len() && !self.some_refused;
         Ok((ids, if exit == Exit::Done && !is_complete { Exit::SomeFailed } else { exit }))
     }
 }
@@ -165,7 +160,7 @@ fn put_in(
     output.event(&AssetEvent::new(report).asked_for_as(name.clone()));
     let name = shown_text(&name);
     let Some(upload) = live_id(report) else {
-        output.complain(format_args!("<<asset:{name}>>\n{}", describe(output.palette, report)));
+        output.complain(format_args!("<<asset:{name}>>:\n{}", describe(output.palette, report)));
         return None;
     };
     let times = if times == 1 { String::new() } else { format!("  ({times} times)") };

@@ -13,7 +13,7 @@ use crate::ids::{AliasName, Asset, AssetKey, KeySpace, MediaKind};
 use crate::library::manager::kind_of;
 use crate::library::manifest::{Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
-use crate::library::{ID_LIFETIME, NoReport};
+use crate::library::{ID_LIFETIME, NoReport, in_folder};
 use crate::media::{Follow, Found, ScanOptions, Severity, judge, scan};
 use crate::record::{AliasTarget, Upload, UploadState};
 
@@ -85,7 +85,7 @@ impl Import {
             Some(asset) => asset.clone(),
         };
         let kind = entry.kind.or_else(|| asset.url().and_then(kind_of)).ok_or_else(no_kind)?;
-        let source = entry.path.as_ref().map(|path| self.options.library.join(path));
+        let source = entry.path.as_ref().map(|path| in_folder(&self.options.library, path));
         Ok(Content {
             asset,
             kind,
@@ -100,7 +100,7 @@ impl Import {
     fn content_of_file(&self, entry: &Entry) -> Result<Content, ImportError> {
         let Some(name) = &entry.path else { return Err(ImportError::Malformed("it has no name".to_owned())) };
         let (path, facts) = match &entry.lookup {
-            Lookup::Path => self.file(&self.options.library.join(name))?,
+            Lookup::Path => self.file(&in_folder(&self.options.library, name))?,
             Lookup::BareName { checksum } => self.file_called(name, checksum.as_deref())?,
         };
         let verdict = judge(&facts, &path, self.options.space.platform);
@@ -142,7 +142,7 @@ impl Import {
 
     /// The file of this bare name whose bytes have this checksum; without one, the only file of that name.
     fn file_called(&self, name: &Path, checksum: Option<&str>) -> Result<(PathBuf, Facts), ImportError> {
-        let beside = self.options.library.join(name);
+        let beside = in_folder(&self.options.library, name);
         let found = name.file_name().and_then(|name| self.files().get(name));
         let places = if beside.exists() { vec![beside.clone()] } else { found.cloned().unwrap_or_default() };
         let mut files = places.iter().map(|path| self.file(path)).collect::<Result<Vec<_>, _>>()?;
