@@ -28,7 +28,9 @@ pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, Fai
         url_query: context.settings.url_query,
         dry_run: args.dry_run,
     };
-    let inspector = context.inspector();
+    // Only names alone lead to files that have to be looked at.
+    let needs_files = entries.iter().flatten().any(|entry| entry.asset.is_none());
+    let inspector = if needs_files { context.inspector() } else { context.inspector_without_cache() };
     let now = context.clock.now();
     let summary = import(&inspector, &*record, entries, &options, now, |report| print(&context.output, report)).await?;
     print_summary(&context.output, &summary);

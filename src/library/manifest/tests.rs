@@ -160,6 +160,36 @@ fn an_entry_that_makes_no_sense_is_named_and_costs_no_other() {
 }
 
 #[test]
+fn damage_is_refused_or_read_and_never_more() {
+    let lock = br#"{"messenger": {"hero.png": {"attachment_id": "7", "pageId": "1", "uploaded_at": 1512000000000}}}"#;
+    let map = "name;id\nhero.png;1857777774821032\n\"b\nc\";'=7\n".as_bytes();
+    let manifests = [json(&sample()), csv(&sample()), lock.to_vec(), map.to_vec()];
+    let (mut read_well, mut refused) = (0, 0);
+    for seed in 0..4_000_u64 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut bytes = manifests[rng.usize(..manifests.len())].clone();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(..bytes.len());
+            match rng.u8(..4) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes[at] = rng.u8(..),
+                2 => bytes[at] = *b"{}[]\",;:'\n".get(rng.usize(..10)).unwrap_or(&b'0'),
+                _ => bytes.insert(at, rng.u8(..)),
+            }
+        }
+        match read(&bytes) {
+            Ok(entries) => {
+                read_well += 1;
+                let good: Vec<_> = entries.into_iter().flatten().filter(|entry| entry.lookup == Lookup::Path).collect();
+                assert_eq!(read_all(&json(&good)), good, "seed {seed}");
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(read_well > 400 && refused > 400, "{read_well} read, {refused} refused");
+}
+
+#[test]
 fn what_is_no_manifest_is_refused_whole() {
     let truncated = &json(&sample())[..500];
     for text in [
