@@ -3,6 +3,7 @@
 //! Nothing else in the crate reads the system's clock.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -88,6 +89,15 @@ impl From<SystemTime> for Timestamp {
             Ok(after) => Self(millis(after)),
             Err(before) => Self(-millis(before.duration())),
         }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339; what is finer than a millisecond is dropped.
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse().map(|time: jiff::Timestamp| Self(time.as_millisecond()))
     }
 }
 
@@ -184,6 +194,11 @@ mod tests {
     fn a_timestamp_is_written_in_rfc_3339() {
         assert_eq!(Timestamp::from_unix_millis(1_760_000_000_000).to_string(), "2025-10-09T08:53:20Z");
         assert_eq!(Timestamp::from_unix_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        for millis in [0, -1, 1_760_000_000_123] {
+            let time = Timestamp::from_unix_millis(millis);
+            assert_eq!(time.to_string().parse::<Timestamp>().expect("a time"), time);
+        }
+        assert!("2025-10-09".parse::<Timestamp>().is_err(), "a day is no moment");
     }
 
     #[test]

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
+mod alias_name;
 mod web_url;
 
+pub use alias_name::AliasName;
 pub use web_url::WebUrl;
 
 /// A value that cannot be one of this module's ids.

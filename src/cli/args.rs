@@ -10,11 +10,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::graph::{ApiVersion, MessagingType, NotificationType, Tag};
-use crate::ids::{AttachmentId, MediaKind, Origin, Platform, Recipient};
+use crate::ids::{AliasName, AttachmentId, MediaKind, Origin, Platform, Recipient};
 use crate::media::{Private, ScanOptions};
 
 use super::exit::EXIT_CODES;
-use super::values::{duration, size, tag};
+use super::values::{alias, duration, size, tag};
 
 /// Upload once, attach for ever: reusable Messenger attachment ids for a media library.
 #[derive(Debug, Parser)]
@@ -103,8 +103,14 @@ pub(super) enum Command {
     Status(StatusArgs),
     /// Show all that is on record about one file.
     Show(ShowArgs),
+    /// Give a file a name that is good on every Page.
+    Alias(AliasArgs),
     /// Strike a file's ids off the record; the file stays.
     Forget(ForgetArgs),
+    /// Write what is on record into a file: ids to keep or to hand on, or names for bots.
+    Export(ExportArgs),
+    /// Take ids from a manifest, a bottender-lock.json, or a map from names to ids.
+    Import(ImportArgs),
     /// Say what an error code of Meta's means, and what to do about it.
     Explain(ExplainArgs),
     /// Check everything the other commands rely on.
@@ -267,14 +273,18 @@ pub(super) struct RefreshArgs {
 #[command(after_help = "\
 Examples:
   reattach resolve banners/hero.png
-  reattach resolve https://example.com/hero.png
+  reattach resolve @hero https://example.com/hero.png
   reattach resolve --no-upload sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
   id=$(reattach resolve hero.png) && echo \"$id\"
+  reattach resolve --aliases-in replies.json --output replies.live.json
 
-One reference prints its id; several print ID<TAB>REF, one a line, and for several Pages ID<TAB>PAGE<TAB>REF.")]
+One reference prints its id; several print ID<TAB>REF, one a line, and for several Pages ID<TAB>PAGE<TAB>REF.
+
+In a text, <<asset:hero>> stands for the id of the alias hero, and <<asset:REF>> for that of any other reference; paths are
+meant from where the text lies. What was put in is listed on stderr. If one has no id, nothing is written.")]
 pub(super) struct ResolveArgs {
-    /// A path, sha256:HEX, or https://….
-    #[arg(required = true, value_name = "REF")]
+    /// A path, sha256:HEX, @alias, or https://….
+    #[arg(required_unless_present = "aliases_in", value_name = "REF")]
     pub(super) references: Vec<OsString>,
     /// What it is sent as: image, video, audio or file [default: what a file or address shows].
     #[arg(long, value_name = "KIND")]
@@ -282,6 +292,12 @@ pub(super) struct ResolveArgs {
     /// Upload nothing: report what has no live id as missing.
     #[arg(long)]
     pub(super) no_upload: bool,
+    /// Print this text with the live id in place of each <<asset:REF>>; - for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "kind"])]
+    pub(super) aliases_in: Option<PathBuf>,
+    /// Write the text to this file instead.
+    #[arg(long, value_name = "FILE", requires = "aliases_in")]
+    pub(super) output: Option<PathBuf>,
 }
 
 /// `send`.
@@ -292,13 +308,14 @@ Examples:
   reattach send --to 1254459154682919 --text 'Spring is here'
   reattach send --to user_ref:abc --attachment-id 1857777774821032 --kind image
   reattach send --to 1254459154682919 --url https://example.com/hero.png
+  reattach send --to 1254459154682919 --asset @hero
   reattach send --to 1254459154682919 --message card.json
   reattach send --to 1254459154682919 --action typing_on
 
 RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…, notification:…, login:….
 
 FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it, \"file\": \"hero.png\" or
-\"asset\": \"sha256:…\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
+\"asset\": \"@hero\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
 pub(super) struct SendArgs {
     /// Who gets it; may be left out where the --message file names somebody.
     #[arg(long, value_name = "RECIPIENT", required_unless_present = "message")]
@@ -336,7 +353,7 @@ pub(super) struct SendArgs {
     /// The message it replies to.
     #[arg(long, value_name = "MID")]
     pub(super) reply_to: Option<String>,
-    /// Upload the --file or --url with this message, in one step, and keep its id.
+    /// Upload the --file, --url or --asset with this message, in one step, and keep its id.
     #[arg(long, conflicts_with_all = ["attachment_id", "text", "message", "action"])]
     pub(super) save: bool,
 }
@@ -348,6 +365,9 @@ pub(super) struct SendContent {
     /// This file, by its live attachment id; uploaded first if it has none.
     #[arg(long, value_name = "PATH")]
     pub(super) file: Option<PathBuf>,
+    /// What this reference stands for, as --file: a path, sha256:HEX, @alias, or https://….
+    #[arg(long, value_name = "REF")]
+    pub(super) asset: Option<String>,
     /// The attachment with this id.
     #[arg(long, value_name = "ID", requires = "kind")]
     pub(super) attachment_id: Option<AttachmentId>,
@@ -380,7 +400,7 @@ Examples:
   reattach show banners/hero.png
   reattach show sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b --json")]
 pub(super) struct ShowArgs {
-    /// A path, sha256:HEX, or https://….
+    /// A path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
 }
@@ -404,6 +424,36 @@ pub(super) struct StatusArgs {
     pub(super) renew_within: Duration,
 }
 
+/// `alias`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach alias hero banners/hero.png
+  reattach alias spring @hero
+  reattach alias clip https://example.com/clip --kind video
+  reattach alias --list
+  reattach alias --remove spring
+
+@NAME stands wherever a reference does: `reattach resolve @hero`, or \"asset\": \"@hero\" in a message. It stands for what
+the file held when the name was given, on every Page; nothing is uploaded until an id is asked for.")]
+pub(super) struct AliasArgs {
+    /// The name: letters, digits, -, _, . and /; alone, it says what it stands for.
+    #[arg(value_name = "NAME", value_parser = alias)]
+    pub(super) name: Option<AliasName>,
+    /// What it shall stand for: a path, sha256:HEX, @alias, or https://….
+    #[arg(value_name = "REF")]
+    pub(super) reference: Option<OsString>,
+    /// What it is sent as: image, video, audio or file [default: what a file or address shows].
+    #[arg(long, value_name = "KIND", requires = "reference")]
+    pub(super) kind: Option<MediaKind>,
+    /// List all names, as without arguments.
+    #[arg(long, conflicts_with_all = ["name", "remove"])]
+    pub(super) list: bool,
+    /// Take this name out of use; what it stood for stays.
+    #[arg(long, value_name = "NAME", value_parser = alias, conflicts_with = "name")]
+    pub(super) remove: Option<AliasName>,
+}
+
 /// `forget`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -414,9 +464,85 @@ Examples:
 The ids of every Page of this Graph origin are struck off, unless --page names some. Nothing is deleted at Meta, which has
 no way to.")]
 pub(super) struct ForgetArgs {
-    /// A path, sha256:HEX, or https://….
+    /// A path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
     pub(super) reference: OsString,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach export --output assets.json
+  reattach export --format csv --page shop > assets.csv
+  reattach export --format env >> .env
+  reattach export --format ts --output src/assets.ts
+
+json and csv hold all that `reattach import` needs to restore the ids, and no secrets: an id is of use to its own Page
+alone. Paths are relative to the folder of --output, or the current one. env and lockfile hold the ids of one Page that
+are alive now; ts, rust and py hold names, each leading to its alias, and no ids.")]
+pub(super) struct ExportArgs {
+    /// What to write: json, csv, env, lockfile (bottender's), or constants for bots as ts, rust or py.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    pub(super) format: ExportFormat,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    Json,
+    Csv,
+    Env,
+    Lockfile,
+    Ts,
+    Rust,
+    Py,
+}
+
+impl ExportFormat {
+    /// The word it is chosen by.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Env => "env",
+            Self::Lockfile => "lockfile",
+            Self::Ts => "ts",
+            Self::Rust => "rust",
+            Self::Py => "py",
+        }
+    }
+
+    /// Whether it holds names and no ids.
+    pub(super) const fn is_constants(self) -> bool {
+        matches!(self, Self::Ts | Self::Rust | Self::Py)
+    }
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach import assets.json --dry-run
+  reattach import bottender-lock.json
+  reattach import ids.csv --library banners --page shop
+
+FILE is what export writes as json or csv, a bottender-lock.json, {\"hero.png\": \"1857777774821032\"}, or a table with the
+columns name and id. Ids that are known by a file's name alone are stored under what the file holds. An id that does not
+say when it was uploaded is of unknown age: it is never sent, and renewed by the next sync.")]
+pub(super) struct ImportArgs {
+    /// The manifest; - for standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Where its paths are meant from [default: the folder of FILE].
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) library: Option<PathBuf>,
+    /// Say what would be imported, and import nothing.
+    #[arg(long, short = 'n')]
+    pub(super) dry_run: bool,
 }
 
 /// `explain`.

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::graph::{Content, GraphError, Sent};
-use crate::ids::{AttachmentId, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
-use crate::library::{AssetReport, Summary};
+use crate::ids::{AliasName, AttachmentId, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
+use crate::library::{AssetReport, ImportReport, ImportSummary, Summary};
 use crate::media::Problem;
-use crate::record::Upload;
+use crate::record::{Alias, Upload};
 
 use super::commands::status::Counts;
 use super::exit::Exit;
@@ -85,8 +85,8 @@ impl<'a> AssetEvent<'a> {
             attachment_id: upload.map(|upload| &upload.attachment_id),
             page_id: upload.map(|upload| &upload.key.space.page),
             page: None,
-            uploaded_at: upload.map(|upload| upload.uploaded_at),
-            expires_at: upload.map(|upload| upload.expires_at),
+            uploaded_at: upload.and_then(Upload::known_upload_time),
+            expires_at: upload.and_then(Upload::known_expiry),
             problems: &report.problems,
             recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
             message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
@@ -116,6 +116,52 @@ pub(super) struct PageOf {
     pub(super) id: PageId,
 }
 
+/// `{"event":"text"}`: a text with ids in it was written.
+#[derive(Debug, Serialize)]
+pub(super) struct TextEvent {
+    event: &'static str,
+    output: String,
+    markers: usize,
+    bytes: usize,
+}
+
+impl TextEvent {
+    pub(super) fn new(output: &Path, markers: usize, bytes: usize) -> Self {
+        Self { event: "text", output: output.to_string_lossy().into_owned(), markers, bytes }
+    }
+}
+
+/// `{"event":"alias"}`.
+#[derive(Debug, Serialize)]
+pub(super) struct AliasEvent<'a> {
+    event: &'static str,
+    alias: &'a AliasName,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
+    kind: MediaKind,
+    set_at: Timestamp,
+    outcome: &'static str,
+}
+
+impl<'a> AliasEvent<'a> {
+    pub(super) fn new(alias: &'a Alias, outcome: &'static str) -> Self {
+        let target = &alias.target;
+        Self {
+            event: "alias",
+            alias: &alias.name,
+            path: JsonPath::new(target.source.as_deref()),
+            url: target.asset.url().map(WebUrl::as_str),
+            sha256: target.asset.hash(),
+            kind: target.kind,
+            set_at: alias.set_at,
+            outcome,
+        }
+    }
+}
+
 /// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedEvent<'a> {
@@ -135,12 +181,13 @@ pub(super) struct RecordedEvent<'a> {
     page_id: &'a PageId,
     platform: &'static str,
     graph_url: &'a str,
-    uploaded_at: Timestamp,
-    expires_at: Timestamp,
+    uploaded_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    aliases: &'a [AliasName],
 }
 
 impl<'a> RecordedEvent<'a> {
-    pub(super) fn new(upload: &'a Upload, state: &'static str) -> Self {
+    pub(super) fn new(upload: &'a Upload, state: &'static str, aliases: &'a [AliasName]) -> Self {
         Self {
             event: "asset",
             path: JsonPath::new(upload.source.as_deref()),
@@ -156,9 +203,97 @@ impl<'a> RecordedEvent<'a> {
             page_id: &upload.key.space.page,
             platform: upload.key.space.platform.as_str(),
             graph_url: upload.key.space.origin.as_str(),
-            uploaded_at: upload.uploaded_at,
-            expires_at: upload.expires_at,
+            uploaded_at: upload.known_upload_time(),
+            expires_at: upload.known_expiry(),
+            aliases,
         }
+    }
+}
+
+/// `{"event":"export"}`.
+#[derive(Debug, Serialize)]
+pub(super) struct ExportEvent {
+    event: &'static str,
+    format: &'static str,
+    output: String,
+    entries: usize,
+    bytes: usize,
+}
+
+impl ExportEvent {
+    pub(super) fn new(format: &'static str, output: &Path, entries: usize, bytes: usize) -> Self {
+        Self { event: "export", format, output: output.to_string_lossy().into_owned(), entries, bytes }
+    }
+}
+
+/// `{"event":"asset"}` of `import`.
+#[derive(Debug, Serialize)]
+pub(super) struct ImportEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
+    kind: Option<MediaKind>,
+    outcome: &'static str,
+    state: Option<&'static str>,
+    attachment_id: Option<&'a AttachmentId>,
+    page_id: Option<&'a PageId>,
+    uploaded_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    aliases: &'a [AliasName],
+    aliases_kept: &'a [AliasName],
+    #[serde(rename = "ref")]
+    reference: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+}
+
+impl<'a> ImportEvent<'a> {
+    pub(super) fn new(report: &'a ImportReport) -> Self {
+        let upload = report.upload.as_ref();
+        Self {
+            event: "asset",
+            path: JsonPath::new(upload.and_then(|upload| upload.source.as_deref())),
+            url: upload.and_then(|upload| upload.key.asset.url()).map(WebUrl::as_str),
+            sha256: upload.and_then(|upload| upload.key.asset.hash()),
+            kind: upload.map(|upload| upload.key.kind),
+            outcome: report.outcome.as_str(),
+            state: upload.map(|upload| upload.state.as_str()),
+            attachment_id: upload.map(|upload| &upload.attachment_id),
+            page_id: upload.map(|upload| &upload.key.space.page),
+            uploaded_at: upload.and_then(Upload::known_upload_time),
+            expires_at: upload.and_then(Upload::known_expiry),
+            aliases: &report.aliases,
+            aliases_kept: &report.aliases_kept,
+            reference: &report.name,
+            error: report.error.as_ref().map(|error| ErrorBody::local(error.to_string(), error.hint())),
+        }
+    }
+}
+
+/// `{"event":"summary"}` of `import`.
+#[derive(Debug, Serialize)]
+pub(super) struct ImportSummaryEvent {
+    event: &'static str,
+    entries: u64,
+    imported: u64,
+    planned: u64,
+    kept: u64,
+    rejected: u64,
+    failed: u64,
+    unknown_age: u64,
+    aliases: u64,
+    aliases_kept: u64,
+}
+
+impl ImportSummaryEvent {
+    pub(super) fn new(summary: &ImportSummary) -> Self {
+        let ImportSummary { entries, imported, planned, kept, rejected, failed, unknown_age, aliases, aliases_kept } =
+            *summary;
+        let event = "summary";
+        Self { event, entries, imported, planned, kept, rejected, failed, unknown_age, aliases, aliases_kept }
     }
 }
 
@@ -375,6 +510,12 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
+    /// Something that is wrong here, and of which Meta knows nothing.
+    fn local(message: String, hint: Option<String>) -> Self {
+        let (code, subcode, fbtrace_id) = (None, None, None);
+        Self { code, subcode, class: "local", message, hint, retryable: false, fbtrace_id }
+    }
+
     pub(super) fn of(failure: &Failure) -> Self {
         let graph = failure.graph();
         Self {

@@ -200,6 +200,7 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::NotRecorded { .. }
         | LibraryError::NoSource { .. }
         | LibraryError::NoSuchAlias { .. }
+        | LibraryError::AliasOutdated { .. }
         | LibraryError::NotSaved { .. }
         | LibraryError::OtherKind { .. }
         | LibraryError::KindUnknown { .. } => Exit::SomeFailed,

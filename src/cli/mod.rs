@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod exit;
 mod failure;
+mod files;
 mod output;
 mod progress;
 mod session;

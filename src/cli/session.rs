@@ -271,16 +271,25 @@ impl Context {
         Ok(identity)
     }
 
-    /// The ids of the Pages asked for. Meta is asked only where neither the configuration nor the record knows.
+    /// The id of the chosen Page. Meta is asked only where neither the configuration nor the record knows it.
+    pub(super) async fn page_id(&self, record: &dyn Record) -> Result<PageId, Failure> {
+        self.id_of(self.settings.page.chosen()?, record).await
+    }
+
+    /// The same for every Page asked for.
     pub(super) async fn page_ids(&self, record: &dyn Record) -> Result<Vec<PageId>, Failure> {
         let mut ids = Vec::new();
         for page in self.settings.page.all()? {
-            ids.push(match &page.id {
-                Some(id) => id.clone(),
-                None => self.session_of(page, record).await?.page.id,
-            });
+            ids.push(self.id_of(page, record).await?);
         }
         Ok(ids)
+    }
+
+    async fn id_of(&self, page: &PageSettings, record: &dyn Record) -> Result<PageId, Failure> {
+        match &page.id {
+            Some(id) => Ok(id.clone()),
+            None => Ok(self.session_of(page, record).await?.page.id),
+        }
     }
 
     /// The library of the session's Page.

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 
 use crate::clock::Timestamp;
 use crate::graph::Tag;
+use crate::ids::{AliasName, InvalidId};
 
 /// Reads a duration with its unit: `90s`, `10m`, `7d`, `2w`. A bare number is refused: nobody should have to guess.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -13,6 +14,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::Span = text.parse().map_err(|_| units())?;
     let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| units())?;
     Duration::try_from(duration).map_err(|_| units())
+}
+
+/// Reads an alias, with or without its `@`.
+pub(super) fn alias(text: &str) -> Result<AliasName, InvalidId> {
+    text.strip_prefix('@').unwrap_or(text).parse()
 }
 
 /// Reads a message tag: Meta's word, in capitals, known to us or not.

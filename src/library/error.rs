@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::{AttachmentId, MediaKind, PageId};
+use crate::ids::{AliasName, AttachmentId, MediaKind, PageId};
 use crate::media::{Problem, ScanError, WatchError};
 use crate::record::RecordError;
 
@@ -115,8 +115,8 @@ pub enum LibraryError {
         /// The reference as the user wrote it.
         reference: String,
     },
-    /// An asset whose id is no longer alive and whose file is not known.
-    #[error("the id of {reference} is no longer alive, and no file with these bytes is known")]
+    /// An asset whose id is not known to be alive and whose file is not known.
+    #[error("{reference} has no id that is known to be alive, and no file with these bytes is known")]
     NoSource {
         /// The reference as the user wrote it.
         reference: String,
@@ -154,10 +154,18 @@ pub enum LibraryError {
         times: u64,
     },
     /// A name that stands for nothing.
-    #[error("there is no alias @{alias}")]
+    #[error("there is no alias {alias}")]
     NoSuchAlias {
         /// The name.
-        alias: String,
+        alias: AliasName,
+    },
+    /// The file an alias was made from holds other bytes by now, and there is no other with the old ones.
+    #[error("{} holds other bytes than it did when {alias} was made of it", path.display())]
+    AliasOutdated {
+        /// The name.
+        alias: AliasName,
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -226,7 +234,12 @@ impl LibraryError {
                 Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
             }
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
-            Self::NoSuchAlias { .. } => Some("a file whose name begins with @ is written ./@name".into()),
+            Self::NoSuchAlias { .. } => Some(
+                "`reattach alias` lists those there are; a file whose name begins with @ is written ./@name".into(),
+            ),
+            Self::AliasOutdated { alias, path } => {
+                Some(format!("`reattach alias {} {}` points it at the new ones", alias.as_str(), path.display()))
+            }
             Self::NotHealed { cause, .. } if matches!(**cause, Self::Changed { .. }) => {
                 Some("send the file as it is now by its path".into())
             }

@@ -7,11 +7,12 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::clock::Clock;
 use crate::graph::{Envelope, GraphClient};
-use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
+use crate::ids::{AliasName, Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
 use crate::media::{Follow, Problem, Reader, Verdict, judge};
-use crate::record::{Record, Upload, UploadFilter};
+use crate::record::{AliasTarget, Record, Upload, UploadFilter};
 use crate::stop::Stop;
 
+use super::alias::target_of;
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
 use super::subject::{Candidate, Subject, WebAddress, media_type_of};
@@ -53,6 +54,16 @@ pub enum UrlQuery {
     Kept,
     /// Nothing: it only lets Meta in, like a signature that changes each day.
     Ignored,
+}
+
+impl UrlQuery {
+    /// The asset as its id is stored: of a web address, without its query where that means nothing.
+    pub fn asset_of(self, asset: Asset) -> Asset {
+        match (self, asset) {
+            (Self::Ignored, Asset::Url(url)) => Asset::Url(url.without_query()),
+            (_, asset) => asset,
+        }
+    }
 }
 
 /// One Page's library of assets. Clones share everything, single-flight included.
@@ -140,9 +151,33 @@ impl AssetLibrary {
     pub async fn resolve(&self, reference: &AssetRef, options: &ResolveOptions) -> AssetReport {
         match reference {
             AssetRef::File(path) => self.resolve_file(path, Expected::Anything, options).await,
-            AssetRef::Hash(hash) => self.resolve_hash(*hash, options).await,
-            AssetRef::Alias(alias) => AssetReport::failed(LibraryError::NoSuchAlias { alias: alias.clone() }),
+            AssetRef::Hash(hash) => self.resolve_hash(*hash, None, options).await,
+            AssetRef::Alias(name) => match target_of(&*self.parts.record, name).await {
+                Ok(target) => self.resolve_target(name, target, options).await,
+                Err(error) => AssetReport::failed(error),
+            },
             AssetRef::Url(url) => self.resolve_url(url, options).await,
+        }
+    }
+
+    /// The report of what an alias stands for, sent as it was when the name was given unless another kind is asked for.
+    async fn resolve_target(&self, name: &AliasName, target: AliasTarget, options: &ResolveOptions) -> AssetReport {
+        let options = ResolveOptions { kind: options.kind.or(Some(target.kind)), ..options.clone() };
+        match (&target.asset, &target.source) {
+            (Asset::Url(url), _) => self.resolve_url(url, &options).await,
+            (Asset::Bytes(hash), source) => {
+                let report = self.resolve_hash(*hash, source.as_deref(), &options).await;
+                match report.error.as_deref() {
+                    Some(LibraryError::Changed { path }) => {
+                        let outdated = LibraryError::AliasOutdated { alias: name.clone(), path: path.clone() };
+                        report.because(outdated)
+                    }
+                    Some(LibraryError::NotRecorded { .. } | LibraryError::NoSource { .. }) => {
+                        report.because(LibraryError::NoSource { reference: name.to_string() })
+                    }
+                    _ => report,
+                }
+            }
         }
     }
 
@@ -171,7 +206,7 @@ impl AssetLibrary {
         let Some(kind) = options.kind.or_else(|| kind_of(url)) else {
             return AssetReport::failed(LibraryError::KindUnknown { url: url.to_string() });
         };
-        let asset = Asset::Url(if self.parts.url_query == UrlQuery::Kept { url.clone() } else { url.without_query() });
+        let asset = self.parts.url_query.asset_of(Asset::Url(url.clone()));
         let key = AssetKey { space: self.parts.space.clone(), kind, asset };
         let subject = Subject::Web(WebAddress { url: url.clone(), key });
         let stored = match self.stored(subject.key()).await {
@@ -228,27 +263,58 @@ impl AssetLibrary {
         blocking(move || inspector.inspect(&path, follow, &*reporter)).await
     }
 
-    async fn resolve_hash(&self, hash: ContentHash, options: &ResolveOptions) -> AssetReport {
-        let (rules, on_miss) = (options.rules, options.on_miss);
-        let reference = || format!("sha256:{hash}");
+    /// Bytes that have no live id are looked for where they were uploaded from, and at `remembered`.
+    async fn resolve_hash(
+        &self,
+        hash: ContentHash,
+        remembered: Option<&Path>,
+        options: &ResolveOptions,
+    ) -> AssetReport {
         let stored = match self.recorded(hash, options).await {
-            Ok(Some(stored)) => stored,
-            Ok(None) if on_miss == UploadOnMiss::Refused => return AssetReport::missing(),
-            Ok(None) => return AssetReport::failed(LibraryError::NotRecorded { reference: reference() }),
+            Ok(stored) => stored,
             Err(error) => return AssetReport::failed(error),
         };
-        if self.staleness_by_metas_time(&stored, rules).await.is_none() {
-            return AssetReport::recorded(stored, AssetOutcome::Reused);
-        }
-        match (&stored.source, on_miss) {
-            (_, UploadOnMiss::Refused) => AssetReport::recorded(stored, AssetOutcome::Missing).with(None),
-            (None, _) => AssetReport::recorded(stored, AssetOutcome::Failed)
-                .because(LibraryError::NoSource { reference: reference() }),
-            (Some(path), UploadOnMiss::Allowed) => {
-                let options = ResolveOptions { kind: Some(stored.key.kind), ..options.clone() };
-                self.resolve_file(path, Expected::These(hash), &options).await
+        let reference = || format!("sha256:{hash}");
+        let is_live = match &stored {
+            Some(upload) => self.staleness_by_metas_time(upload, options.rules).await.is_none(),
+            None => false,
+        };
+        match (stored, options.on_miss) {
+            (Some(stored), _) if is_live => AssetReport::recorded(stored, AssetOutcome::Reused),
+            (Some(stored), UploadOnMiss::Refused) => AssetReport::recorded(stored, AssetOutcome::Missing).with(None),
+            (None, UploadOnMiss::Refused) => AssetReport::missing(),
+            (stored, UploadOnMiss::Allowed) => {
+                let kind = stored.as_ref().map(|upload| upload.key.kind).or(options.kind);
+                let options = ResolveOptions { kind, ..options.clone() };
+                let recorded = stored.as_ref().and_then(|upload| upload.source.as_deref());
+                let places = recorded.into_iter().chain(remembered.filter(|path| Some(*path) != recorded));
+                match (self.resolve_one_of(places, hash, &options).await, stored) {
+                    (Some(report), _) => report,
+                    (None, Some(stored)) => AssetReport::recorded(stored, AssetOutcome::Failed)
+                        .because(LibraryError::NoSource { reference: reference() }),
+                    (None, None) => AssetReport::failed(LibraryError::NotRecorded { reference: reference() }),
+                }
             }
         }
+    }
+
+    /// The report of the first file that still holds these bytes; of the last, where none does.
+    async fn resolve_one_of(
+        &self,
+        places: impl Iterator<Item = &Path>,
+        hash: ContentHash,
+        options: &ResolveOptions,
+    ) -> Option<AssetReport> {
+        let mut last = None;
+        for path in places {
+            let report = self.resolve_file(path, Expected::These(hash), options).await;
+            let other_bytes = matches!(report.error.as_deref(), Some(LibraryError::Changed { .. }));
+            if report.facts.is_some() && !other_bytes {
+                return Some(report);
+            }
+            last = Some(report);
+        }
+        last
     }
 
     /// What is recorded of these bytes here, the live one first where they were sent as several kinds.
@@ -301,7 +367,7 @@ pub(super) fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<C
 }
 
 /// The kind the end of the address promises.
-fn kind_of(url: &WebUrl) -> Option<MediaKind> {
+pub(super) fn kind_of(url: &WebUrl) -> Option<MediaKind> {
     let mime = media_type_of(url)?;
     Some(match mime.split('/').next() {
         Some("image") => MediaKind::Image,

@@ -4,12 +4,16 @@
 //! and records, and an [`AssetReport`] says what became of each file. Nothing here prints; progress goes to a
 //! [`Reporter`].
 
+mod alias;
 mod check;
 mod deliver;
 mod error;
-mod lane;
 mod heal;
+mod import;
+mod lane;
 mod manager;
+pub mod manifest;
+mod markers;
 mod outgoing;
 mod plan;
 mod reference;
@@ -25,13 +29,16 @@ mod upload;
 mod watch;
 mod watch_lock;
 
+pub use alias::{AliasRequest, point_at, without_alias};
 pub use check::{CheckOptions, check};
 pub use deliver::{Carrier, Delivered};
 pub use error::LibraryError;
+pub use import::{ImportError, ImportOptions, ImportOutcome, ImportReport, ImportSummary, import};
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
+pub use markers::{MarkedText, OpenMarker};
 pub use outgoing::{Prepared, PreparedAsset};
 pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};
-pub use reference::AssetRef;
+pub use reference::{AssetRef, in_folder};
 pub use refresh::{RefreshOptions, Renewal};
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
 pub use survey::Inspector;

@@ -13,7 +13,7 @@ use crate::record::{Upload, UploadState};
 pub const ID_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
 /// How far the clock may have run ahead of us before an age means nothing.
-const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);
 
 /// The user's wishes that decide between reusing an id and making a new one.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,8 @@ pub enum Reason {
     Due,
     /// Meta refused it.
     Rejected,
-    /// Its age is not known: it claims to be uploaded in the future, or the clock is not to be believed.
+    /// Its age is not known: it came from elsewhere without one, claims to be uploaded in the future, or the clock is not
+    /// to be believed.
     UnknownAge,
     /// The user asked for a new upload.
     Forced,
@@ -87,7 +88,10 @@ pub fn staleness(upload: &Upload, now: impl Into<Moment>, rules: PlanRules) -> O
     let now = moment.shown();
     if upload.state == UploadState::Rejected {
         Some(Reason::Rejected)
-    } else if moment != Moment::Sure(now) || upload.uploaded_at > now.plus(CLOCK_TOLERANCE) {
+    } else if moment != Moment::Sure(now)
+        || upload.state == UploadState::UnknownAge
+        || upload.uploaded_at > now.plus(CLOCK_TOLERANCE)
+    {
         Some(Reason::UnknownAge)
     } else if upload.expires_at <= now {
         Some(Reason::Expired)
@@ -180,6 +184,14 @@ mod tests {
     fn a_rejected_id_is_never_reused() {
         let refused = Upload { state: UploadState::Rejected, ..uploaded_at(START) };
         assert_eq!(plan(&fine(), Some(&refused), START, RULES), Plan::Refresh(Reason::Rejected));
+    }
+
+    #[test]
+    fn an_id_of_unknown_age_is_due_whatever_its_times_say() {
+        let adopted = Upload { state: UploadState::UnknownAge, ..uploaded_at(START) };
+        let lax = PlanRules { renew_within: Duration::ZERO, force: false };
+        assert_eq!(plan(&fine(), Some(&adopted), START, lax), Plan::Refresh(Reason::UnknownAge));
+        assert_eq!((adopted.known_upload_time(), adopted.known_expiry()), (None, None));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::ids::{ContentHash, InvalidId, WebUrl};
+use crate::ids::{AliasName, ContentHash, InvalidId, WebUrl};
 
 /// A reference to an asset, as written on a command line or in a message.
 ///
@@ -16,7 +16,7 @@ pub enum AssetRef {
     /// Bytes known by their digest alone: `sha256:` and 64 hexadecimal digits.
     Hash(ContentHash),
     /// A name given with `reattach alias`.
-    Alias(String),
+    Alias(AliasName),
     /// A file Meta can fetch.
     Url(WebUrl),
 }
@@ -28,7 +28,7 @@ impl AssetRef {
         if let Some(digits) = word.strip_prefix("sha256:") {
             Ok(Self::Hash(digits.parse()?))
         } else if let Some(name) = word.strip_prefix('@') {
-            Ok(Self::Alias(name.to_owned()))
+            Ok(Self::Alias(name.parse()?))
         } else if WebUrl::is_meant(word) {
             Ok(Self::Url(word.parse()?))
         } else {
@@ -37,12 +37,17 @@ impl AssetRef {
     }
 }
 
+/// The path as it is meant from `folder`, where `.` needs no mention.
+pub fn in_folder(folder: &Path, path: &Path) -> PathBuf {
+    if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
+}
+
 impl fmt::Display for AssetRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Hash(hash) => write!(f, "sha256:{hash}"),
-            Self::Alias(name) => write!(f, "@{name}"),
+            Self::Alias(name) => name.fmt(f),
             Self::Url(url) => url.fmt(f),
         }
     }
@@ -57,14 +62,15 @@ mod tests {
         let parse = |text: &str| AssetRef::parse(text.as_ref()).expect(text);
         assert_eq!(parse("banners/hero.png"), AssetRef::File("banners/hero.png".into()));
         assert_eq!(parse("./@hero"), AssetRef::File("./@hero".into()));
-        assert_eq!(parse("@hero"), AssetRef::Alias("hero".into()));
+        assert_eq!(parse("@hero"), AssetRef::Alias("hero".parse().expect("a name")));
         assert_eq!(parse("C:/hero.png"), AssetRef::File("C:/hero.png".into()));
         assert_eq!(parse(&format!("sha256:{}", "ab".repeat(32))), AssetRef::Hash(ContentHash([0xab; 32])));
         assert!(matches!(parse("https://example.com/a.png"), AssetRef::Url(_)));
     }
 
     #[test]
-    fn half_a_digest_is_refused_rather_than_taken_for_a_file() {
+    fn half_a_digest_or_name_is_refused_rather_than_taken_for_a_file() {
         assert!(AssetRef::parse("sha256:abcd".as_ref()).is_err());
+        assert!(AssetRef::parse("@".as_ref()).is_err());
     }
 }

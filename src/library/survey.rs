@@ -62,7 +62,8 @@ impl Inspector {
     /// What `reference` points at, as it is known by: a web address itself, anything else by its bytes.
     ///
     /// # Errors
-    /// When the file cannot be read, or the alias is none.
+    /// When the file cannot be read; and of an alias, which only the record knows: see
+    /// [`without_alias`](super::without_alias).
     pub async fn asset_of(&self, reference: &AssetRef) -> Result<Asset, LibraryError> {
         match reference {
             AssetRef::File(path) => {

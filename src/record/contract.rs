@@ -12,7 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload, UploadFilter, UploadState,
+    Adopted, Alias, AliasTarget, Claim, Claimed, Completed, NewUpload, PageIdentity, Record, RecordError, Upload,
+    UploadFilter, UploadState,
 };
 use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
@@ -42,9 +43,15 @@ macro_rules! suite {
             a_renewal_takes_the_place_of_what_was
             nonsense_is_refused_and_leaves_the_claim
             only_the_named_id_is_rejected
+            what_came_from_elsewhere_reads_back_as_what_it_is
+            what_came_from_elsewhere_takes_the_place_of_nothing_better
+            what_came_from_elsewhere_is_stored_together_or_not_at_all
             forgetting_gives_what_was_and_leaves_the_claim
             a_page_is_known_by_token_and_origin
             the_last_reading_of_the_clocks_is_kept_for_each_origin
+            an_alias_reads_back_as_it_was_set
+            an_alias_is_re_pointed_and_removed
+            whoever_asks_while_an_alias_is_re_pointed_finds_the_one_or_the_other
             a_healthy_record_verifies
             heals_count_for_their_key_and_within_their_time
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
@@ -395,6 +402,67 @@ pub(super) async fn only_the_named_id_is_rejected(store_at: &dyn Store) {
     assert_eq!(find(&*record, &key(1)).await, Some(rejected));
 }
 
+/// An id from elsewhere that was uploaded, or heard of, so many hours after [`NOW`].
+fn from_elsewhere(number: u16, id: &str, state: UploadState, hours: u64) -> Upload {
+    let new = NewUpload { uploaded_at: NOW.plus(Duration::from_hours(hours)), ..result(id) };
+    Upload { state, ..upload(&key(number), new) }
+}
+
+pub(super) async fn what_came_from_elsewhere_reads_back_as_what_it_is(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let states = [UploadState::Live, UploadState::Rejected, UploadState::UnknownAge];
+    let uploads: Vec<_> = (0..).zip(states).map(|(number, state)| from_elsewhere(number, "id", state, 0)).collect();
+    assert_eq!(record.adopt(&uploads).await.expect("adopted"), [Adopted::Stored; 3]);
+    let record = store_at.open().await;
+    for upload in &uploads {
+        assert_eq!(find(&*record, &upload.key).await.as_ref(), Some(upload));
+    }
+    let claim = win(&*record, &key(2)).await;
+    let again = NewUpload { attachment_id: "id".parse().expect("an attachment id"), ..result("id") };
+    assert_eq!(record.complete(&claim, &again).await.expect("completed"), Completed::Stored);
+    assert_eq!(find(&*record, &key(2)).await, Some(upload(&key(2), again)), "an upload of our own makes it live");
+    record.verify().await.expect("healthy");
+}
+
+pub(super) async fn what_came_from_elsewhere_takes_the_place_of_nothing_better(store_at: &dyn Store) {
+    use UploadState::{Live, Rejected, UnknownAge};
+    let record = store_at.open().await;
+    for (number, (stored, new, expected)) in (0..).zip([
+        (("a", Live, 5), ("b", Live, 6), Adopted::Stored),
+        (("a", Live, 5), ("b", Live, 5), Adopted::Kept),
+        (("a", Live, 5), ("b", Live, 4), Adopted::Kept),
+        (("a", Live, 5), ("b", UnknownAge, 6), Adopted::Kept),
+        (("a", Live, 5), ("b", Rejected, 6), Adopted::Kept),
+        (("a", Rejected, 5), ("b", UnknownAge, 1), Adopted::Stored),
+        (("a", Rejected, 5), ("b", Live, 1), Adopted::Stored),
+        (("a", UnknownAge, 5), ("b", Live, 1), Adopted::Stored),
+        (("a", UnknownAge, 5), ("b", UnknownAge, 6), Adopted::Stored),
+        (("a", UnknownAge, 5), ("a", UnknownAge, 6), Adopted::Kept),
+        (("a", UnknownAge, 5), ("a", Live, 1), Adopted::Stored),
+        (("a", Live, 5), ("a", Live, 6), Adopted::Kept),
+        (("a", Live, 5), ("a", UnknownAge, 6), Adopted::Kept),
+        (("a", Live, 5), ("a", Rejected, 1), Adopted::Stored),
+        (("a", Rejected, 5), ("a", Live, 6), Adopted::Kept),
+    ]) {
+        let [stored, new] = [stored, new].map(|(id, state, hours)| from_elsewhere(number, id, state, hours));
+        let [first, second] = record.adopt(&[stored.clone(), new.clone()]).await.expect("adopted")[..] else {
+            panic!("two answers")
+        };
+        assert_eq!((first, second), (Adopted::Stored, expected), "{stored:?} {new:?}");
+        let left = if expected == Adopted::Stored { new } else { stored };
+        assert_eq!(find(&*record, &left.key).await, Some(left));
+    }
+}
+
+pub(super) async fn what_came_from_elsewhere_is_stored_together_or_not_at_all(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let fine = from_elsewhere(1, "id", UploadState::UnknownAge, 0);
+    let nonsense = Upload { expires_at: NOW, ..from_elsewhere(2, "id", UploadState::UnknownAge, 0) };
+    let refused = record.adopt(&[fine, nonsense]).await;
+    assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
+    assert_eq!(record.find(&[key(1), key(2)]).await.expect("found"), [None, None]);
+}
+
 pub(super) async fn forgetting_gives_what_was_and_leaves_the_claim(store_at: &dyn Store) {
     let record = store_at.open().await;
     let stored = store(&*record, &key(1), "old").await;
@@ -434,6 +502,67 @@ pub(super) async fn the_last_reading_of_the_clocks_is_kept_for_each_origin(store
     assert_eq!(record.clock_reading(&there).await.expect("an answer"), None);
 }
 
+pub(super) fn alias(name: &str, asset: Asset) -> Alias {
+    let target = AliasTarget { asset, kind: MediaKind::Image, source: Some("/library/a.png".into()) };
+    Alias { name: name.parse().expect("a name"), target, set_at: NOW }
+}
+
+pub(super) async fn an_alias_reads_back_as_it_was_set(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let address = Asset::Url("https://a.example/x.png?v=1".parse().expect("an address"));
+    let mut odd = alias("spring/hero.v2", address);
+    odd.target.kind = MediaKind::File;
+    odd.target.source = None;
+    let mut raw = alias("Raw", key(2).asset);
+    raw.target.source = Some(PathBuf::from(OsString::from_vec(b"/library/\xff\n.png".to_vec())));
+    let plain = alias("raw", key(1).asset);
+    for alias in [&odd, &plain, &raw] {
+        assert_eq!(record.set_alias(alias).await.expect("set"), None);
+        assert_eq!(store_at.open().await.alias(&alias.name).await.expect("an answer").as_ref(), Some(alias));
+    }
+    assert_eq!(record.alias(&"hero".parse().expect("a name")).await.expect("an answer"), None);
+    assert_eq!(record.aliases().await.expect("listed"), [raw, plain, odd], "by name, and Raw is not raw");
+}
+
+pub(super) async fn an_alias_is_re_pointed_and_removed(store_at: &dyn Store) {
+    let record = store_at.open().await;
+    let (old, new) = (alias("hero", key(1).asset), alias("hero", key(2).asset));
+    record.set_alias(&old).await.expect("set");
+    assert_eq!(record.set_alias(&new).await.expect("set"), Some(old));
+    assert_eq!(record.aliases().await.expect("listed"), std::slice::from_ref(&new));
+    assert_eq!(record.remove_alias(&new.name).await.expect("removed"), Some(new.clone()));
+    assert_eq!(record.remove_alias(&new.name).await.expect("removed"), None);
+    assert_eq!(record.alias(&new.name).await.expect("an answer"), None);
+}
+
+pub(super) async fn whoever_asks_while_an_alias_is_re_pointed_finds_the_one_or_the_other(store_at: &dyn Store) {
+    const TURNS: usize = 50;
+    let (writer, reader) = (store_at.open().await, store_at.open().await);
+    let both = [alias("hero", key(1).asset), alias("hero", key(2).asset)];
+    writer.set_alias(&both[0]).await.expect("set");
+    let writing = async {
+        for turn in 1..=TURNS {
+            let before = writer.set_alias(&both[turn % 2]).await.expect("set");
+            assert_eq!(before.as_ref(), Some(&both[(turn + 1) % 2]));
+        }
+    };
+    let reading = async {
+        let mut seen = [0; 2];
+        while seen[0] == 0 || seen[1] == 0 || seen[0] + seen[1] < TURNS {
+            let found = reader.alias(&both[0].name).await.expect("an answer").expect("it never points at nothing");
+            let listed = reader.aliases().await.expect("listed");
+            assert!(listed.len() == 1 && both.contains(&listed[0]), "{listed:?}");
+            seen[both.iter().position(|alias| *alias == found).expect("one of the two")] += 1;
+            if seen[0] + seen[1] > 100 * TURNS {
+                break;
+            }
+        }
+        seen
+    };
+    let ((), seen) = futures::join!(writing, reading);
+    assert!(seen[0] > 0 && seen[1] > 0, "both were seen: {seen:?}");
+}
+
 pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {
     let record = store_at.open().await;
     record.verify().await.expect("an empty record is healthy");
@@ -441,5 +570,6 @@ pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {
         store(&*record, &key(number), "id").await;
     }
     win(&*record, &key(99)).await;
+    record.set_alias(&alias("hero", key(1).asset)).await.expect("set");
     record.verify().await.expect("healthy");
 }

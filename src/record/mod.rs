@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
-use crate::ids::{Asset, AssetKey, AttachmentId, KeySpace, Origin, PageId};
+use crate::ids::{AliasName, Asset, AssetKey, AttachmentId, KeySpace, MediaKind, Origin, PageId};
 use crate::secret::TokenFingerprint;
 
 #[cfg(test)]
@@ -42,9 +42,10 @@ pub struct Upload {
     pub key: AssetKey,
     /// The id Meta gave it.
     pub attachment_id: AttachmentId,
-    /// When its upload began, which is when its age begins.
+    /// When its upload began, which is when its age begins; of unknown age, when it was heard of. See
+    /// [`Self::known_upload_time`].
     pub uploaded_at: Timestamp,
-    /// When Meta is expected to forget the id; always after `uploaded_at`.
+    /// When Meta is expected to forget the id; always after `uploaded_at`. See [`Self::known_expiry`].
     pub expires_at: Timestamp,
     /// How many bytes were sent; 0 for a web address, of which that is not known. See [`Self::known_size`].
     pub size_bytes: u64,
@@ -62,6 +63,36 @@ impl Upload {
     /// How many bytes were sent, where we sent them: what lies at a web address only Meta has read.
     pub fn known_size(&self) -> Option<u64> {
         self.key.asset.hash().map(|_| self.size_bytes)
+    }
+
+    /// When it was uploaded, where anybody knows.
+    pub fn known_upload_time(&self) -> Option<Timestamp> {
+        (self.state != UploadState::UnknownAge).then_some(self.uploaded_at)
+    }
+
+    /// When Meta is expected to forget the id, where its age is known.
+    pub fn known_expiry(&self) -> Option<Timestamp> {
+        (self.state != UploadState::UnknownAge).then_some(self.expires_at)
+    }
+
+    /// Whether `other`, an id for the same key that came from elsewhere, is to take this one's place: it says more of
+    /// the same id, or is another that is better or younger. Of two of unknown age, the last one heard of counts.
+    pub fn gives_way_to(&self, other: &Self) -> bool {
+        use UploadState::{Live, Rejected, UnknownAge};
+        if self.attachment_id == other.attachment_id {
+            return matches!((self.state, other.state), (Live | UnknownAge, Rejected) | (UnknownAge, Live));
+        }
+        match (self.state, other.state) {
+            (_, Rejected) | (Live, UnknownAge) => false,
+            (Rejected | UnknownAge, _) => true,
+            (Live, Live) => other.uploaded_at > self.uploaded_at,
+        }
+    }
+
+    /// What it brought, apart from what it is stored under and how it stands.
+    fn split(self) -> (AssetKey, UploadState, NewUpload) {
+        let Self { key, attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source, state } = self;
+        (key, state, NewUpload { attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source })
     }
 }
 
@@ -85,6 +116,8 @@ pub enum UploadState {
     Live,
     /// Meta refused it when it was sent.
     Rejected,
+    /// It came from elsewhere, and nobody knows since when it lives: it may be gone any moment.
+    UnknownAge,
 }
 
 /// Which uploads to list: those that match every field that is set.
@@ -137,6 +170,15 @@ pub struct Heal {
     pub at: Timestamp,
 }
 
+/// What became of an id that came from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is the key's upload now.
+    Stored,
+    /// What was on record is at least as good, and stayed.
+    Kept,
+}
+
 /// The Page a token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageIdentity {
@@ -144,6 +186,28 @@ pub struct PageIdentity {
     pub id: PageId,
     /// Its name, for people.
     pub name: String,
+}
+
+/// A name for an asset, on every Page, platform and Graph origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: AliasName,
+    /// What it stands for.
+    pub target: AliasTarget,
+    /// When it was last pointed at something.
+    pub set_at: Timestamp,
+}
+
+/// What an alias stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AliasTarget {
+    /// Bytes, or a web address. Another file under the same path is another asset.
+    pub asset: Asset,
+    /// The `type` it is sent as.
+    pub kind: MediaKind,
+    /// The file it was made from, which may hold other bytes by now.
+    pub source: Option<PathBuf>,
 }
 
 /// Which bytes have which id, and who is uploading what.
@@ -180,6 +244,14 @@ pub trait Uploads: fmt::Debug + Send + Sync {
     /// # Errors
     /// `Refused` when the upload makes no sense, such as one that expires before it was made.
     async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError>;
+
+    /// Stores ids that were made elsewhere, as what they are, wherever the key has none or one that
+    /// [gives way](Upload::gives_way_to); durable, all or none of them, before this returns. Claims are not asked: who is
+    /// uploading a key has the last word.
+    ///
+    /// # Errors
+    /// `Refused` when one of them makes no sense, such as one that expires before it was made.
+    async fn adopt(&self, uploads: &[Upload]) -> Result<Vec<Adopted>, RecordError>;
 
     /// Ends the claim of an upload that came to nothing. A claim that is no more is none of its business.
     async fn release(&self, claim: &Claim) -> Result<(), RecordError>;
@@ -234,9 +306,26 @@ pub trait Heals: fmt::Debug + Send + Sync {
     async fn healed(&self, space: &KeySpace, refused: &AttachmentId) -> Result<Option<AssetKey>, RecordError>;
 }
 
+/// What people call what.
+#[async_trait]
+pub trait Aliases: fmt::Debug + Send + Sync {
+    /// What the name stands for; `None` where it is not in use.
+    async fn alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError>;
+
+    /// Points the name at something, durable before this returns, and gives what it pointed at before. Whoever asks
+    /// meanwhile gets the one or the other.
+    async fn set_alias(&self, alias: &Alias) -> Result<Option<Alias>, RecordError>;
+
+    /// Takes the name out of use, and gives what it stood for.
+    async fn remove_alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError>;
+
+    /// All of them, by name.
+    async fn aliases(&self) -> Result<Vec<Alias>, RecordError>;
+}
+
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages + ServerTimes + Heals {
+pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -31,10 +31,10 @@ pub(super) struct UploadRow {
 
 impl UploadRow {
     /// A size past `i64::MAX` becomes negative, which every engine's schema refuses.
-    pub(super) fn live(upload: &NewUpload, epoch: i64) -> Self {
+    pub(super) fn new(upload: &NewUpload, state: UploadState, epoch: i64) -> Self {
         Self {
             attachment_id: upload.attachment_id.as_str().to_owned(),
-            state: UploadState::Live.as_str().to_owned(),
+            state: state.as_str().to_owned(),
             uploaded_at: upload.uploaded_at.as_unix_millis(),
             expires_at: upload.expires_at.as_unix_millis(),
             size_bytes: i64::try_from(upload.size_bytes).unwrap_or(-1),
@@ -78,17 +78,37 @@ impl UploadRow {
     }
 }
 
+/// What table `aliases` holds beside the checksum. The order of the fields is part of the checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct AliasRow {
+    pub(super) name: String,
+    pub(super) digest: Vec<u8>,
+    pub(super) url: Option<String>,
+    pub(super) kind: String,
+    pub(super) source: Option<Vec<u8>>,
+    pub(super) set_at: i64,
+}
+
+impl AliasRow {
+    /// CRC-32 of the row.
+    pub(super) fn checksum(&self) -> u32 {
+        crc32fast::hash(&postcard::to_allocvec(self).expect("rows have no form postcard lacks"))
+    }
+}
+
 impl UploadState {
     /// The word it is stored as.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
             Self::Rejected => "rejected",
+            Self::UnknownAge => "unknown_age",
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Live, Self::Rejected].into_iter().find(|state| state.as_str() == text)
+    /// The state the word stands for.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Live, Self::Rejected, Self::UnknownAge].into_iter().find(|state| state.as_str() == text)
     }
 }
 

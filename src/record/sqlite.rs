@@ -1,6 +1,7 @@
 //! The record in a SQLite file: write-ahead log, `synchronous=FULL`, one connection, every call on a thread that may
 //! block.
 
+mod aliases;
 mod claims;
 mod fault;
 mod file;
@@ -24,11 +25,11 @@ use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record, RecordError, ServerTimes, Upload,
-    UploadFilter, Uploads,
+    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record, RecordError,
+    ServerTimes, Upload, UploadFilter, Uploads,
 };
 use crate::clock::{ClockReading, Timestamp};
-use crate::ids::{AssetKey, AttachmentId, KeySpace, Origin};
+use crate::ids::{AliasName, AssetKey, AttachmentId, KeySpace, Origin};
 use crate::secret::TokenFingerprint;
 
 mod embedded {
@@ -109,6 +110,11 @@ impl Uploads for SqliteRecord {
     async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError> {
         let (claim, upload) = (claim.clone(), upload.clone());
         self.call(move |state| state.write(|transaction| claims::complete(transaction, &claim, &upload))).await
+    }
+
+    async fn adopt(&self, uploads: &[Upload]) -> Result<Vec<Adopted>, RecordError> {
+        let uploads = uploads.to_vec();
+        self.call(move |state| state.write(|transaction| uploads::adopt(transaction, uploads))).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
@@ -209,6 +215,28 @@ impl Heals for SqliteRecord {
 }
 
 #[async_trait]
+impl Aliases for SqliteRecord {
+    async fn alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError> {
+        let name = name.clone();
+        self.call(move |state| aliases::get(&state.connection, &name)).await
+    }
+
+    async fn set_alias(&self, alias: &Alias) -> Result<Option<Alias>, RecordError> {
+        let alias = alias.clone();
+        self.call(move |state| state.write(|transaction| aliases::set(transaction, &alias))).await
+    }
+
+    async fn remove_alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError> {
+        let name = name.clone();
+        self.call(move |state| state.write(|transaction| aliases::remove(transaction, &name))).await
+    }
+
+    async fn aliases(&self) -> Result<Vec<Alias>, RecordError> {
+        self.call(|state| aliases::list(&state.connection)).await
+    }
+}
+
+#[async_trait]
 impl Record for SqliteRecord {
     async fn verify(&self) -> Result<(), RecordError> {
         let path = self.path.clone();
@@ -218,6 +246,7 @@ impl Record for SqliteRecord {
             if found != "ok" {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
+            aliases::list(&transaction)?;
             uploads::verify_rows(&transaction)?;
             server_times::verify_rows(&transaction)?;
             heals::verify_rows(&transaction)

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod alias;
 mod check;
 mod cli;
 mod crash;
@@ -11,6 +12,7 @@ mod heal;
 mod instagram;
 mod library;
 mod limits;
+mod manifest;
 mod record;
 mod resolve;
 mod send;

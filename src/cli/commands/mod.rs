@@ -1,12 +1,16 @@
 //! One file for each command: it puts the library to work and prints what came of it.
 
+mod alias;
 mod check;
 mod crew;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 mod forget;
+mod import;
 mod ls;
+mod markers;
 mod recorded;
 mod references;
 mod refresh;
@@ -36,6 +40,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Send(args) => send::run(context, args).await,
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
+        Command::Alias(args) => alias::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,

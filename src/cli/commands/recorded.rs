@@ -1,5 +1,6 @@
 //! What `ls`, `show` and `forget` have in common: ids as they stand on record.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::human_span;
 use crate::clock::Moment;
-use crate::ids::KeySpace;
-use crate::library::{AssetRef, LibraryError, PlanRules, staleness};
+use crate::ids::{AliasName, Asset, KeySpace};
+use crate::library::{AssetRef, LibraryError, PlanRules, UrlQuery, staleness, without_alias};
 use crate::record::{Record, Upload, UploadFilter};
 
 use super::references::{inspector_for, must_exist, reference};
@@ -22,7 +23,8 @@ const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24),
 /// All that is on record of what `text` refers to, in the scope of [`each_recorded`]: of a file, by its bytes as they
 /// are now; where there is no file any more, by the place it was uploaded from.
 pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -> Result<Vec<Upload>, Failure> {
-    let reference = reference(text)?;
+    let written = reference(text)?;
+    let reference = without_alias(record, &written).await?;
     let (asset, source) = match &reference {
         AssetRef::File(path) if must_exist(path).is_err() => (None, std::path::absolute(path).ok()),
         _ => {
@@ -41,7 +43,7 @@ pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -
     match &reference {
         _ if !found.is_empty() => Ok(found),
         AssetRef::File(path) if source.is_some() => must_exist(path).map(|()| found),
-        _ => Err(LibraryError::NotRecorded { reference: reference.to_string() }.into()),
+        _ => Err(LibraryError::NotRecorded { reference: written.to_string() }.into()),
     }
 }
 
@@ -78,6 +80,35 @@ pub(super) async fn each_recorded(
     }
 }
 
+/// The names of assets.
+pub(super) struct AliasNames {
+    names: HashMap<Asset, Vec<AliasName>>,
+    url_query: UrlQuery,
+}
+
+impl AliasNames {
+    /// All there are.
+    pub(super) async fn load(context: &Context, record: &dyn Record) -> Result<Self, Failure> {
+        let url_query = context.settings.url_query;
+        let mut names: HashMap<_, Vec<_>> = HashMap::new();
+        for alias in record.aliases().await? {
+            names.entry(url_query.asset_of(alias.target.asset)).or_default().push(alias.name);
+        }
+        Ok(Self { names, url_query })
+    }
+
+    /// Those of this asset, in order.
+    pub(super) fn of(&self, asset: &Asset) -> &[AliasName] {
+        self.names.get(&self.url_query.asset_of(asset.clone())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same, in a row.
+    pub(super) fn row_of(&self, asset: &Asset) -> String {
+        let names: Vec<_> = self.of(asset).iter().map(ToString::to_string).collect();
+        names.join("  ")
+    }
+}
+
 /// How an id stands: `live`, `due`, `expired`, `rejected` or `unknown_age`.
 pub(super) fn state(context: &Context, upload: &Upload) -> &'static str {
     staleness(upload, context.clock.moment(), USUAL).map_or("live", |reason| reason.as_str())
@@ -85,11 +116,13 @@ pub(super) fn state(context: &Context, upload: &Upload) -> &'static str {
 
 /// `89 d left`, or that there is nothing left, or that nobody knows.
 pub(super) fn time_left(context: &Context, upload: &Upload) -> String {
-    if let Moment::Doubtful(_) = context.clock.moment() {
-        return "not known".to_owned();
-    }
-    match upload.expires_at.since(context.clock.now()) {
-        Duration::ZERO => "expired".to_owned(),
-        left => format!("{} left", human_span(left)),
+    let end = match context.clock.moment() {
+        Moment::Doubtful(_) => None,
+        Moment::Sure(now) => upload.known_expiry().map(|end| end.since(now)),
+    };
+    match end {
+        None => "not known".to_owned(),
+        Some(Duration::ZERO) => "expired".to_owned(),
+        Some(left) => format!("{} left", human_span(left)),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn live_id(report: &AssetReport) -> Option<&Upload> {
 pub(super) fn reference(text: &OsStr) -> Result<AssetRef, Failure> {
     AssetRef::parse(text).map_err(|error| Failure::Usage {
         message: error.to_string(),
-        hint: "a reference is a path, sha256: with 64 hexadecimal digits, or a web address".into(),
+        hint: "a reference is a path, sha256: with 64 hexadecimal digits, an @alias, or a web address".into(),
     })
 }
 

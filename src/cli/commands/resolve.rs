@@ -15,19 +15,36 @@ use crate::cli::session::Context;
 use crate::library::{AssetRef, AssetReport, ResolveOptions, Synced, UploadOnMiss};
 
 use super::crew::Crew;
+use super::markers;
 use super::references::{RULES, inspector_for, live_id, must_exist, reference};
 
 /// References looked at, or uploaded, at once.
 const CONCURRENCY: usize = 4;
 
 pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Failure> {
-    let started = Instant::now();
+    if let Some(text) = &args.aliases_in {
+        return markers::run(context, &args, text).await;
+    }
     let references = args.references.iter().map(|text| reference(text)).collect::<Result<Vec<_>, _>>()?;
     references.iter().try_for_each(|reference| match reference {
         AssetRef::File(path) => must_exist(path),
         _ => Ok(()),
     })?;
-    let crew = Crew::gather(context, || inspector_for(context, &references), CONCURRENCY).await?;
+    let several = references.len() > 1;
+    resolve_all(context, &references, &args, |reference, page, report| print(context, reference, report, several, page))
+        .await
+}
+
+/// Resolves the references on every Page asked for, a few at a time, and hands what came of each to `each`, in their
+/// order; then prints the counts, and ends as they say.
+pub(super) async fn resolve_all(
+    context: &Context,
+    references: &[AssetRef],
+    args: &ResolveArgs,
+    mut each: impl FnMut(&AssetRef, Option<&PageOf>, &AssetReport),
+) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let crew = Crew::gather(context, || inspector_for(context, references), CONCURRENCY).await?;
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
     let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };
 
@@ -41,7 +58,7 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
         .buffered(CONCURRENCY);
     while let Some((reference, page, report)) = reports.next().await {
         pages[page].summary.add(&report);
-        print(context, reference, &report, references.len() > 1, crew.page(page));
+        each(reference, crew.page(page), &report);
         if let Some(error) = report.error.filter(|error| error.concerns_every_file()) {
             halted[page].set(true);
             pages[page].halted_by.get_or_insert(error);

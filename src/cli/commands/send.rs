@@ -88,7 +88,9 @@ impl Outgoing {
         let request = draft.address(to.clone()).map_err(GraphError::from)?;
         let save = match content {
             SendContent { file: Some(path), .. } if *save => Some((AssetRef::File(path.clone()), *kind)),
-            SendContent { url: Some(url), .. } if *save => Some((reference(url.as_ref())?, *kind)),
+            SendContent { url: Some(text), .. } | SendContent { asset: Some(text), .. } if *save => {
+                Some((reference(text.as_ref())?, *kind))
+            }
             _ => None,
         };
         Self::addressed(context, request, args, base, save)
@@ -147,6 +149,12 @@ fn message(content: &SendContent, kind: Option<MediaKind>) -> Result<Message, Fa
                 hint: "resolve it first, and send it by --attachment-id".into(),
             })?;
             Ok(referring("file", path, kind))
+        }
+        SendContent { asset: Some(text), .. } => {
+            if let AssetRef::File(path) = reference(text.as_ref())? {
+                must_exist(&path)?;
+            }
+            Ok(referring("asset", text, kind))
         }
         SendContent { url, .. } => {
             let url = url.as_deref().unwrap_or_default();

@@ -10,21 +10,23 @@ use crate::cli::values::human_size;
 use crate::ids::Asset;
 use crate::record::Upload;
 
-use super::recorded::{find, state, time_left};
+use super::recorded::{AliasNames, find, state, time_left};
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
     context.mention_doubts();
-    for upload in &find(context, &*record, &args.reference).await? {
-        print(context, upload);
+    let found = find(context, &*record, &args.reference).await?;
+    let aliases = AliasNames::load(context, &*record).await?;
+    for upload in &found {
+        print(context, upload, &aliases);
     }
     Ok(Exit::Done)
 }
 
-fn print(context: &Context, upload: &Upload) {
+fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
     let output = &context.output;
     let state = state(context, upload);
-    output.event(&RecordedEvent::new(upload, state));
+    output.event(&RecordedEvent::new(upload, state, aliases.of(&upload.key.asset)));
     if output.is_json() {
         return;
     }
@@ -35,16 +37,21 @@ fn print(context: &Context, upload: &Upload) {
         Asset::Bytes(hash) => ("sha256", hash.to_string()),
         Asset::Url(url) => ("url", shown_text(url.as_str())),
     };
+    let left = time_left(context, upload);
     output.result(output.palette.strong(&upload.attachment_id));
     for (name, value) in [
         ("file", upload.source.as_deref().map_or_else(|| "not known".into(), shown)),
         asset,
         ("kind", format!("{} ({}{size}{pixels})", upload.key.kind, upload.mime)),
         ("page", format!("{} on {}, for {}", space.page, space.origin, space.platform)),
-        ("uploaded", upload.uploaded_at.to_string()),
-        ("expires", format!("{} ({})", upload.expires_at, time_left(context, upload))),
+        ("uploaded", upload.known_upload_time().map_or_else(|| "not known".into(), |time| time.to_string())),
+        ("expires", upload.known_expiry().map_or_else(|| "not known".into(), |end| format!("{end} ({left})"))),
         ("state", state.to_owned()),
     ] {
         output.result(format_args!("  {name:<9} {value}"));
+    }
+    let names = aliases.row_of(&upload.key.asset);
+    if !names.is_empty() {
+        output.result(format_args!("  {:<9} {names}", "aliases"));
     }
 }

@@ -17,7 +17,7 @@ use crate::ids::KeySpace;
 use crate::library::{PlanRules, Reason, staleness};
 use crate::record::{Upload, UploadFilter};
 
-use super::recorded::{each_recorded, time_left};
+use super::recorded::{AliasNames, each_recorded, time_left};
 
 /// How the ids of one Page and platform stand.
 #[derive(Debug, Default)]
@@ -72,8 +72,9 @@ pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Fai
     })
     .await?;
     expiring.sort_by(|(_, one), (_, other)| (one.expires_at, &one.key).cmp(&(other.expires_at, &other.key)));
+    let aliases = AliasNames::load(context, &*record).await?;
     for (reason, upload) in &expiring {
-        print_expiring(context, upload, *reason);
+        print_expiring(context, upload, *reason, &aliases);
     }
     for (space, counts) in &spaces {
         print_counts(context, space, counts, now, args.expiring);
@@ -85,9 +86,9 @@ pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Fai
 }
 
 /// One line for an id that will not last, or that nobody should rely on.
-fn print_expiring(context: &Context, upload: &Upload, reason: Reason) {
+fn print_expiring(context: &Context, upload: &Upload, reason: Reason, aliases: &AliasNames) {
     let output = &context.output;
-    output.event(&RecordedEvent::new(upload, reason.as_str()));
+    output.event(&RecordedEvent::new(upload, reason.as_str(), aliases.of(&upload.key.asset)));
     if output.is_json() {
         return;
     }

@@ -8,7 +8,7 @@ use super::uploads::{row_of, space_id_for_writing, store, upload_query};
 use crate::clock::Timestamp;
 use crate::ids::AssetKey;
 use crate::record::rows::UploadRow;
-use crate::record::{Claim, Claimed, Completed, NewUpload};
+use crate::record::{Claim, Claimed, Completed, NewUpload, UploadState};
 
 /// Wins `key` for `owner`, unless its holder is alive.
 pub(super) fn claim(
@@ -70,7 +70,7 @@ pub(super) fn complete(transaction: &Transaction, claim: &Claim, upload: &NewUpl
         .prepare_cached("DELETE FROM claims WHERE epoch = ?1 AND space = ?2 AND sha256 = ?3 AND kind = ?4")?
         .execute(params![epoch, space, key.asset.digest(), key.kind.as_str()])?;
     if ended == 1 {
-        store(transaction, space, key, &UploadRow::live(upload, *epoch))?;
+        store(transaction, space, key, &UploadRow::new(upload, UploadState::Live, *epoch))?;
         return Ok(Completed::Stored);
     }
     let id = upload.attachment_id.as_str();

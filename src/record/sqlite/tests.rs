@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use rusqlite::types::Value;
 
 use super::*;
+use crate::record::UploadState;
 use crate::record::contract::{self, key, result, store, win};
+use crate::record::rows::UploadRow;
 
 contract::suite!(place());
 
@@ -167,6 +169,31 @@ async fn an_older_record_is_copied_and_then_migrated() {
 }
 
 #[tokio::test]
+async fn a_record_from_before_unknown_ages_keeps_its_ids_and_takes_them() {
+    let place = place();
+    let migrations = embedded::migrations::runner().get_migrations().clone();
+    let old: Vec<_> = migrations.into_iter().filter(|migration| migration.version() < 6).collect();
+    let mut connection = file::open(&place.path(), Runner::new(&old)).expect("an old record");
+    let transaction = connection.transaction().expect("a transaction");
+    for number in 0..100 {
+        let (key, state) = (key(number), [UploadState::Live, UploadState::Rejected][usize::from(number % 2)]);
+        let space = uploads::space_id_for_writing(&transaction, &key.space).expect("a space");
+        uploads::store(&transaction, space, &key, &UploadRow::new(&result("id"), state, 7)).expect("stored");
+    }
+    transaction.commit().expect("committed");
+    drop(connection);
+
+    let record = place.record().await;
+    record.verify().await.expect("healthy");
+    let listed = record.list(&UploadFilter::default(), None, 1_000).await.expect("listed");
+    assert_eq!(listed.len(), 100);
+    assert_eq!(listed.iter().filter(|upload| upload.state == UploadState::Rejected).count(), 50);
+    let adopted = Upload { state: UploadState::UnknownAge, ..listed[1].clone() };
+    let adopted = Upload { attachment_id: "other".parse().expect("an attachment id"), ..adopted };
+    assert_eq!(record.adopt(&[adopted]).await.expect("adopted"), [Adopted::Stored]);
+}
+
+#[tokio::test]
 async fn a_migration_that_fails_changes_nothing_nor_do_those_before_it() {
     let place = place();
     store(&place.record().await, &key(1), "id").await;
@@ -252,6 +279,28 @@ async fn a_damaged_row_is_an_error_wherever_it_is_met() {
             matches!(&listed, Err(RecordError::Damaged { .. })) || listed.is_ok_and(|found| found.is_empty()),
             "{sql}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_alias_is_an_error_wherever_it_is_met() {
+    for sql in [
+        "UPDATE aliases SET name = 'villain'",
+        "UPDATE aliases SET sha256 = zeroblob(32)",
+        "UPDATE aliases SET url = 'https://a.example/x.png'",
+        "UPDATE aliases SET kind = 'file'",
+        "UPDATE aliases SET source = NULL",
+    ] {
+        let place = place();
+        let alias = contract::alias("hero", key(1).asset);
+        place.record().await.set_alias(&alias).await.expect("set");
+        place.tamper(sql);
+        let record = place.record().await;
+        for refused in [record.verify().await, record.aliases().await.map(drop)] {
+            assert!(matches!(refused, Err(RecordError::Damaged { table: "aliases", .. })), "{sql}: {refused:?}");
+        }
+        let found = record.alias(&alias.name).await;
+        assert!(matches!(found, Err(RecordError::Damaged { .. }) | Ok(None)), "{sql}: {found:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params, par
 use super::fault::Fault;
 use crate::ids::{AssetKey, AttachmentId, KeySpace, WebUrl};
 use crate::record::rows::{self, UploadRow};
-use crate::record::{RecordError, Upload, UploadFilter, UploadState};
+use crate::record::{Adopted, RecordError, Upload, UploadFilter, UploadState};
 
 /// The columns of an [`UploadRow`], in the order of its fields, and the checksum.
 const COLUMNS: &str = "attachment_id, state, uploaded_at, expires_at, size_bytes, mime, width, height, source, epoch, \
@@ -90,6 +90,23 @@ fn list_space(
         found.push(upload.into_upload(key, checksum)?);
     }
     Ok(())
+}
+
+/// The epoch of what no claim stored.
+const FROM_ELSEWHERE: i64 = 0;
+
+pub(super) fn adopt(transaction: &Transaction, uploads: Vec<Upload>) -> Result<Vec<Adopted>, Fault> {
+    let adopting = uploads.into_iter().map(|upload| {
+        let space = space_id_for_writing(transaction, &upload.key.space)?;
+        let stored = upload_of(&mut upload_query(transaction)?, space, upload.key.clone())?;
+        if stored.is_some_and(|stored| !stored.gives_way_to(&upload)) {
+            return Ok(Adopted::Kept);
+        }
+        let (key, state, upload) = upload.split();
+        store(transaction, space, &key, &UploadRow::new(&upload, state, FROM_ELSEWHERE))?;
+        Ok(Adopted::Stored)
+    });
+    adopting.collect()
 }
 
 pub(super) fn reject(transaction: &Transaction, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), Fault> {

@@ -152,6 +152,14 @@ impl Ran {
         assets.iter().find(|asset| is_it(asset)).cloned().unwrap_or_else(|| panic!("no {name} in {assets:#?}"))
     }
 
+    /// The object about what the user, or a manifest, called this.
+    #[track_caller]
+    pub(crate) fn asset_called(&self, name: &str) -> Value {
+        let assets = self.events_of("asset");
+        let found = assets.iter().find(|asset| asset["ref"].as_str().is_some_and(|called| called.ends_with(name)));
+        found.cloned().unwrap_or_else(|| panic!("no {name} in {assets:#?}"))
+    }
+
     /// The codes of the problems of the file of this name.
     #[track_caller]
     pub(crate) fn problems(&self, name: &str) -> Vec<String> {

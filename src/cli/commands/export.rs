@@ -1,0 +1,156 @@
+//! `export`: what is on record, as a file to keep, to compare or to hand on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::args::{ExportArgs, ExportFormat};
+use crate::cli::events::ExportEvent;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::files;
+use crate::cli::output::{shown, shown_text};
+use crate::cli::session::Context;
+use crate::cli::values::count;
+use crate::ids::{AliasName, Asset, MediaKind};
+use crate::library::manifest::{self, Entry, Lookup};
+use crate::library::{Inspector, PlanRules, staleness};
+use crate::record::{Alias, Record, Upload, UploadFilter};
+
+use super::recorded::each_recorded;
+
+/// What may be sent now, however soon it ends.
+const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
+
+pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<Exit, Failure> {
+    if context.output.is_json() && args.output.is_none() {
+        return Err(Failure::Usage {
+            message: "with --json, what is exported needs a file to go to".into(),
+            hint: "name one with --output; --format json is the manifest, and needs no --json".into(),
+        });
+    }
+    let record = context.record().await?;
+    let export = Export { context, uploads: uploads(context, &*record).await?, aliases: record.aliases().await? };
+    let base = std::path::absolute(args.output.as_deref().map_or_else(|| ".".into(), files::folder_of));
+    let base = base.map_err(|source| Failure::File { action: "found", path: ".".into(), source })?;
+    let Exported { text, entries } = export.write(args.format, &base).await?;
+    match &args.output {
+        Some(path) => {
+            files::write(path, &text)?;
+            let what = count(entries as u64, if args.format.is_constants() { "name" } else { "asset" });
+            context.output.remark(format_args!("{} {what} in {}", context.output.palette.good("✓"), shown(path)));
+            context.output.event(&ExportEvent::new(args.format.as_str(), path, entries, text.len()));
+        }
+        None => context.output.raw(&text),
+    }
+    Ok(context.ending(Exit::Done))
+}
+
+/// What may be exported, as `ls` lists it.
+async fn uploads(context: &Context, record: &dyn Record) -> Result<Vec<Upload>, Failure> {
+    let mut uploads = Vec::new();
+    each_recorded(context, record, &UploadFilter::default(), |upload| uploads.push(upload.clone())).await?;
+    Ok(uploads)
+}
+
+struct Exported {
+    text: Vec<u8>,
+    entries: usize,
+}
+
+struct Export<'a> {
+    context: &'a Context,
+    uploads: Vec<Upload>,
+    aliases: Vec<Alias>,
+}
+
+impl Export<'_> {
+    async fn write(self, format: ExportFormat, base: &Path) -> Result<Exported, Failure> {
+        let names = || self.aliases.iter().map(|alias| alias.name.clone()).collect::<Vec<_>>();
+        let of_names = |form: fn(&[AliasName]) -> Vec<u8>| Exported { text: form(&names()), entries: names().len() };
+        Ok(match format {
+            ExportFormat::Json => Self::of_entries(manifest::json, &self.entries(base)),
+            ExportFormat::Csv => Self::of_entries(manifest::csv, &self.entries(base)),
+            ExportFormat::Env => Self::of_entries(manifest::env, &self.alive(base)?),
+            ExportFormat::Lockfile => self.lockfile(base).await?,
+            ExportFormat::Ts => of_names(manifest::typescript),
+            ExportFormat::Rust => of_names(manifest::rust),
+            ExportFormat::Py => of_names(manifest::python),
+        })
+    }
+
+    fn of_entries(form: fn(&[Entry]) -> Vec<u8>, entries: &[Entry]) -> Exported {
+        Exported { text: form(entries), entries: entries.len() }
+    }
+
+    /// Every id with the names of its asset, and the names whose asset has no id here.
+    fn entries(&self, base: &Path) -> Vec<Entry> {
+        let url_query = self.context.settings.url_query;
+        let mut names: BTreeMap<(Asset, MediaKind), Vec<&Alias>> = BTreeMap::new();
+        for alias in &self.aliases {
+            let key = (url_query.asset_of(alias.target.asset.clone()), alias.target.kind);
+            names.entry(key).or_default().push(alias);
+        }
+        let names_of = |aliases: &Vec<&Alias>| aliases.iter().map(|alias| alias.name.clone()).collect::<Vec<_>>();
+        let key = |upload: &Upload| (upload.key.asset.clone(), upload.key.kind);
+        let with_id = self.uploads.iter().map(|upload| {
+            let aliases = names.get(&key(upload)).map(names_of).unwrap_or_default();
+            Entry::of_upload(upload, aliases, base)
+        });
+        let mut entries: Vec<_> = with_id.collect();
+        for upload in &self.uploads {
+            names.remove(&key(upload));
+        }
+        entries.extend(names.values().filter_map(|aliases| {
+            let entry = Entry::of_alias(aliases.first()?, base);
+            Some(Entry { aliases: names_of(aliases), ..entry })
+        }));
+        Entry::sort(&mut entries);
+        entries
+    }
+
+    /// The entries of ids that may be sent now, of one Page and platform: those who read these forms ask nothing more.
+    fn alive(&self, base: &Path) -> Result<Vec<Entry>, Failure> {
+        let first = self.uploads.first().map(|upload| &upload.key.space);
+        if self.uploads.iter().any(|upload| Some(&upload.key.space) != first) {
+            return Err(Failure::Usage {
+                message: "there are ids of several Pages or platforms, and this format holds those of one".into(),
+                hint: "choose with --page and --platform".into(),
+            });
+        }
+        let now = self.context.clock.now();
+        let is_alive = |upload: &&Upload| staleness(upload, now, ALIVE).is_none();
+        let alive: Vec<_> = self.uploads.iter().filter(is_alive).cloned().collect();
+        match self.uploads.len() - alive.len() {
+            0 => {}
+            dead => self.context.output.note(format_args!(
+                "left out {} that may not be alive: `reattach sync` renews what is due",
+                count(dead as u64, "id")
+            )),
+        }
+        let alive = Export { context: self.context, uploads: alive, aliases: self.aliases.clone() };
+        let mut entries = alive.entries(base);
+        entries.retain(|entry| entry.attachment_id.is_some());
+        Ok(entries)
+    }
+
+    async fn lockfile(&self, base: &Path) -> Result<Exported, Failure> {
+        let inspector = self.context.inspector_without_cache();
+        let mut entries = self.alive(base)?;
+        entries.retain(|entry| entry.path.is_some());
+        for entry in &mut entries {
+            let place = entry.path.as_ref().map(|path| base.join(path));
+            entry.lookup = Lookup::BareName { checksum: checksum(&inspector, place, entry.asset.as_ref()).await };
+        }
+        let (text, left_out) = manifest::lockfile(&entries);
+        for name in &left_out {
+            self.context.output.note(format_args!("left out {}: another file has its name", shown_text(name)));
+        }
+        Ok(Exported { text, entries: entries.len() - left_out.len() })
+    }
+}
+
+async fn checksum(inspector: &Inspector, path: Option<PathBuf>, asset: Option<&Asset>) -> Option<String> {
+    let (inspector, path, hash) = (inspector.clone(), path?, asset?.hash()?);
+    tokio::task::spawn_blocking(move || inspector.checksum(&path, hash)).await.ok()?
+}
