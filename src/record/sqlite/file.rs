@@ -69,13 +69,25 @@ fn migrate(connection: &mut Connection, path: &Path, migrations: &Runner, newest
         return Ok(());
     }
     if found == 0 {
+        sync_names(path);
         connection.pragma_update(None, "application_id", APPLICATION)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
     } else {
         back_up(connection, path, newest)?;
+        folder.sync_all()?;
     }
     migrations.run(connection)?;
     Ok(())
+}
+
+/// Makes it durable that there is a record at all: syncing a file says nothing of its name, nor of those of the folders
+/// it lies in. Whoever made those, and was killed, may not have come this far.
+fn sync_names(path: &Path) {
+    let folder = fs::canonicalize(folder_of(path)).unwrap_or_default();
+    for folder in folder.ancestors() {
+        // A folder that may not be read, or of a file system that knows no such sync, is none we made.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
 }
 
 /// Copies the record to `PATH.before-vN`, which is complete whenever it exists.
