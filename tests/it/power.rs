@@ -1,0 +1,33 @@
+//! The power fails: what was printed is on the disk all the same.
+//!
+//! A program runs once while `record_writes.c` writes down all it does to its files ([`shim`], [`log`]). Of any moment
+//! in that log the disk can be made as it may look when the power comes back ([`disk`]), and whatever had been promised
+//! by then is looked for on it ([`cuts`]). `POWER_IMAGES` says how many images a test makes (500), `POWER_SEED` which
+//! (0: those that begin with seed 0).
+
+mod cuts;
+mod disk;
+mod log;
+mod shim;
+mod syncing;
+
+use cuts::{Cuts, cut, images};
+use shim::{Shim, Syncs};
+use syncing::Syncing;
+
+#[test]
+fn what_a_sync_printed_outlives_the_power() {
+    let Some(shim) = Shim::build() else { return };
+    let outcome = cut(&shim, &Syncing::of(300), &Cuts { images: images(), syncs: Syncs::Done });
+    outcome.is_flawless();
+    assert!(outcome.twice >= outcome.images / 11);
+}
+
+#[test]
+fn without_syncs_what_was_printed_is_lost_or_these_tests_would_show_nothing() {
+    let Some(shim) = Shim::build() else { return };
+    let cuts = Cuts { images: images() / 10, syncs: Syncs::Ignored };
+    let outcome = cut(&shim, &Syncing::of(60), &cuts);
+    let lost = outcome.objections.len() as u64;
+    assert!(lost >= outcome.images / 2, "only {lost} of {} images show it", outcome.images);
+}
