@@ -1,5 +1,7 @@
 //! The contract on SQLite, and what only a file can suffer.
 
+mod damage;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
@@ -50,6 +52,11 @@ impl contract::Store for Place {
     }
 }
 
+/// The format of a record made now.
+fn newest() -> i32 {
+    embedded::migrations::runner().get_migrations().iter().map(Migration::version).max().expect("a migration")
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("metadata").permissions().mode() & 0o777
 }
@@ -78,8 +85,7 @@ async fn what_is_stored_is_durable_as_far_as_sqlite_can_make_it() {
     assert_eq!(pragma("journal_mode"), Value::Text("wal".to_owned()));
     assert_eq!(pragma("synchronous"), Value::Integer(2));
     assert_eq!(pragma("foreign_keys"), Value::Integer(1));
-    let newest = embedded::migrations::runner().get_migrations().iter().map(Migration::version).max();
-    assert_eq!(pragma("user_version"), Value::Integer(newest.expect("a migration").into()));
+    assert_eq!(pragma("user_version"), Value::Integer(newest().into()));
 }
 
 #[test]
@@ -104,7 +110,10 @@ async fn a_newer_record_is_refused_and_left_as_it_is() {
     place.tamper("PRAGMA user_version = 99");
     let before = fs::read(place.path()).expect("a file");
     let refused = SqliteRecord::open(&place.path()).await;
-    assert!(matches!(refused, Err(RecordError::NewerFormat { found: 99, known: 2, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(RecordError::NewerFormat { found: 99, known, .. }) if known == newest()),
+        "{refused:?}"
+    );
     assert_eq!(fs::read(place.path()).expect("a file"), before);
 }
 
@@ -140,20 +149,21 @@ async fn a_record_whose_creation_was_cut_off_is_created_anew() {
 async fn an_older_record_is_copied_and_then_migrated() {
     let place = place();
     store(&place.record().await, &key(1), "id").await;
-    let second = "ALTER TABLE pages ADD COLUMN note TEXT; PRAGMA user_version = 3;";
+    let next = newest() + 1;
+    let noting = format!("ALTER TABLE pages ADD COLUMN note TEXT; PRAGMA user_version = {next};");
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
-    migrations.push(Migration::unapplied("V3__note", second).expect("a migration"));
+    migrations.push(Migration::unapplied(&format!("V{next}__note"), &noting).expect("a migration"));
     let newer = Runner::new(&migrations);
-    fs::write(place.path().with_extension("db.before-v3.part"), "of a copy cut off").expect("written");
+    fs::write(place.path().with_extension(format!("db.before-v{next}.part")), "of a copy cut off").expect("written");
 
     let connection = file::open(&place.path(), newer).expect("migrated");
     connection.execute_batch("SELECT note FROM pages; SELECT attachment_id FROM uploads").expect("the new form");
-    let copy = place.path().with_extension("db.before-v3");
+    let copy = place.path().with_extension(format!("db.before-v{next}"));
     assert_eq!(mode(&copy), 0o600);
     let old = SqliteRecord::open(&copy).await.expect("a copy in the old form");
     assert!(old.find(&[key(1)]).await.expect("found")[0].is_some());
     let refused = SqliteRecord::open(&place.path()).await;
-    assert!(matches!(refused, Err(RecordError::NewerFormat { found: 3, known: 2, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::NewerFormat { found, .. }) if found == next), "{refused:?}");
 }
 
 #[tokio::test]
@@ -161,9 +171,10 @@ async fn a_migration_that_fails_changes_nothing_nor_do_those_before_it() {
     let place = place();
     store(&place.record().await, &key(1), "id").await;
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
-    let fine = "DROP TABLE uploads; PRAGMA user_version = 3;";
-    migrations.push(Migration::unapplied("V3__fine", fine).expect("a migration"));
-    migrations.push(Migration::unapplied("V4__broken", "SELECT nonsense;").expect("a migration"));
+    let (fine, broken) = (newest() + 1, newest() + 2);
+    let dropping = format!("DROP TABLE uploads; PRAGMA user_version = {fine};");
+    migrations.push(Migration::unapplied(&format!("V{fine}__fine"), &dropping).expect("a migration"));
+    migrations.push(Migration::unapplied(&format!("V{broken}__broken"), "SELECT nonsense;").expect("a migration"));
     assert!(file::open(&place.path(), Runner::new(&migrations)).is_err());
     assert!(place.record().await.find(&[key(1)]).await.expect("found")[0].is_some());
 }
@@ -275,39 +286,4 @@ async fn the_first_claim_of_a_record_settles_what_the_dead_left() {
     win(&record, &key(2)).await;
     assert_eq!(record.count_orphans().await.expect("counted"), 1);
     assert_eq!(fs::read_dir(owners).expect("a folder").count(), 1);
-}
-
-#[tokio::test]
-async fn no_flipped_bit_is_a_silent_loss() {
-    let place = place();
-    let record = place.record().await;
-    let mut stored = Vec::new();
-    for number in 0..100 {
-        stored.push(store(&record, &key(number), &format!("id-{number}")).await);
-    }
-    drop(record);
-    let pristine = fs::read(place.path()).expect("a file");
-    let keys: Vec<_> = (0..100).map(key).collect();
-    let mut noticed = 0;
-    for seed in 0..200 {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let mut bytes = pristine.clone();
-        let at = rng.usize(..bytes.len());
-        bytes[at] ^= 1 << rng.u8(..8);
-        fs::write(place.path(), bytes).expect("written");
-        let Ok(record) = SqliteRecord::open(&place.path()).await else {
-            noticed += 1;
-            continue;
-        };
-        let found = record.find(&keys).await;
-        if record.verify().await.is_ok() {
-            assert!(found.is_ok_and(|found| found.into_iter().flatten().eq(stored.iter().cloned())), "seed {seed}");
-        } else {
-            noticed += 1;
-            for upload in found.into_iter().flatten().flatten() {
-                assert!(stored.contains(&upload), "seed {seed}: {upload:?}");
-            }
-        }
-    }
-    assert!(noticed > 20, "{noticed} of 200 damages were noticed");
 }
