@@ -5,12 +5,14 @@
 //! by then is looked for on it ([`cuts`]). `POWER_IMAGES` says how many images a test makes (500), `POWER_SEED` which
 //! (0: those that begin with seed 0).
 
+mod checking;
 mod cuts;
 mod disk;
 mod log;
 mod shim;
 mod syncing;
 
+use checking::Checking;
 use cuts::{Cuts, cut, images};
 use shim::{Shim, Syncs};
 use syncing::Syncing;
@@ -30,4 +32,11 @@ fn without_syncs_what_was_printed_is_lost_or_these_tests_would_show_nothing() {
     let outcome = cut(&shim, &Syncing::of(60), &cuts);
     let lost = outcome.objections.len() as u64;
     assert!(lost >= outcome.images / 2, "only {lost} of {} images show it", outcome.images);
+}
+
+#[test]
+fn whatever_the_power_leaves_of_the_cache_heals() {
+    let Some(shim) = Shim::build() else { return };
+    let cuts = Cuts { images: images() / 10, syncs: Syncs::Done };
+    cut(&shim, &Checking::of(2_500), &cuts).is_flawless();
 }
