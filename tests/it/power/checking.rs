@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub(crate) struct Checking {
     world: World,
     /// What there is to say of the files that are checked after a cut.
     truth: HashMap<String, Value>,
+    /// How many caches were so damaged that a new one had to begin.
+    pub(crate) damaged: AtomicU64,
 }
 
 impl Checking {
@@ -28,7 +31,7 @@ impl Checking {
             world.put(format!("{}/{number}.txt", number % FOLDERS), format!("file {number}"));
         }
         let ran = world.json(["check", "library/0"]).ended_with(0);
-        Self { world, truth: hashes(&ran) }
+        Self { world, truth: hashes(&ran), damaged: AtomicU64::new(0) }
     }
 
     fn check(&self, path: &str, store: &Path) -> Command {
@@ -58,6 +61,7 @@ impl Workload for Checking {
     fn objection(&self, store: &Path, _: &Past, _: &mut Rng) -> Option<String> {
         let check = || Ran::new(self.check("library/0", store).output().expect("the binary runs"));
         let (healing, healed) = (check(), check());
+        self.damaged.fetch_add(u64::from(!healing.stderr.is_empty()), Ordering::Relaxed);
         let objection = [&healing, &healed].into_iter().find_map(|ran| self.objection_to(ran));
         objection.or_else(|| (!healed.stderr.is_empty()).then(|| format!("it did not heal: {}", healed.stderr)))
     }
