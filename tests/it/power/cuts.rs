@@ -95,9 +95,14 @@ pub(crate) fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// How many images a run of all tests makes.
+/// How many images the main test makes.
 pub(crate) fn images() -> u64 {
     setting("POWER_IMAGES", 500)
+}
+
+/// How many those make that matter less, or take longer.
+pub(crate) fn fewer_images() -> u64 {
+    (images() / 10).max(20)
 }
 
 /// Watches the program, and cuts.

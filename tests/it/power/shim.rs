@@ -31,7 +31,7 @@ impl Shim {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/power/record_writes.c");
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let mut building = Command::new(compiler);
-        building.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
+        building.args(["-shared", "-fPIC", "-O1", "-U_FORTIFY_SOURCE", "-pthread", "-o"]);
         match building.arg(library_in(folder.path())).arg(source).output() {
             Err(error) => not_run(&format!("there is no C compiler: {error}")),
             Ok(built) => {
