@@ -66,6 +66,17 @@ pub enum RecordError {
         /// What was found.
         what: String,
     },
+    /// The record is not as far as it once was: its newest changes were lost, or an older copy took its place.
+    #[error(
+        "read the record {}: its newest changes are gone ({lost} at least): the file is damaged, or an older copy",
+        path.display()
+    )]
+    Behind {
+        /// The record's file.
+        path: PathBuf,
+        /// How many changes are missing, at least.
+        lost: u64,
+    },
     /// What was to be stored makes no sense: the caller is wrong.
     #[error("store that in the record {}", path.display())]
     Refused {
@@ -104,6 +115,10 @@ impl RecordError {
             Self::Corrupt { .. } | Self::Damaged { .. } => {
                 Some("restore the file from a copy; without one, move it away, and everything is uploaded again")
             }
+            Self::Behind { .. } => Some(
+                "restore the newest copy; to go on with what there is, such as an older copy, delete record.db.mark \
+                 beside it",
+            ),
             Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
             Self::Refused { .. } => None,
         }

@@ -5,6 +5,7 @@ mod aliases;
 mod claims;
 mod fault;
 mod file;
+mod head;
 mod heals;
 mod owners;
 mod server_times;
@@ -21,6 +22,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::task::spawn_blocking;
 
 use self::fault::Fault;
+use self::head::{Head, Mark};
 use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
@@ -45,6 +47,7 @@ pub struct SqliteRecord {
 struct State {
     connection: Connection,
     owners: Owners,
+    mark: Mark,
     /// After a failed write nothing the engine says can be relied on: least of all a second try that succeeds.
     failed: bool,
 }
@@ -55,7 +58,8 @@ impl SqliteRecord {
         let path = path.to_owned();
         let opening = spawn_blocking(move || {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
-            let state = State { connection, owners: Owners::beside(&path), failed: false };
+            let (owners, mark) = (Owners::beside(&path), Mark::beside(&path));
+            let state = State { connection, owners, mark, failed: false };
             Ok(Self { path, state: Arc::new(Mutex::new(state)) })
         });
         opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
@@ -241,11 +245,14 @@ impl Record for SqliteRecord {
     async fn verify(&self) -> Result<(), RecordError> {
         let path = self.path.clone();
         self.call(move |state| {
+            // Read before the record, which may go on in between, but never back.
+            let reached = state.mark.read();
             let transaction = state.connection.transaction()?;
             let found: String = transaction.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             if found != "ok" {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
+            Head::of(&transaction)?.reaches(reached, &path)?;
             aliases::list(&transaction)?;
             uploads::verify_rows(&transaction)?;
             server_times::verify_rows(&transaction)?;
@@ -259,8 +266,9 @@ impl State {
     /// Does `work` in a transaction that waits its turn to write, and makes what it did durable.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> Result<T, Fault>) -> Result<T, Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = transaction.total_changes();
         let result = work(&transaction)?;
-        transaction.commit()?;
+        commit(transaction, before, &mut self.mark)?;
         Ok(result)
     }
 
@@ -269,11 +277,23 @@ impl State {
         let newcomer = !self.owners.has_own();
         let owner = self.owners.own()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = transaction.total_changes();
         if newcomer {
             claims::bury_all_dead(&transaction, &self.owners)?;
         }
         let claimed = claims::claim(&transaction, &self.owners, &owner, key, now)?;
-        transaction.commit()?;
+        commit(transaction, before, &mut self.mark)?;
         Ok(claimed)
     }
+}
+
+/// Makes the transaction durable, and counts it if it has changed anything since there were `before` changes.
+fn commit(transaction: Transaction, before: u64, mark: &mut Mark) -> Result<(), Fault> {
+    if transaction.total_changes() == before {
+        return Ok(transaction.commit()?);
+    }
+    let head = Head::advance(&transaction)?;
+    transaction.commit()?;
+    mark.keep(head);
+    Ok(())
 }

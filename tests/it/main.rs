@@ -13,6 +13,7 @@ mod instagram;
 mod library;
 mod limits;
 mod manifest;
+mod power;
 mod record;
 mod resolve;
 mod send;

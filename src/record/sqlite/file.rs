@@ -1,6 +1,6 @@
 //! The record's file: created for its owner alone, recognised, migrated.
 //!
-//! Opening an existing record reads its first page and no more. Whatever changes the file's form happens under a lock
+//! Opening an existing record reads its first page, how far it has come, and no more. Whatever changes the file's form happens under a lock
 //! on its folder, so any number of processes may open a new record at once.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -15,6 +15,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::Fault;
+use super::head::{Head, Mark};
 use crate::record::RecordError;
 
 /// SQLite's `application_id` of a record: "reat".
@@ -24,7 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to the record at `path`, in the newest format of `migrations`, which apply all together or not at all.
 pub(super) fn open(path: &Path, migrations: Runner) -> Result<Connection, Fault> {
-    create(path)?;
+    let mark = Mark::beside(path);
+    // Read before the record, which may go on in between, but never back.
+    let reached = mark.read();
+    create(path, &mark)?;
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
@@ -33,16 +37,25 @@ pub(super) fn open(path: &Path, migrations: Runner) -> Result<Connection, Fault>
     if format(&connection, path, newest)? < newest {
         migrate(&mut connection, path, &migrations.set_grouped(true), newest)?;
     }
+    Head::of(&connection)?.reaches(reached, path)?;
     Ok(connection)
 }
 
 /// Creates the file, empty, before SQLite would: SQLite asks the umask who may read it, and gives its neighbours the
-/// same mode.
-fn create(path: &Path) -> io::Result<()> {
+/// same mode. A file that is empty, and was not always, is left as it is.
+fn create(path: &Path, mark: &Mark) -> Result<(), Fault> {
+    match fs::metadata(path) {
+        Ok(file) if file.len() == 0 => return mark.allows_nothing(path),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Err(_) => {}
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    // Of a record that was moved away. Gone before there is a file, it cannot be taken for that of the new one.
+    mark.remove()?;
     match private_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        created => created.map(drop),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -69,13 +82,26 @@ fn migrate(connection: &mut Connection, path: &Path, migrations: &Runner, newest
         return Ok(());
     }
     if found == 0 {
+        Mark::beside(path).allows_nothing(path)?;
+        sync_names(path);
         connection.pragma_update(None, "application_id", APPLICATION)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
     } else {
         back_up(connection, path, newest)?;
+        folder.sync_all()?;
     }
     migrations.run(connection)?;
     Ok(())
+}
+
+/// Makes it durable that there is a record at all: syncing a file says nothing of its name, nor of those of the folders
+/// it lies in. Whoever made those, and was killed, may not have come this far.
+fn sync_names(path: &Path) {
+    let folder = fs::canonicalize(folder_of(path)).unwrap_or_default();
+    for folder in folder.ancestors() {
+        // A folder that may not be read, or of a file system that knows no such sync, is none we made.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
 }
 
 /// Copies the record to `PATH.before-vN`, which is complete whenever it exists.

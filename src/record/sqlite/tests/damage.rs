@@ -1,0 +1,199 @@
+//! Disks that forget: a flipped bit or a cut anywhere in the record's files is noticed, or has cost nothing.
+
+use std::fs;
+
+use fastrand::Rng;
+
+use super::*;
+
+/// Uploads of the record that is damaged.
+const STORED: u16 = 100;
+
+/// The files of a record with all its uploads; the write-ahead log is part of them where the last to use the record
+/// was killed.
+struct Pristine {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    stored: Vec<Upload>,
+}
+
+impl Pristine {
+    async fn closed(place: &Place) -> Self {
+        let stored = fill(&place.record().await).await;
+        Self { files: files(place), stored }
+    }
+
+    async fn killed(place: &Place) -> Self {
+        let record = place.record().await;
+        let stored = fill(&record).await;
+        let files = files(place);
+        assert!(files.iter().any(|(path, bytes)| path.ends_with("record.db-wal") && !bytes.is_empty()));
+        Self { files, stored }
+    }
+
+    /// A place with these files, one of them damaged.
+    fn damaged(&self, rng: &mut Rng) -> (Place, String) {
+        let place = place();
+        let folder = place.path().parent().expect("a folder").to_owned();
+        fs::create_dir_all(&folder).expect("created");
+        let worn = rng.usize(..self.files.len());
+        let mut what = String::new();
+        for (number, (name, bytes)) in self.files.iter().enumerate() {
+            let mut bytes = bytes.clone();
+            if number == worn && !bytes.is_empty() {
+                what = format!("{} {}", name.display(), damage(&mut bytes, rng));
+            }
+            fs::write(folder.join(name), bytes).expect("written");
+        }
+        (place, what)
+    }
+}
+
+/// Flips a bit in three of four cases, and cuts the end off in the others.
+fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
+    let at = rng.usize(..bytes.len());
+    if rng.u8(..4) == 0 {
+        bytes.truncate(at);
+        return format!("cut at {at}");
+    }
+    bytes[at] ^= 1 << rng.u8(..8);
+    format!("flipped at {at}")
+}
+
+async fn fill(record: &SqliteRecord) -> Vec<Upload> {
+    let mut stored = Vec::new();
+    for number in 0..STORED {
+        stored.push(store(record, &key(number), &format!("id-{number}")).await);
+    }
+    stored
+}
+
+fn files(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(place.path().parent().expect("a folder")).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_file() && !path.ends_with("record.db-shm")).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.file_name().expect("a name").into(), fs::read(&path).expect("a file"))).collect()
+}
+
+/// Whether the damage was noticed.
+///
+/// # Panics
+/// Where it was not, and an upload is missing or another than it was.
+async fn is_noticed(place: &Place, stored: &[Upload], what: &str) -> bool {
+    let Ok(record) = SqliteRecord::open(&place.path()).await else { return true };
+    let keys: Vec<_> = stored.iter().map(|upload| upload.key.clone()).collect();
+    let found = record.find(&keys).await;
+    let noticed = record.verify().await.is_err();
+    let found = found.map(|found| found.into_iter().flatten().collect::<Vec<_>>()).unwrap_or_default();
+    if noticed {
+        assert!(found.iter().all(|upload| stored.contains(upload)), "{what}: {found:?}");
+    } else {
+        assert!(found == stored, "{what}: {} of {} uploads are left as they were", found.len(), stored.len());
+    }
+    noticed
+}
+
+#[tokio::test]
+async fn no_damage_is_a_silent_loss() {
+    let trials: u64 = std::env::var("DAMAGE_TRIALS").map_or(500, |text| text.parse().expect("a number of trials"));
+    let (closed, killed) = (place(), place());
+    let (closed, killed) = (Pristine::closed(&closed).await, Pristine::killed(&killed).await);
+    let mut noticed = 0;
+    for seed in 0..trials {
+        let mut rng = Rng::with_seed(seed);
+        let pristine = if rng.bool() { &closed } else { &killed };
+        let (place, what) = pristine.damaged(&mut rng);
+        noticed += u64::from(is_noticed(&place, &pristine.stored, &format!("seed {seed}: {what}")).await);
+    }
+    assert!(noticed > trials / 10, "{noticed} of {trials} damages were noticed");
+}
+
+fn head(place: &Place) -> (Vec<u8>, i64) {
+    let query = "SELECT record, changes FROM head";
+    place.shell().query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a head")
+}
+
+fn mark_of(place: &Place) -> PathBuf {
+    place.path().with_extension("db.mark")
+}
+
+#[tokio::test]
+async fn an_older_copy_is_refused_as_long_as_there_is_a_mark() {
+    let place = place();
+    store(&place.record().await, &key(1), "id").await;
+    let copy = fs::read(place.path()).expect("a file");
+    store(&place.record().await, &key(2), "id").await;
+    fs::write(place.path(), &copy).expect("put back");
+    let refused = SqliteRecord::open(&place.path()).await;
+    assert!(matches!(refused, Err(RecordError::Behind { lost: 2, .. })), "{refused:?}");
+    assert_eq!(fs::read(place.path()).expect("a file"), copy);
+    fs::remove_file(mark_of(&place)).expect("gone");
+    let record = place.record().await;
+    record.verify().await.expect("healthy");
+    assert!(record.find(&[key(1)]).await.expect("found")[0].is_some());
+}
+
+#[tokio::test]
+async fn verifying_an_open_record_notices_what_went_missing_since() {
+    let place = place();
+    let record = place.record().await;
+    store(&record, &key(1), "id").await;
+    place.tamper("UPDATE head SET changes = changes - 1");
+    let verified = record.verify().await;
+    assert!(matches!(verified, Err(RecordError::Behind { lost: 1, .. })), "{verified:?}");
+    place.tamper("DELETE FROM head");
+    let verified = record.verify().await;
+    assert!(matches!(verified, Err(RecordError::Damaged { table: "head", .. })), "{verified:?}");
+}
+
+#[tokio::test]
+async fn an_emptied_record_is_refused_and_left_as_it_is() {
+    let place = place();
+    let record = place.record().await;
+    store(&record, &key(1), "id").await;
+    let log = fs::read(place.path().with_extension("db-wal")).expect("a log");
+    drop(record);
+    fs::write(place.path(), b"").expect("emptied");
+    fs::write(place.path().with_extension("db-wal"), &log).expect("written");
+    let refused = SqliteRecord::open(&place.path()).await;
+    assert!(matches!(refused, Err(RecordError::Behind { .. })), "{refused:?}");
+    assert_eq!(fs::read(place.path()).expect("a file"), b"");
+    assert_eq!(fs::read(place.path().with_extension("db-wal")).expect("a log"), log);
+}
+
+#[tokio::test]
+async fn a_record_begun_anew_owes_nothing_to_the_one_that_was_moved_away() {
+    let place = place();
+    store(&place.record().await, &key(1), "id").await;
+    let (old, _) = head(&place);
+    fs::remove_file(place.path()).expect("moved away");
+    let record = place.record().await;
+    record.verify().await.expect("healthy");
+    store(&record, &key(1), "id").await;
+    assert_ne!(head(&place).0, old);
+}
+
+#[tokio::test]
+async fn another_records_mark_is_no_mark() {
+    let (place, other) = (place(), place());
+    store(&place.record().await, &key(1), "id").await;
+    for number in 0..3 {
+        store(&other.record().await, &key(number), "id").await;
+    }
+    fs::copy(mark_of(&other), mark_of(&place)).expect("a copy");
+    place.record().await.verify().await.expect("healthy");
+}
+
+#[tokio::test]
+async fn whoever_changes_nothing_is_no_change() {
+    let place = place();
+    let record = place.record().await;
+    let claim = win(&record, &key(1)).await;
+    let before = head(&place);
+    let held = record.claim(&key(1), Timestamp::from_unix_millis(0)).await.expect("an answer");
+    assert!(matches!(held, Claimed::Held { .. }));
+    record.forget(&key(1)).await.expect("forgotten");
+    assert_eq!(head(&place), before);
+    record.release(&claim).await.expect("released");
+    assert_eq!(head(&place).1, before.1 + 1);
+}

@@ -1,0 +1,46 @@
+//! The power fails: what was printed is on the disk all the same.
+//!
+//! A program runs once while `record_writes.c` writes down all it does to its files ([`shim`], [`log`]). Of any moment
+//! in that log the disk can be made as it may look when the power comes back ([`disk`]), and whatever had been promised
+//! by then is looked for on it ([`cuts`]). `POWER_IMAGES` says how many images are made (500), `POWER_SEED` from which
+//! seed on (0). When the program runs again it does not write in the same order, so a seed alone brings no image back:
+//! those with something wrong are kept, and their places printed.
+
+mod checking;
+mod cuts;
+mod disk;
+mod log;
+mod shim;
+mod syncing;
+
+use checking::Checking;
+use cuts::{Cuts, cut, fewer_images, images};
+use shim::{Shim, Syncs};
+use syncing::Syncing;
+
+#[test]
+fn what_a_sync_printed_outlives_the_power() {
+    let Some(shim) = Shim::build() else { return };
+    let outcome = cut(&shim, &Syncing::of(300), &Cuts { images: images(), syncs: Syncs::Done });
+    outcome.is_flawless();
+    assert!(outcome.twice >= outcome.images / 11);
+}
+
+#[test]
+fn without_syncs_what_was_printed_is_lost_or_these_tests_would_show_nothing() {
+    let Some(shim) = Shim::build() else { return };
+    let cuts = Cuts { images: fewer_images(), syncs: Syncs::Ignored };
+    let outcome = cut(&shim, &Syncing::of(60), &cuts);
+    let lost = outcome.objections.len() as u64;
+    assert!(lost >= outcome.images / 2, "only {lost} of {} images show it", outcome.images);
+}
+
+#[test]
+fn whatever_the_power_leaves_of_the_cache_heals() {
+    let Some(shim) = Shim::build() else { return };
+    let cuts = Cuts { images: fewer_images(), syncs: Syncs::Done };
+    let checking = Checking::of(2_500);
+    cut(&shim, &checking, &cuts).is_flawless();
+    let damaged = checking.damaged.into_inner();
+    assert!(damaged > 0, "none of {} caches were damaged: there was nothing to heal", cuts.images);
+}
