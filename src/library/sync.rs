@@ -72,8 +72,8 @@ impl AssetLibrary {
         synced.into_iter().next().ok_or(LibraryError::NoPage)
     }
 
-    /// The same for several Pages at once, each file read once for all of them. `each` also gets the number of the
-    /// library a report is of, and there is one result for each.
+    /// The same for several Pages at once, each file read once for all of them, by the first one's inspector. `each` also
+    /// gets the number of the library a report is of, and there is one result for each.
     ///
     /// What makes going on pointless on one Page ends that Page's part alone.
     ///

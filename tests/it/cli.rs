@@ -9,8 +9,21 @@ use serde_json::json;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const COMMANDS: [&str; 11] =
-    ["check", "sync", "resolve", "send", "ls", "show", "forget", "sandbox", "demo", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "check",
+    "sync",
+    "refresh",
+    "resolve",
+    "send",
+    "ls",
+    "status",
+    "show",
+    "forget",
+    "sandbox",
+    "demo",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
