@@ -62,6 +62,11 @@ fn one_sync_gives_each_page_ids_of_its_own() {
     let total = &summaries[2];
     assert_eq!((total.get("page"), &total["uploaded"], &total["files"]), (None, &json!(10), &json!(5)));
     assert_eq!(first.events().last(), Some(total));
+    let words = run(&world, &["sync", "library", BOTH[0], BOTH[1]]).ended_with(0).stdout;
+    assert!(
+        words.contains("shop: 5 files, 0 uploaded") && words.contains("\n5 files, 0 uploaded, 10 reused"),
+        "{words}"
+    );
     let second = run(&world, &["sync", "library", "--json", BOTH[0], BOTH[1]]).ended_with(0);
     assert_eq!((&second.summary()["uploaded"], &second.summary()["reused"]), (&json!(0), &json!(10)));
     assert_eq!((world.uploads(), told(&first)), (10, told(&second)));
@@ -113,8 +118,15 @@ fn a_dead_token_on_one_page_does_not_stop_the_others() {
         assert_eq!(run.summary()["failed"], 0);
     }
     assert_eq!(world.uploads(), 8);
-    // Dead when the first upload is made: the fault strikes whoever comes, so the other Page has nothing to do.
+    // Dead since it was last used: the Page is left out, whichever it is.
+    let dead = json!({"on": "me", "fault": {"graph": {"code": 190, "message": "dead"}, "status": 400}});
     run(&world, &["resolve", "library/0.png", "--page", "news"]).ended_with(0);
+    world.sandbox().set_faults(dead).expect("a fault");
+    let left_out = run(&world, &[&sync[..], &["--dry-run"]].concat()).ended_with(4);
+    let files: HashSet<u64> =
+        left_out.events_of("summary").iter().filter_map(|summary| summary["files"].as_u64()).collect();
+    assert_eq!((files, left_out.events_of("error").len()), (HashSet::from([0, 8]), 1));
+    // Dead when the first upload is made: the fault strikes whoever comes, so the other Page has nothing to do.
     let dead =
         json!({"on": "upload", "fault": {"graph": {"code": 190, "message": "dead"}, "status": 400}, "times": 100});
     world.sandbox().set_faults(dead).expect("a fault");
