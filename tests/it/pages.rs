@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reattach::clock::SystemClock;
-use reattach::graph::{Answered, Attempt, Call, Transport};
-use reattach::library::{AssetLibrary, AssetReport, PlanRules, SyncOptions, Via};
+use reattach::graph::{Answered, Attempt, Call, ReqwestTransport, Transport};
+use reattach::library::{AssetLibrary, AssetReport, LibraryError, PlanRules, SyncOptions, Via};
 use reattach::media::ScanOptions;
 use reattach::stop::Stop;
 use serde_json::{Value, json};
@@ -255,6 +255,48 @@ fn each_file_is_read_once(pages: u64, files: u32) {
             assert_eq!(keeper.reads.bytes(), bytes, "recognised: {is_recognised}");
         });
     }
+}
+
+#[test]
+fn files_too_large_for_the_memory_they_share_still_reach_every_page() {
+    let world = World::new();
+    for number in 0..5_u8 {
+        let mut bytes = png(number.into());
+        bytes.extend(std::iter::repeat_n(number, 20_000_000));
+        world.put(format!("{number}.png"), bytes);
+    }
+    // Recognised, so that each has to be read again, and four of them at once are twice the memory there is.
+    world.run(["check", "library"]).ended_with(0);
+    world.runtime.block_on(async {
+        let keeper = Keeper::start(&world, Arc::new(SystemClock)).await;
+        let next = Arc::new(AtomicU64::new(0));
+        let library = |number: u64| {
+            keeper.page(&(106_000_000_000_001 + number).to_string(), "TOKEN", TakesAll { next: Arc::clone(&next) })
+        };
+        let libraries: Vec<AssetLibrary> = (0..3).map(library).collect();
+        let (roots, options, stop) = ([world.library()], options(), Stop::new());
+        let sync = AssetLibrary::sync_all(&libraries, &roots, &options, &stop, |_, _| {});
+        let synced = tokio::time::timeout(Duration::from_mins(2), sync).await.expect("it waits for itself");
+        assert!(synced.expect("a sync").iter().all(|page| page.summary.uploaded == 5));
+    });
+}
+
+#[test]
+fn a_token_of_another_page_ends_that_pages_part() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.runtime.block_on(async {
+        let keeper = Keeper::start(&world, Arc::new(SystemClock)).await;
+        let page = |id: &str| keeper.page(id, "SANDBOX-PAGE-1", ReqwestTransport::new());
+        let libraries = [page("106000000000001"), page("106000000000002")];
+        let (roots, options, stop) = ([world.library()], options(), Stop::new());
+        let synced = AssetLibrary::sync_all(&libraries, &roots, &options, &stop, |_, _| {}).await.expect("a sync");
+        let halted = |page: usize| synced[page].halted_by.as_deref();
+        assert!(halted(0).is_none());
+        assert!(matches!(halted(1), Some(LibraryError::OtherPage { .. })), "{synced:?}");
+        assert_eq!((synced[0].summary.uploaded, synced[1].summary.files), (1, 0));
+    });
+    assert_eq!(world.uploads(), 1);
 }
 
 #[test]
