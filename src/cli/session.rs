@@ -92,7 +92,8 @@ impl Context {
         let told = Arc::clone(&output);
         let server_time = Arc::new(ServerTime::telling(Hook::new(move |skew: ClockSkew| {
             let side = if skew.ahead_millis > 0 { "behind" } else { "ahead of" };
-            let apart = human_span(skew.size());
+            // Meta names full seconds, which would make 47 hours of two days.
+            let apart = human_span(skew.size().saturating_add(Duration::from_secs(1)));
             told.note(format_args!("this machine's clock is {apart} {side} Meta's: going by Meta's"));
         })));
         let clock = Arc::new(CorrectedClock::new(Arc::clone(&machine_clock), Arc::clone(&server_time)));

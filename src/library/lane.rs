@@ -23,6 +23,8 @@ pub(super) struct Lane {
     pub(super) allowance: Allowance,
     summary: Summary,
     halted_by: Option<Arc<LibraryError>>,
+    /// Whether it was given up before there was anything to do: nothing is told of its files.
+    pub(super) is_left_out: bool,
     /// Uploads in a row of which it is not known what Meta did.
     in_doubt: u32,
     /// What went out with a message, or may have, and has no id: the same bytes under another name would go out again.
@@ -39,6 +41,7 @@ impl Lane {
             allowance,
             summary: Summary::default(),
             halted_by: None,
+            is_left_out: false,
             in_doubt: 0,
             spent: HashMap::new(),
             settled: HashSet::new(),

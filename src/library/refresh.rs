@@ -125,7 +125,7 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
     }
 
     async fn wish_for_all_due(&mut self) -> Result<(), LibraryError> {
-        for lane in 0..self.run.lanes.len() {
+        for lane in self.run.lanes_taking_part() {
             let parts = Arc::clone(&self.run.lanes[lane].library.parts);
             let filter = UploadFilter { space: Some(parts.space.clone()), ..UploadFilter::default() };
             let mut after = None;
@@ -152,7 +152,7 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
             AssetRef::Url(url) => Source::Address(url.clone()),
             AssetRef::Hash(_) | AssetRef::Alias(_) => Source::Recorded,
         };
-        for lane in 0..self.run.lanes.len() {
+        for lane in self.run.lanes_taking_part() {
             let parts = Arc::clone(&self.run.lanes[lane].library.parts);
             let asset = match (&asset, parts.url_query) {
                 (Ok(Asset::Url(url)), UrlQuery::Ignored) => Asset::Url(url.without_query()),

@@ -75,15 +75,21 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
         })
     }
 
-    /// Asks Meta, for each Page, whose token this is and what time it is. A Page whose token is of no use is given up.
+    /// Asks Meta, for each Page, whose token this is and what time it is. A Page whose token is of no use is left out.
     pub(super) async fn greet(&mut self) {
         let greetings = join_all(self.lanes.iter().map(|lane| lane.library.greet())).await;
         for (lane, greeting) in self.lanes.iter_mut().zip(greetings) {
             if let Err(error) = greeting {
                 lane.halt(Arc::new(error));
+                lane.is_left_out = true;
             }
         }
         self.stop_with_the_last();
+    }
+
+    /// The Pages that take part.
+    pub(super) fn lanes_taking_part(&self) -> Vec<usize> {
+        (0..self.lanes.len()).filter(|lane| !self.lanes[*lane].is_left_out).collect()
     }
 
     /// What is on record under each key, in the order of `keys`, for each Page apart.

@@ -72,8 +72,8 @@ impl AssetLibrary {
         synced.into_iter().next().ok_or(LibraryError::NoPage)
     }
 
-    /// The same for several Pages at once, each file read once for all of them. `each` also gets the number of the
-    /// library a report is of, and there is one result for each.
+    /// The same for several Pages at once, each file read once for all of them, by the first one's inspector. `each` also
+    /// gets the number of the library a report is of, and there is one result for each.
     ///
     /// What makes going on pointless on one Page ends that Page's part alone.
     ///
@@ -94,9 +94,9 @@ impl AssetLibrary {
         let mut run = Run::new(libraries, &allowance, options.via.clone(), stop.clone(), each)?;
         run.greet().await;
         let parts = Arc::clone(&run.lanes[0].library.parts);
-        let pages = libraries.to_vec();
+        let pages: Vec<_> = run.lanes_taking_part().into_iter().map(|lane| (lane, libraries[lane].clone())).collect();
         let candidates = move |path: PathBuf, seen: Result<_, _>| -> Surveyed {
-            pages.iter().map(|page| page.candidate(path.clone(), seen.clone())).collect()
+            pages.iter().map(|(lane, page)| (*lane, page.candidate(path.clone(), seen.clone()))).collect()
         };
         let files = survey(&parts.inspector, scan, readers(), &parts.reporter, &stop, candidates);
         let mut walk = Walk { run, options, held_back: Vec::new() };
@@ -108,7 +108,7 @@ impl AssetLibrary {
 }
 
 /// A file of the survey, as each Page sees it: something to decide about, or something that was refused.
-type Surveyed = Vec<Result<Candidate, Box<AssetReport>>>;
+type Surveyed = Vec<(usize, Result<Candidate, Box<AssetReport>>)>;
 
 /// One sync under way.
 struct Walk<'a, F> {
@@ -146,7 +146,7 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
         for Chunk { files: surveyed, place, .. } in batch {
             for file in surveyed {
                 let mut candidates = Vec::with_capacity(file.len());
-                for (lane, seen) in file.into_iter().enumerate() {
+                for (lane, seen) in file {
                     match seen {
                         Ok(candidate) => candidates.push((lane, candidate)),
                         Err(refused) => self.run.report(lane, &refused),

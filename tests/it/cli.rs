@@ -9,12 +9,14 @@ use serde_json::json;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "check",
     "sync",
+    "refresh",
     "resolve",
     "send",
     "ls",
+    "status",
     "show",
     "alias",
     "export",

@@ -1,5 +1,6 @@
 //! A world for a test: a sandbox, a home of its own, a library to fill, and the binary to run in it.
 
+pub(crate) mod keeper;
 pub(crate) mod pictures;
 
 use std::ffi::OsStr;
@@ -14,7 +15,7 @@ use tokio::runtime::Runtime;
 /// A sandbox and a home folder, both gone when the test ends.
 pub(crate) struct World {
     sandbox: Option<Sandbox>,
-    url: String,
+    pub(crate) url: String,
     home: TempDir,
     // Dropped last: the sandbox runs on it.
     pub(crate) runtime: Runtime,
