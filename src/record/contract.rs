@@ -17,6 +17,12 @@ use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
 
+mod derivations;
+
+pub(super) use derivations::{
+    a_copy_is_found_by_what_it_was_made_of_and_by_itself, another_copy_by_the_same_rules_takes_the_place_of_what_was,
+};
+
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
 macro_rules! suite {
     ($fresh:expr) => {
@@ -40,6 +46,8 @@ macro_rules! suite {
             only_the_named_id_is_rejected
             forgetting_gives_what_was_and_leaves_the_claim
             a_page_is_known_by_token_and_origin
+            a_copy_is_found_by_what_it_was_made_of_and_by_itself
+            another_copy_by_the_same_rules_takes_the_place_of_what_was
             a_healthy_record_verifies
         }
     };

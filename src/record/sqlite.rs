@@ -2,6 +2,7 @@
 //! block.
 
 mod claims;
+mod derivations;
 mod fault;
 mod file;
 mod owners;
@@ -184,7 +185,8 @@ impl Record for SqliteRecord {
             if found != "ok" {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
-            uploads::verify_rows(&transaction)
+            uploads::verify_rows(&transaction)?;
+            derivations::verify_rows(&transaction)
         })
         .await
     }
