@@ -1,5 +1,6 @@
 //! How the fate of files is told to people: a line for each file worth a line, and one line for all.
 
+use crate::facts::Dimensions;
 use crate::library::{AssetOutcome, AssetReport, Summary};
 use crate::media::{Problem, Severity};
 
@@ -22,6 +23,12 @@ pub(super) fn print_report(output: &Output, report: &AssetReport) {
     }
 }
 
+/// Prints what became of one file, though it be nothing new.
+pub(super) fn print_in_full(output: &Output, report: &AssetReport) {
+    output.event(&AssetEvent::new(report));
+    output.result(describe(output.palette, report));
+}
+
 /// What became of one file, and why, in as many lines as that takes.
 pub(super) fn describe(palette: Palette, report: &AssetReport) -> String {
     let mut lines = vec![headline(palette, report)];
@@ -42,7 +49,7 @@ pub(super) fn describe(palette: Palette, report: &AssetReport) -> String {
 fn is_worth_a_line(output: &Output, report: &AssetReport) -> bool {
     match report.outcome {
         AssetOutcome::Reused => output.is_verbose(),
-        AssetOutcome::Ok => output.is_verbose() || !report.problems.is_empty(),
+        AssetOutcome::Ok => output.is_verbose() || !report.problems.is_empty() || report.fitted.is_some(),
         _ => true,
     }
 }
@@ -61,14 +68,29 @@ fn headline(palette: Palette, report: &AssetReport) -> String {
         AssetOutcome::Rejected | AssetOutcome::Failed => palette.bad("✗"),
     };
     let mut line = format!("{mark} {:<9} {name}", report.outcome.as_str());
-    if let Some(size) = report.size_bytes() {
-        line += &palette.faint(format_args!("  {}", human_size(size)));
-    }
+    line += &palette.faint(measures(report));
     if let (Some(upload), true) = (&report.upload, report.outcome != AssetOutcome::Missing) {
         line.push_str("  ");
         line.push_str(upload.attachment_id.as_str());
     }
     line
+}
+
+/// How large it is; where a copy goes in its place, what of it became what.
+fn measures(report: &AssetReport) -> String {
+    let Some(size) = report.size_bytes() else { return String::new() };
+    let Some(copy) = &report.fitted else { return format!("  {}", human_size(size)) };
+    let pixels = |size: Dimensions| format!("{}×{}", size.width, size.height);
+    let was = report.facts.as_ref().and_then(|facts| facts.dimensions);
+    let is = pixels(copy.dimensions);
+    let shape = match was.map(pixels) {
+        Some(was) if was != is => format!("{was} → {is}"),
+        _ => is,
+    };
+    let form = |mime: &str| mime.rsplit(['/', '-']).next().unwrap_or_default().to_uppercase();
+    let (was, is) = (report.media.as_ref().map(|media| form(&media.1)).unwrap_or_default(), form(&copy.mime));
+    let form = if was == is { is } else { format!("{was} → {is}") };
+    format!("  {} → {}  {shape} {form}", human_size(size), human_size(copy.size_bytes))
 }
 
 fn describe_problem(palette: Palette, problem: &Problem, lines: &mut Vec<String>) {

@@ -10,7 +10,7 @@ use crate::graph::{Content, GraphError, Sent};
 use crate::ids::{AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
 use crate::library::{AssetReport, Summary};
 use crate::media::Problem;
-use crate::record::Upload;
+use crate::record::{Derivation, Upload};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -51,6 +51,9 @@ pub(super) struct AssetEvent<'a> {
     uploaded_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     problems: &'a [Problem],
+    /// The copy that goes in its place; all the above is of the file itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fitted: Option<FittedBody<'a>>,
     /// The receipt of the message it was uploaded with.
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient_id: Option<&'a str>,
@@ -83,6 +86,7 @@ impl<'a> AssetEvent<'a> {
             uploaded_at: upload.map(|upload| upload.uploaded_at),
             expires_at: upload.map(|upload| upload.expires_at),
             problems: &report.problems,
+            fitted: report.fitted.as_ref().map(FittedBody::new),
             recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
             message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
             reference: None,
@@ -95,6 +99,32 @@ impl AssetEvent<'_> {
     /// The same, of what was asked for in these words.
     pub(super) fn asked_for_as(self, reference: String) -> Self {
         Self { reference: Some(reference), ..self }
+    }
+}
+
+/// A copy that fits, and what it was made of.
+#[derive(Debug, Serialize)]
+pub(super) struct FittedBody<'a> {
+    recipe: &'a str,
+    source_sha256: ContentHash,
+    sha256: ContentHash,
+    width: u32,
+    height: u32,
+    size_bytes: u64,
+    mime: &'a str,
+}
+
+impl<'a> FittedBody<'a> {
+    pub(super) fn new(copy: &'a Derivation) -> Self {
+        Self {
+            recipe: &copy.recipe,
+            source_sha256: copy.source,
+            sha256: copy.result,
+            width: copy.dimensions.width,
+            height: copy.dimensions.height,
+            size_bytes: copy.size_bytes,
+            mime: &copy.mime,
+        }
     }
 }
 
@@ -119,6 +149,9 @@ pub(super) struct RecordedEvent<'a> {
     graph_url: &'a str,
     uploaded_at: Timestamp,
     expires_at: Timestamp,
+    /// What the bytes were made of, where they are a copy that fits (`show`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fitted_from: Vec<FittedBody<'a>>,
 }
 
 impl<'a> RecordedEvent<'a> {
@@ -140,7 +173,13 @@ impl<'a> RecordedEvent<'a> {
             graph_url: upload.key.space.origin.as_str(),
             uploaded_at: upload.uploaded_at,
             expires_at: upload.expires_at,
+            fitted_from: Vec::new(),
         }
+    }
+
+    /// The same, of bytes that were made of others.
+    pub(super) fn made_of(self, sources: &'a [Derivation]) -> Self {
+        Self { fitted_from: sources.iter().map(FittedBody::new).collect(), ..self }
     }
 }
 

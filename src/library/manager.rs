@@ -12,6 +12,7 @@ use crate::media::{Follow, Problem, Reader, Verdict, judge};
 use crate::record::{Record, Upload, UploadFilter};
 use crate::stop::Stop;
 
+use super::fitter::Fitter;
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
 use super::subject::{Candidate, Subject, WebAddress, media_type_of};
@@ -61,6 +62,8 @@ pub struct AssetLibrary {
     pub(super) upload_slots: Arc<Semaphore>,
     /// How many files may be looked at outside of a survey at once.
     turns: Arc<Semaphore>,
+    /// Makes copies again that are on record, wanted anew or not.
+    pub(super) fitter: Arc<Fitter>,
     pub(super) flights: Arc<SingleFlight<AssetKey, super::upload::Ensured, LibraryError>>,
 }
 
@@ -115,7 +118,9 @@ enum Expected {
 impl AssetLibrary {
     /// The library made of these parts.
     pub fn new(parts: LibraryParts) -> Self {
+        let fitter = parts.inspector.fitter.clone();
         Self {
+            fitter: fitter.unwrap_or_else(|| Arc::new(Fitter::new(Arc::clone(&parts.clock)))),
             upload_slots: Arc::new(Semaphore::new(parts.concurrency.max(1))),
             turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
@@ -197,24 +202,24 @@ impl AssetLibrary {
         expected: Expected,
         kind: Option<MediaKind>,
     ) -> Result<Candidate, Box<AssetReport>> {
-        let follow = match expected {
-            Expected::Anything => Follow::Named,
-            Expected::These(_) => Follow::Never,
+        let inspector = self.parts.inspector.clone();
+        let (follow, inspector) = match expected {
+            Expected::Anything => (Follow::Named, inspector),
+            // They may be a copy of the file, which may be larger than what is uploaded.
+            Expected::These(_) => (Follow::Never, Inspector { fitter: Some(Arc::clone(&self.fitter)), ..inspector }),
         };
         let inspected = {
             // Reading waits for memory, on threads the record needs as well: so never on many of them.
             let _turn = self.turns.acquire().await;
-            let (inspector, reporter) = (self.parts.inspector.clone(), Arc::clone(&self.parts.reporter));
+            let reporter = Arc::clone(&self.parts.reporter);
             let path = path.to_owned();
             blocking(move || inspector.inspect(&path, follow, &*reporter)).await
         };
         let candidate = as_kind(self.candidate(path.to_owned(), inspected)?, kind)?;
         match expected {
-            Expected::These(hash) if hash != candidate.facts.hash => {
-                let changed = LibraryError::Changed { path: path.to_owned() };
-                Err(Box::new(candidate.report(AssetOutcome::Failed).because(changed)))
-            }
-            _ => Ok(candidate),
+            Expected::These(hash) if hash != candidate.facts.hash => self.copy_known_as(candidate, hash).await,
+            Expected::These(_) => Ok(candidate),
+            Expected::Anything => self.fitted(candidate, &self.parts.stop).await,
         }
     }
 
@@ -262,7 +267,7 @@ impl AssetLibrary {
                 let verdict = judge(&facts, &path, self.parts.space.platform);
                 let asset = Asset::Bytes(facts.hash);
                 let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, asset };
-                Ok(Candidate { path, key, facts, verdict, bytes })
+                Ok(Candidate { path, key, facts, verdict, bytes, original: None })
             }
             Err(problem) => Err(Box::new(AssetReport::refused(path, problem))),
         }

@@ -6,6 +6,8 @@
 
 mod check;
 mod error;
+mod fitter;
+mod fitting;
 mod manager;
 mod outgoing;
 mod plan;
@@ -19,6 +21,7 @@ mod upload;
 
 pub use check::{CheckOptions, check};
 pub use error::LibraryError;
+pub use fitter::Fitter;
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
 pub use outgoing::{Prepared, PreparedAsset};
 pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};

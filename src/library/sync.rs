@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
@@ -75,14 +76,15 @@ impl AssetLibrary {
         let stop = stop.child();
         let _on_every_way_out = stop.on_drop();
         let scan = scan(roots, &options.scan)?;
-        let library = self.clone();
-        let candidate = move |path, seen| library.candidate(path, seen);
+        let allowance = Allowance::new(options, &stop);
+        let (library, runtime, enough) = (self.clone(), Handle::current(), allowance.enough.clone());
+        let candidate = move |path, seen| library.surveyed(path, seen, &runtime, &enough);
         let files = survey(&self.parts.inspector, scan, readers(), &self.parts.reporter, &stop, candidate);
         let mut run = Run {
             library: self,
             options,
             stop,
-            allowance: Allowance::new(options),
+            allowance,
             uploads: JoinSet::new(),
             summary: Summary::default(),
             halted_by: None,
@@ -229,10 +231,10 @@ impl<F: FnMut(&AssetReport)> Run<'_, F> {
             Some(error) if error.is_doubtful() => self.in_doubt + 1,
             _ => 0,
         };
-        if let (Some(error), Some(facts)) = (&report.error, &report.facts)
+        if let (Some(error), Some(hash)) = (&report.error, report.sent_hash())
             && error.may_have_sent()
         {
-            self.spent.insert(Asset::Bytes(facts.hash), Arc::clone(error));
+            self.spent.insert(Asset::Bytes(hash), Arc::clone(error));
         }
         let nobody_to_send_to = |error: &LibraryError| matches!(error, LibraryError::Graph(error) if error.scope() == Some(Scope::Recipient));
         let hopeless =
@@ -258,6 +260,8 @@ struct Allowance {
     uploads_left: u64,
     bytes_left: u64,
     granted: HashSet<u64>,
+    /// Requested when no upload is left: nothing more need be made ready for one.
+    enough: Stop,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -271,11 +275,20 @@ enum Allowed {
 }
 
 impl Allowance {
-    fn new(options: &SyncOptions) -> Self {
-        Self {
+    fn new(options: &SyncOptions, stop: &Stop) -> Self {
+        let allowance = Self {
             uploads_left: options.max_uploads.unwrap_or(u64::MAX),
             bytes_left: options.max_bytes.unwrap_or(u64::MAX),
             granted: HashSet::new(),
+            enough: stop.child(),
+        };
+        allowance.mind_the_end();
+        allowance
+    }
+
+    fn mind_the_end(&self) {
+        if self.uploads_left == 0 {
+            self.enough.request();
         }
     }
 
@@ -291,6 +304,7 @@ impl Allowance {
         self.uploads_left -= 1;
         self.bytes_left -= size;
         self.granted.insert(content);
+        self.mind_the_end();
         Allowed::First
     }
 }

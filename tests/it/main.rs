@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod errors;
 mod faults;
+mod fit;
 mod instagram;
 mod library;
 mod limits;

@@ -29,7 +29,8 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
     let record = context.record().await?;
     let session = context.session(&*record).await?;
     let bars = context.bars();
-    let library = context.library(&session, record, inspector_for(context, &references), CONCURRENCY, bars.clone());
+    let inspector = context.fitting(inspector_for(context, &references), args.fit);
+    let library = context.library(&session, record, inspector, CONCURRENCY, bars.clone());
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
 
     let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };

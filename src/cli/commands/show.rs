@@ -8,22 +8,26 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::ids::Asset;
-use crate::record::Upload;
+use crate::record::{Derivation, Upload};
 
 use super::recorded::{find, state, time_left};
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
     for upload in &find(context, &*record, &args.reference).await? {
-        print(context, upload);
+        let sources = match &upload.key.asset {
+            Asset::Bytes(hash) => record.sources_of(*hash).await?,
+            Asset::Url(_) => Vec::new(),
+        };
+        print(context, upload, &sources);
     }
     Ok(Exit::Done)
 }
 
-fn print(context: &Context, upload: &Upload) {
+fn print(context: &Context, upload: &Upload, sources: &[Derivation]) {
     let output = &context.output;
     let state = state(context, upload);
-    output.event(&RecordedEvent::new(upload, state));
+    output.event(&RecordedEvent::new(upload, state).made_of(sources));
     if output.is_json() {
         return;
     }
@@ -45,5 +49,8 @@ fn print(context: &Context, upload: &Upload) {
         ("state", state.to_owned()),
     ] {
         output.result(format_args!("  {name:<9} {value}"));
+    }
+    for Derivation { source, recipe, .. } in sources {
+        output.result(format_args!("  {:<9} {source} ({recipe})", "copy of"));
     }
 }
