@@ -165,11 +165,15 @@ impl Selection {
 #[command(after_help = "\
 Examples:
   reattach check banners
-  reattach check . --exclude 'drafts/' --json | jq 'select(.outcome == \"rejected\")'")]
+  reattach check . --exclude 'drafts/' --json | jq 'select(.outcome == \"rejected\")'
+  reattach check banners --fit-dry-run")]
 pub(super) struct CheckArgs {
     /// Which files.
     #[command(flatten)]
     pub(super) selection: Selection,
+    /// Say which copies `sync --fit` would make of images, and what they would come to.
+    #[arg(long)]
+    pub(super) fit_dry_run: bool,
 }
 
 /// `sync`.
@@ -180,12 +184,24 @@ Examples:
   reattach sync banners products --max-uploads 500
   reattach sync . --renew-within 14d --json
   reattach sync banners --page shop,news
+  reattach sync banners --fit
   reattach sync banners --watch
-  reattach sync banners --via send --to 1254459154682919 --yes")]
+  reattach sync banners --via send --to 1254459154682919 --yes
+
+--fit makes a copy of each image that is over a limit of the platform, or of a format Meta does not name (WebP, TIFF, BMP,
+ICO), and uploads that. Copies are PNG or JPEG; they are turned as EXIF says, keep their colour profile, and carry neither
+EXIF nor the place where a picture was taken. What is animated is left alone. The files stay as they are.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct SyncArgs {
     /// Which files.
     #[command(flatten)]
     pub(super) selection: Selection,
+    /// Upload a copy that fits in place of each image that does not.
+    #[arg(long)]
+    pub(super) fit: bool,
+    /// Say what --fit would make of each image, and upload nothing.
+    #[arg(long)]
+    pub(super) fit_dry_run: bool,
     /// Say what would be uploaded, and upload nothing.
     #[arg(long, short = 'n')]
     pub(super) dry_run: bool,
@@ -298,6 +314,9 @@ pub(super) struct ResolveArgs {
     /// Write the text to this file instead.
     #[arg(long, value_name = "FILE", requires = "aliases_in")]
     pub(super) output: Option<PathBuf>,
+    /// Upload a copy that fits in place of an image that does not, as `sync --fit` does.
+    #[arg(long)]
+    pub(super) fit: bool,
 }
 
 /// `send`.
@@ -316,6 +335,7 @@ RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…
 
 FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it, \"file\": \"hero.png\" or
 \"asset\": \"@hero\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct SendArgs {
     /// Who gets it; may be left out where the --message file names somebody.
     #[arg(long, value_name = "RECIPIENT", required_unless_present = "message")]
@@ -356,6 +376,9 @@ pub(super) struct SendArgs {
     /// Upload the --file, --url or --asset with this message, in one step, and keep its id.
     #[arg(long, conflicts_with_all = ["attachment_id", "text", "message", "action"])]
     pub(super) save: bool,
+    /// Send a copy that fits in place of an image that does not, as `sync --fit` uploads it.
+    #[arg(long, conflicts_with_all = ["attachment_id", "url", "text", "action"])]
+    pub(super) fit: bool,
 }
 
 /// What to send: one of these.

@@ -1,5 +1,6 @@
 //! How the fate of files is told to people: a line for each file worth a line, and one line for all.
 
+use crate::facts::Dimensions;
 use crate::library::{AssetOutcome, AssetReport, Summary};
 use crate::media::{Problem, Severity};
 
@@ -11,11 +12,7 @@ use super::values::{count, human_size, thousands};
 
 /// Prints what became of one file, where that is worth a line; on which Page, where there are several.
 pub(super) fn print_report(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
-    let event = AssetEvent::new(report);
-    match page {
-        Some(page) => output.event(&event.of_page(page)),
-        None => output.event(&event),
-    }
+    print_event(output, report, page);
     if output.is_json() {
         return;
     }
@@ -25,6 +22,20 @@ pub(super) fn print_report(output: &Output, report: &AssetReport, page: Option<&
         output.result(describe(output.palette, report, page));
     } else if is_worth_a_line(output, report) {
         output.remark(describe(output.palette, report, page));
+    }
+}
+
+/// Prints what became of one file, though it be nothing new.
+pub(super) fn print_in_full(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
+    print_event(output, report, page);
+    output.result(describe(output.palette, report, page));
+}
+
+fn print_event(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
+    let event = AssetEvent::new(report);
+    match page {
+        Some(page) => output.event(&event.of_page(page)),
+        None => output.event(&event),
     }
 }
 
@@ -54,7 +65,7 @@ pub(super) fn describe(palette: Palette, report: &AssetReport, page: Option<&Pag
 fn is_worth_a_line(output: &Output, report: &AssetReport) -> bool {
     match report.outcome {
         AssetOutcome::Reused => output.is_verbose(),
-        AssetOutcome::Ok => output.is_verbose() || !report.problems.is_empty(),
+        AssetOutcome::Ok => output.is_verbose() || !report.problems.is_empty() || report.fitted.is_some(),
         _ => true,
     }
 }
@@ -73,14 +84,29 @@ fn headline(palette: Palette, report: &AssetReport) -> String {
         AssetOutcome::Rejected | AssetOutcome::Failed => palette.bad("✗"),
     };
     let mut line = format!("{mark} {:<9} {name}", report.outcome.as_str());
-    if let Some(size) = report.size_bytes() {
-        line += &palette.faint(format_args!("  {}", human_size(size)));
-    }
+    line += &palette.faint(measures(report));
     if let (Some(upload), true) = (&report.upload, report.outcome != AssetOutcome::Missing) {
         line.push_str("  ");
         line.push_str(upload.attachment_id.as_str());
     }
     line
+}
+
+/// How large it is; where a copy goes in its place, what of it became what.
+fn measures(report: &AssetReport) -> String {
+    let Some(size) = report.size_bytes() else { return String::new() };
+    let Some(copy) = &report.fitted else { return format!("  {}", human_size(size)) };
+    let pixels = |size: Dimensions| format!("{}×{}", size.width, size.height);
+    let was = report.facts.as_ref().and_then(|facts| facts.dimensions);
+    let is = pixels(copy.dimensions);
+    let shape = match was.map(pixels) {
+        Some(was) if was != is => format!("{was} → {is}"),
+        _ => is,
+    };
+    let form = |mime: &str| mime.rsplit(['/', '-']).next().unwrap_or_default().to_uppercase();
+    let (was, is) = (report.media.as_ref().map(|media| form(&media.1)).unwrap_or_default(), form(&copy.mime));
+    let form = if was == is { is } else { format!("{was} → {is}") };
+    format!("  {} → {}  {shape} {form}", human_size(size), human_size(copy.size_bytes))
 }
 
 fn describe_problem(palette: Palette, problem: &Problem, lines: &mut Vec<String>) {

@@ -10,7 +10,7 @@ use crate::graph::{Content, GraphError, Sent};
 use crate::ids::{AliasName, AttachmentId, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
 use crate::library::{AssetReport, ImportReport, ImportSummary, Summary};
 use crate::media::Problem;
-use crate::record::{Alias, Upload};
+use crate::record::{Alias, Derivation, Upload};
 
 use super::commands::status::Counts;
 use super::exit::Exit;
@@ -55,6 +55,9 @@ pub(super) struct AssetEvent<'a> {
     uploaded_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     problems: &'a [Problem],
+    /// The copy that goes in its place; all the above is of the file itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fitted: Option<FittedBody<'a>>,
     /// The receipt of the message it was uploaded with.
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient_id: Option<&'a str>,
@@ -88,6 +91,7 @@ impl<'a> AssetEvent<'a> {
             uploaded_at: upload.and_then(Upload::known_upload_time),
             expires_at: upload.and_then(Upload::known_expiry),
             problems: &report.problems,
+            fitted: report.fitted.as_ref().map(FittedBody::new),
             recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
             message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
             reference: None,
@@ -162,6 +166,32 @@ impl<'a> AliasEvent<'a> {
     }
 }
 
+/// A copy that fits, and what it was made of.
+#[derive(Debug, Serialize)]
+pub(super) struct FittedBody<'a> {
+    recipe: &'a str,
+    source_sha256: ContentHash,
+    sha256: ContentHash,
+    width: u32,
+    height: u32,
+    size_bytes: u64,
+    mime: &'a str,
+}
+
+impl<'a> FittedBody<'a> {
+    pub(super) fn new(copy: &'a Derivation) -> Self {
+        Self {
+            recipe: &copy.recipe,
+            source_sha256: copy.source,
+            sha256: copy.result,
+            width: copy.dimensions.width,
+            height: copy.dimensions.height,
+            size_bytes: copy.size_bytes,
+            mime: &copy.mime,
+        }
+    }
+}
+
 /// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedEvent<'a> {
@@ -184,6 +214,9 @@ pub(super) struct RecordedEvent<'a> {
     uploaded_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     aliases: &'a [AliasName],
+    /// What the bytes were made of, where they are a copy that fits (`show`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fitted_from: Vec<FittedBody<'a>>,
 }
 
 impl<'a> RecordedEvent<'a> {
@@ -206,7 +239,13 @@ impl<'a> RecordedEvent<'a> {
             uploaded_at: upload.known_upload_time(),
             expires_at: upload.known_expiry(),
             aliases,
+            fitted_from: Vec::new(),
         }
+    }
+
+    /// The same, of bytes that were made of others.
+    pub(super) fn made_of(self, sources: &'a [Derivation]) -> Self {
+        Self { fitted_from: sources.iter().map(FittedBody::new).collect(), ..self }
     }
 }
 

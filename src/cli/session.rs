@@ -15,7 +15,7 @@ use crate::graph::{
     TokenOwner, Waiting, Why,
 };
 use crate::ids::{KeySpace, PageId};
-use crate::library::{AssetLibrary, Inspector, LibraryParts, NoReport, Reporter};
+use crate::library::{AssetLibrary, Fitter, Inspector, LibraryParts, NoReport, Reporter};
 use crate::media::{BytePool, Reader};
 use crate::record::{self, PageIdentity, Record};
 use crate::secret::AccessToken;
@@ -152,9 +152,15 @@ impl Context {
         self.inspector_with(FileCache::disabled())
     }
 
+    /// The same inspector, with copies in place of images that do not fit, where they are wanted.
+    pub(super) fn fitting(&self, inspector: Inspector, wanted: bool) -> Inspector {
+        let fitter = wanted.then(|| Arc::new(Fitter::new(Arc::clone(&self.clock))));
+        Inspector { fitter, ..inspector }
+    }
+
     fn inspector_with(&self, cache: FileCache) -> Inspector {
         let private = Arc::clone(&self.settings.private);
-        Inspector { reader: self.reader(SURVEY_MEMORY), cache: Arc::new(cache), private }
+        Inspector { reader: self.reader(SURVEY_MEMORY), cache: Arc::new(cache), private, fitter: None }
     }
 
     fn reader(&self, memory: usize) -> Arc<Reader> {

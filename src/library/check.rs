@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::ids::Platform;
+use crate::media::fit::extension;
 use crate::media::{Problem, ScanOptions, judge, scan};
 use crate::stop::Stop;
 
+use super::fitter::Source;
 use super::survey::{Chunk, Inspected, Inspector, readers, survey};
-use super::{AssetOutcome, AssetReport, LibraryError, Reporter, Summary};
+use super::{AssetOutcome, AssetReport, Fitter, LibraryError, Reporter, Summary};
 
 /// How to check.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +37,8 @@ pub async fn check(
 ) -> Result<Summary, LibraryError> {
     let started = Instant::now();
     let platform = options.platform;
-    let judge = move |path, seen| judged(path, seen, platform);
+    let (fitter, wish) = (inspector.fitter.clone(), stop.clone());
+    let judge = move |path, seen| judged(path, seen, platform, fitter.as_deref().map(|fitter| (fitter, &wish)));
     let mut files = survey(inspector, scan(roots, &options.scan)?, readers(), &reporter, stop, judge);
     let mut summary = Summary::default();
     let mut waiting = InOrder::default();
@@ -52,24 +55,39 @@ pub async fn check(
     Ok(summary)
 }
 
-/// The report of one file. Its bytes are let go.
-fn judged(path: PathBuf, seen: Result<Inspected, Problem>, platform: Platform) -> AssetReport {
-    let facts = match seen {
-        Ok(inspected) => inspected.facts,
+/// The report of one file, or of the copy that would go in its place. Bytes are let go.
+fn judged(
+    path: PathBuf,
+    seen: Result<Inspected, Problem>,
+    platform: Platform,
+    fitter: Option<(&Fitter, &Stop)>,
+) -> AssetReport {
+    let Inspected { facts, bytes } = match seen {
+        Ok(inspected) => inspected,
         Err(problem) => return AssetReport::refused(path, problem),
     };
-    let verdict = judge(&facts, &path, platform);
+    let mut verdict = judge(&facts, &path, platform);
+    let mime = verdict.mime.clone();
+    let mut copied = None;
+    if let Some((fitter, stop)) = fitter {
+        let source = Source { path: &path, facts: &facts, bytes: bytes.as_ref() };
+        match fitter.fit(source, &verdict, platform, stop) {
+            Ok(Some(copy)) => {
+                verdict = judge(&copy.facts(), &path.with_extension(extension(&copy.mime)), platform);
+                copied = Some(copy);
+            }
+            Ok(None) => {}
+            Err(problem) => verdict.problems.push(problem),
+        }
+    }
     let outcome = if verdict.accepted() { AssetOutcome::Ok } else { AssetOutcome::Rejected };
     AssetReport {
-        url: None,
         path: Some(path),
         facts: Some(facts),
-        media: Some((verdict.kind, verdict.mime)),
-        outcome,
-        upload: None,
+        media: Some((verdict.kind, mime)),
+        fitted: copied,
         problems: verdict.problems,
-        sent: None,
-        error: None,
+        ..AssetReport::bare(outcome)
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) struct Lane {
     pub(super) library: AssetLibrary,
     /// Requested when nothing more is to be begun here.
     pub(super) stop: Stop,
-    pub(super) allowance: Allowance,
+    /// Requested when nothing more need be made ready for an upload here.
+    pub(super) enough: Stop,
+    allowance: Allowance,
     summary: Summary,
     halted_by: Option<Arc<LibraryError>>,
     /// Whether it was given up before there was anything to do: nothing is told of its files.
@@ -35,9 +37,11 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(library: AssetLibrary, allowance: Allowance, stop: Stop) -> Self {
-        Self {
+        let enough = stop.child();
+        let lane = Self {
             library,
             stop,
+            enough,
             allowance,
             summary: Summary::default(),
             halted_by: None,
@@ -45,6 +49,21 @@ impl Lane {
             in_doubt: 0,
             spent: HashMap::new(),
             settled: HashSet::new(),
+        };
+        lane.mind_the_end();
+        lane
+    }
+
+    /// What the allowance says to an upload of this.
+    pub(super) fn ask(&mut self, asset: &Asset, size_bytes: u64) -> Allowed {
+        let allowed = self.allowance.ask(asset, size_bytes);
+        self.mind_the_end();
+        allowed
+    }
+
+    fn mind_the_end(&self) {
+        if self.allowance.uploads_left == 0 {
+            self.enough.request();
         }
     }
 
@@ -66,8 +85,8 @@ impl Lane {
             return report;
         };
         self.in_doubt = if error.is_doubtful() { self.in_doubt + 1 } else { 0 };
-        if let (true, Some(facts)) = (error.may_have_sent(), &report.facts) {
-            self.spent.insert(Asset::Bytes(facts.hash), Arc::clone(error));
+        if let (true, Some(hash)) = (error.may_have_sent(), report.sent_hash()) {
+            self.spent.insert(Asset::Bytes(hash), Arc::clone(error));
         }
         let nobody_to_send_to =
             matches!(&**error, LibraryError::Graph(error) if error.scope() == Some(Scope::Recipient));
@@ -128,7 +147,7 @@ impl Allowance {
         }
     }
 
-    pub(super) fn ask(&mut self, asset: &Asset, size_bytes: u64) -> Allowed {
+    fn ask(&mut self, asset: &Asset, size_bytes: u64) -> Allowed {
         let content = digest_prefix(&asset.digest());
         if self.granted.contains(&content) {
             return Allowed::Again;

@@ -13,6 +13,7 @@ use crate::record::{AliasTarget, Record, Upload, UploadFilter};
 use crate::stop::Stop;
 
 use super::alias::target_of;
+use super::fitter::Fitter;
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
 use super::subject::{Candidate, Subject, WebAddress, media_type_of};
@@ -73,6 +74,8 @@ pub struct AssetLibrary {
     pub(super) upload_slots: Arc<Semaphore>,
     /// How many files may be looked at outside of a survey at once.
     turns: Arc<Semaphore>,
+    /// Makes copies again that are on record, wanted anew or not.
+    pub(super) fitter: Arc<Fitter>,
     pub(super) flights: Arc<SingleFlight<AssetKey, super::upload::Ensured, LibraryError>>,
     pub(super) asked_the_time: Arc<OnceCell<()>>,
 }
@@ -130,7 +133,9 @@ pub(super) enum Expected {
 impl AssetLibrary {
     /// The library made of these parts.
     pub fn new(parts: LibraryParts) -> Self {
+        let fitter = parts.inspector.fitter.clone();
         Self {
+            fitter: fitter.unwrap_or_else(|| Arc::new(Fitter::new(Arc::clone(&parts.clock)))),
             upload_slots: Arc::new(Semaphore::new(parts.concurrency.max(1))),
             turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
@@ -239,27 +244,33 @@ impl AssetLibrary {
         expected: Expected,
         kind: Option<MediaKind>,
     ) -> Result<Candidate, Box<AssetReport>> {
-        let follow = match expected {
-            Expected::Anything | Expected::StillThese(_) => Follow::Named,
-            Expected::These(_) => Follow::Never,
+        let inspected = match expected {
+            Expected::Anything => self.inspect(path, Follow::Named).await,
+            Expected::StillThese(_) => self.inspect_recorded(path, Follow::Named).await,
+            Expected::These(_) => self.inspect_recorded(path, Follow::Never).await,
         };
-        let inspected = self.inspect(path, follow).await;
         let candidate = as_kind(self.candidate(path.to_owned(), inspected)?, kind)?;
         match expected {
-            Expected::These(hash) | Expected::StillThese(hash) if hash != candidate.facts.hash => {
-                let changed = LibraryError::Changed { path: path.to_owned() };
-                Err(Box::new(candidate.report(AssetOutcome::Failed).because(changed)))
-            }
-            _ => Ok(candidate),
+            Expected::Anything => self.fitted(candidate, &self.parts.stop).await,
+            Expected::These(hash) | Expected::StillThese(hash) => self.known_as(candidate, hash).await,
         }
     }
 
     /// What the file at `path` holds.
     pub(super) async fn inspect(&self, path: &Path, follow: Follow) -> Result<Inspected, Problem> {
+        self.inspect_with(self.parts.inspector.clone(), path, follow).await
+    }
+
+    /// The same of a file of which it may be a copy that is on record, so that it may be larger than what is uploaded.
+    pub(super) async fn inspect_recorded(&self, path: &Path, follow: Follow) -> Result<Inspected, Problem> {
+        let fitter = Some(Arc::clone(&self.fitter));
+        self.inspect_with(Inspector { fitter, ..self.parts.inspector.clone() }, path, follow).await
+    }
+
+    async fn inspect_with(&self, inspector: Inspector, path: &Path, follow: Follow) -> Result<Inspected, Problem> {
         // Reading waits for memory, on threads the record needs as well: so never on many of them.
         let _turn = self.turns.acquire().await;
-        let (inspector, reporter) = (self.parts.inspector.clone(), Arc::clone(&self.parts.reporter));
-        let path = path.to_owned();
+        let (reporter, path) = (Arc::clone(&self.parts.reporter), path.to_owned());
         blocking(move || inspector.inspect(&path, follow, &*reporter)).await
     }
 
@@ -338,7 +349,7 @@ impl AssetLibrary {
                 let verdict = judge(&facts, &path, self.parts.space.platform);
                 let asset = Asset::Bytes(facts.hash);
                 let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, asset };
-                Ok(Candidate { path, key, facts, verdict, bytes, shared: None })
+                Ok(Candidate { path, key, facts, verdict, bytes, shared: None, original: None })
             }
             Err(problem) => Err(Box::new(AssetReport::refused(path, problem))),
         }

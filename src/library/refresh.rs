@@ -20,7 +20,9 @@ use super::run::{Job, Run, Turn, Wish, take_turns};
 use super::subject::{Subject, WebAddress};
 use super::survey::Inspected;
 use super::sync::unless_uploaded;
-use super::{AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, Synced, UrlQuery, Via};
+use super::{
+    AssetOutcome, AssetRef, AssetReport, LibraryError, LibraryParts, PlanRules, Synced, UrlQuery, Via, without_alias,
+};
 
 /// Rows read from the record at a time.
 const ROWS: usize = 1_000;
@@ -146,6 +148,8 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
     /// Wishes for all that is on record of `reference`, and reports what need not be renewed.
     async fn wish_for(&mut self, reference: &AssetRef) -> Result<(), LibraryError> {
         let first = Arc::clone(&self.run.lanes[0].library.parts);
+        let written = reference;
+        let reference = &without_alias(&*first.record, written).await?;
         let asset = first.inspector.asset_of(reference).await.map_err(Arc::new);
         let source = match reference {
             AssetRef::File(path) => Source::Named(path.clone()),
@@ -162,11 +166,9 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
                     continue;
                 }
             };
-            let filter =
-                UploadFilter { space: Some(parts.space.clone()), asset: Some(asset), ..UploadFilter::default() };
-            let uploads = parts.record.list(&filter, None, MediaKind::ALL.len()).await?;
+            let uploads = recorded_of(&parts, asset).await?;
             if uploads.is_empty() {
-                let error = LibraryError::NotRecorded { reference: reference.to_string() };
+                let error = LibraryError::NotRecorded { reference: written.to_string() };
                 self.run.report(lane, &unusable(reference).because(error));
             }
             for upload in uploads {
@@ -251,6 +253,20 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
     }
 }
 
+/// What is on record of the asset, and of copies that were made of it.
+async fn recorded_of(parts: &LibraryParts, asset: Asset) -> Result<Vec<Upload>, LibraryError> {
+    let copies = match &asset {
+        Asset::Bytes(hash) => parts.record.copies_of(*hash).await?,
+        Asset::Url(_) => Vec::new(),
+    };
+    let mut uploads = Vec::new();
+    for asset in std::iter::once(asset).chain(copies.into_iter().map(|copy| Asset::Bytes(copy.result))) {
+        let filter = UploadFilter { space: Some(parts.space.clone()), asset: Some(asset), ..UploadFilter::default() };
+        uploads.extend(parts.record.list(&filter, None, MediaKind::ALL.len()).await?);
+    }
+    Ok(uploads)
+}
+
 /// Files that were looked at for one turn: once, however many Pages want them.
 type Sources = HashMap<PathBuf, Result<Inspected, Problem>>;
 
@@ -285,19 +301,19 @@ async fn subject(
     };
     let seen = match sources.get(&path) {
         Some(seen) => seen.clone(),
-        None => sources.entry(path.clone()).insert_entry(library.inspect(&path, follow).await).get().clone(),
+        None => sources.entry(path.clone()).insert_entry(library.inspect_recorded(&path, follow).await).get().clone(),
     };
     let inspected = seen.map_err(|problem| LibraryError::Unusable { path: path.clone(), problem })?;
-    if Some(inspected.facts.hash) != key.asset.hash() {
-        return Err(LibraryError::Changed { path }.into());
-    }
-    let candidate = library.candidate(path, Ok(inspected)).and_then(|candidate| as_kind(candidate, Some(key.kind)));
-    match candidate {
+    let candidate = match (library.candidate(path, Ok(inspected)), key.asset.hash()) {
+        (Ok(candidate), Some(hash)) => library.known_as(candidate, hash).await,
+        (candidate, _) => candidate,
+    };
+    match candidate.and_then(|candidate| as_kind(candidate, Some(key.kind))) {
         Ok(candidate) if !candidate.verdict.accepted() => {
             Err(Unrenewable::Reported(Box::new(candidate.report(AssetOutcome::Rejected).with(Some(stored.clone())))))
         }
         Ok(candidate) => Ok(Subject::File(candidate)),
-        Err(report) => Err(Unrenewable::Reported(report)),
+        Err(report) => Err(Unrenewable::Reported(Box::new(report.with(Some(stored.clone()))))),
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::facts::Facts;
 use crate::graph::Sent;
-use crate::ids::{MediaKind, WebUrl};
+use crate::ids::{ContentHash, MediaKind, WebUrl};
 use crate::media::{Problem, Severity};
-use crate::record::Upload;
+use crate::record::{Derivation, Upload};
 
 use super::LibraryError;
 
@@ -95,6 +95,8 @@ pub struct AssetReport {
     pub facts: Option<Facts>,
     /// The kind it is sent as, and its media type; `None` when its bytes could not be read.
     pub media: Option<(MediaKind, String)>,
+    /// The copy that goes in its place, where one does. All the above is of the file itself.
+    pub fitted: Option<Derivation>,
     /// What became of it.
     pub outcome: AssetOutcome,
     /// The id on record for it, if any.
@@ -112,6 +114,17 @@ impl AssetReport {
     pub fn size_bytes(&self) -> Option<u64> {
         let recorded = || self.upload.as_ref().and_then(Upload::known_size);
         self.facts.as_ref().map(|facts| facts.size_bytes).or_else(recorded)
+    }
+
+    /// How many bytes of it are sent: those of the copy, where one goes in its place.
+    pub fn sent_bytes(&self) -> Option<u64> {
+        self.fitted.as_ref().map(|copy| copy.size_bytes).or_else(|| self.size_bytes())
+    }
+
+    /// SHA-256 of what is sent of it.
+    pub(super) fn sent_hash(&self) -> Option<ContentHash> {
+        let own = || self.facts.as_ref().map(|facts| facts.hash);
+        self.fitted.as_ref().map(|copy| copy.result).or_else(own)
     }
 
     /// A file that was refused before its bytes could be judged.
@@ -161,6 +174,7 @@ impl AssetReport {
             url: None,
             facts: None,
             media: None,
+            fitted: None,
             outcome,
             upload: None,
             problems: Vec::new(),
@@ -212,6 +226,7 @@ impl Summary {
     /// Counts one report.
     pub fn add(&mut self, report: &AssetReport) {
         let size = report.size_bytes().unwrap_or(0);
+        let sent = report.sent_bytes().unwrap_or(0);
         self.files += 1;
         self.bytes += size;
         if let Some(facts) = &report.facts {
@@ -223,8 +238,8 @@ impl Summary {
         self.unknown += u64::from(report.error.as_ref().is_some_and(|error| error.is_unknown_send()));
         *self.counter(report.outcome) += 1;
         match report.outcome {
-            AssetOutcome::Uploaded | AssetOutcome::Refreshed => self.bytes_uploaded += size,
-            AssetOutcome::Reused => self.bytes_saved += size,
+            AssetOutcome::Uploaded | AssetOutcome::Refreshed => self.bytes_uploaded += sent,
+            AssetOutcome::Reused => self.bytes_saved += sent,
             _ => {}
         }
     }

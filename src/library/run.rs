@@ -92,6 +92,11 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
         (0..self.lanes.len()).filter(|lane| !self.lanes[*lane].is_left_out).collect()
     }
 
+    /// The library of a Page that takes part, and what tells it that nothing more need be made ready.
+    pub(super) fn fitting(&self, lane: usize) -> (usize, AssetLibrary, Stop) {
+        (lane, self.lanes[lane].library.clone(), self.lanes[lane].enough.clone())
+    }
+
     /// What is on record under each key, in the order of `keys`, for each Page apart.
     pub(super) async fn find(
         &self,
@@ -213,7 +218,7 @@ pub(super) fn take_turns<T>(lanes: &mut [Lane], files: Vec<Vec<Wish<T>>>) -> Vec
     let mut turns: Vec<Turn<T>> = Vec::new();
     let mut turn_of = HashMap::new();
     for (file, wish) in wishes {
-        let allowed = lanes[wish.lane].allowance.ask(&wish.asset, wish.size_bytes);
+        let allowed = lanes[wish.lane].ask(&wish.asset, wish.size_bytes);
         let turn = *turn_of.entry(file).or_insert_with(|| {
             turns.push(Vec::new());
             turns.len() - 1

@@ -1,5 +1,6 @@
 //! What is uploaded: a file that was looked at, or a web address.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use tokio::sync::OnceCell;
 use crate::clock::Timestamp;
 use crate::facts::Facts;
 use crate::ids::{AssetKey, AttachmentId, WebUrl};
+use crate::media::fit::extension;
 use crate::media::{Reader, Verdict};
-use crate::record::NewUpload;
+use crate::record::{Derivation, NewUpload};
 
 use super::{AssetOutcome, AssetReport, ID_LIFETIME};
 
@@ -24,6 +26,8 @@ pub(super) struct Candidate {
     pub(super) bytes: Option<Bytes>,
     /// Where its bytes are found by all who upload it at once; `None` where nobody else does.
     pub(super) shared: Option<Arc<SharedBytes>>,
+    /// The file at the path, where all the above is of a copy that goes in its place.
+    pub(super) original: Option<Box<Original>>,
 }
 
 /// The bytes of a recognised file that several Pages need at once: read by the first, kept until the last has them.
@@ -38,6 +42,16 @@ impl SharedBytes {
     pub(super) fn new(reader: Arc<Reader>) -> Self {
         Self { reader, bytes: OnceCell::new() }
     }
+}
+
+/// What a copy was made of.
+#[derive(Debug, Clone)]
+pub(super) struct Original {
+    pub(super) facts: Facts,
+    pub(super) verdict: Verdict,
+    pub(super) derivation: Derivation,
+    /// The copy was asked for by its own hash, so another is not as good.
+    pub(super) exact: bool,
 }
 
 /// A web address, and the key its id is stored under, which may leave out the query.
@@ -67,6 +81,14 @@ impl Subject {
         match self {
             Self::File(candidate) => candidate.facts.size_bytes,
             Self::Web(_) => 0,
+        }
+    }
+
+    /// Where it lies; empty for a web address.
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Self::File(candidate) => candidate.path.clone(),
+            Self::Web(_) => PathBuf::new(),
         }
     }
 
@@ -119,13 +141,33 @@ impl Subject {
 impl Candidate {
     /// What became of it; its bytes are let go.
     pub(super) fn report(self, outcome: AssetOutcome) -> AssetReport {
+        let (facts, mime, fitted) = match self.original {
+            Some(original) => (original.facts, original.verdict.mime, Some(original.derivation)),
+            None => (self.facts, self.verdict.mime, None),
+        };
         AssetReport {
             path: Some(self.path),
-            facts: Some(self.facts),
-            media: Some((self.verdict.kind, self.verdict.mime)),
+            facts: Some(facts),
+            media: Some((self.verdict.kind, mime)),
             problems: self.verdict.problems,
+            fitted,
             ..AssetReport::bare(outcome)
         }
+    }
+
+    /// The name it is uploaded under: a copy may be of another type than the file.
+    pub(super) fn file_name(&self) -> String {
+        let named = match &self.original {
+            Some(original) => Cow::from(self.path.with_extension(extension(&original.derivation.mime))),
+            None => Cow::from(self.path.as_path()),
+        };
+        named.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+impl From<Candidate> for Subject {
+    fn from(candidate: Candidate) -> Self {
+        Self::File(candidate)
     }
 }
 

@@ -13,11 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::cache::FileCache;
 use crate::facts::Facts;
 use crate::ids::Asset;
-use crate::media::{Follow, Found, Private, Problem, Reader, Scan, stat};
+use crate::media::fit::{MAX_SOURCE_BYTES, may_be_image};
+use crate::media::limits::MAX_BYTES;
+use crate::media::read::stat_up_to;
+use crate::media::{Follow, Found, Private, Problem, ProblemCode, Reader, Scan};
 use crate::stop::Stop;
 
 use super::manager::blocking;
-use super::{AssetRef, LibraryError, NoReport, Progress, Reporter};
+use super::{AssetRef, Fitter, LibraryError, NoReport, Progress, Reporter};
 
 /// Files handed from the walk to the readers at a time: enough to make the handing over cheap, few enough to share out.
 const BATCH: usize = 64;
@@ -34,6 +37,8 @@ pub struct Inspector {
     pub cache: Arc<FileCache>,
     /// What is never looked at, though it be asked for by name.
     pub private: Arc<Private>,
+    /// Makes copies that fit of images the platform would refuse; `None` where none are wanted.
+    pub fitter: Option<Arc<Fitter>>,
 }
 
 /// What a file holds, and its bytes where they had to be read.
@@ -82,16 +87,30 @@ impl Inspector {
 
     /// What is remembered of the file as it lies there now; `None` when it has to be read.
     fn recall(&self, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
-        Ok(stat(path, follow)?.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint)))
+        let stat = stat_up_to(self.max_bytes(path), path, follow)?;
+        Ok(stat.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint)))
+    }
+
+    /// How large a file may be to be read.
+    fn max_bytes(&self, path: &Path) -> u64 {
+        if self.fitter.is_some() && may_be_image(path) { MAX_SOURCE_BYTES } else { MAX_BYTES }
     }
 
     /// Reads the file and remembers what it holds.
     fn read(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
-        let content = self.reader.read(path, follow, &mut |bytes| reporter.report(Progress::Read(bytes)))?;
+        let mut progress = |bytes| reporter.report(Progress::Read(bytes));
+        let read = self.reader.read(path, follow, &mut progress);
+        let (content, keep_bytes) = match (read, &self.fitter) {
+            (Err(problem), Some(fitter)) if problem.code == ProblemCode::TooLarge && may_be_image(path) => {
+                // Only a copy of it can be uploaded, which waits its turn without holding on to so much.
+                (fitter.reader().read(path, follow, &mut progress)?, false)
+            }
+            (read, _) => (read?, true),
+        };
         if let Some(fingerprint) = content.fingerprint {
             self.cache.remember(fingerprint, content.facts.clone());
         }
-        Ok(Inspected { facts: content.facts, bytes: Some(content.bytes) })
+        Ok(Inspected { facts: content.facts, bytes: keep_bytes.then_some(content.bytes) })
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::Timestamp;
@@ -94,9 +95,13 @@ impl AssetLibrary {
         let mut run = Run::new(libraries, &allowance, options.via.clone(), stop.clone(), each)?;
         run.greet().await;
         let parts = Arc::clone(&run.lanes[0].library.parts);
-        let pages: Vec<_> = run.lanes_taking_part().into_iter().map(|lane| (lane, libraries[lane].clone())).collect();
+        let pages: Vec<_> = run.lanes_taking_part().into_iter().map(|lane| run.fitting(lane)).collect();
+        let runtime = Handle::current();
         let candidates = move |path: PathBuf, seen: Result<_, _>| -> Surveyed {
-            pages.iter().map(|(lane, page)| (*lane, page.candidate(path.clone(), seen.clone()))).collect()
+            let surveyed = |(lane, page, enough): &(usize, Self, Stop)| {
+                (*lane, page.surveyed(path.clone(), seen.clone(), &runtime, enough))
+            };
+            pages.iter().map(surveyed).collect()
         };
         let files = survey(&parts.inspector, scan, readers(), &parts.reporter, &stop, candidates);
         let mut walk = Walk { run, options, held_back: Vec::new() };
@@ -208,7 +213,7 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
                 Decision::HoldBack { expires_at: stored.expires_at }
             }
             (Plan::Upload | Plan::Refresh(_), _) => {
-                let allowed = lane.allowance.ask(&candidate.key.asset, candidate.facts.size_bytes);
+                let allowed = lane.ask(&candidate.key.asset, candidate.facts.size_bytes);
                 unless_uploaded(allowed, dry_run).map_or(Decision::Upload, Decision::Is)
             }
         }

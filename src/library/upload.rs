@@ -1,7 +1,6 @@
 //! One upload: shared in the process, claimed in the record, its result durable before anyone hears of it.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -60,6 +59,10 @@ impl AssetLibrary {
         meter: Arc<Meter>,
         via: &Via,
     ) -> AssetReport {
+        let (subject, seen) = match self.made(subject, seen).await {
+            Ok(made) => made,
+            Err(report) => return *report,
+        };
         let replaces = seen.is_some();
         let seen = seen.map(|upload| upload.attachment_id);
         let work = || {
@@ -248,7 +251,7 @@ impl AssetLibrary {
             }
             (None, None) => self.read_again(&self.parts.upload_reader, candidate).await?,
         };
-        Ok((file_name(&candidate.path), bytes))
+        Ok((candidate.file_name(), bytes))
     }
 
     fn file<'a>(
@@ -290,10 +293,6 @@ fn stored(key: AssetKey, upload: NewUpload) -> Upload {
     let NewUpload { attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source } = upload;
     let state = UploadState::Live;
     Upload { key, attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source, state }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Reports an upload's bytes so that they add up to its size, however often it is tried.

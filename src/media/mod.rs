@@ -6,6 +6,7 @@
 //! remembers, uploads or prints.
 
 pub mod fingerprint;
+pub mod fit;
 mod iso_media;
 pub mod limits;
 pub mod pool;
@@ -20,6 +21,7 @@ mod structure;
 pub mod watch;
 
 pub use fingerprint::{Trust, fingerprint, trust};
+pub use fit::{Fit, FitRules, FittedCopy, fit};
 pub use limits::{Verdict, judge, judge_size};
 pub use pool::{BytePool, PooledBuffer};
 pub use private::Private;

@@ -38,6 +38,10 @@ pub enum ProblemCode {
     ChangedWhileReading,
     /// Our own data, configuration or a secret.
     Private,
+    /// It would need a copy that fits, and is left alone because it is animated.
+    Animated,
+    /// It would need a copy that fits, and none can be made.
+    CannotFit,
 }
 
 impl ProblemCode {
@@ -57,6 +61,8 @@ impl ProblemCode {
             Self::UnsupportedFormat => "unsupported_format",
             Self::ChangedWhileReading => "changed_while_reading",
             Self::Private => "private",
+            Self::Animated => "animated",
+            Self::CannotFit => "cannot_fit",
         }
     }
 }
@@ -118,6 +124,15 @@ impl Problem {
         }
     }
 
+    /// A file somebody is still writing.
+    pub(crate) fn changed() -> Self {
+        Self::error(
+            ProblemCode::ChangedWhileReading,
+            "another program wrote to it while it was read",
+            "run the command again once the file is complete",
+        )
+    }
+
     /// What to say of something that stands where a file should, such as a pipe.
     pub(super) fn not_regular(file_type: FileType) -> Self {
         let (what, hint) = if file_type.is_dir() {
@@ -176,6 +191,8 @@ mod tests {
             ProblemCode::ExtensionMismatch,
             ProblemCode::UnsupportedFormat,
             ProblemCode::ChangedWhileReading,
+            ProblemCode::Animated,
+            ProblemCode::CannotFit,
         ] {
             assert_eq!(serde_json::to_value(code).expect("json"), code.as_str());
         }

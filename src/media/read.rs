@@ -15,10 +15,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::fingerprint::{Trust, fingerprint, trust};
-use super::limits::judge_size;
+use super::limits::{MAX_BYTES, judge_size};
 use super::pool::BytePool;
 use super::probe::{Probe, probe};
-use super::problem::{Problem, ProblemCode};
+use super::problem::Problem;
 use crate::clock::Clock;
 use crate::facts::{Damage, Facts, Fingerprint};
 use crate::ids::ContentHash;
@@ -45,13 +45,13 @@ pub struct Stat {
 }
 
 impl Stat {
-    fn new(metadata: &Metadata) -> Result<Self, Problem> {
+    fn new(metadata: &Metadata, max_bytes: u64) -> Result<Self, Problem> {
         if !metadata.is_file() {
             return Err(Problem::not_regular(metadata.file_type()));
         }
         match judge_size(metadata.len()) {
-            Some(problem) => Err(problem),
-            None => Ok(Self { size_bytes: metadata.len(), fingerprint: fingerprint(metadata) }),
+            Some(problem) if !(1..=max_bytes).contains(&metadata.len()) => Err(problem),
+            _ => Ok(Self { size_bytes: metadata.len(), fingerprint: fingerprint(metadata) }),
         }
     }
 }
@@ -61,11 +61,16 @@ impl Stat {
 /// # Errors
 /// The problem that makes it useless to open: not a regular file, empty, too large, gone, or out of reach.
 pub fn stat(path: &Path, follow: Follow) -> Result<Stat, Problem> {
+    stat_up_to(MAX_BYTES, path, follow)
+}
+
+/// The same, of a file that may be larger than an attachment.
+pub fn stat_up_to(max_bytes: u64, path: &Path, follow: Follow) -> Result<Stat, Problem> {
     let metadata = match follow {
         Follow::Never => fs::symlink_metadata(path),
         Follow::Named => fs::metadata(path),
     };
-    Stat::new(&metadata.map_err(|error| Problem::from_io(&error))?)
+    Stat::new(&metadata.map_err(|error| Problem::from_io(&error))?, max_bytes)
 }
 
 /// A whole file: its bytes and all that is known of them.
@@ -84,12 +89,19 @@ pub struct Content {
 pub struct Reader {
     pool: Arc<BytePool>,
     clock: Arc<dyn Clock>,
+    max_bytes: u64,
 }
 
 impl Reader {
     /// A reader that takes its buffers from `pool` and judges the age of files by `clock`.
     pub fn new(pool: Arc<BytePool>, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock }
+        Self { pool, clock, max_bytes: MAX_BYTES }
+    }
+
+    /// The same, for files of up to `max_bytes`, though no more than an attachment's can be uploaded.
+    #[must_use]
+    pub fn up_to(self, max_bytes: u64) -> Self {
+        Self { max_bytes, ..self }
     }
 
     /// Reads, hashes and probes the file at `path`. Blocks until the pool has room, and up to 20 ms for a file that
@@ -100,14 +112,16 @@ impl Reader {
     pub fn read(&self, path: &Path, follow: Follow, progress: &mut dyn FnMut(u64)) -> Result<Content, Problem> {
         let mut file = open(path, follow)
             // What stands at the path explains better than the system's error why it cannot be opened.
-            .map_err(|error| stat(path, follow).err().unwrap_or_else(|| Problem::from_io(&error)))?;
+            .map_err(|error| {
+                stat_up_to(self.max_bytes, path, follow).err().unwrap_or_else(|| Problem::from_io(&error))
+            })?;
         let (before, settled) = self.settle(&file)?;
         let size_bytes = usize::try_from(before.len()).expect("a size under the limit fits in memory");
         let mut buffer = self.pool.take(size_bytes);
         let hash = read_whole(&mut file, &mut buffer, progress)?;
         let after = inspect(&file)?;
         if (before.len(), before.modified().ok()) != (after.len(), after.modified().ok()) {
-            return Err(changed());
+            return Err(Problem::changed());
         }
         let Probe { mime, dimensions, damage } = probe_guarded(&buffer);
         let facts = Facts { hash, size_bytes: before.len(), mime: mime.map(str::to_owned), dimensions, damage };
@@ -123,7 +137,7 @@ impl Reader {
             thread::sleep(wait);
             metadata = inspect(file)?;
         }
-        Stat::new(&metadata)?;
+        Stat::new(&metadata, self.max_bytes)?;
         let settled = self.trust(&metadata) == Some(Trust::Settled);
         let fingerprint = fingerprint(&metadata).filter(|_| settled);
         Ok((metadata, fingerprint))
@@ -180,20 +194,12 @@ fn read_whole(file: &mut File, buffer: &mut [u8], progress: &mut dyn FnMut(u64))
     match file.read_exact(&mut [0]) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(ContentHash(hasher.finalize().into())),
         Err(error) => Err(read_problem(&error)),
-        Ok(()) => Err(changed()),
+        Ok(()) => Err(Problem::changed()),
     }
 }
 
 fn read_problem(error: &io::Error) -> Problem {
-    if error.kind() == io::ErrorKind::UnexpectedEof { changed() } else { Problem::from_io(error) }
-}
-
-fn changed() -> Problem {
-    Problem::error(
-        ProblemCode::ChangedWhileReading,
-        "another program wrote to it while it was read",
-        "run the command again once the file is complete",
-    )
+    if error.kind() == io::ErrorKind::UnexpectedEof { Problem::changed() } else { Problem::from_io(error) }
 }
 
 #[cfg(all(test, unix))]

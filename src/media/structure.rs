@@ -65,11 +65,11 @@ fn gif_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// How many bytes the colour table takes that these flags announce.
-fn gif_colour_table(flags: u8) -> usize {
+pub(super) fn gif_colour_table(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
-fn gif_sub_blocks_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn gif_sub_blocks_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = usize::from(*bytes.get(at)?);
         at += 1 + length;

@@ -20,6 +20,11 @@ use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
 
+mod derivations;
+
+pub(super) use derivations::{
+    a_copy_is_found_by_what_it_was_made_of_and_by_itself, another_copy_by_the_same_rules_takes_the_place_of_what_was,
+};
 pub(super) use heals::*;
 
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
@@ -52,6 +57,8 @@ macro_rules! suite {
             an_alias_reads_back_as_it_was_set
             an_alias_is_re_pointed_and_removed
             whoever_asks_while_an_alias_is_re_pointed_finds_the_one_or_the_other
+            a_copy_is_found_by_what_it_was_made_of_and_by_itself
+            another_copy_by_the_same_rules_takes_the_place_of_what_was
             a_healthy_record_verifies
             heals_count_for_their_key_and_within_their_time
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go

@@ -19,10 +19,12 @@ use crate::secret::TokenFingerprint;
 
 #[cfg(test)]
 mod contract;
+mod derivations;
 mod error;
 mod rows;
 mod sqlite;
 
+pub use self::derivations::{Derivation, Derivations};
 pub use self::error::RecordError;
 pub use self::sqlite::SqliteRecord;
 
@@ -325,7 +327,7 @@ pub trait Aliases: fmt::Debug + Send + Sync {
 
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals {
+pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals + Derivations {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod claims;
+mod derivations;
 mod fault;
 mod file;
 mod head;
@@ -256,7 +257,8 @@ impl Record for SqliteRecord {
             aliases::list(&transaction)?;
             uploads::verify_rows(&transaction)?;
             server_times::verify_rows(&transaction)?;
-            heals::verify_rows(&transaction)
+            heals::verify_rows(&transaction)?;
+            derivations::verify_rows(&transaction)
         })
         .await
     }

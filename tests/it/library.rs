@@ -8,23 +8,25 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
+use image::ImageFormat;
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock};
 use reattach::graph::{
     Attempt, Auth, Call, Governor, GraphClient, GraphOptions, PaceLimits, ReqwestTransport, RetryPolicy, Transport,
 };
-use reattach::ids::{KeySpace, Platform};
+use reattach::ids::{ContentHash, KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, NoReport, PlanRules, ResolveOptions, SyncOptions,
-    UrlQuery, Via,
+    AssetLibrary, AssetOutcome, AssetRef, Fitter, Inspector, LibraryParts, NoReport, PlanRules, ResolveOptions,
+    SyncOptions, UrlQuery, Via,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
+use reattach::record::Derivation;
 use reattach::secret::AccessToken;
 use reattach::stop::Stop;
 use serde_json::json;
 
 use crate::support::World;
-use crate::support::pictures::png;
+use crate::support::pictures::{picture, png};
 
 pub(crate) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
 
@@ -44,6 +46,12 @@ async fn open_with(world: &World, memory: usize, transport: impl Transport + 'st
     open_at(world, memory, transport, Arc::new(SystemClock), RetryPolicy::default()).await
 }
 
+/// A library with copies in place of images that do not fit.
+async fn open_fitting(world: &World, fitter: &Arc<Fitter>) -> Opened {
+    let (clock, fitter) = (Arc::new(SystemClock), Some(Arc::clone(fitter)));
+    build(world, 1 << 20, ReqwestTransport::new(), clock, RetryPolicy::default(), fitter).await
+}
+
 /// The library at the time of `clock`, in no hurry to spare Meta.
 pub(crate) async fn open_at(
     world: &World,
@@ -51,6 +59,17 @@ pub(crate) async fn open_at(
     transport: impl Transport + 'static,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
+) -> Opened {
+    build(world, memory, transport, clock, retry, None).await
+}
+
+async fn build(
+    world: &World,
+    memory: usize,
+    transport: impl Transport + 'static,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    fitter: Option<Arc<Fitter>>,
 ) -> Opened {
     let clock = || Arc::clone(&clock);
     let options = GraphOptions {
@@ -81,7 +100,7 @@ pub(crate) async fn open_at(
     let library = AssetLibrary::new(LibraryParts {
         graph: Arc::clone(&graph),
         record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
-        inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default() },
+        inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default(), fitter },
         upload_reader: reader(&upload_pool),
         space,
         url_query: UrlQuery::Kept,
@@ -139,6 +158,81 @@ fn a_digest_whose_file_changed_is_not_renewed_with_other_bytes() {
         let renew = PlanRules { renew_within: Duration::from_hours(91 * 24), force: false };
         let second = opened.library.resolve(&AssetRef::Hash(hash), &ResolveOptions::uploading(renew)).await;
         assert_eq!(second.outcome, AssetOutcome::Failed);
+    });
+    assert_eq!(world.uploads(), 1);
+}
+
+/// A library of one bitmap under two names, for which Meta names no format.
+fn world_of_a_bitmap() -> World {
+    let world = World::new();
+    for name in ["a.bmp", "b/copy of a.bmp"] {
+        world.put(name, picture(1, ImageFormat::Bmp));
+    }
+    world
+}
+
+#[test]
+fn a_copy_that_is_on_record_is_not_made_again() {
+    let world = world_of_a_bitmap();
+    let fitter = || Arc::new(Fitter::new(Arc::new(SystemClock)));
+    world.runtime.block_on(async {
+        let (first, second) = (fitter(), fitter());
+        let summary = sync(&open_fitting(&world, &first).await, &world.library()).await;
+        assert_eq!((summary.uploaded, summary.reused, first.copies_made()), (1, 1, 1));
+        let summary = sync(&open_fitting(&world, &second).await, &world.library()).await;
+        assert_eq!((summary.uploaded, summary.reused, second.copies_made()), (0, 2, 0));
+    });
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn a_copy_is_made_again_when_its_id_is_due_and_is_the_same() {
+    let world = world_of_a_bitmap();
+    let renew = PlanRules { renew_within: Duration::from_hours(91 * 24), force: false };
+    world.runtime.block_on(async {
+        let fitter = Arc::new(Fitter::new(Arc::new(SystemClock)));
+        let fitting = open_fitting(&world, &fitter).await.library;
+        let reference = AssetRef::File(world.library().join("a.bmp"));
+        let report = fitting.resolve(&reference, &ResolveOptions::uploading(RULES)).await;
+        assert_eq!(report.outcome, AssetOutcome::Uploaded);
+        let copy = report.fitted.expect("a copy");
+        assert_eq!(report.facts.expect("facts").hash, copy.source);
+        drop(fitting);
+        // Whoever asks for the copy by its own hash gets it, whether copies are wanted or not.
+        let plain = open(&world, 1 << 20).await.library;
+        let hash = AssetRef::Hash(copy.result);
+        let again = plain.resolve(&hash, &ResolveOptions::uploading(renew)).await;
+        assert_eq!((again.outcome, again.fitted), (AssetOutcome::Refreshed, Some(copy)));
+        world.put("a.bmp", picture(2, ImageFormat::Bmp));
+        world.put("b/copy of a.bmp", picture(2, ImageFormat::Bmp));
+        let changed = plain.resolve(&hash, &ResolveOptions::uploading(renew)).await;
+        assert_eq!(changed.outcome, AssetOutcome::Failed);
+    });
+    let sent: Vec<_> =
+        world.truth().attachments.iter().filter_map(|a| a.file.clone()).map(|file| file.sha256).collect();
+    assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
+}
+
+#[test]
+fn a_copy_that_comes_out_otherwise_than_recorded_is_another_copy() {
+    let world = world_of_a_bitmap();
+    let fitter = || Arc::new(Fitter::new(Arc::new(SystemClock)));
+    world.runtime.block_on(async {
+        let reference = AssetRef::File(world.library().join("a.bmp"));
+        let (dry, renew) = (SyncOptions { dry_run: true, ..options() }, ResolveOptions::uploading(RULES));
+        let fitting = open_fitting(&world, &fitter()).await.library;
+        let mut planned = Vec::new();
+        let roots = [world.library()];
+        fitting.sync(&roots, &dry, &Stop::new(), |report| planned.push(report.clone())).await.expect("a sync");
+        let copy = planned[0].fitted.clone().expect("a copy");
+        // As if another version of the encoder had made it.
+        let other = Derivation { result: ContentHash([7; 32]), ..copy.clone() };
+        let record = reattach::record::open(&world.store().join("record.db")).await.expect("a record");
+        record.remember_derivation(&other, SystemClock.now()).await.expect("remembered");
+        let fitting = open_fitting(&world, &fitter()).await.library;
+        let report = fitting.resolve(&reference, &renew).await;
+        assert_eq!((report.outcome, report.fitted), (AssetOutcome::Uploaded, Some(copy.clone())));
+        assert_eq!(record.copies_of(copy.source).await.expect("found"), [copy]);
     });
     assert_eq!(world.uploads(), 1);
 }

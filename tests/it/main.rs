@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod errors;
 mod faults;
+mod fit;
 mod heal;
 mod instagram;
 mod library;

@@ -13,11 +13,11 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Fail
         platform: context.settings.platform,
     };
     let bars = context.bars();
-    let summary =
-        check(&context.inspector(), &args.selection.paths, &options, reporter(bars.clone()), &context.stop, |report| {
-            print_report(&context.output, report, None);
-        })
-        .await?;
+    let inspector = context.fitting(context.inspector(), args.fit_dry_run);
+    let summary = check(&inspector, &args.selection.paths, &options, reporter(bars.clone()), &context.stop, |report| {
+        print_report(&context.output, report, None);
+    })
+    .await?;
     if let Some(bars) = bars {
         bars.end();
     }

@@ -21,7 +21,7 @@ const ROWS: usize = 1_000;
 const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
 
 /// All that is on record of what `text` refers to, in the scope of [`each_recorded`]: of a file, by its bytes as they
-/// are now; where there is no file any more, by the place it was uploaded from.
+/// are now, and by copies made of them; where there is no file any more, by the place it was uploaded from.
 pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -> Result<Vec<Upload>, Failure> {
     let written = reference(text)?;
     let reference = without_alias(record, &written).await?;
@@ -32,14 +32,22 @@ pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -
             (Some(inspector.asset_of(&reference).await?), None)
         }
     };
-    let filter = UploadFilter { asset, ..UploadFilter::default() };
+    let mut assets = vec![asset];
+    if let Some(Some(Asset::Bytes(hash))) = assets.first() {
+        // What was uploaded in the place of these bytes is theirs as well.
+        let copies = record.copies_of(*hash).await?;
+        assets.extend(copies.iter().map(|copy| Some(Asset::Bytes(copy.result))));
+    }
     let mut found = Vec::new();
-    each_recorded(context, record, &filter, |upload| {
-        if source.is_none() || upload.source == source {
-            found.push(upload.clone());
-        }
-    })
-    .await?;
+    for asset in assets {
+        let filter = UploadFilter { asset, ..UploadFilter::default() };
+        each_recorded(context, record, &filter, |upload| {
+            if source.is_none() || upload.source == source {
+                found.push(upload.clone());
+            }
+        })
+        .await?;
+    }
     match &reference {
         _ if !found.is_empty() => Ok(found),
         AssetRef::File(path) if source.is_some() => must_exist(path).map(|()| found),

@@ -44,7 +44,8 @@ pub(super) async fn resolve_all(
     mut each: impl FnMut(&AssetRef, Option<&PageOf>, &AssetReport),
 ) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let crew = Crew::gather(context, || inspector_for(context, references), CONCURRENCY).await?;
+    let inspector = || context.fitting(inspector_for(context, references), args.fit);
+    let crew = Crew::gather(context, inspector, CONCURRENCY).await?;
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
     let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };
 

@@ -66,6 +66,8 @@ struct Outgoing {
     base: PathBuf,
     /// What is to be uploaded by this very message, and the kind it is sent as.
     save: Option<(AssetRef, Option<MediaKind>)>,
+    /// Whether a copy goes in the place of an image that does not fit.
+    fit: bool,
 }
 
 impl Outgoing {
@@ -116,14 +118,15 @@ impl Outgoing {
             request.content = message.clone().with_metadata(metadata).into();
         }
         request.check_for(context.settings.platform).map_err(GraphError::from)?;
-        Ok(Self { request, base, save })
+        Ok(Self { request, base, save, fit: args.fit })
     }
 
     async fn deliver(self, context: &Context) -> Result<Ended, Failure> {
         let record = context.record().await?;
         let session = context.session(&*record).await?;
-        let library = context.library(&session, record, context.inspector_without_cache(), 1, context.bars());
-        let Self { request, base, save } = self;
+        let inspector = context.fitting(context.inspector_without_cache(), self.fit);
+        let library = context.library(&session, record, inspector, 1, context.bars());
+        let Self { request, base, save, .. } = self;
         if let Some((asset, kind)) = save
             && let Some(delivered) = save_by_sending(context, &library, &request, &asset, kind).await?
         {

@@ -8,7 +8,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::ids::Asset;
-use crate::record::Upload;
+use crate::record::{Derivation, Upload};
 
 use super::recorded::{AliasNames, find, state, time_left};
 
@@ -18,15 +18,19 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failu
     let found = find(context, &*record, &args.reference).await?;
     let aliases = AliasNames::load(context, &*record).await?;
     for upload in &found {
-        print(context, upload, &aliases);
+        let sources = match &upload.key.asset {
+            Asset::Bytes(hash) => record.sources_of(*hash).await?,
+            Asset::Url(_) => Vec::new(),
+        };
+        print(context, upload, &aliases, &sources);
     }
     Ok(Exit::Done)
 }
 
-fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
+fn print(context: &Context, upload: &Upload, aliases: &AliasNames, sources: &[Derivation]) {
     let output = &context.output;
     let state = state(context, upload);
-    output.event(&RecordedEvent::new(upload, state, aliases.of(&upload.key.asset)));
+    output.event(&RecordedEvent::new(upload, state, aliases.of(&upload.key.asset)).made_of(sources));
     if output.is_json() {
         return;
     }
@@ -53,5 +57,8 @@ fn print(context: &Context, upload: &Upload, aliases: &AliasNames) {
     let names = aliases.row_of(&upload.key.asset);
     if !names.is_empty() {
         output.result(format_args!("  {:<9} {names}", "aliases"));
+    }
+    for Derivation { source, recipe, .. } in sources {
+        output.result(format_args!("  {:<9} {source} ({recipe})", "copy of"));
     }
 }

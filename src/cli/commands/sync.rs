@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::args::{SyncArgs, Way};
-use crate::cli::assets::print_sync_summary;
+use crate::cli::assets::{print_in_full, print_sync_summary};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
@@ -17,23 +17,27 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
     let options = SyncOptions {
         scan: args.selection.scan_options(&context.settings.private),
         rules: PlanRules { renew_within: args.renew_within, force: args.force },
-        dry_run: args.dry_run,
+        dry_run: args.dry_run || args.fit_dry_run,
         max_uploads: args.max_uploads,
         max_bytes: args.max_bytes,
         via: via(context, &args)?,
     };
+    let inspector = || context.fitting(context.inspector(), args.fit || args.fit_dry_run);
     if args.watch {
         let record = context.record().await?;
         let session = context.session(&*record).await?;
-        let library = context.library(&session, record, context.inspector(), args.concurrency.into(), None);
+        let library = context.library(&session, record, inspector(), args.concurrency.into(), None);
         let options = WatchOptions { sync: options, settle: args.settle };
         return watch::run(context, &library, &args.selection.paths, &options).await;
     }
-    let crew = Crew::gather(context, || context.inspector(), args.concurrency.into()).await?;
+    let crew = Crew::gather(context, inspector, args.concurrency.into()).await?;
     if crew.libraries.is_empty() {
         return crew.close(Vec::new(), print_sync_summary);
     }
-    let print = |page: usize, report: &AssetReport| crew.print(page, report);
+    let print = |page: usize, report: &AssetReport| match &report.fitted {
+        Some(_) if args.fit_dry_run => print_in_full(&context.output, report, crew.page(page)),
+        _ => crew.print(page, report),
+    };
     let roots = &args.selection.paths;
     let synced = AssetLibrary::sync_all(&crew.libraries, roots, &options, &context.stop, print).await?;
     crew.close(synced, print_sync_summary)
@@ -48,7 +52,7 @@ fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
     envelope.messaging_type = args.messaging_type.unwrap_or_default();
     envelope.tag.clone_from(&args.tag);
     envelope.check_for(context.settings.platform).map_err(GraphError::from)?;
-    if !args.dry_run {
+    if !args.dry_run && !args.fit_dry_run {
         context.confirm(&format!("{to} will get a message with each file that has no live id."))?;
     }
     Ok(Via::Send(Arc::new(envelope)))

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::facts::Dimensions;
+use crate::media::ProblemCode;
 
 const CAPACITY: usize = 64 * 1024 * 1024;
 

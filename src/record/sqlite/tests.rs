@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use rusqlite::types::Value;
 
 use super::*;
-use crate::record::UploadState;
+use crate::record::{Derivations, UploadState};
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
 
@@ -303,6 +303,42 @@ async fn a_damaged_alias_is_an_error_wherever_it_is_met() {
         }
         let found = record.alias(&alias.name).await;
         assert!(matches!(found, Err(RecordError::Damaged { .. }) | Ok(None)), "{sql}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_derivation_is_an_error_wherever_it_is_met() {
+    for sql in [
+        "UPDATE derivations SET result = zeroblob(32)",
+        "UPDATE derivations SET rules = 'fit9'",
+        "UPDATE derivations SET size_bytes = size_bytes + 1",
+        "UPDATE derivations SET source = x'01'",
+    ] {
+        let place = place();
+        let hash = |byte| crate::ids::ContentHash([byte; 32]);
+        let derivation = crate::record::Derivation {
+            source: hash(1),
+            rules: "fit1;messenger".to_owned(),
+            recipe: "fit1;messenger;png;2x1".to_owned(),
+            result: hash(2),
+            size_bytes: 70,
+            mime: "image/png".to_owned(),
+            dimensions: crate::facts::Dimensions { width: 2, height: 1 },
+        };
+        let now = Timestamp::from_unix_millis(0);
+        place.record().await.remember_derivation(&derivation, now).await.expect("remembered");
+        place.tamper(sql);
+        let record = place.record().await;
+        let verified = record.verify().await;
+        assert!(
+            matches!(verified, Err(RecordError::Damaged { .. } | RecordError::Corrupt { .. })),
+            "{sql}: {verified:?}"
+        );
+        let found = record.copies_of(hash(1)).await;
+        assert!(
+            matches!(&found, Err(RecordError::Damaged { .. })) || found.is_ok_and(|found| found.is_empty()),
+            "{sql}"
+        );
     }
 }
 

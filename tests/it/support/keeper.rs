@@ -62,7 +62,7 @@ impl Keeper {
             url: world.url.clone(),
             machine,
             server_time,
-            inspector: Inspector { reader: reader(), cache, private: Arc::default() },
+            inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
             upload_reader: reader(),
         }
     }
