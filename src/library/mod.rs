@@ -6,6 +6,7 @@
 
 mod check;
 mod deliver;
+mod duplicates;
 mod error;
 mod heal;
 mod manager;
@@ -18,11 +19,13 @@ mod subject;
 mod survey;
 mod sync;
 mod upload;
+mod verify;
 mod watch;
 mod watch_lock;
 
 pub use check::{CheckOptions, check};
 pub use deliver::{Carrier, Delivered};
+pub use duplicates::{Duplicates, SameBytes, duplicates};
 pub use error::LibraryError;
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
 pub use outgoing::{Prepared, PreparedAsset};
@@ -31,5 +34,6 @@ pub use reference::AssetRef;
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};
 pub use survey::Inspector;
 pub use sync::{SyncOptions, Synced};
+pub use verify::Agreement;
 pub use watch::{WatchOptions, Watched};
 pub use watch_lock::WatchLock;

@@ -95,12 +95,13 @@ fn a_file_written_slowly_is_uploaded_once_and_whole_soon_after_its_last_byte() {
     let watch = Watch::of(&world, &[]);
     let bytes = [png(1), vec![7; 60_000]].concat();
     let mut file = File::create(world.library().join("slow.png")).expect("a file");
+    let mut last_byte = Instant::now();
     for piece in bytes.chunks(bytes.len() / PIECES) {
         file.write_all(piece).expect("written");
+        last_byte = Instant::now();
         // Shorter than a file takes to settle, and all of them together much longer.
         assert!(watch.events.recv_timeout(Duration::from_millis(500)).is_err(), "before it is whole");
     }
-    let last_byte = Instant::now() - Duration::from_millis(500);
     watch.until_uploaded("slow.png");
     let took = last_byte.elapsed();
     // One second to settle, and two to be noticed; measured 1.2 s on an idle machine of two cores.

@@ -3,9 +3,11 @@
 mod check;
 mod demo;
 mod doctor;
+mod duplicates;
 mod explain;
 mod forget;
 mod ls;
+mod prune;
 mod recorded;
 mod references;
 mod resolve;
@@ -14,6 +16,7 @@ mod send;
 mod shell;
 mod show;
 mod sync;
+mod verify;
 mod watch;
 
 use super::args::Command;
@@ -32,6 +35,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
+        Command::Prune(args) => prune::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Duplicates(args) => duplicates::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
