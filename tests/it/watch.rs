@@ -174,7 +174,7 @@ fn a_single_file_is_watched_though_it_be_replaced_or_removed_for_a_while() {
     let world = World::new();
     world.put("hero.png", png(1));
     let mut command = world.command(["sync", "library/hero.png", "--watch", "--json", "--settle", "200ms"]);
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
     let watch = Watch { events: listen(child.stdout.take().expect("a pipe")), child };
     watch.until_uploaded("hero.png");
     fs::rename(world.put("other.png", png(2)), world.library().join("hero.png")).expect("renamed");
@@ -228,6 +228,7 @@ fn a_second_watcher_is_refused_and_told_who_the_first_is() {
         .command(["sync", "library", "--watch", "--json"])
         .env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-2")
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .expect("starts");
     let second = Watch { events: listen(child.stdout.take().expect("a pipe")), child };
