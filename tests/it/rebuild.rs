@@ -34,20 +34,29 @@ struct Answers {
     recorded: Vec<Upload>,
 }
 
-fn inspector(world: &World) -> Inspector {
-    let reader = Reader::new(Arc::new(BytePool::new(16 << 20)), Arc::new(SystemClock));
+/// Whether files had to be read, for want of a cache that knows them.
+#[derive(Debug, PartialEq)]
+enum Cache {
+    KnewAll,
+    HadGaps,
+}
+
+fn inspector(world: &World, pool: &Arc<BytePool>) -> Inspector {
+    let reader = Reader::new(Arc::clone(pool), Arc::new(SystemClock));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
     Inspector { reader: Arc::new(reader), cache: Arc::new(cache), private: Arc::default() }
 }
 
 /// Checks, syncs, resolves and lists.
-async fn ask(world: &World, paths: &[PathBuf]) -> Answers {
+async fn ask(world: &World, paths: &[PathBuf]) -> (Answers, Cache) {
+    let pool = Arc::new(BytePool::new(16 << 20));
     let mut facts = BTreeMap::new();
     let (roots, options_for_check) = ([world.library()], CheckOptions::default());
     let note = |report: &reattach::library::AssetReport| {
         facts.insert(report.path.clone().expect("a path"), report.facts.clone());
     };
-    let summary = check(&inspector(world), &roots, &options_for_check, Arc::new(NoReport), &Stop::new(), note).await;
+    let summary =
+        check(&inspector(world, &pool), &roots, &options_for_check, Arc::new(NoReport), &Stop::new(), note).await;
     assert_eq!(summary.expect("a check").ok, u64::from(FILES));
     let clock = Arc::new(SystemClock);
     let opened = open_at(world, 16 << 20, ReqwestTransport::new(), clock, RetryPolicy::default()).await;
@@ -62,7 +71,8 @@ async fn ask(world: &World, paths: &[PathBuf]) -> Answers {
     }
     let record = reattach::record::open(&world.store().join("record.db")).await.expect("a record");
     let recorded = record.list(&UploadFilter::default(), None, 1_000).await.expect("a list");
-    Answers { facts, resolved, recorded }
+    let cache = if pool.peak_bytes() == 0 { Cache::KnewAll } else { Cache::HadGaps };
+    (Answers { facts, resolved, recorded }, cache)
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
@@ -154,15 +164,19 @@ fn two_hundred_damages_of_the_cache_change_no_answer_and_cost_no_upload() {
     silence_engine_panics();
     let (world, paths, pristine) = known();
     let cache = world.store().join("cache");
-    let expected = world.runtime.block_on(ask(&world, &paths));
+    let (expected, knowledge) = world.runtime.block_on(ask(&world, &paths));
+    assert_eq!(knowledge, Cache::KnewAll);
+    let mut gaps = 0;
     assert_eq!((expected.facts.len(), expected.recorded.len()), (FILES as usize, FILES as usize));
     for seed in 0..DAMAGES {
         copy(&pristine, &cache);
         let what = damage(&mut Rng::with_seed(seed), &cache);
-        let answers = world.runtime.block_on(ask(&world, &paths));
+        let (answers, knowledge) = world.runtime.block_on(ask(&world, &paths));
+        gaps += u64::from(knowledge == Cache::HadGaps);
         assert!(answers == expected, "seed {seed}, damage {what}: {answers:#?}");
         tidy(&world);
     }
+    assert!(gaps > DAMAGES / 4, "only {gaps} of the damages did any");
     assert_eq!(world.uploads(), u64::from(FILES));
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::World;
 use crate::support::pictures::png;
+use crate::support::{Ran, World};
 
 /// A loaded machine may take a while.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,6 +80,17 @@ fn listen(stdout: ChildStdout) -> Receiver<Value> {
         }
     });
     events
+}
+
+/// The run of a child that should end without being asked to.
+#[track_caller]
+fn ended_by_itself(mut child: Child) -> Ran {
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().expect("runs").is_none() && Instant::now() < end {
+        thread::yield_now();
+    }
+    let _ = child.kill();
+    Ran::new(child.wait_with_output().expect("ends"))
 }
 
 /// What arrived at the sandbox, by name and size.
@@ -219,7 +230,7 @@ fn a_second_watcher_is_refused_and_told_who_the_first_is() {
     let watch = Watch::of(&world, &[]);
     let roundabout = world.library().join("../library");
     for way in [Path::new("library"), &roundabout] {
-        let run = world.run([Path::new("sync"), way, Path::new("--watch")]).ended_with(6);
+        let run = ended_by_itself(world.start([Path::new("sync"), way, Path::new("--watch")])).ended_with(6);
         assert!(run.stderr.contains(&format!("by process {}", watch.child.id())), "{}", run.stderr);
     }
     // Another folder, another Page and a sync that ends are none of its business.
@@ -291,9 +302,9 @@ fn what_makes_no_sense_with_a_watch_is_refused() {
     world.put("a.png", png(1));
     let sync = ["sync", "library", "--watch"];
     for more in [&["--dry-run"][..], &["--force"], &["--max-uploads", "1"], &["--via", "send", "--to", "1"]] {
-        world.run(sync.iter().chain(more)).ended_with(2);
+        ended_by_itself(world.start(sync.iter().chain(more))).ended_with(2);
     }
     world.run(["sync", "library", "--settle", "1s"]).ended_with(2);
-    world.run(["sync", "nowhere", "--watch"]).ended_with(2);
+    ended_by_itself(world.start(["sync", "nowhere", "--watch"])).ended_with(2);
     assert_eq!(world.uploads(), 0);
 }
