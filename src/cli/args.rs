@@ -111,6 +111,12 @@ pub(super) enum Command {
     Export(ExportArgs),
     /// Take ids from a manifest, a bottender-lock.json, or a map from names to ids.
     Import(ImportArgs),
+    /// Strike off the record what is of no use any more; no file is touched.
+    Prune(PruneArgs),
+    /// Compare the record with itself, and with the files on disk.
+    Verify(VerifyArgs),
+    /// Find files that hold the same bytes; needs no token and no network.
+    Duplicates(DuplicatesArgs),
     /// Say what an error code of Meta's means, and what to do about it.
     Explain(ExplainArgs),
     /// Check everything the other commands rely on.
@@ -566,6 +572,76 @@ pub(super) struct ImportArgs {
     /// Say what would be imported, and import nothing.
     #[arg(long, short = 'n')]
     pub(super) dry_run: bool,
+}
+
+/// `prune`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach prune --expired --rejected --dry-run
+  reattach prune --unreferenced --keep banners --keep products
+  reattach prune --expired --rejected --yes
+
+It says first what would go, and asks. Ids that are alive and whose file is where it was stay. The ids of every Page of
+this Graph origin are looked at, unless --page or --platform names one.")]
+pub(super) struct PruneArgs {
+    /// What goes.
+    #[command(flatten)]
+    pub(super) which: PruneWhich,
+    /// With --unreferenced: keep the ids of all bytes that lie under this path, whatever their file was called.
+    #[arg(long, value_name = "PATH", requires = "unreferenced")]
+    pub(super) keep: Vec<PathBuf>,
+    /// Say what would go, and strike off nothing.
+    #[arg(long, short = 'n')]
+    pub(super) dry_run: bool,
+}
+
+/// What `prune` strikes off: at least one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct PruneWhich {
+    /// Ids that have expired.
+    #[arg(long)]
+    pub(super) expired: bool,
+    /// Ids whose file is gone.
+    #[arg(long)]
+    pub(super) unreferenced: bool,
+    /// Ids Meta refused.
+    #[arg(long)]
+    pub(super) rejected: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach verify
+  reattach verify banners products
+  reattach verify banners --json | jq -r 'select(.state == \"never_uploaded\") | .path'
+
+Every row of the record is read and compared with its checksum; then each file that was uploaded (from PATH, if there is
+one) with its bytes: ok, missing, changed or unreadable. With PATH, bytes found under another name there count as moved,
+and files that were never uploaded are named. Ends with 3 where a file is missing, changed, unreadable or never uploaded,
+and with 6 where the record is damaged.")]
+pub(super) struct VerifyArgs {
+    /// Files and folders; without any, all that was ever uploaded is looked for.
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+/// `duplicates`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach duplicates banners products
+  reattach duplicates . --json | jq -r 'select(.event == \"duplicates\") | .paths[1:][]'
+
+Those that waste most come first. For Messenger they waste nothing: the same bytes are uploaded once, whatever they are
+called.")]
+pub(super) struct DuplicatesArgs {
+    /// Which files.
+    #[command(flatten)]
+    pub(super) selection: Selection,
 }
 
 /// `explain`.

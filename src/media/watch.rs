@@ -346,3 +346,83 @@ fn refused(found: Found) -> Option<Seen> {
         Found::File { .. } => None,
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use notify::event::{AccessKind, CreateKind, Flag};
+
+    use super::*;
+    use crate::clock::{Clock, SystemClock};
+
+    const QUIET: Duration = Duration::from_secs(1);
+
+    fn watched(names: &[&str]) -> (tempfile::TempDir, Watcher) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in names {
+            fs::write(folder.path().join(name), "content").expect("a file");
+        }
+        let roots = [folder.path().to_owned()];
+        let watcher = Watcher::new(&roots, ScanOptions::default(), QUIET, || {}).expect("a watcher");
+        (folder, watcher)
+    }
+
+    fn names(seen: &[Seen]) -> Vec<String> {
+        let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+        seen.iter()
+            .map(|seen| match seen {
+                Seen::File(path) => name(path),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_queue_that_ran_over_has_everything_looked_at() {
+        let (_folder, mut watcher) = watched(&["a.png", "b.png", "x.tmp"]);
+        let later = SystemClock.now().plus(2 * QUIET);
+        let event = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        watcher.inbox.take_in(Ok(event));
+        assert!(!watcher.is_quiet());
+        assert_eq!(names(&watcher.look(Instant::now(), later)), ["Lost", "a.png", "b.png"]);
+        watcher.inbox.take_in(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
+        assert_eq!(names(&watcher.look(Instant::now(), later)), ["Lost", "a.png", "b.png"]);
+    }
+
+    #[test]
+    fn what_was_written_just_now_has_to_settle_even_at_the_first_look() {
+        let (folder, mut watcher) = watched(&["a.png"]);
+        let (start, time) = (Instant::now(), SystemClock.now());
+        assert_eq!(watcher.look_at_all(start, time), []);
+        assert!(!watcher.is_quiet());
+        assert_eq!(watcher.look(start + QUIET, time), [Seen::File(folder.path().join("a.png"))]);
+    }
+
+    #[test]
+    fn reading_is_no_news_and_a_flood_is_no_list() {
+        let inbox = Inbox::default();
+        let event = |kind, path: PathBuf| Ok(notify::Event::new(kind).add_path(path));
+        inbox.take_in(event(EventKind::Access(AccessKind::Open(AccessMode::Any)), "a".into()));
+        inbox.take_in(event(EventKind::Access(AccessKind::Close(AccessMode::Read)), "a".into()));
+        assert!(inbox.is_empty());
+        inbox.take_in(event(EventKind::Access(AccessKind::Close(AccessMode::Write)), "a".into()));
+        assert_eq!(inbox.take().paths.len(), 1);
+        for number in 0..=FLOOD {
+            inbox.take_in(event(EventKind::Create(CreateKind::File), number.to_string().into()));
+        }
+        let news = inbox.take();
+        assert!(news.lost && news.paths.is_empty());
+    }
+
+    #[test]
+    fn a_change_under_two_roots_is_told_of_the_inner_one() {
+        let (folder, _) = watched(&[]);
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).expect("a folder");
+        let roots = [folder.path().to_owned(), folder.path().join("./inner")];
+        let watcher = Watcher::new(&roots, ScanOptions::default(), QUIET, || {}).expect("a watcher");
+        let canonical = fs::canonicalize(&inner).expect("a folder");
+        assert_eq!(watcher.as_given(&canonical.join("a.png")), Some(roots[1].join("a.png")));
+        assert_eq!(watcher.as_given(&canonical), Some(roots[1].clone()));
+        assert_eq!(watcher.as_given(Path::new("/elsewhere")), None);
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 21] = [
     "check",
     "sync",
     "refresh",
@@ -22,6 +22,11 @@ const COMMANDS: [&str; 16] = [
     "export",
     "import",
     "forget",
+    "prune",
+    "verify",
+    "duplicates",
+    "explain",
+    "doctor",
     "sandbox",
     "demo",
     "completions",

@@ -34,7 +34,7 @@ pub(crate) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hou
 pub(crate) struct Opened {
     pub(crate) library: AssetLibrary,
     pub(crate) graph: Arc<GraphClient>,
-    survey_pool: Arc<BytePool>,
+    pub(crate) survey_pool: Arc<BytePool>,
     upload_pool: Arc<BytePool>,
 }
 

@@ -5,12 +5,14 @@ mod check;
 mod crew;
 mod demo;
 mod doctor;
+mod duplicates;
 mod explain;
 mod export;
 mod forget;
 mod import;
 mod ls;
 mod markers;
+mod prune;
 mod recorded;
 mod references;
 mod refresh;
@@ -21,6 +23,7 @@ mod shell;
 mod show;
 pub(super) mod status;
 mod sync;
+mod verify;
 mod watch;
 
 use super::args::Command;
@@ -44,6 +47,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
+        Command::Prune(args) => prune::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Duplicates(args) => duplicates::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,

@@ -1,0 +1,154 @@
+//! `prune`: strike off the record what is of no use any more, once somebody has seen what that is.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::args::PruneArgs;
+use crate::cli::events::{PruneSummaryEvent, RecordedEvent};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::{shown, shown_text};
+use crate::cli::session::{Context, reporter};
+use crate::cli::values::{count, human_size};
+use crate::clock::Moment;
+use crate::ids::ContentHash;
+use crate::library::{CheckOptions, PlanRules, Reason, check, staleness};
+use crate::media::ScanOptions;
+use crate::record::{Record, Upload, UploadFilter, UploadState};
+
+use super::recorded::{AliasNames, each_recorded};
+
+/// Ids that are named before it is asked whether they may go.
+const NAMED: usize = 20;
+
+pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Failure> {
+    let output = &context.output;
+    let kept = bytes_under(context, &args.keep).await?;
+    let record = context.record().await?;
+    let names = AliasNames::load(context, &*record).await?;
+    let rules = Rules { args: &args, kept, names, now: context.clock.moment() };
+    let mut going: Vec<(Upload, &'static str)> = Vec::new();
+    each_recorded(context, &*record, &UploadFilter::default(), |upload| {
+        going.extend(rules.reason(upload).map(|reason| (upload.clone(), reason)));
+    })
+    .await?;
+    if context.stop.is_requested() {
+        return Ok(Exit::Interrupted);
+    }
+    announce(context, &going);
+    let size = going.iter().filter_map(|(upload, _)| upload.known_size()).sum();
+    let what = format!("{} ({} of files)", count(going.len() as u64, "id"), human_size(size));
+    let mut gone = 0;
+    if going.is_empty() {
+        output.remark("there is nothing to prune");
+    } else if args.dry_run {
+        for (upload, reason) in &going {
+            output.event(&RecordedEvent::new(upload, reason, rules.names.of(&upload.key.asset)));
+        }
+        output.remark(output.palette.strong(format_args!("{what} would be struck off the record")));
+    } else {
+        context.confirm(&format!("{what} will be struck off the record."))?;
+        gone = strike_off(context, &*record, &rules, &going).await?;
+        output.remark(output.palette.strong(format_args!("{} struck off the record", count(gone, "id"))));
+    }
+    output.event(&PruneSummaryEvent::new(&going, gone, size, args.dry_run));
+    Ok(context.ending(Exit::Done))
+}
+
+/// What is of no use any more.
+struct Rules<'a> {
+    args: &'a PruneArgs,
+    /// Bytes that are still somewhere, whatever their name was.
+    kept: HashSet<ContentHash>,
+    names: AliasNames,
+    now: Moment,
+}
+
+impl Rules<'_> {
+    /// Why the id goes; `None` when it stays. One that is alive goes only if its file is gone for certain.
+    fn reason(&self, upload: &Upload) -> Option<&'static str> {
+        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
+        let which = &self.args.which;
+        if which.rejected && upload.state == UploadState::Rejected {
+            Some("rejected")
+        } else if which.expired && staleness(upload, self.now, ALIVE) == Some(Reason::Expired) {
+            Some("expired")
+        } else if which.unreferenced && self.is_unreferenced(upload) {
+            Some("unreferenced")
+        } else {
+            None
+        }
+    }
+
+    fn is_unreferenced(&self, upload: &Upload) -> bool {
+        let is_kept = upload.key.asset.hash().is_some_and(|hash| self.kept.contains(&hash));
+        let is_named = !self.names.of(&upload.key.asset).is_empty();
+        upload.source.as_deref().is_some_and(is_gone) && !is_kept && !is_named
+    }
+}
+
+/// Whether there is certainly nothing: what cannot be looked at may be there.
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+}
+
+/// The bytes of all files under these paths.
+async fn bytes_under(context: &Context, paths: &[PathBuf]) -> Result<HashSet<ContentHash>, Failure> {
+    if paths.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let private = Arc::clone(&context.settings.private);
+    let scan = ScanOptions { hidden: true, private, ..ScanOptions::default() };
+    let options = CheckOptions { scan, platform: context.settings.platform };
+    let (inspector, bars) = (context.inspector(), context.bars());
+    let mut bytes = HashSet::new();
+    check(&inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
+        bytes.extend(report.facts.as_ref().map(|facts| facts.hash));
+    })
+    .await?;
+    if let Some(bars) = bars {
+        bars.end();
+    }
+    Ok(bytes)
+}
+
+/// Strikes them off, but for those that were made anew since they were looked at.
+async fn strike_off(
+    context: &Context,
+    record: &dyn Record,
+    rules: &Rules<'_>,
+    going: &[(Upload, &'static str)],
+) -> Result<u64, Failure> {
+    let mut gone = 0;
+    for (upload, _) in going {
+        if context.stop.is_requested() {
+            break;
+        }
+        let now = record.find(std::slice::from_ref(&upload.key)).await?.pop().flatten();
+        if now.is_some_and(|now| now.attachment_id == upload.attachment_id && rules.reason(&now).is_some()) {
+            record.forget(&upload.key).await?;
+            context.output.event(&RecordedEvent::new(upload, "forgotten", rules.names.of(&upload.key.asset)));
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+/// Names what would go, or some of it where it is much.
+fn announce(context: &Context, going: &[(Upload, &'static str)]) {
+    let output = &context.output;
+    for (upload, reason) in going.iter().take(NAMED) {
+        let name = upload.source.as_deref().map_or_else(|| shown_text(&upload.key.asset.to_string()), shown);
+        let size = upload.known_size().map_or_else(String::new, human_size);
+        let (reason, size) = (output.palette.warning(format_args!("{reason:<12}")), output.palette.faint(size));
+        output.remark(format_args!("- {reason}  {:<20}  {name}  {size}", upload.attachment_id.as_str()));
+    }
+    if going.len() > NAMED {
+        output.remark(format_args!("  … and {} more", going.len() - NAMED));
+    }
+}

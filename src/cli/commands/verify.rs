@@ -1,0 +1,161 @@
+//! `verify`: the record against itself, and against the files on disk.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+
+use crate::cli::args::VerifyArgs;
+use crate::cli::events::{VerifyEvent, VerifySummaryEvent};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::shown;
+use crate::cli::session::{Context, reporter};
+use crate::cli::values::{count, thousands};
+use crate::ids::ContentHash;
+use crate::library::{Agreement, AssetOutcome, CheckOptions, Inspector, check};
+use crate::media::ScanOptions;
+use crate::record::{Record, UploadFilter};
+
+use super::recorded::each_recorded;
+
+/// Files looked at at once.
+const CONCURRENCY: usize = 4;
+
+pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let record = context.record().await?;
+    record.verify().await?;
+    context.output.remark("the record is sound: every row has the checksum it was written with");
+    let inspector = context.inspector();
+    let on_record = OnRecord::read(context, &*record, &args.paths).await?;
+    let (on_disk, mut verified) = look_under(context, &inspector, &args.paths, &on_record.bytes).await?;
+    // What a copy was made of may be larger than what is uploaded.
+    let originals = context.fitting(inspector.clone(), true);
+    let mut states = futures::stream::iter(on_record.sources)
+        .take_while(|_| std::future::ready(!context.stop.is_requested()))
+        .map(async |((path, hash), size_bytes)| {
+            let state = match originals.compare(&path, hash).await {
+                Agreement::Missing if on_disk.contains_key(&hash) => Agreement::Moved,
+                state => state,
+            };
+            Verified { path, hash, size_bytes, state }
+        })
+        .buffered(CONCURRENCY);
+    while let Some(file) = states.next().await {
+        verified.push(file);
+    }
+    verified.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut counts: BTreeMap<Agreement, u64> = BTreeMap::new();
+    for file in &verified {
+        *counts.entry(file.state).or_default() += 1;
+        print(context, file, on_disk.get(&file.hash).map(PathBuf::as_path));
+    }
+    Ok(conclude(context, &counts, started))
+}
+
+/// A file, and how the record and it agree.
+#[derive(Debug)]
+struct Verified {
+    path: PathBuf,
+    hash: ContentHash,
+    size_bytes: u64,
+    state: Agreement,
+}
+
+/// What the record says of files.
+struct OnRecord {
+    /// Where bytes were uploaded from, and how many there were: once, though several Pages have them.
+    sources: BTreeMap<(PathBuf, ContentHash), u64>,
+    /// All bytes that have an id, or a copy of which has one.
+    bytes: HashSet<ContentHash>,
+}
+
+impl OnRecord {
+    /// What was uploaded from `paths`, or from anywhere where there are none.
+    async fn read(context: &Context, record: &dyn Record, paths: &[PathBuf]) -> Result<Self, Failure> {
+        let ways = |path: &PathBuf| [std::path::absolute(path), std::fs::canonicalize(path)];
+        let roots: Vec<_> = paths.iter().flat_map(ways).flatten().collect();
+        let is_meant = |source: &Path| paths.is_empty() || roots.iter().any(|root| source.starts_with(root));
+        let mut on_record = Self { sources: BTreeMap::new(), bytes: HashSet::new() };
+        each_recorded(context, record, &UploadFilter::default(), |upload| {
+            let Some(hash) = upload.key.asset.hash() else { return };
+            on_record.bytes.insert(hash);
+            if let Some(source) = upload.source.as_deref().filter(|source| is_meant(source)) {
+                on_record.sources.insert((source.to_owned(), hash), upload.size_bytes);
+            }
+        })
+        .await?;
+        on_record.look_behind_copies(record).await?;
+        Ok(on_record)
+    }
+
+    /// What was uploaded in place of a file is held against the file itself.
+    async fn look_behind_copies(&mut self, record: &dyn Record) -> Result<(), Failure> {
+        let copies: Vec<_> = self.sources.keys().cloned().collect();
+        for (path, copy) in copies {
+            let Some(original) = record.sources_of(copy).await?.into_iter().next() else { continue };
+            let size_bytes = self.sources.remove(&(path.clone(), copy)).unwrap_or_default();
+            self.sources.insert((path, original.source), size_bytes);
+            self.bytes.insert(original.source);
+        }
+        Ok(())
+    }
+}
+
+/// Where which bytes lie under `paths`; and the files there that could have an id, and have none.
+async fn look_under(
+    context: &Context,
+    inspector: &Inspector,
+    paths: &[PathBuf],
+    on_record: &HashSet<ContentHash>,
+) -> Result<(HashMap<ContentHash, PathBuf>, Vec<Verified>), Failure> {
+    let (mut on_disk, mut never_uploaded) = (HashMap::new(), Vec::new());
+    if paths.is_empty() {
+        return Ok((on_disk, never_uploaded));
+    }
+    let scan = ScanOptions { private: Arc::clone(&context.settings.private), ..ScanOptions::default() };
+    let options = CheckOptions { scan, platform: context.settings.platform };
+    let bars = context.bars();
+    check(inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
+        let (Some(path), Some(facts)) = (&report.path, &report.facts) else { return };
+        on_disk.entry(facts.hash).or_insert_with(|| path.clone());
+        if report.outcome == AssetOutcome::Ok && !on_record.contains(&facts.hash) {
+            let (path, hash, size_bytes) = (path.clone(), facts.hash, facts.size_bytes);
+            never_uploaded.push(Verified { path, hash, size_bytes, state: Agreement::NeverUploaded });
+        }
+    })
+    .await?;
+    if let Some(bars) = bars {
+        bars.end();
+    }
+    Ok((on_disk, never_uploaded))
+}
+
+fn print(context: &Context, file: &Verified, elsewhere: Option<&Path>) {
+    let output = &context.output;
+    let elsewhere = elsewhere.filter(|_| file.state == Agreement::Moved);
+    output.event(&VerifyEvent::new(&file.path, file.hash, file.size_bytes, file.state).moved_to(elsewhere));
+    if output.is_json() || (file.state == Agreement::Same && !output.is_verbose()) {
+        return;
+    }
+    let word = format!("{:<14}", file.state.as_str());
+    let palette = output.palette;
+    let word = if file.state.is_fine() { palette.good(word) } else { palette.warning(word) };
+    let to = elsewhere.map_or_else(String::new, |path| format!(" → {}", shown(path)));
+    output.result(format_args!("{word} {}{to}", shown(&file.path)));
+}
+
+fn conclude(context: &Context, counts: &BTreeMap<Agreement, u64>, started: Instant) -> Exit {
+    let output = &context.output;
+    output.event(&VerifySummaryEvent::new(|state| counts.get(&state).copied().unwrap_or(0), started.elapsed()));
+    let mut parts = vec![count(counts.values().sum(), "file")];
+    parts.extend(
+        counts.iter().map(|(state, number)| format!("{} {}", thousands(*number), state.as_str().replace('_', " "))),
+    );
+    output.remark(output.palette.strong(parts.join(", ")));
+    let exit = if counts.keys().all(|state| state.is_fine()) { Exit::Done } else { Exit::SomeFailed };
+    context.ending(exit)
+}
