@@ -15,7 +15,7 @@ lint:
 test *FILTER:
     cargo test {{ FILTER }}
 
-# Power cuts and damaged files, as many as a night has room for; POWER_SEED begins elsewhere.
+# Power cuts and damaged files, as many as a night has room for; POWER_SEED and DAMAGE_SEED begin elsewhere.
 torture:
     POWER_IMAGES=${POWER_IMAGES:-20000} DAMAGE_TRIALS=${DAMAGE_TRIALS:-10000} \
         cargo test --release --locked --no-fail-fast -- power:: damage::

@@ -68,7 +68,7 @@ pub enum RecordError {
     },
     /// The record is not as far as it once was: its newest changes were lost, or an older copy took its place.
     #[error(
-        "read the record {}: its newest changes are gone ({lost} at least): the file is damaged, or an older copy",
+        "read the record {}: its newest changes are gone ({lost} at least): it is damaged, or an older copy",
         path.display()
     )]
     Behind {

@@ -76,6 +76,22 @@ fn a_record_of_a_newer_format_is_refused_untouched() {
 }
 
 #[test]
+fn an_older_copy_of_the_record_is_used_only_when_told_so() {
+    let world = World::new();
+    let record = world.store().join("record.db");
+    world.put("a.png", png(1));
+    world.run(["sync", "library"]).ended_with(0);
+    let copy = fs::read(&record).expect("a record");
+    world.put("b.png", png(2));
+    world.run(["sync", "library"]).ended_with(0);
+    fs::write(&record, copy).expect("put back");
+    let refused = world.run(["sync", "library"]).ended_with(6);
+    assert!(refused.stderr.contains("newest changes are gone") && refused.stderr.contains("delete record.db.mark"));
+    fs::remove_file(world.store().join("record.db.mark")).expect("a mark");
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
+}
+
+#[test]
 fn a_store_survives_the_loss_of_its_cache() {
     let world = World::new();
     for number in 0..3 {

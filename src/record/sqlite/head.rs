@@ -15,6 +15,7 @@ use rusqlite::{Connection, Transaction};
 use super::fault::Fault;
 use super::uploads::column;
 use crate::record::RecordError;
+use crate::record::rows::damaged;
 
 const TABLE: &str = "head";
 const BODY: usize = 24;
@@ -29,16 +30,19 @@ pub(super) struct Head {
 impl Head {
     /// The state the record is in.
     pub(super) fn of(connection: &Connection) -> Result<Self, Fault> {
-        let mut query = connection.prepare_cached("SELECT record, changes FROM head")?;
-        let mut found = query.query([])?;
-        let row = found.next()?.ok_or_else(|| crate::record::rows::damaged(TABLE, "its row is gone"))?;
-        Ok(Self { record: column(row, TABLE, 0)?, changes: column(row, TABLE, 1)? })
+        Self::ask(connection, "SELECT record, changes FROM head")
     }
 
     /// Counts the transaction as a change, and gives the state it leads to.
     pub(super) fn advance(transaction: &Transaction) -> Result<Self, Fault> {
-        transaction.prepare_cached("UPDATE head SET changes = changes + 1")?.execute([])?;
-        Self::of(transaction)
+        Self::ask(transaction, "UPDATE head SET changes = changes + 1 RETURNING record, changes")
+    }
+
+    fn ask(connection: &Connection, sql: &str) -> Result<Self, Fault> {
+        let mut query = connection.prepare_cached(sql)?;
+        let mut found = query.query([])?;
+        let row = found.next()?.ok_or_else(|| damaged(TABLE, "its row is gone"))?;
+        Ok(Self { record: column(row, TABLE, 0)?, changes: column(row, TABLE, 1)? })
     }
 
     /// Fails if the record at `path`, now in this state, was further when `mark` was made.
