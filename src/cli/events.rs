@@ -9,9 +9,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::graph::{Content, GraphError, Sent};
 use crate::ids::{AliasName, AttachmentId, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
-use crate::library::{
-    Agreement, AssetReport, Duplicates, ImportReport, ImportSummary, SameBytes, Summary,
-};
+use crate::library::{Agreement, AssetReport, Duplicates, ImportReport, ImportSummary, SameBytes, Summary};
 use crate::media::Problem;
 use crate::record::{Alias, Derivation, Upload};
 

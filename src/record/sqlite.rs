@@ -28,8 +28,8 @@ use self::owners::Owners;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record, RecordError,
-    ServerTimes, Upload, UploadFilter, Uploads,
+    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record,
+    RecordError, ServerTimes, Upload, UploadFilter, Uploads,
 };
 use crate::clock::{ClockReading, Timestamp};
 use crate::ids::{AliasName, AssetKey, AttachmentId, KeySpace, Origin};

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use rusqlite::types::Value;
 
 use super::*;
-use crate::record::{Derivations, UploadState};
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
+use crate::record::{Derivations, UploadState};
 
 contract::suite!(place());
 
