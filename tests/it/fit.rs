@@ -179,6 +179,8 @@ fn a_file_too_large_to_be_uploaded_is_read_where_a_copy_is_wanted() {
     assert_eq!(again.asset("wall.bmp")["attachment_id"], run.asset("wall.bmp")["attachment_id"]);
     assert!(!again.stderr.contains(MAKING), "{}", again.stderr);
     assert_eq!(world.uploads(), 1);
+    let shown = world.json(["show", "library/wall.bmp"]).ended_with(0);
+    assert_eq!(shown.asset("wall.bmp")["attachment_id"], run.asset("wall.bmp")["attachment_id"]);
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -
     let (asset, source) = match &reference {
         AssetRef::File(path) if must_exist(path).is_err() => (None, std::path::absolute(path).ok()),
         _ => {
-            let inspector = inspector_for(context, std::slice::from_ref(&reference));
+            // A file may be larger than what is uploaded, where a copy was in its place.
+            let inspector = context.fitting(inspector_for(context, std::slice::from_ref(&reference)), true);
             (Some(inspector.asset_of(&reference).await?), None)
         }
     };
