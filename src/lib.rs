@@ -46,6 +46,7 @@
 pub mod cache;
 pub mod cli;
 pub mod clock;
+pub mod delivery;
 pub mod facts;
 pub mod graph;
 pub mod ids;
