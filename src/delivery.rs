@@ -11,8 +11,9 @@
 //!    └──────────┘ skipped   └──────▶ retry_at  (unknown, where a campaign sends at least once)
 //! ```
 //!
-//! A delivery that is in flight never goes back to `planned`, except on proof that nothing was sent; and when its sender
-//! is gone it is `unknown`, for nobody can know.
+//! A delivery that is in flight never goes back, except on proof that nothing was sent; and when its sender is gone it is
+//! `unknown`, for nobody can know. A doubt is never painted over by what comes later: a delivery that may have arrived ends
+//! as sent or unknown, though its second attempt be refused.
 
 use std::fmt;
 
@@ -105,7 +106,7 @@ pub struct Delivery {
     pub code: Option<i64>,
     /// Meta's subcode, where it refused.
     pub subcode: Option<i64>,
-    /// Why it is in its state, in words.
+    /// Why it is in its state, in words. Of one that is yet to be sent: why an earlier attempt may have arrived.
     pub reason: Option<String>,
 }
 
@@ -153,12 +154,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// It is to be sent after all.
-    Unskip,
     /// Its echo came back: Meta has it, for certain.
     Echoed {
         /// The message's id.
         message_id: String,
+    },
+    /// It is sent once more although it may have arrived: the campaign, or an operator, prefers two to none.
+    Resend {
+        /// When.
+        due: Timestamp,
     },
     /// An operator says that it arrived.
     AssumeSent,
@@ -207,33 +211,47 @@ impl Delivery {
         }
     }
 
+    /// Whether it is yet to be sent, and may have arrived by an earlier attempt.
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self.state, State::RetryAt | State::Claimed | State::InFlight) && self.reason.is_some()
+    }
+
     /// The delivery after `event`, which happened at `at`.
     pub fn step(&self, event: &Event, at: Timestamp) -> Result<Self, IllegalStep> {
         use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
         let now = |state| Self { state, nonce: self.nonce, attempt: self.attempt, ..Self::planned(at) };
         let because = |state, reason: &str| Self { reason: Some(reason.to_owned()), ..now(state) };
+        // What is not at its end keeps its doubt; what comes to its end in doubt is unknown.
+        let doubtful = |next: Self| Self { reason: self.reason.clone(), ..next };
+        let ended = |end: Self| match &self.reason {
+            Some(doubt) => because(Unknown, &format!("{doubt}; later: {}", end.reason.as_deref().unwrap_or_default())),
+            None => end,
+        };
         Ok(match (self.state, event) {
             (Planned, Event::Claim) => now(Claimed),
-            (RetryAt, Event::Claim) if self.at <= at => now(Claimed),
+            (RetryAt, Event::Claim) if self.at <= at => doubtful(now(Claimed)),
+            (Claimed, Event::Release) if self.is_in_doubt() => doubtful(now(RetryAt)),
             (Claimed, Event::Release) => now(Planned),
             (Claimed, Event::Intend { nonce }) => {
-                Self { attempt: self.attempt + 1, nonce: Some(*nonce), ..now(InFlight) }
+                doubtful(Self { attempt: self.attempt + 1, nonce: Some(*nonce), ..now(InFlight) })
             }
             (InFlight, Event::Sent { message_id }) => Self { message_id: message_id.clone(), ..now(Sent) },
-            (InFlight, Event::NotSent) => Self { attempt: self.attempt.saturating_sub(1), nonce: None, ..now(Claimed) },
-            (InFlight, Event::Refused(Refusal { code, subcode, reason })) => {
-                Self { code: *code, subcode: *subcode, ..because(Failed, reason) }
+            (InFlight, Event::NotSent) => {
+                doubtful(Self { attempt: self.attempt.saturating_sub(1), nonce: None, ..now(Claimed) })
             }
-            (Claimed, Event::Invalid { reason }) => because(Failed, reason),
+            (InFlight, Event::Refused(Refusal { code, subcode, reason })) => {
+                ended(Self { code: *code, subcode: *subcode, ..because(Failed, reason) })
+            }
+            (Claimed, Event::Invalid { reason }) => ended(because(Failed, reason)),
             (InFlight, Event::Doubt { reason }) => because(Unknown, reason),
             (InFlight, Event::DoubtAndRetry { reason, due }) => Self { at: *due, ..because(RetryAt, reason) },
-            (Planned | Claimed | RetryAt, Event::Skip { reason }) => because(Skipped, reason),
-            (Skipped, Event::Unskip) | (Failed, Event::Reopen) => now(Planned),
+            (Planned | Claimed | RetryAt, Event::Skip { reason }) => ended(because(Skipped, reason)),
+            (Unknown, Event::Resend { due }) => Self { at: *due, ..doubtful(now(RetryAt)) },
             (Unknown | RetryAt, Event::Echoed { message_id }) => {
                 Self { message_id: Some(message_id.clone()), ..now(Sent) }
             }
             (Unknown, Event::AssumeSent) => because(Sent, "an operator said so"),
-            (Unknown, Event::AssumeNotSent) => now(Planned),
+            (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
             (from, event) => return Err(IllegalStep { from, event: event.clone() }),
         })
     }
@@ -272,7 +290,7 @@ mod tests {
             Event::Doubt { reason: reason() },
             Event::DoubtAndRetry { reason: reason(), due: NOW },
             Event::Skip { reason: reason() },
-            Event::Unskip,
+            Event::Resend { due: NOW },
             Event::Echoed { message_id: "m_1".to_owned() },
             Event::AssumeSent,
             Event::AssumeNotSent,
@@ -313,10 +331,10 @@ mod tests {
         retry_at Skip skipped
         retry_at Echoed sent
         failed Reopen planned
+        unknown Resend retry_at
         unknown Echoed sent
         unknown AssumeSent sent
         unknown AssumeNotSent planned
-        skipped Unskip planned
         ");
     }
 
@@ -342,6 +360,21 @@ mod tests {
         let later = Delivery { at: NOW.plus(std::time::Duration::from_secs(1)), ..in_state(State::RetryAt) };
         assert!(later.step(&Event::Claim, NOW).is_err());
         assert!(later.step(&Event::Claim, later.at).is_ok());
+    }
+
+    #[test]
+    fn a_doubt_is_not_painted_over() {
+        let doubted = in_state(State::RetryAt);
+        let doubted = Delivery { reason: Some("reset".to_owned()), ..doubted };
+        let claimed = doubted.step(&Event::Claim, NOW).unwrap();
+        let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
+        let flying = claimed.step(&Event::Intend { nonce: 1 }, NOW).unwrap();
+        let ended = flying.step(&refused, NOW).unwrap();
+        assert_eq!((ended.state, ended.reason.as_deref()), (State::Unknown, Some("reset; later: gone")));
+        let skip = Event::Skip { reason: "window".to_owned() };
+        assert_eq!(claimed.step(&skip, NOW).unwrap().state, State::Unknown);
+        let back = flying.step(&Event::NotSent, NOW).unwrap().step(&Event::Release, NOW).unwrap();
+        assert_eq!((back.state, back.is_in_doubt()), (State::RetryAt, true));
     }
 
     proptest! {

@@ -115,6 +115,11 @@ pub(super) fn page_checksum(origin: &str, token: &[u8], page_id: &str, name: &st
     crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
 }
 
+/// CRC-32 of what a row holds.
+pub(super) fn crc(row: &impl Serialize) -> u32 {
+    crc32fast::hash(&postcard::to_allocvec(row).expect("rows have no form postcard lacks"))
+}
+
 pub(super) fn parse<T: FromStr<Err: fmt::Display>>(table: &'static str, text: &str) -> Result<T, RecordError> {
     text.parse().map_err(|error| damaged(table, error))
 }

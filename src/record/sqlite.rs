@@ -1,7 +1,9 @@
 //! The record in a SQLite file: write-ahead log, `synchronous=FULL`, one connection, every call on a thread that may
 //! block.
 
+mod campaigns;
 mod claims;
+mod deliveries;
 mod fault;
 mod file;
 mod owners;
@@ -28,6 +30,9 @@ use crate::clock::Timestamp;
 use crate::ids::{AssetKey, AttachmentId, Origin};
 use crate::secret::TokenFingerprint;
 
+/// How many statements are kept prepared: more than there are.
+const STATEMENTS: usize = 100;
+
 mod embedded {
     refinery::embed_migrations!("src/record/migrations");
 }
@@ -51,6 +56,7 @@ impl SqliteRecord {
         let path = path.to_owned();
         let opening = spawn_blocking(move || {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let state = State { connection, owners: Owners::beside(&path), failed: false };
             Ok(Self { path, state: Arc::new(Mutex::new(state)) })
         });
@@ -184,7 +190,8 @@ impl Record for SqliteRecord {
             if found != "ok" {
                 return Err(RecordError::Corrupt { path, what: found }.into());
             }
-            uploads::verify_rows(&transaction)
+            uploads::verify_rows(&transaction)?;
+            campaigns::verify_rows(&transaction)
         })
         .await
     }

@@ -187,7 +187,7 @@ fn upload_row(row: &Row) -> Result<(UploadRow, i64), Fault> {
     Ok((upload, column(row, TABLE, 10)?))
 }
 
-fn spaces(transaction: &Transaction) -> Result<Vec<(i64, KeySpace)>, Fault> {
+pub(super) fn spaces(transaction: &Transaction) -> Result<Vec<(i64, KeySpace)>, Fault> {
     const TABLE: &str = "spaces";
     let mut query = transaction.prepare_cached("SELECT id, origin, page_id, platform FROM spaces ORDER BY id")?;
     let selected = query.query_and_then([], |row| {
@@ -197,7 +197,7 @@ fn spaces(transaction: &Transaction) -> Result<Vec<(i64, KeySpace)>, Fault> {
     selected.collect()
 }
 
-fn space_id(transaction: &Transaction, space: &KeySpace) -> Result<Option<i64>, Fault> {
+pub(super) fn space_id(transaction: &Transaction, space: &KeySpace) -> Result<Option<i64>, Fault> {
     let values = params![space.origin.as_str(), space.page.as_str(), space.platform.as_str()];
     Ok(transaction
         .prepare_cached("SELECT id FROM spaces WHERE origin = ?1 AND page_id = ?2 AND platform = ?3")?
