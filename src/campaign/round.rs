@@ -213,8 +213,13 @@ impl Sending {
             }
         }
         let several = u32::try_from(going.len()).unwrap_or(1);
+        let acquired = tokio::select! {
+            biased;
+            () = self.over() => return (Vec::new(), None),
+            acquired = self.permits.acquire_many(several) => acquired,
+        };
         // Never closed.
-        let Ok(mut permits) = self.permits.acquire_many(several).await else { return (Vec::new(), None) };
+        let Ok(mut permits) = acquired else { return (Vec::new(), None) };
         let begun = AtomicUsize::new(0);
         let results = self.call(&going, &begun, patience).await;
         let begun = begun.into_inner();
