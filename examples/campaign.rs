@@ -3,6 +3,8 @@
 //! Runs against a sandbox in the same process. With an argument it measures: `cargo run --release --example campaign --
 //! 20000` sends to so many people as fast as it can, with the ledger and without, and says how large the ledger is.
 
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example talks, and of small numbers")]
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -231,7 +231,6 @@ impl Delivery {
             (Planned, Event::Claim) => now(Claimed),
             (RetryAt, Event::Claim) if self.at <= at => doubtful(now(Claimed)),
             (Claimed, Event::Release) if self.is_in_doubt() => doubtful(now(RetryAt)),
-            (Claimed, Event::Release) => now(Planned),
             (Claimed, Event::Intend { nonce }) => {
                 doubtful(Self { attempt: self.attempt + 1, nonce: Some(*nonce), ..now(InFlight) })
             }
@@ -251,7 +250,7 @@ impl Delivery {
                 Self { message_id: Some(message_id.clone()), ..now(Sent) }
             }
             (Unknown, Event::AssumeSent) => because(Sent, "an operator said so"),
-            (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
+            (Claimed, Event::Release) | (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
             (from, event) => return Err(IllegalStep { from, event: event.clone() }),
         })
     }

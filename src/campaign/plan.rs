@@ -11,7 +11,7 @@ use super::recipients::{BadRow, RecipientReader};
 use super::spec::{CampaignMessage, CampaignSpec};
 use super::template::Template;
 use super::{CampaignError, Nonce};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{CampaignName, KeySpace, Platform};
 use crate::record::{Campaign, Change, DeliveryKey, Enlisted, NewCampaign, NewRecipient, PlanDigest, Record, Worker};
 use crate::stop::Stop;
@@ -234,7 +234,7 @@ impl List {
     fn digest_row(&mut self, person: &NewRecipient) {
         let NewRecipient { recipient, variables, last_interaction_at } = person;
         // JSON escapes line ends, so no row passes for two.
-        let row = (recipient.to_string(), variables, last_interaction_at.map(|at| at.as_unix_millis()));
+        let row = (recipient.to_string(), variables, last_interaction_at.map(Timestamp::as_unix_millis));
         self.hasher.update(b"\n");
         self.hasher.update(text_of(&row));
     }

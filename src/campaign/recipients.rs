@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -46,7 +46,7 @@ pub struct RecipientReader {
 }
 
 enum Source {
-    Csv { reader: csv::Reader<BufReader<File>>, columns: Columns, row: csv::ByteRecord },
+    Csv { reader: csv::Reader<Lines<BufReader<File>>>, columns: Columns, row: csv::ByteRecord },
     Jsonl { reader: BufReader<File>, line: u64 },
 }
 
@@ -93,7 +93,7 @@ impl RecipientReader {
         let Self { path, variables, source } = self;
         match source {
             Source::Csv { reader, columns, row } => match reader.read_byte_record(row) {
-                Ok(true) => Ok(Some(csv_row(row, columns, variables))),
+                Ok(true) => Ok(Some(csv_row(line_of(reader.position().line(), row), row, columns, variables))),
                 Ok(false) => Ok(None),
                 Err(error) => Err(unreadable(path, io::Error::other(error))),
             },
@@ -119,9 +119,9 @@ fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> R
     let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
     let header = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
     // Spreadsheets of many countries write semicolons.
-    let count = |delimiter: u8| header.iter().filter(|byte| **byte == delimiter).count();
+    let count = |delimiter: u8| header.split(|byte| *byte == delimiter).count();
     let delimiter = [b',', b';', b'\t'].into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Lines::new(reader));
     let names: Vec<String> = reader
         .byte_headers()
         .map_err(|error| unreadable(path, io::Error::other(error)))?
@@ -145,8 +145,53 @@ fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> R
     Ok(Source::Csv { reader, columns, row: csv::ByteRecord::new() })
 }
 
-fn csv_row(row: &csv::ByteRecord, columns: &Columns, variables: &[String]) -> Row {
-    let line = row.position().map_or(0, csv::Position::line);
+/// The line on which a row begins that ends before line `next`.
+fn line_of(next: u64, row: &csv::ByteRecord) -> u64 {
+    let within: usize = row.iter().map(|field| field.split(|byte| *byte == b'\n').count() - 1).sum();
+    next.saturating_sub(1 + within as u64)
+}
+
+/// Text in which every line ends alike, the last one too: so that lines can be counted.
+struct Lines<R> {
+    text: R,
+    last: u8,
+}
+
+impl<R> Lines<R> {
+    fn new(text: R) -> Self {
+        Self { text, last: b'\n' }
+    }
+}
+
+impl<R: BufRead> Read for Lines<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let chunk = self.text.fill_buf()?;
+            if chunk.is_empty() {
+                let missing = usize::from(self.last != b'\n' && !out.is_empty());
+                out[..missing].fill(b'\n');
+                self.last = b'\n';
+                return Ok(missing);
+            }
+            let taken = chunk.len().min(out.len());
+            let mut kept = 0;
+            for byte in chunk[..taken].iter().filter(|byte| **byte != b'\r') {
+                out[kept] = *byte;
+                kept += 1;
+            }
+            self.text.consume(taken);
+            if kept > 0 {
+                self.last = out[kept - 1];
+                return Ok(kept);
+            }
+            if out.is_empty() {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+fn csv_row(line: u64, row: &csv::ByteRecord, columns: &Columns, variables: &[String]) -> Row {
     let bad = |reason: String| BadRow { line, reason };
     if row.len() != columns.count {
         return Err(bad(format!("it has {} fields, and the header {}", row.len(), columns.count)));
@@ -328,6 +373,16 @@ mod tests {
         let latin1 = read("a.csv", b"recipient,name\n1,Andr\xe9\n2,B\n", &["name"]).unwrap();
         assert_eq!(latin1[0], Err(BadRow { line: 2, reason: "it is not UTF-8".into() }));
         assert!(latin1[1].is_ok());
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_they_end_with() {
+        for end in ["\n", "\r\n"] {
+            let text = ["recipient,name", "", "1,\"a", "b\"", "", "x,c", "y,d"].join(end);
+            let lines = lines("a.csv", &text);
+            assert!(lines[0].starts_with("3 1 a\nb"), "{lines:?}");
+            assert!(lines[1].starts_with("line 6: \"x\"") && lines[2].starts_with("line 7: \"y\""), "{lines:?}");
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Sending {
             let skip = || Event::Skip { reason: "window".to_owned() };
             let entries: Vec<_> = closed.iter().map(|job| self.entry(job, skip())).collect();
             if self.write(entries).await {
-                closed.iter().for_each(|_| self.watch.add_skipped());
+                self.watch.add_skipped(closed.len() as u64);
             }
         }
         open
@@ -246,7 +246,9 @@ impl Sending {
                 SemaphorePermit::forget(used);
             }
         }
-        told.iter().for_each(|event| self.count(event));
+        for event in &told {
+            self.count(event);
+        }
         drop(permits);
         let mut lost = None;
         for (job, then) in thens {

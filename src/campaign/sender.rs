@@ -20,7 +20,7 @@ use super::{CampaignError, settle};
 use crate::clock::Clock;
 use crate::graph::GraphClient;
 use crate::library::AssetLibrary;
-use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Record, Worker};
+use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Record, RecordError, Worker};
 use crate::stop::Stop;
 
 /// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
@@ -108,23 +108,56 @@ impl Run {
         let record = &self.parts.record;
         let now = self.parts.clock.now();
         let retired = record.retire(&self.worker, now).await;
-        let healed = sending.uploads();
-        if healed > 0 {
-            record.change(self.campaign.id, Change::Uploads(healed)).await?;
-        }
-        let end = match (sending.halted(), retired) {
+        let mut end = match (sending.halted(), retired) {
             (Some(end), _) => end,
             (None, Err(error)) => End::Store(Arc::new(error)),
             (None, Ok(())) if self.parts.stop.is_requested() => End::Interrupted,
             (None, Ok(())) => End::Finished,
         };
-        if let End::Page(error) = &end {
-            record.change(self.campaign.id, Change::Pause(error.to_string())).await?;
+        // Whatever fails from here on: what the record could not be told must still be told to somebody.
+        if let Err(error) = self.note_end(&end, sending.uploads()).await {
+            end = End::Store(Arc::new(error));
         }
-        let campaign = record.campaign(&self.campaign.space, &self.campaign.name, now).await?.unwrap_or(self.campaign);
-        let counts = Counts::new(&self.message, &record.count(campaign.id, now).await?);
+        let (campaign, counts) = match self.stand().await {
+            Ok(stand) => stand,
+            Err(error) => {
+                end = End::Store(Arc::new(error));
+                (self.campaign.clone(), Counts::default())
+            }
+        };
         let (sent, errors) = (self.watch.sent(), self.watch.errors());
         Ok(RunSummary { end, campaign, counts, sent, errors, unsaved: sending.unsaved(), elapsed: began.elapsed() })
+    }
+
+    /// Writes down why nothing more is sent, where that is more than the end of the list or of our patience.
+    async fn note_end(&self, end: &End, uploads: u64) -> Result<(), RecordError> {
+        let record = &self.parts.record;
+        if uploads > 0 {
+            record.change(self.campaign.id, Change::Uploads(uploads)).await?;
+        }
+        let why = match end {
+            End::Page(error) => error.to_string(),
+            End::Asset(error) => error.to_string(),
+            // Whoever paused it has written down why.
+            End::Paused(why) if !self.is_paused().await? => why.clone(),
+            _ => return Ok(()),
+        };
+        record.change(self.campaign.id, Change::Pause(why)).await
+    }
+
+    async fn is_paused(&self) -> Result<bool, RecordError> {
+        let Campaign { space, name, .. } = &self.campaign;
+        let campaign = self.parts.record.campaign(space, name, self.parts.clock.now()).await?;
+        Ok(campaign.is_some_and(|campaign| campaign.paused.is_some()))
+    }
+
+    /// Where the campaign stands now.
+    async fn stand(&self) -> Result<(Campaign, Counts), RecordError> {
+        let (record, now) = (&self.parts.record, self.parts.clock.now());
+        let campaign = record.campaign(&self.campaign.space, &self.campaign.name, now).await?;
+        let campaign = campaign.unwrap_or_else(|| self.campaign.clone());
+        let counts = Counts::new(&self.message, &record.count(campaign.id, now).await?);
+        Ok((campaign, counts))
     }
 
     fn sending(&mut self) -> Sending {

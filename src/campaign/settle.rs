@@ -3,6 +3,7 @@
 //! Certain evidence first: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in. Without
 //! any, an operator's word.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -202,15 +203,15 @@ pub async fn apply_echoes(
     echoes: &[Echo],
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
+    let proofs: HashMap<_, _> = echoes
+        .iter()
+        .map(|Echo { nonce, message_id }| ((nonce.key, nonce.attempt, Some(nonce.random)), message_id))
+        .collect();
     let mut settled = 0;
     for state in [State::Unknown, State::RetryAt] {
         let prove = |listed: &ListedDelivery| {
-            let proof = echoes.iter().find(|echo| {
-                let Nonce { key, attempt, random, .. } = &echo.nonce;
-                let delivery = &listed.delivery;
-                *key == listed.key && *attempt == delivery.attempt && Some(*random) == delivery.nonce
-            })?;
-            Some(Event::Echoed { message_id: proof.message_id.clone() })
+            let message_id = proofs.get(&(listed.key, listed.delivery.attempt, listed.delivery.nonce))?;
+            Some(Event::Echoed { message_id: (*message_id).clone() })
         };
         settled += decide_all(record, campaign, state, prove, now).await?;
     }

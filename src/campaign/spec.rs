@@ -189,6 +189,7 @@ impl<'de> Deserialize<'de> for FailureLimit {
 mod words {
     use super::{Deserialize, Deserializer, MessagingType, Serializer};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(super) fn serialize<S: Serializer>(word: &MessagingType, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(word.as_str())
     }

@@ -24,8 +24,11 @@ pub struct Watch {
     in_flight: AtomicU64,
     doubts_in_a_row: AtomicU64,
     uploads: AtomicU64,
-    errors: Mutex<BTreeMap<(Option<i64>, Option<i64>), ErrorCount>>,
+    errors: Mutex<Errors>,
 }
+
+/// Refusals by code and subcode.
+type Errors = BTreeMap<(Option<i64>, Option<i64>), ErrorCount>;
 
 /// How often Meta refused in one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +100,8 @@ impl Watch {
         (in_a_row >= DOUBTS_IN_A_ROW).then(|| format!("{in_a_row} messages in a row got no answer: {reason}"))
     }
 
-    pub(super) fn add_skipped(&self) {
-        self.skipped.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add_skipped(&self, more: u64) {
+        self.skipped.fetch_add(more, Ordering::Relaxed);
     }
 
     pub(super) fn add_uploads(&self, more: u64) {
@@ -132,7 +135,7 @@ impl Watch {
         limit.filter(|limit| limit.is_passed(failed, tried)).map(|_| format!("{failed} of {tried} messages failed"))
     }
 
-    fn errors_locked(&self) -> MutexGuard<'_, BTreeMap<(Option<i64>, Option<i64>), ErrorCount>> {
+    fn errors_locked(&self) -> MutexGuard<'_, Errors> {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -110,8 +110,11 @@ impl Failure {
     /// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
     fn headline(&self) -> String {
         match self {
-            Self::Config(_) | Self::Credentials(_) | Self::Record(_) | Self::Sandbox(_) => format!("failed to {self}"),
-            Self::Campaign(CampaignError::Record(_) | CampaignError::Ledger(_)) => format!("failed to {self}"),
+            Self::Config(_)
+            | Self::Credentials(_)
+            | Self::Record(_)
+            | Self::Sandbox(_)
+            | Self::Campaign(CampaignError::Record(_) | CampaignError::Ledger(_)) => format!("failed to {self}"),
             Self::Library(error) if matches!(**error, LibraryError::Scan(_) | LibraryError::Record(_)) => {
                 format!("failed to {self}")
             }

@@ -213,16 +213,12 @@ impl GraphClient {
         request.check_ready_for(self.options.platform)?;
         let (url, load) = (self.url(&[page.as_str(), "messages"]), Load::of(request));
         let body = Body::Json(wire::send_body(request));
-        match &request.content {
-            Content::Action(_) => {
-                let attempt = self.attempt::<Acted>(&Method::POST, &url, &body);
-                retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await.map(Sent::from)
-            }
-            _ => {
-                let attempt = self.attempt(&Method::POST, &url, &body);
-                retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await
-            }
+        if let Content::Action(_) = &request.content {
+            let attempt = self.attempt::<Acted>(&Method::POST, &url, &body);
+            return retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await.map(Sent::from);
         }
+        let attempt = self.attempt(&Method::POST, &url, &body);
+        retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await
     }
 
     /// How long one call may wait for Meta's rate limits.

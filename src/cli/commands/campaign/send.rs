@@ -110,10 +110,10 @@ fn plan_line(planned: &Planned) -> String {
     let mut line = if planned.unchanged { "planned before, ".to_owned() } else { "planned, ".to_owned() };
     line += &count(recipients, "recipient");
     if duplicates > 0 {
-        line += &format!(", {} removed", count(duplicates, "duplicate"));
+        line = format!("{line}, {} removed", count(duplicates, "duplicate"));
     }
     if malformed > 0 {
-        line += &format!(", {} that cannot be used", count(malformed, "row"));
+        line = format!("{line}, {} that cannot be used", count(malformed, "row"));
     }
     line
 }
@@ -177,8 +177,9 @@ async fn drive(
         Some(path) => leave_out(context, &*record, &campaign, &path).await?,
         None => 0,
     };
+    let bars = context.bars();
     let library =
-        context.library(&session, Arc::clone(&record), context.inspector_without_cache(), UPLOADS, context.bars());
+        context.library(&session, Arc::clone(&record), context.inspector_without_cache(), UPLOADS, bars.clone());
     let parts = RunParts {
         record: Arc::clone(&record),
         graph: Arc::clone(&session.graph),
@@ -196,6 +197,9 @@ async fn drive(
             return Err(error.into());
         }
     };
+    if let Some(bars) = bars {
+        bars.clear();
+    }
     context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
     print_ahead(context, &session, &campaign, &ahead, suppressed);
     if ahead.counts.pending > 0
@@ -208,11 +212,6 @@ async fn drive(
     let sent = run.send().await;
     drop(live);
     let summary = sent?;
-    if let End::Paused(why) = &summary.end
-        && summary.campaign.paused.is_none()
-    {
-        record.change(campaign.id, Change::Pause(why.clone())).await?;
-    }
     conclude(context, &*record, &summary).await
 }
 

@@ -3,6 +3,7 @@
 use crate::campaign::Nonce;
 use crate::campaign::settle::{Assumption, apply_echoes, assume, read_echoes};
 use crate::cli::args::{SettleArgs, SettleAssumption};
+use crate::cli::config::PageSettings;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
@@ -23,7 +24,7 @@ pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Fai
     let campaign = find(context, &*record, &args.name).await?;
     let now = context.clock.now();
     if let Some(path) = &args.echoes {
-        let secret = context.settings.page.chosen().ok().map(|page| page.app_secret()).transpose()?.flatten();
+        let secret = context.settings.page.chosen().ok().map(PageSettings::app_secret).transpose()?.flatten();
         let echoes = read_echoes(path, &campaign.name, secret.as_ref())?;
         for bad in &echoes.bad {
             context.output.complain(format_args!("{}: {}", shown(path), shown_text(&bad.to_string())));
