@@ -5,6 +5,7 @@ mod kill;
 use std::collections::{BTreeMap, HashMap};
 use std::process::Child;
 
+use reattach::sandbox::TruthMessage;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -22,8 +23,8 @@ fn fast_world() -> World {
 
 /// Puts a list of people, whose PSIDs count from 1001, and a campaign file with these parts.
 fn campaign(world: &World, people: u64, rest: &str) {
-    let rows: String = (1..=people).map(|number| format!("{},n{number}\n", 1_000 + number)).collect();
-    world.put("people.csv", format!("recipient,name\n{rows}"));
+    let rows: Vec<_> = (1..=people).map(|number| format!("{},n{number}\n", 1_000 + number)).collect();
+    world.put("people.csv", format!("recipient,name\n{}", rows.concat()));
     world.put("spring.toml", format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}"));
 }
 
@@ -329,7 +330,7 @@ fn lose_answers(world: &World, times: u32) {
 
 /// What Meta's webhooks would have brought back of all that was accepted.
 fn echoes(world: &World) -> String {
-    let echo = |message: reattach::sandbox::TruthMessage| {
+    let echo = |message: TruthMessage| {
         let echo = json!({"is_echo": true, "metadata": message.metadata, "mid": message.message_id});
         json!({"object": "page", "entry": [{"messaging": [{"message": echo}]}]}).to_string()
     };
@@ -388,7 +389,7 @@ fn people_who_opted_out_or_whose_window_is_closed_get_nothing() {
     let ahead = &ran.events_of("preflight")[0];
     assert_eq!((&ahead["suppressed"], &ahead["closed_windows"]), (&json!(1), &json!(1)));
     assert_eq!((&closing(&ran)["sent"], &closing(&ran)["skipped"]), (&json!(2), &json!(2)));
-    let reached: Vec<_> = world.truth().messages.iter().filter_map(|message| message.recipient()).collect();
+    let reached: Vec<_> = world.truth().messages.iter().filter_map(TruthMessage::recipient).collect();
     assert!(reached.iter().all(|psid| psid == "2" || psid == "3"), "{reached:?}");
 }
 
