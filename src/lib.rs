@@ -44,8 +44,10 @@
 //! ```
 
 pub mod cache;
+pub mod campaign;
 pub mod cli;
 pub mod clock;
+pub mod delivery;
 pub mod facts;
 pub mod graph;
 pub mod ids;

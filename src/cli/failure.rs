@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::campaign::CampaignError;
 use crate::graph::{Certainty, GraphError, Operation, Scope};
 use crate::ids::PageId;
 use crate::library::LibraryError;
@@ -44,6 +45,8 @@ pub(super) enum Failure {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
+    Campaign(#[from] CampaignError),
+    #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("{} could not be {action}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
@@ -73,6 +76,9 @@ impl Failure {
                 },
                 _ => None,
             },
+            Self::Campaign(CampaignError::Graph(error) | CampaignError::Library(LibraryError::Graph(error))) => {
+                Some(error)
+            }
             _ => None,
         }
     }
@@ -86,6 +92,7 @@ impl Failure {
             }
             Self::Library(error) => library_exit(error),
             Self::Graph(error) => graph_exit(error),
+            Self::Campaign(error) => campaign_exit(error),
             Self::Record(_) | Self::Sandbox(SandboxError::StateInUse { .. }) => Exit::Store,
             Self::Sandbox(_) | Self::File { .. } => Exit::Unexpected,
         }
@@ -110,7 +117,11 @@ impl Failure {
     /// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
     fn headline(&self) -> String {
         match self {
-            Self::Config(_) | Self::Credentials(_) | Self::Record(_) | Self::Sandbox(_) => format!("failed to {self}"),
+            Self::Config(_)
+            | Self::Credentials(_)
+            | Self::Record(_)
+            | Self::Sandbox(_)
+            | Self::Campaign(CampaignError::Record(_) | CampaignError::Ledger(_)) => format!("failed to {self}"),
             Self::Library(error) if error.says_what_failed() => format!("failed to {self}"),
             Self::Usage { .. }
             | Self::WrongPage { .. }
@@ -119,6 +130,7 @@ impl Failure {
             | Self::NewIdRefused { .. }
             | Self::Library(_)
             | Self::Graph(_)
+            | Self::Campaign(_)
             | Self::File { .. } => self.to_string(),
         }
     }
@@ -142,6 +154,7 @@ impl Failure {
             }
             Self::Library(error) => error.hint(),
             Self::Graph(error) => error.hint().map(ToOwned::to_owned),
+            Self::Campaign(error) => error.hint(),
             Self::Record(error) => error.hint().map(ToOwned::to_owned),
             Self::Sandbox(error) => error.hint().map(ToOwned::to_owned),
             Self::File { .. } => None,
@@ -206,6 +219,19 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
         LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
         LibraryError::Reference { cause, .. } | LibraryError::NotHealed { cause, .. } => library_exit(cause),
+    }
+}
+
+fn campaign_exit(error: &CampaignError) -> Exit {
+    match error {
+        CampaignError::Library(error) => library_exit(error),
+        CampaignError::Graph(error) => graph_exit(error),
+        CampaignError::Record(_)
+        | CampaignError::Ledger(_)
+        | CampaignError::Held { .. }
+        | CampaignError::Unintelligible { .. } => Exit::Store,
+        CampaignError::Stopped => Exit::Interrupted,
+        _ => Exit::Usage,
     }
 }
 

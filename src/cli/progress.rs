@@ -72,6 +72,13 @@ impl Bars {
         bar
     }
 
+    /// Takes the bars away, to make room for others.
+    pub(super) fn clear(&self) {
+        for bar in [&self.checking, &self.uploading].into_iter().filter_map(OnceLock::get) {
+            bar.finish_and_clear();
+        }
+    }
+
     /// Leaves the bars as they stand.
     pub(super) fn end(&self) {
         for bar in [&self.checking, &self.uploading].into_iter().filter_map(OnceLock::get) {

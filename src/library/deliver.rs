@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::graph::{Content, GraphError, Message, Scope, SendRequest, Sent};
 use crate::ids::AttachmentId;
+use crate::record::Upload;
 
 use super::heal::Refused;
 use super::outgoing::CONCURRENCY;
@@ -83,8 +84,8 @@ impl AssetLibrary {
         if ours.is_empty() {
             return Delivered::Failed { request, error: refusal };
         }
-        let request = match self.with_new_ids(&request, &ours).await {
-            Ok(healed) => healed,
+        let request = match self.heal_all(ours).await {
+            Ok(healed) => with_new_ids(&request, &healed),
             Err(error) => return Delivered::NotHealed { request, error },
         };
         match carrier.carry(&request).await {
@@ -104,7 +105,12 @@ impl AssetLibrary {
     pub async fn replace_refused(&self, prepared: Prepared) -> Result<Prepared, LibraryError> {
         let Prepared { request, assets } = prepared;
         let ids = self.refused_ids(&request, &assets).await?;
-        Ok(Prepared { request: self.with_new_ids(&request, &ids.ours).await?, assets })
+        let healed = self.heal_all(ids.ours).await?;
+        let renewed = |asset: PreparedAsset| match healed.iter().find(|(refused, _)| *refused == asset.attachment_id) {
+            Some((_, upload)) => asset.healed(upload),
+            None => asset,
+        };
+        Ok(Prepared { request: with_new_ids(&request, &healed), assets: assets.into_iter().map(renewed).collect() })
     }
 
     /// All ids of a message that was refused.
@@ -130,18 +136,24 @@ impl AssetLibrary {
         Ok(ids)
     }
 
-    async fn with_new_ids(&self, request: &SendRequest, refused: &[Refused]) -> Result<SendRequest, LibraryError> {
-        let pairs: Vec<_> = futures::stream::iter(refused)
-            .map(async |old| Ok::<_, LibraryError>((old.attachment_id.clone(), self.heal(old).await?.attachment_id)))
+    /// What took the place of each.
+    async fn heal_all(&self, refused: Vec<Refused>) -> Result<Vec<(AttachmentId, Upload)>, LibraryError> {
+        futures::stream::iter(refused)
+            .map(|old| async move { self.heal(&old).await.map(|upload| (old.attachment_id, upload)) })
             .buffered(CONCURRENCY)
             .try_collect()
-            .await?;
-        let content = match &request.content {
-            Content::Message(message) => message.with_ids_replaced(&pairs).into(),
-            other => other.clone(),
-        };
-        Ok(SendRequest { content, ..request.clone() })
+            .await
     }
+}
+
+fn with_new_ids(request: &SendRequest, healed: &[(AttachmentId, Upload)]) -> SendRequest {
+    let pairs: Vec<_> =
+        healed.iter().map(|(refused, upload)| (refused.clone(), upload.attachment_id.clone())).collect();
+    let content = match &request.content {
+        Content::Message(message) => message.with_ids_replaced(&pairs).into(),
+        other => other.clone(),
+    };
+    SendRequest { content, ..request.clone() }
 }
 
 /// The ids of a message, by whose they are.

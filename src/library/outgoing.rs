@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
+use crate::clock::Timestamp;
 use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
 use crate::ids::{AssetKey, AttachmentId, MediaKind};
+use crate::record::Upload;
 
 use super::heal::reason;
 use super::{AssetLibrary, AssetOutcome, AssetRef, LibraryError, PlanRules, ResolveOptions};
@@ -37,6 +39,20 @@ pub struct PreparedAsset {
     pub key: AssetKey,
     /// The id that stands there now.
     pub attachment_id: AttachmentId,
+    /// When that id is expected to end.
+    pub expires_at: Timestamp,
+    /// What it took to have it: `Uploaded`, `Refreshed` or `Reused`.
+    pub outcome: AssetOutcome,
+    /// How many bytes it stands for, where that is known.
+    pub size_bytes: Option<u64>,
+}
+
+impl PreparedAsset {
+    /// The same, by the id that took the refused one's place.
+    pub(super) fn healed(self, upload: &Upload) -> Self {
+        let outcome = AssetOutcome::Refreshed;
+        Self { attachment_id: upload.attachment_id.clone(), expires_at: upload.expires_at, outcome, ..self }
+    }
 }
 
 impl Prepared {
@@ -60,7 +76,7 @@ impl AssetLibrary {
     pub async fn prepare(&self, request: SendRequest, base: &Path, rules: PlanRules) -> Result<Prepared, LibraryError> {
         request.check_for(self.space().platform)?;
         let references = request.content.message().map(Message::references).unwrap_or_default();
-        let assets: Vec<PreparedAsset> = futures::stream::iter(&references)
+        let assets: Vec<PreparedAsset> = futures::stream::iter(references)
             .map(|reference| self.asset(reference, base, rules))
             .buffered(CONCURRENCY)
             .try_collect()
@@ -74,10 +90,10 @@ impl AssetLibrary {
         Ok(Prepared { request: SendRequest { content, ..request }, assets })
     }
 
-    async fn asset(&self, reference: &Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
+    async fn asset(&self, reference: Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
         let written = format!("{} {:?}", reference.key.as_str(), reference.text);
         let failed = |cause: Arc<LibraryError>| LibraryError::Reference { reference: written.clone(), cause };
-        let asset = asset_ref(reference, base).map_err(|error| failed(Arc::new(error)))?;
+        let asset = asset_ref(&reference, base).map_err(|error| failed(Arc::new(error)))?;
         let options = ResolveOptions { kind: reference.kind, ..ResolveOptions::uploading(rules) };
         let report = self.resolve(&asset, &options).await;
         let is_live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
@@ -86,6 +102,9 @@ impl AssetLibrary {
                 pointer: reference.pointer.clone(),
                 reference: reference.text.clone(),
                 asset,
+                expires_at: upload.expires_at,
+                outcome: report.outcome,
+                size_bytes: upload.known_size(),
                 key: upload.key,
                 attachment_id: upload.attachment_id,
             }),

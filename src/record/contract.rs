@@ -20,8 +20,10 @@ use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
 
+mod campaigns;
 mod derivations;
 
+pub(super) use campaigns::*;
 pub(super) use derivations::{
     a_copy_is_found_by_what_it_was_made_of_and_by_itself, another_copy_by_the_same_rules_takes_the_place_of_what_was,
 };
@@ -62,6 +64,24 @@ macro_rules! suite {
             a_healthy_record_verifies
             heals_count_for_their_key_and_within_their_time
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
+            a_list_is_kept_in_its_order_without_its_duplicates
+            a_plan_that_was_cut_off_is_not_sent
+            one_works_on_a_campaign_at_a_time
+            everybody_is_claimed_once_and_in_order
+            parts_follow_one_another
+            what_is_not_sent_takes_the_parts_behind_it_along
+            an_unknown_part_holds_back_those_behind_it
+            a_dead_workers_claims_are_planned_again_and_its_sends_unknown
+            a_worker_that_retires_leaves_nothing_held
+            entries_are_stored_together_or_not_at_all
+            nobody_writes_what_is_not_theirs
+            no_intent_is_stored_while_the_campaign_is_paused
+            a_retry_waits_until_it_is_due
+            people_on_the_stop_list_get_nothing_more
+            a_new_plan_keeps_what_was_sent
+            operators_decide_what_is_unknown
+            counts_and_lists_tell_one_story
+            campaigns_of_other_pages_are_others
         }
     };
     ($fresh:expr => $($clause:ident)*) => {

@@ -1,4 +1,4 @@
-//! The record of what was uploaded: the truth the library acts on.
+//! The record of what was uploaded and what was sent to whom: the truth the library and campaigns act on.
 //!
 //! Says nothing of files on this machine beyond where an upload came from; that is the cache's, which may vanish. What
 //! an engine has accepted is on the disk before it answers.
@@ -17,6 +17,7 @@ use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AssetKey, AttachmentId, KeySpace, MediaKind, Origin, PageId};
 use crate::secret::TokenFingerprint;
 
+mod campaigns;
 #[cfg(test)]
 mod contract;
 mod derivations;
@@ -24,6 +25,10 @@ mod error;
 mod rows;
 mod sqlite;
 
+pub use self::campaigns::{
+    Added, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
+    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Worker, Written,
+};
 pub use self::derivations::{Derivation, Derivations};
 pub use self::error::RecordError;
 pub use self::sqlite::SqliteRecord;
@@ -327,7 +332,7 @@ pub trait Aliases: fmt::Debug + Send + Sync {
 
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals + Derivations {
+pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Ledger {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -145,8 +145,12 @@ pub(super) fn page_checksum(origin: &str, token: &[u8], page_id: &str, name: &st
 
 /// CRC-32 of what a row of `server_times` holds.
 pub(super) fn clock_checksum(origin: &str, reading: ClockReading) -> u32 {
-    let row = (origin, reading.theirs.as_unix_millis(), reading.ours.as_unix_millis());
-    crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
+    crc(&(origin, reading.theirs.as_unix_millis(), reading.ours.as_unix_millis()))
+}
+
+/// CRC-32 of what a row holds.
+pub(super) fn crc(row: &impl Serialize) -> u32 {
+    crc32fast::hash(&postcard::to_allocvec(row).expect("rows have no form postcard lacks"))
 }
 
 pub(super) fn parse<T: FromStr<Err: fmt::Display>>(table: &'static str, text: &str) -> Result<T, RecordError> {

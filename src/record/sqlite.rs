@@ -2,7 +2,9 @@
 //! block.
 
 mod aliases;
+mod campaigns;
 mod claims;
+mod deliveries;
 mod derivations;
 mod fault;
 mod file;
@@ -35,6 +37,9 @@ use crate::clock::{ClockReading, Timestamp};
 use crate::ids::{AliasName, AssetKey, AttachmentId, KeySpace, Origin};
 use crate::secret::TokenFingerprint;
 
+/// How many statements are kept prepared: more than there are.
+const STATEMENTS: usize = 100;
+
 mod embedded {
     refinery::embed_migrations!("src/record/migrations");
 }
@@ -59,6 +64,7 @@ impl SqliteRecord {
         let path = path.to_owned();
         let opening = spawn_blocking(move || {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark) = (Owners::beside(&path), Mark::beside(&path));
             let state = State { connection, owners, mark, failed: false };
             Ok(Self { path, state: Arc::new(Mutex::new(state)) })
@@ -258,7 +264,8 @@ impl Record for SqliteRecord {
             uploads::verify_rows(&transaction)?;
             server_times::verify_rows(&transaction)?;
             heals::verify_rows(&transaction)?;
-            derivations::verify_rows(&transaction)
+            derivations::verify_rows(&transaction)?;
+            campaigns::verify_rows(&transaction)
         })
         .await
     }

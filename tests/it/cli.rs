@@ -9,12 +9,13 @@ use serde_json::json;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "check",
     "sync",
     "refresh",
     "resolve",
     "send",
+    "campaign",
     "ls",
     "status",
     "show",

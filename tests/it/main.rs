@@ -3,6 +3,7 @@
 mod support;
 
 mod alias;
+mod campaign;
 mod check;
 mod cli;
 mod crash;

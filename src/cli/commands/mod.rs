@@ -1,6 +1,7 @@
 //! One file for each command: it puts the library to work and prints what came of it.
 
 mod alias;
+mod campaign;
 mod check;
 mod crew;
 mod demo;
@@ -41,6 +42,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Status(args) => status::run(context, args).await,
         Command::Resolve(args) => resolve::run(context, args).await,
         Command::Send(args) => send::run(context, args).await,
+        Command::Campaign(args) => campaign::run(context, args).await,
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Alias(args) => alias::run(context, args).await,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
+use crate::delivery::IllegalStep;
 use crate::record::RecordError;
 
 /// What went wrong inside a call, before it is said of which file.
@@ -14,6 +15,8 @@ pub(super) enum Fault {
     System(io::Error),
     /// Already in the caller's terms.
     Known(RecordError),
+    /// What was to be stored breaks a rule of ours.
+    Refused(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -34,6 +37,12 @@ impl From<RecordError> for Fault {
     }
 }
 
+impl From<IllegalStep> for Fault {
+    fn from(error: IllegalStep) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 impl From<refinery::Error> for Fault {
     fn from(error: refinery::Error) -> Self {
         let what = error.to_string();
@@ -51,6 +60,7 @@ impl Fault {
         let path = path.to_owned();
         match self {
             Self::Known(error) => error,
+            Self::Refused(source) => RecordError::Refused { path, source },
             Self::System(error) => match error.kind() {
                 io::ErrorKind::StorageFull => RecordError::Full { path, source: error.into() },
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

@@ -1,0 +1,398 @@
+//! One delivery: one part of a campaign's message for one recipient. Its states, and the only steps between them.
+//!
+//! Pure and small, because everything a campaign promises rests on it: nobody gets a message twice, and everybody ends in
+//! one named state. The record applies [`Delivery::step`] to each row it writes, whoever asks; a step that is not in it
+//! cannot be stored.
+//!
+//! ```text
+//! planned ─▶ claimed ─▶ in_flight ─▶ sent
+//!    ▲          │ │         ├──────▶ failed    (an operator may reopen it)
+//!    │          │ ▼         ├──────▶ unknown   (left by an operator's word or by evidence alone)
+//!    └──────────┘ skipped   └──────▶ retry_at  (unknown, where a campaign sends at least once)
+//! ```
+//!
+//! A delivery that is in flight never goes back, except on proof that nothing was sent; and when its sender is gone it is
+//! `unknown`, for nobody can know. A doubt is never painted over by what comes later: a delivery that may have arrived ends
+//! as sent or unknown, though its second attempt be refused.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Nobody has taken it yet.
+    Planned,
+    /// A worker has taken it; nothing has left.
+    Claimed,
+    /// It may be on its way.
+    InFlight,
+    /// Meta has it.
+    Sent,
+    /// It may have arrived, and is sent once more at a certain time: only where a campaign chose so.
+    RetryAt,
+    /// Meta refused it, or it could not be sent as it was.
+    Failed,
+    /// It may have arrived. Nobody sends it again by themselves.
+    Unknown,
+    /// It is not to be sent.
+    Skipped,
+}
+
+impl State {
+    /// All of them, in the order of a delivery's life.
+    pub const ALL: [Self; 8] = [
+        Self::Planned,
+        Self::Claimed,
+        Self::InFlight,
+        Self::Sent,
+        Self::RetryAt,
+        Self::Failed,
+        Self::Unknown,
+        Self::Skipped,
+    ];
+
+    /// The word it is stored as.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Claimed => "claimed",
+            Self::InFlight => "in_flight",
+            Self::Sent => "sent",
+            Self::RetryAt => "retry_at",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// The state stored as this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether it still is to be sent, as far as anybody knows.
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Planned | Self::Claimed | Self::InFlight | Self::RetryAt)
+    }
+
+    /// Whether a worker answers for it.
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Claimed | Self::InFlight)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// All that is known of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Delivery {
+    /// Where it stands.
+    pub state: State,
+    /// How often it was, or may have been, handed to Meta; one that is proven not to have left does not count.
+    pub attempt: u32,
+    /// What tells the last attempt from all others: it travels with the message.
+    pub nonce: Option<u32>,
+    /// When it came into its state; of `retry_at`, when it is due.
+    pub at: Timestamp,
+    /// The message's id, once Meta has it.
+    pub message_id: Option<String>,
+    /// Meta's code, where it refused.
+    pub code: Option<i64>,
+    /// Meta's subcode, where it refused.
+    pub subcode: Option<i64>,
+    /// Why it is in its state, in words. Of one that is yet to be sent: why an earlier attempt may have arrived.
+    pub reason: Option<String>,
+}
+
+/// What happens to a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A worker takes it.
+    Claim,
+    /// The worker gives it back, or is gone, and nothing had left.
+    Release,
+    /// It is about to leave, under this nonce.
+    Intend {
+        /// What tells this attempt from all others.
+        nonce: u32,
+    },
+    /// Meta has it.
+    Sent {
+        /// Its id; a sender action has none.
+        message_id: Option<String>,
+    },
+    /// It is proven that nothing was sent, for a reason that is not the recipient's: its turn comes again, and no attempt
+    /// is lost.
+    NotSent,
+    /// Meta refused it for good.
+    Refused(Refusal),
+    /// It cannot be sent as it is, and never left.
+    Invalid {
+        /// Why.
+        reason: String,
+    },
+    /// It may have arrived.
+    Doubt {
+        /// What came instead of an answer.
+        reason: String,
+    },
+    /// It may have arrived, and the campaign prefers two to none.
+    DoubtAndRetry {
+        /// What came instead of an answer.
+        reason: String,
+        /// When to send it again.
+        due: Timestamp,
+    },
+    /// It is not to be sent.
+    Skip {
+        /// Why.
+        reason: String,
+    },
+    /// Its echo came back: Meta has it, for certain.
+    Echoed {
+        /// The message's id.
+        message_id: String,
+    },
+    /// It is sent once more although it may have arrived: the campaign, or an operator, prefers two to none.
+    Resend {
+        /// When.
+        due: Timestamp,
+    },
+    /// An operator says that it arrived.
+    AssumeSent,
+    /// An operator says that it did not, and wants it sent.
+    AssumeNotSent,
+    /// An operator wants what Meta refused to be tried again.
+    Reopen,
+}
+
+/// Why Meta refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// Meta's code.
+    pub code: Option<i64>,
+    /// Meta's subcode.
+    pub subcode: Option<i64>,
+    /// Meta's words.
+    pub reason: String,
+}
+
+/// A step nobody may take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a delivery that is {from} cannot take the step {event:?}")]
+pub struct IllegalStep {
+    /// Where the delivery stands.
+    pub from: State,
+    /// What was to happen to it.
+    pub event: Event,
+}
+
+/// Why a delivery is unknown whose sender was killed.
+pub const LOST: &str = "the process that sent it ended before it had an answer";
+
+impl Delivery {
+    /// A delivery nothing has happened to yet.
+    pub const fn planned(at: Timestamp) -> Self {
+        Self {
+            state: State::Planned,
+            attempt: 0,
+            nonce: None,
+            at,
+            message_id: None,
+            code: None,
+            subcode: None,
+            reason: None,
+        }
+    }
+
+    /// Whether it is yet to be sent, and may have arrived by an earlier attempt.
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self.state, State::RetryAt | State::Claimed | State::InFlight) && self.reason.is_some()
+    }
+
+    /// The delivery after `event`, which happened at `at`.
+    pub fn step(&self, event: &Event, at: Timestamp) -> Result<Self, IllegalStep> {
+        use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
+        let now = |state| Self { state, nonce: self.nonce, attempt: self.attempt, ..Self::planned(at) };
+        let because = |state, reason: &str| Self { reason: Some(reason.to_owned()), ..now(state) };
+        // What is not at its end keeps its doubt; what comes to its end in doubt is unknown.
+        let doubtful = |next: Self| Self { reason: self.reason.clone(), ..next };
+        let ended = |end: Self| match &self.reason {
+            Some(doubt) => because(Unknown, &format!("{doubt}; later: {}", end.reason.as_deref().unwrap_or_default())),
+            None => end,
+        };
+        Ok(match (self.state, event) {
+            (Planned, Event::Claim) => now(Claimed),
+            (RetryAt, Event::Claim) if self.at <= at => doubtful(now(Claimed)),
+            (Claimed, Event::Release) if self.is_in_doubt() => doubtful(now(RetryAt)),
+            (Claimed, Event::Intend { nonce }) => {
+                doubtful(Self { attempt: self.attempt + 1, nonce: Some(*nonce), ..now(InFlight) })
+            }
+            (InFlight, Event::Sent { message_id }) => Self { message_id: message_id.clone(), ..now(Sent) },
+            (InFlight, Event::NotSent) => {
+                doubtful(Self { attempt: self.attempt.saturating_sub(1), nonce: None, ..now(Claimed) })
+            }
+            (InFlight, Event::Refused(Refusal { code, subcode, reason })) => {
+                ended(Self { code: *code, subcode: *subcode, ..because(Failed, reason) })
+            }
+            (Claimed, Event::Invalid { reason }) => ended(because(Failed, reason)),
+            (InFlight, Event::Doubt { reason }) => because(Unknown, reason),
+            (InFlight, Event::DoubtAndRetry { reason, due }) => Self { at: *due, ..because(RetryAt, reason) },
+            (Planned | Claimed | RetryAt, Event::Skip { reason }) => ended(because(Skipped, reason)),
+            (Unknown, Event::Resend { due }) => Self { at: *due, ..doubtful(now(RetryAt)) },
+            (Unknown | RetryAt, Event::Echoed { message_id }) => {
+                Self { message_id: Some(message_id.clone()), ..now(Sent) }
+            }
+            (Unknown, Event::AssumeSent) => because(Sent, "an operator said so"),
+            (Claimed, Event::Release) | (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
+            (from, event) => return Err(IllegalStep { from, event: event.clone() }),
+        })
+    }
+
+    /// What becomes of it when its worker is gone: what had not left is planned again, what may have left is unknown.
+    #[must_use]
+    pub fn abandoned(&self, at: Timestamp) -> Self {
+        let lost = Event::Doubt { reason: LOST.to_owned() };
+        let event = if self.state == State::InFlight { &lost } else { &Event::Release };
+        self.step(event, at).unwrap_or_else(|_| self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
+
+    fn in_state(state: State) -> Delivery {
+        Delivery { state, attempt: 1, nonce: Some(7), ..Delivery::planned(NOW) }
+    }
+
+    fn events() -> Vec<Event> {
+        let reason = || "why".to_owned();
+        vec![
+            Event::Claim,
+            Event::Release,
+            Event::Intend { nonce: 9 },
+            Event::Sent { message_id: Some("m_1".to_owned()) },
+            Event::NotSent,
+            Event::Refused(Refusal { code: Some(551), subcode: None, reason: reason() }),
+            Event::Invalid { reason: reason() },
+            Event::Doubt { reason: reason() },
+            Event::DoubtAndRetry { reason: reason(), due: NOW },
+            Event::Skip { reason: reason() },
+            Event::Resend { due: NOW },
+            Event::Echoed { message_id: "m_1".to_owned() },
+            Event::AssumeSent,
+            Event::AssumeNotSent,
+            Event::Reopen,
+        ]
+    }
+
+    /// Every step there is, as words.
+    fn table() -> String {
+        let mut lines = Vec::new();
+        for from in State::ALL {
+            for event in events() {
+                if let Ok(to) = in_state(from).step(&event, NOW) {
+                    let name = format!("{event:?}");
+                    let name = name.split([' ', '(']).next().unwrap_or_default().to_owned();
+                    lines.push(format!("{from} {name} {}", to.state));
+                }
+            }
+        }
+        lines.join("\n")
+    }
+
+    #[test]
+    fn these_are_all_the_steps_there_are() {
+        insta::assert_snapshot!(table(), @r"
+        planned Claim claimed
+        planned Skip skipped
+        claimed Release planned
+        claimed Intend in_flight
+        claimed Invalid failed
+        claimed Skip skipped
+        in_flight Sent sent
+        in_flight NotSent claimed
+        in_flight Refused failed
+        in_flight Doubt unknown
+        in_flight DoubtAndRetry retry_at
+        retry_at Claim claimed
+        retry_at Skip skipped
+        retry_at Echoed sent
+        failed Reopen planned
+        unknown Resend retry_at
+        unknown Echoed sent
+        unknown AssumeSent sent
+        unknown AssumeNotSent planned
+        ");
+    }
+
+    #[test]
+    fn a_throttle_costs_no_attempt_and_a_doubt_does() {
+        let claimed = Delivery { attempt: 0, nonce: None, ..in_state(State::Claimed) };
+        let flying = claimed.step(&Event::Intend { nonce: 3 }, NOW).unwrap();
+        assert_eq!((flying.attempt, flying.nonce), (1, Some(3)));
+        assert_eq!(flying.step(&Event::NotSent, NOW).unwrap(), claimed);
+        assert_eq!(flying.step(&Event::Doubt { reason: String::new() }, NOW).unwrap().attempt, 1);
+    }
+
+    #[test]
+    fn what_may_have_left_is_unknown_once_its_worker_is_gone() {
+        let after = |state| in_state(state).abandoned(NOW).state;
+        assert_eq!((after(State::InFlight), after(State::Claimed)), (State::Unknown, State::Planned));
+        assert_eq!(in_state(State::InFlight).abandoned(NOW).nonce, Some(7), "an echo must still find it");
+        assert_eq!(after(State::Sent), State::Sent);
+    }
+
+    #[test]
+    fn a_retry_is_not_taken_before_it_is_due() {
+        let later = Delivery { at: NOW.plus(std::time::Duration::from_secs(1)), ..in_state(State::RetryAt) };
+        assert!(later.step(&Event::Claim, NOW).is_err());
+        assert!(later.step(&Event::Claim, later.at).is_ok());
+    }
+
+    #[test]
+    fn a_doubt_is_not_painted_over() {
+        let doubted = in_state(State::RetryAt);
+        let doubted = Delivery { reason: Some("reset".to_owned()), ..doubted };
+        let claimed = doubted.step(&Event::Claim, NOW).unwrap();
+        let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
+        let flying = claimed.step(&Event::Intend { nonce: 1 }, NOW).unwrap();
+        let ended = flying.step(&refused, NOW).unwrap();
+        assert_eq!((ended.state, ended.reason.as_deref()), (State::Unknown, Some("reset; later: gone")));
+        let skip = Event::Skip { reason: "window".to_owned() };
+        assert_eq!(claimed.step(&skip, NOW).unwrap().state, State::Unknown);
+        let back = flying.step(&Event::NotSent, NOW).unwrap().step(&Event::Release, NOW).unwrap();
+        assert_eq!((back.state, back.is_in_doubt()), (State::RetryAt, true));
+    }
+
+    proptest! {
+        /// Whatever happens, in whatever order: without an operator, and unless the campaign asked for it, nothing is
+        /// handed to Meta again once it may have been.
+        #[test]
+        fn no_order_of_events_sends_twice(choices in prop::collection::vec(0_usize..9, 0..40)) {
+            let mut delivery = Delivery::planned(NOW);
+            let mut may_have_arrived = false;
+            for choice in choices {
+                let event = &events()[choice];
+                if matches!(event, Event::DoubtAndRetry { .. }) {
+                    continue;
+                }
+                let Ok(next) = delivery.step(event, NOW) else { continue };
+                prop_assert!(next.state != State::InFlight || !may_have_arrived);
+                may_have_arrived |= matches!(event, Event::Sent { .. } | Event::Doubt { .. });
+                delivery = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Campaigns on record: what is to be sent to whom, and what became of it.
+//!
+//! [`Campaigns`] is what planners and operators ask for, [`Ledger`] what workers do. Both work in batches, because a batch
+//! costs one wait for the disk. Every change of a delivery is an [`Event`] that [`Delivery::step`] allows; the engine
+//! applies it, so that no caller can store what must not be.
+//!
+//! A recipient's parts follow one another: when one is sent, the next is the same worker's at once; when one fails or is
+//! skipped, those behind it are skipped; behind one that is unknown they wait.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::RecordError;
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, Event, State};
+use crate::ids::{CampaignName, KeySpace, Recipient};
+
+/// A campaign as it stands on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Campaign {
+    /// Its number, which never changes.
+    pub id: CampaignId,
+    /// The Page it is sent by.
+    pub space: KeySpace,
+    /// Its name, unique within the space.
+    pub name: CampaignName,
+    /// What is sent, in the form the planner wrote it.
+    pub message: String,
+    /// How it is sent, in the form the planner wrote it.
+    pub settings: String,
+    /// How many parts the message has.
+    pub parts: u8,
+    /// What message and list were planned; `None` while the plan is not complete.
+    pub digest: Option<PlanDigest>,
+    /// Which contents its assets had when it was first sent, in the form the sender wrote it.
+    pub assets: Option<String>,
+    /// How many people it goes to.
+    pub recipients: u64,
+    /// Rows of the list that named somebody once more.
+    pub duplicates: u64,
+    /// Rows of the list that could not be used.
+    pub malformed: u64,
+    /// Uploads made for it.
+    pub uploads: u64,
+    /// Why nobody is to send; `None` where nothing speaks against it.
+    pub paused: Option<String>,
+    /// When it was planned.
+    pub planned_at: Timestamp,
+    /// When it was first sent.
+    pub started_at: Option<Timestamp>,
+    /// Who plans or sends it right now.
+    pub holder: Option<Holder>,
+}
+
+impl Campaign {
+    /// How many deliveries there are in all.
+    pub fn total(&self) -> u64 {
+        self.recipients * u64::from(self.parts)
+    }
+}
+
+/// The number of a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CampaignId(pub i64);
+
+/// SHA-256 of what was planned.
+pub type PlanDigest = [u8; 32];
+
+/// Who plans or sends a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a planner brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented at `Campaign`")]
+pub struct NewCampaign {
+    pub space: KeySpace,
+    pub name: CampaignName,
+    pub message: String,
+    pub settings: String,
+    pub parts: u8,
+}
+
+/// The right to plan or send a campaign, until it is given back or its owner dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worker {
+    /// Which campaign.
+    pub campaign: CampaignId,
+    /// Greater than that of every earlier worker.
+    pub epoch: i64,
+}
+
+/// What came of asking to work on a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enlisted {
+    /// Nobody else works on it now.
+    Won(Worker),
+    /// Somebody does.
+    Held(Holder),
+}
+
+/// Somebody on a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecipient {
+    /// Who.
+    pub recipient: Recipient,
+    /// What the message says of them alone; empty where it says nothing.
+    pub variables: Map<String, Value>,
+    /// When they last wrote to the Page, where that is known.
+    pub last_interaction_at: Option<Timestamp>,
+}
+
+/// What came of a batch of recipients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// New or named again by this plan for the first time.
+    pub accepted: u64,
+    /// Named by this plan before.
+    pub duplicates: u64,
+}
+
+/// Which delivery of a campaign: in the order in which they are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryKey {
+    /// The recipient's place in the list, from 1.
+    pub seq: u64,
+    /// The part, from 0.
+    pub part: u8,
+}
+
+impl fmt::Display for DeliveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "part {} of recipient {}", self.part + 1, self.seq)
+    }
+}
+
+/// A recipient a worker has claimed, and the part to begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedRow {
+    /// Who, and from which part on.
+    pub key: DeliveryKey,
+    /// How often this part was tried before.
+    pub attempt: u32,
+    /// Who, and what is said of them alone.
+    pub recipient: NewRecipient,
+}
+
+/// What there was to claim.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Recipients, in the order in which they are to be sent to.
+    pub rows: Vec<ClaimedRow>,
+    /// When the next delivery falls due that has to wait, if any does.
+    pub next_due: Option<Timestamp>,
+}
+
+/// One change of a delivery a worker holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which delivery.
+    pub key: DeliveryKey,
+    /// What happens to it.
+    pub event: Event,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What came of an [`Entry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is on the disk.
+    Stored,
+    /// It was an intent, and the campaign is paused: nothing was stored, and nothing may leave.
+    Paused,
+}
+
+/// One delivery and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDelivery {
+    /// Which.
+    pub key: DeliveryKey,
+    /// Whose.
+    pub recipient: Recipient,
+    /// What is known of it.
+    pub delivery: Delivery,
+}
+
+/// How many deliveries of one part are in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartCount {
+    /// The part, from 0.
+    pub part: u8,
+    /// The state; what has no row of its own is `planned`.
+    pub state: State,
+    /// How many.
+    pub count: u64,
+}
+
+/// How the rest of a campaign's row changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Nobody sends any more, for this reason; who is sending learns of it with the next intent.
+    Pause(String),
+    /// Nothing speaks against sending any more.
+    Unpause,
+    /// So many more uploads were made for it.
+    Uploads(u64),
+    /// Other ways to send it.
+    Settings(String),
+    /// Which contents its assets have, kept if nothing was kept before.
+    FreezeAssets(String),
+}
+
+/// Campaigns as planners and operators see them.
+///
+/// Every call that shows a campaign or its deliveries first settles what dead workers left: in flight → unknown,
+/// claimed → planned.
+#[async_trait]
+pub trait Campaigns: fmt::Debug + Send + Sync {
+    /// The campaign of that name; `None` where there is none.
+    async fn campaign(
+        &self,
+        space: &KeySpace,
+        name: &CampaignName,
+        now: Timestamp,
+    ) -> Result<Option<Campaign>, RecordError>;
+
+    /// Every campaign of every Page, the oldest first.
+    async fn campaigns(&self, now: Timestamp) -> Result<Vec<Campaign>, RecordError>;
+
+    /// Begins a plan, in place of the one there was: its digest is gone until [`seal_plan`](Self::seal_plan). What was
+    /// sent, and to whom, stays.
+    ///
+    /// # Errors
+    /// `Refused` when the number of parts changes after something was sent.
+    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError>;
+
+    /// Puts a batch of recipients behind those the plan has; one it has already is counted and left as it is.
+    async fn add_recipients(&self, planner: &Worker, batch: Vec<NewRecipient>) -> Result<Added, RecordError>;
+
+    /// Completes the plan and ends the planner. People earlier plans named and this one does not are sent nothing more.
+    async fn seal_plan(
+        &self,
+        planner: &Worker,
+        digest: PlanDigest,
+        malformed: u64,
+        now: Timestamp,
+    ) -> Result<(), RecordError>;
+
+    /// Changes the campaign's row.
+    async fn change(&self, campaign: CampaignId, change: Change) -> Result<(), RecordError>;
+
+    /// Skips all that is not yet sent to these people, and says to how many of them something was to be sent. Only
+    /// while nobody works on it; what is unknown stays so.
+    async fn suppress(
+        &self,
+        campaign: CampaignId,
+        recipients: &[Recipient],
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<u64, RecordError>;
+
+    /// The first on the list; `None` where nobody is on it.
+    async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError>;
+
+    /// How many people on the list last wrote before `since`, of those of whom that is known.
+    async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;
+
+    /// How many deliveries are in which state; reads them all.
+    async fn count(&self, campaign: CampaignId, now: Timestamp) -> Result<Vec<PartCount>, RecordError>;
+
+    /// At most `limit` deliveries in their order, beginning behind `after`: those in `state`, or all, the implicit ones
+    /// included.
+    async fn deliveries(
+        &self,
+        campaign: CampaignId,
+        state: Option<State>,
+        after: Option<DeliveryKey>,
+        limit: usize,
+    ) -> Result<Vec<ListedDelivery>, RecordError>;
+
+    /// Applies operators' decisions and evidence, all or none.
+    ///
+    /// # Errors
+    /// `Refused` when a delivery cannot take its step.
+    async fn decide(&self, campaign: CampaignId, entries: &[Entry]) -> Result<(), RecordError>;
+}
+
+/// The ledger as those see it who send.
+#[async_trait]
+pub trait Ledger: fmt::Debug + Send + Sync {
+    /// The right to send a campaign, durable before this returns.
+    async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError>;
+
+    /// Up to `limit` recipients who are this worker's from now on, those whose turn came before first.
+    async fn claim_deliveries(&self, worker: &Worker, limit: usize, now: Timestamp) -> Result<Claims, RecordError>;
+
+    /// Applies all entries, in their order, in one step: when this returns they are on the disk. An intent of a paused
+    /// campaign is refused.
+    ///
+    /// # Errors
+    /// `Refused` when a delivery is not the worker's or cannot take its step; then nothing is stored.
+    async fn write(&self, worker: &Worker, entries: &[Entry]) -> Result<Vec<Written>, RecordError>;
+
+    /// Ends the worker: what it has claimed is planned again, what it has in flight is unknown.
+    async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError>;
+}

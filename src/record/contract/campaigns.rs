@@ -1,0 +1,382 @@
+//! What every engine must do with campaigns and their deliveries.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{NOW, Store, space};
+use crate::clock::Timestamp;
+use crate::delivery::{Event, Refusal, State};
+use crate::ids::{CampaignName, Recipient};
+use crate::record::{
+    Added, Campaign, CampaignId, Change, ClaimedRow, DeliveryKey, Enlisted, Entry, NewCampaign, NewRecipient, Record,
+    RecordError, Worker, Written,
+};
+
+const DIGEST: [u8; 32] = [7; 32];
+const PID: u32 = 4_711;
+
+fn name() -> CampaignName {
+    "spring".parse().expect("a name")
+}
+
+fn new(parts: u8) -> NewCampaign {
+    let (message, settings) = ("{}".to_owned(), "{}".to_owned());
+    NewCampaign { space: space("1"), name: name(), message, settings, parts }
+}
+
+fn somebody(psid: u64) -> NewRecipient {
+    let variables = Map::from_iter([("name".to_owned(), Value::from(format!("n{psid}")))]);
+    NewRecipient { recipient: Recipient::Psid(psid.to_string()), variables, last_interaction_at: Some(NOW) }
+}
+
+async fn begin(record: &dyn Record, parts: u8) -> Worker {
+    match record.begin_plan(&new(parts), PID, NOW).await.expect("begun") {
+        Enlisted::Won(planner) => planner,
+        held @ Enlisted::Held(_) => panic!("{held:?}"),
+    }
+}
+
+/// A plan of `people`, whose PSIDs count from 1.
+async fn plan(record: &dyn Record, people: impl IntoIterator<Item = u64>, parts: u8) -> CampaignId {
+    let planner = begin(record, parts).await;
+    record.add_recipients(&planner, people.into_iter().map(somebody).collect()).await.expect("added");
+    record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
+    planner.campaign
+}
+
+async fn shown(record: &dyn Record) -> Campaign {
+    record.campaign(&space("1"), &name(), NOW).await.expect("an answer").expect("a campaign")
+}
+
+async fn enlist(record: &dyn Record, campaign: CampaignId) -> Worker {
+    match record.enlist(campaign, PID, NOW).await.expect("an answer") {
+        Enlisted::Won(worker) => worker,
+        held @ Enlisted::Held(_) => panic!("{held:?}"),
+    }
+}
+
+async fn claim(record: &dyn Record, worker: &Worker, limit: usize) -> Vec<ClaimedRow> {
+    record.claim_deliveries(worker, limit, NOW).await.expect("claims").rows
+}
+
+fn entry(seq: u64, part: u8, event: Event) -> Entry {
+    Entry { key: DeliveryKey { seq, part }, event, at: NOW }
+}
+
+fn intent(seq: u64, part: u8) -> Entry {
+    entry(seq, part, Event::Intend { nonce: 7 })
+}
+
+fn sent(seq: u64, part: u8) -> Entry {
+    entry(seq, part, Event::Sent { message_id: Some(format!("m_{seq}_{part}")) })
+}
+
+fn refused(seq: u64, part: u8) -> Entry {
+    let refusal = Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() };
+    entry(seq, part, Event::Refused(refusal))
+}
+
+fn doubt(seq: u64, part: u8) -> Entry {
+    entry(seq, part, Event::Doubt { reason: "reset".to_owned() })
+}
+
+async fn write(record: &dyn Record, worker: &Worker, entries: &[Entry]) {
+    let written = record.write(worker, entries).await.expect("written");
+    assert!(written.iter().all(|written| *written == Written::Stored), "{written:?}");
+}
+
+/// Every delivery: recipient, part, state.
+async fn all(record: &dyn Record, campaign: CampaignId) -> Vec<(u64, u8, State)> {
+    let listed = record.deliveries(campaign, None, None, 1_000).await.expect("listed");
+    listed.iter().map(|listed| (listed.key.seq, listed.key.part, listed.delivery.state)).collect()
+}
+
+async fn state(record: &dyn Record, campaign: CampaignId, seq: u64, part: u8) -> State {
+    let found = all(record, campaign).await.into_iter().find(|(s, p, _)| (*s, *p) == (seq, part));
+    found.expect("a delivery").2
+}
+
+pub(in crate::record) async fn a_list_is_kept_in_its_order_without_its_duplicates(store: &dyn Store) {
+    let record = store.open().await;
+    assert_eq!(record.campaign(&space("1"), &name(), NOW).await.expect("an answer"), None);
+    let planner = begin(&*record, 1).await;
+    let added = record.add_recipients(&planner, [3, 1, 3].map(somebody).to_vec()).await.expect("added");
+    assert_eq!(added, Added { accepted: 2, duplicates: 1 });
+    let added = record.add_recipients(&planner, [1, 2].map(somebody).to_vec()).await.expect("added");
+    assert_eq!(added, Added { accepted: 1, duplicates: 1 });
+    record.seal_plan(&planner, DIGEST, 4, NOW).await.expect("sealed");
+    let campaign = shown(&*record).await;
+    assert_eq!((campaign.recipients, campaign.duplicates, campaign.malformed), (3, 2, 4));
+    assert_eq!((campaign.digest, campaign.holder, campaign.started_at), (Some(DIGEST), None, None));
+    let worker = enlist(&*record, campaign.id).await;
+    let people: Vec<_> = claim(&*record, &worker, 10).await.into_iter().map(|row| row.recipient).collect();
+    assert_eq!(people, [3, 1, 2].map(somebody));
+}
+
+pub(in crate::record) async fn a_plan_that_was_cut_off_is_not_sent(store: &dyn Store) {
+    let record = store.open().await;
+    let planner = begin(&*record, 1).await;
+    record.add_recipients(&planner, vec![somebody(1)]).await.expect("added");
+    drop(record);
+    let record = store.open().await;
+    assert_eq!(shown(&*record).await.digest, None);
+    let refused = record.enlist(planner.campaign, PID, NOW).await;
+    assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
+    let late = record.add_recipients(&planner, vec![somebody(2)]).await;
+    assert!(matches!(late, Err(RecordError::Refused { .. })), "{late:?}");
+    let campaign = plan(&*record, [1, 2], 1).await;
+    assert_eq!(all(&*record, campaign).await, [(1, 0, State::Planned), (2, 0, State::Planned)]);
+}
+
+pub(in crate::record) async fn one_works_on_a_campaign_at_a_time(store: &dyn Store) {
+    let (one, two) = (store.open().await, store.open().await);
+    let campaign = plan(&*one, [1], 1).await;
+    let worker = enlist(&*one, campaign).await;
+    let Enlisted::Held(holder) = two.enlist(campaign, PID + 1, NOW).await.expect("an answer") else {
+        panic!("two work on it");
+    };
+    assert_eq!((holder.pid, holder.since), (PID, NOW));
+    assert_eq!(shown(&*two).await.holder, Some(holder));
+    assert!(matches!(two.begin_plan(&new(1), PID, NOW).await.expect("an answer"), Enlisted::Held(_)));
+    one.retire(&worker, NOW).await.expect("retired");
+    assert!(enlist(&*two, campaign).await.epoch > worker.epoch);
+}
+
+pub(in crate::record) async fn everybody_is_claimed_once_and_in_order(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=5, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    let mut seen = Vec::new();
+    for limit in [2, 2, 2, 2] {
+        seen.extend(claim(&*record, &worker, limit).await.into_iter().map(|row| row.key.seq));
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5]);
+    write(&*record, &worker, &[entry(2, 0, Event::Release)]).await;
+    assert_eq!(claim(&*record, &worker, 9).await[0].key.seq, 2);
+}
+
+pub(in crate::record) async fn parts_follow_one_another(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, [1], 3).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 1).await;
+    write(&*record, &worker, &[intent(1, 0), sent(1, 0)]).await;
+    assert_eq!(state(&*record, campaign, 1, 1).await, State::Claimed);
+    assert_eq!(claim(&*record, &worker, 1).await, []);
+    write(&*record, &worker, &[intent(1, 1), sent(1, 1)]).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    let worker = enlist(&*record, campaign).await;
+    assert_eq!(claim(&*record, &worker, 1).await[0].key, DeliveryKey { seq: 1, part: 2 });
+}
+
+pub(in crate::record) async fn what_is_not_sent_takes_the_parts_behind_it_along(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, [1, 2], 3).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    let skip = entry(2, 0, Event::Skip { reason: "window".to_owned() });
+    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(1, 1), refused(1, 1), skip]).await;
+    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
+    let skipped = State::Skipped;
+    assert_eq!(states, [State::Sent, State::Failed, skipped, skipped, skipped, skipped]);
+    record.decide(campaign, &[entry(1, 1, Event::Reopen)]).await.expect("reopened");
+    assert_eq!(state(&*record, campaign, 1, 2).await, State::Planned);
+    claim(&*record, &worker, 1).await;
+    write(&*record, &worker, &[intent(1, 1), sent(1, 1), intent(1, 2), sent(1, 2)]).await;
+    assert_eq!(state(&*record, campaign, 1, 2).await, State::Sent);
+}
+
+pub(in crate::record) async fn an_unknown_part_holds_back_those_behind_it(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, [1], 2).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 1).await;
+    write(&*record, &worker, &[intent(1, 0), doubt(1, 0)]).await;
+    assert_eq!(claim(&*record, &worker, 1).await, []);
+    assert_eq!(all(&*record, campaign).await, [(1, 0, State::Unknown), (1, 1, State::Planned)]);
+    record.decide(campaign, &[entry(1, 0, Event::AssumeSent)]).await.expect("decided");
+    assert_eq!(claim(&*record, &worker, 1).await[0].key, DeliveryKey { seq: 1, part: 1 });
+}
+
+pub(in crate::record) async fn a_dead_workers_claims_are_planned_again_and_its_sends_unknown(store: &dyn Store) {
+    let (alive, dying) = (store.open().await, store.open().await);
+    let campaign = plan(&*alive, 1..=3, 1).await;
+    let worker = enlist(&*dying, campaign).await;
+    claim(&*dying, &worker, 3).await;
+    write(&*dying, &worker, &[intent(1, 0), intent(2, 0), sent(2, 0)]).await;
+    drop(dying);
+    assert_eq!(shown(&*alive).await.holder, None);
+    let states: Vec<_> = all(&*alive, campaign).await.into_iter().map(|(.., state)| state).collect();
+    assert_eq!(states, [State::Unknown, State::Sent, State::Planned]);
+    let worker = enlist(&*alive, campaign).await;
+    let rows = claim(&*alive, &worker, 9).await;
+    assert_eq!(rows.iter().map(|row| row.key.seq).collect::<Vec<_>>(), [3]);
+}
+
+pub(in crate::record) async fn a_worker_that_retires_leaves_nothing_held(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=2, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    write(&*record, &worker, &[intent(1, 0)]).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    assert_eq!(all(&*record, campaign).await, [(1, 0, State::Unknown), (2, 0, State::Planned)]);
+    let late = record.write(&worker, &[sent(1, 0)]).await;
+    assert!(matches!(late, Err(RecordError::Refused { .. })), "{late:?}");
+}
+
+pub(in crate::record) async fn entries_are_stored_together_or_not_at_all(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=2, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    let illegal = record.write(&worker, &[intent(1, 0), sent(2, 0)]).await;
+    assert!(matches!(illegal, Err(RecordError::Refused { .. })), "{illegal:?}");
+    assert_eq!(state(&*record, campaign, 1, 0).await, State::Claimed);
+}
+
+pub(in crate::record) async fn nobody_writes_what_is_not_theirs(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=2, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 1).await;
+    let stranger = Worker { epoch: worker.epoch + 1, ..worker };
+    for (who, what) in [(stranger, intent(1, 0)), (worker, intent(2, 0)), (worker, entry(2, 0, Event::Release))] {
+        let refused = record.write(&who, std::slice::from_ref(&what)).await;
+        assert!(matches!(refused, Err(RecordError::Refused { .. })), "{what:?}: {refused:?}");
+    }
+}
+
+pub(in crate::record) async fn no_intent_is_stored_while_the_campaign_is_paused(store: &dyn Store) {
+    let (sender, operator) = (store.open().await, store.open().await);
+    let campaign = plan(&*sender, 1..=2, 1).await;
+    let worker = enlist(&*sender, campaign).await;
+    claim(&*sender, &worker, 2).await;
+    write(&*sender, &worker, &[intent(1, 0)]).await;
+    operator.change(campaign, Change::Pause("lunch".to_owned())).await.expect("paused");
+    let written = sender.write(&worker, &[sent(1, 0), intent(2, 0)]).await.expect("written");
+    assert_eq!(written, [Written::Stored, Written::Paused]);
+    assert_eq!(all(&*sender, campaign).await, [(1, 0, State::Sent), (2, 0, State::Claimed)]);
+    assert_eq!(shown(&*sender).await.paused.as_deref(), Some("lunch"));
+    operator.change(campaign, Change::Unpause).await.expect("unpaused");
+    write(&*sender, &worker, &[intent(2, 0)]).await;
+}
+
+pub(in crate::record) async fn a_retry_waits_until_it_is_due(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, [1], 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 1).await;
+    let due = NOW.plus(Duration::from_mins(2));
+    let retry = entry(1, 0, Event::DoubtAndRetry { reason: "reset".to_owned(), due });
+    write(&*record, &worker, &[intent(1, 0), retry]).await;
+    let early = record.claim_deliveries(&worker, 1, NOW).await.expect("claims");
+    assert_eq!((early.rows.len(), early.next_due), (0, Some(due)));
+    let rows = record.claim_deliveries(&worker, 1, due).await.expect("claims").rows;
+    assert_eq!((rows[0].key.seq, rows[0].attempt), (1, 1));
+}
+
+pub(in crate::record) async fn people_on_the_stop_list_get_nothing_more(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=4, 2).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    let held = record.suppress(campaign, &[somebody(4).recipient], "stop list", NOW).await;
+    assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
+    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(2, 0), doubt(2, 0)]).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    let people = [1, 2, 3, 99].map(|psid| somebody(psid).recipient);
+    assert_eq!(record.suppress(campaign, &people, "stop list", NOW).await.expect("suppressed"), 3);
+    assert_eq!(record.suppress(campaign, &people, "stop list", NOW).await.expect("suppressed"), 0);
+    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
+    let (skipped, planned) = (State::Skipped, State::Planned);
+    let expected = [State::Sent, skipped, State::Unknown, skipped, skipped, skipped, planned, planned];
+    assert_eq!(states, expected);
+    let worker = enlist(&*record, campaign).await;
+    assert_eq!(claim(&*record, &worker, 9).await.iter().map(|row| row.key.seq).collect::<Vec<_>>(), [4]);
+}
+
+pub(in crate::record) async fn a_new_plan_keeps_what_was_sent(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=4, 2).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(2, 0), sent(2, 0)]).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    let other = record.begin_plan(&new(3), PID, NOW).await;
+    assert!(matches!(other, Err(RecordError::Refused { .. })), "{other:?}");
+    // 1 and 3 are gone from the list, 5 is new.
+    assert_eq!(plan(&*record, [5, 4, 2], 2).await, campaign);
+    let (sent, skipped, planned) = (State::Sent, State::Skipped, State::Planned);
+    let listed = all(&*record, campaign).await;
+    let states: Vec<_> = listed.iter().map(|(.., state)| *state).collect();
+    assert_eq!(states, [sent, skipped, sent, planned, planned, planned, planned, planned], "{listed:?}");
+    assert_eq!(shown(&*record).await.recipients, 4);
+    let worker = enlist(&*record, campaign).await;
+    let people: Vec<_> = claim(&*record, &worker, 9).await.into_iter().map(|row| row.recipient.recipient).collect();
+    assert_eq!(people, [2, 4, 5].map(|psid| somebody(psid).recipient));
+}
+
+pub(in crate::record) async fn operators_decide_what_is_unknown(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=3, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 3).await;
+    let doubts: Vec<_> = (1..=3).flat_map(|seq| [intent(seq, 0), doubt(seq, 0)]).collect();
+    write(&*record, &worker, &doubts).await;
+    let echo = entry(1, 0, Event::Echoed { message_id: "m_1".to_owned() });
+    let twice = record.decide(campaign, &[echo.clone(), echo.clone()]).await;
+    assert!(matches!(twice, Err(RecordError::Refused { .. })), "{twice:?}");
+    record.decide(campaign, &[echo, entry(2, 0, Event::AssumeNotSent)]).await.expect("decided");
+    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
+    assert_eq!(states, [State::Sent, State::Planned, State::Unknown]);
+    let unknown = record.deliveries(campaign, Some(State::Unknown), None, 9).await.expect("listed");
+    assert_eq!((unknown.len(), unknown[0].key.seq, unknown[0].delivery.nonce), (1, 3, Some(7)));
+}
+
+pub(in crate::record) async fn counts_and_lists_tell_one_story(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=7, 2).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 5).await;
+    let entries = [intent(1, 0), sent(1, 0), intent(2, 0), refused(2, 0), intent(3, 0), doubt(3, 0), intent(4, 0)];
+    write(&*record, &worker, &entries).await;
+    let counts = record.count(campaign, NOW).await.expect("counts");
+    assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 14);
+    let listed = all(&*record, campaign).await;
+    for counted in counts {
+        let found = listed.iter().filter(|(_, part, state)| (*part, *state) == (counted.part, counted.state)).count();
+        assert_eq!(found as u64, counted.count, "{counted:?}");
+    }
+    for state in State::ALL {
+        let mut paged = Vec::new();
+        while let Some(next) =
+            record.deliveries(campaign, Some(state), paged.last().copied(), 1).await.expect("listed").pop()
+        {
+            paged.push(next.key);
+        }
+        let expected: Vec<_> =
+            listed.iter().filter(|row| row.2 == state).map(|row| DeliveryKey { seq: row.0, part: row.1 }).collect();
+        assert_eq!(paged, expected, "{state}");
+    }
+    record.verify().await.expect("healthy");
+}
+
+pub(in crate::record) async fn campaigns_of_other_pages_are_others(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, [1], 1).await;
+    let elsewhere = NewCampaign { space: space("2"), ..new(1) };
+    let Enlisted::Won(other) = record.begin_plan(&elsewhere, PID, NOW).await.expect("begun") else {
+        panic!("it is another campaign");
+    };
+    record.seal_plan(&other, DIGEST, 0, NOW).await.expect("sealed");
+    assert_ne!(other.campaign, campaign);
+    record.change(campaign, Change::Uploads(2)).await.expect("changed");
+    record.change(campaign, Change::FreezeAssets(json!(["a"]).to_string())).await.expect("changed");
+    record.change(campaign, Change::FreezeAssets(json!(["b"]).to_string())).await.expect("changed");
+    let campaigns = record.campaigns(Timestamp::from_unix_millis(0)).await.expect("listed");
+    let seen: Vec<_> = campaigns.iter().map(|c| (c.id, c.space.page.as_str(), c.uploads, c.recipients)).collect();
+    assert_eq!(seen, [(campaign, "1", 2, 1), (other.campaign, "2", 0, 0)]);
+    assert_eq!(campaigns[0].assets.as_deref(), Some("[\"a\"]"));
+}

@@ -1,0 +1,392 @@
+//! What became of every part of every message: the table `deliveries`, and the one way its rows change.
+
+use rusqlite::{Row, Transaction, params};
+
+use super::fault::Fault;
+use super::uploads::column;
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, Event, State};
+use crate::record::rows;
+use crate::record::{
+    CampaignId, ClaimedRow, Claims, DeliveryKey, Entry, ListedDelivery, NewRecipient, PartCount, RecordError, Worker,
+    Written,
+};
+
+const TABLE: &str = "deliveries";
+const RECIPIENTS: &str = "campaign_recipients";
+
+/// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
+const BEHIND: &str = "an earlier part was not sent";
+
+/// The ledger of one campaign within a transaction.
+pub(super) struct Sheet<'t> {
+    pub(super) transaction: &'t Transaction<'t>,
+    pub(super) campaign: CampaignId,
+    pub(super) parts: u8,
+}
+
+/// A row as it is stored: the delivery, and who answers for it.
+type Stored = (Delivery, Option<i64>);
+
+impl Sheet<'_> {
+    /// Applies `event` to a delivery, and what follows from it to the parts behind it. `by` is the worker, if it is one.
+    pub(super) fn apply(&self, entry: &Entry, by: Option<&Worker>) -> Result<(), Fault> {
+        let Entry { key, event, at } = entry;
+        let (delivery, holder) = self.get(*key)?.unwrap_or_else(|| (Delivery::planned(*at), None));
+        if let Some(worker) = by
+            && holder != Some(worker.epoch)
+            && *event != Event::Claim
+        {
+            return Err(Fault::Refused(format!("{key} is not held by worker {}", worker.epoch).into()));
+        }
+        let next = delivery.step(event, *at)?;
+        self.put(*key, &next, by.map(|worker| worker.epoch))?;
+        self.follow(*key, event, &next, by)
+    }
+
+    /// What a delivery's step means for the parts behind it.
+    fn follow(&self, key: DeliveryKey, event: &Event, next: &Delivery, by: Option<&Worker>) -> Result<(), Fault> {
+        match next.state {
+            State::Sent if key.part + 1 < self.parts => {
+                let state = if by.is_some() { State::Claimed } else { State::Planned };
+                let following = Delivery { state, ..Delivery::planned(next.at) };
+                let following_key = DeliveryKey { part: key.part + 1, ..key };
+                self.put_if_missing(following_key, &following, by.map(|worker| worker.epoch))
+            }
+            State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
+            State::Planned if *event == Event::Reopen => {
+                let sql = "DELETE FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part > ?3
+                           AND state = 'skipped' AND reason = ?4";
+                let values = params![self.campaign.0, signed(key.seq), key.part, BEHIND];
+                self.transaction.prepare_cached(sql)?.execute(values)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn skip_behind(&self, key: DeliveryKey, reason: &str, at: Timestamp) -> Result<(), Fault> {
+        let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
+        (key.part + 1..self.parts).try_for_each(|part| self.put_if_missing(DeliveryKey { part, ..key }, &skipped, None))
+    }
+
+    /// Skips all that is not yet sent to a recipient nobody holds; says whether there was anything.
+    pub(super) fn drop_rest(&self, seq: u64, reason: &str, at: Timestamp) -> Result<bool, Fault> {
+        let mut dropped = false;
+        for part in 0..self.parts {
+            let key = DeliveryKey { seq, part };
+            let skip = Entry { key, event: Event::Skip { reason: reason.to_owned() }, at };
+            match self.get(key)? {
+                None if part == 0 => {
+                    self.apply(&skip, None)?;
+                    return Ok(true);
+                }
+                None => {
+                    dropped = true;
+                    self.skip_behind(DeliveryKey { part: part - 1, ..key }, reason, at)?;
+                    break;
+                }
+                Some((delivery, _)) if matches!(delivery.state, State::Planned | State::RetryAt) => {
+                    dropped = true;
+                    self.apply(&skip, None)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(dropped)
+    }
+
+    pub(super) fn get(&self, key: DeliveryKey) -> Result<Option<Stored>, Fault> {
+        let sql = "SELECT state, attempt, nonce, at, message_id, code, subcode, reason, worker, checksum
+                   FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part = ?3";
+        let mut query = self.transaction.prepare_cached(sql)?;
+        let mut found = query.query(params![self.campaign.0, signed(key.seq), key.part])?;
+        Ok(found.next()?.map(|row| self.read(key, row)).transpose()?)
+    }
+
+    fn put(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
+        self.store(
+            "REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            key,
+            delivery,
+            worker,
+        )
+    }
+
+    fn put_if_missing(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
+        let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                   ON CONFLICT DO NOTHING";
+        self.store(sql, key, delivery, worker)
+    }
+
+    fn store(&self, sql: &str, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
+        let worker = worker.filter(|_| delivery.state.is_held());
+        self.transaction.prepare_cached(sql)?.execute(params![
+            self.campaign.0,
+            signed(key.seq),
+            key.part,
+            delivery.state.as_str(),
+            delivery.attempt,
+            delivery.nonce,
+            delivery.at.as_unix_millis(),
+            delivery.message_id,
+            delivery.code,
+            delivery.subcode,
+            delivery.reason,
+            worker,
+            self.checksum(key, delivery, worker),
+        ])?;
+        Ok(())
+    }
+
+    /// The row that begins with the columns behind the key, whose checksum is its last.
+    fn read(&self, key: DeliveryKey, row: &Row) -> Result<Stored, RecordError> {
+        let word: String = column(row, TABLE, 0)?;
+        let state = State::parse(&word).ok_or_else(|| rows::damaged(TABLE, format!("state {word:?}")))?;
+        let delivery = Delivery {
+            state,
+            attempt: column(row, TABLE, 1)?,
+            nonce: column(row, TABLE, 2)?,
+            at: Timestamp::from_unix_millis(column(row, TABLE, 3)?),
+            message_id: column(row, TABLE, 4)?,
+            code: column(row, TABLE, 5)?,
+            subcode: column(row, TABLE, 6)?,
+            reason: column(row, TABLE, 7)?,
+        };
+        let worker = column(row, TABLE, 8)?;
+        if column::<i64>(row, TABLE, 9)? != i64::from(self.checksum(key, &delivery, worker)) {
+            return Err(rows::damaged(TABLE, format!("the checksum of {key} is wrong")));
+        }
+        Ok((delivery, worker))
+    }
+
+    fn checksum(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> u32 {
+        let names = (self.campaign.0, key.seq, key.part, delivery.state.as_str());
+        let Delivery { attempt, nonce, at, message_id, code, subcode, reason, .. } = delivery;
+        let row = (names, attempt, nonce, at.as_unix_millis(), message_id, code, subcode, reason, worker);
+        rows::crc(&row)
+    }
+
+    /// Those of `state` behind `after`, or all; the state's own index serves where it has one.
+    fn keys_in(
+        &self,
+        state: State,
+        after: Option<DeliveryKey>,
+        limit: usize,
+        condition: &str,
+        value: i64,
+    ) -> Result<Vec<DeliveryKey>, Fault> {
+        let sql = format!(
+            "SELECT seq, part FROM deliveries WHERE campaign = ?1 AND state = '{state}' AND (seq, part) > (?2, ?3)
+             {condition} ORDER BY seq, part LIMIT ?4"
+        );
+        let (seq, part) = after.map_or((0, 0), |key| (signed(key.seq), i64::from(key.part)));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut query = self.transaction.prepare_cached(&sql)?;
+        let values = rusqlite::params_from_iter(
+            [self.campaign.0, seq, part, limit].into_iter().chain((!condition.is_empty()).then_some(value)),
+        );
+        let keys = query.query_map(values, |row| Ok(DeliveryKey { seq: unsigned(row.get(0)?), part: row.get(1)? }))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn claim(
+        &self,
+        worker: &Worker,
+        limit: usize,
+        frontier: &mut u64,
+        now: Timestamp,
+    ) -> Result<Claims, Fault> {
+        let mut keys = self.keys_in(State::Planned, None, limit, "", 0)?;
+        let room = limit - keys.len();
+        keys.extend(self.keys_in(State::RetryAt, None, room, "AND at <= ?5", now.as_unix_millis())?);
+        let mut rows = Vec::with_capacity(limit);
+        for key in keys {
+            rows.push(self.claim_one(worker, key, self.recipient(key.seq)?, now)?);
+        }
+        while rows.len() < limit {
+            let fresh = self.recipients_behind(*frontier, limit - rows.len())?;
+            if fresh.is_empty() {
+                break;
+            }
+            for (seq, recipient) in fresh {
+                *frontier = seq;
+                let key = DeliveryKey { seq, part: 0 };
+                // Whoever has a row already was dealt with when the list was.
+                if self.get(key)?.is_none() {
+                    rows.push(self.claim_one(worker, key, recipient, now)?);
+                }
+            }
+        }
+        let next_due = self
+            .transaction
+            .prepare_cached("SELECT min(at) FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at > ?2")?
+            .query_row([self.campaign.0, now.as_unix_millis()], |row| row.get::<_, Option<i64>>(0))?;
+        Ok(Claims { rows, next_due: next_due.map(Timestamp::from_unix_millis) })
+    }
+
+    fn claim_one(
+        &self,
+        worker: &Worker,
+        key: DeliveryKey,
+        recipient: NewRecipient,
+        at: Timestamp,
+    ) -> Result<ClaimedRow, Fault> {
+        let attempt = self.get(key)?.map_or(0, |(delivery, _)| delivery.attempt);
+        self.apply(&Entry { key, event: Event::Claim, at }, Some(worker))?;
+        Ok(ClaimedRow { key, attempt, recipient })
+    }
+
+    pub(super) fn write(&self, worker: &Worker, entries: &[Entry], paused: bool) -> Result<Vec<Written>, Fault> {
+        entries
+            .iter()
+            .map(|entry| {
+                if paused && matches!(entry.event, Event::Intend { .. }) {
+                    return Ok(Written::Paused);
+                }
+                self.apply(entry, Some(worker)).map(|()| Written::Stored)
+            })
+            .collect()
+    }
+
+    /// Lets go of all that a worker holds, which is no more.
+    pub(super) fn abandon(&self, epoch: i64, now: Timestamp) -> Result<(), Fault> {
+        for state in [State::Claimed, State::InFlight] {
+            for key in self.keys_in(state, None, usize::MAX, "AND worker = ?5", epoch)? {
+                if let Some((delivery, _)) = self.get(key)? {
+                    self.put(key, &delivery.abandoned(now), None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn recipient(&self, seq: u64) -> Result<NewRecipient, Fault> {
+        let found = self.recipients_behind(seq - 1, 1)?.into_iter().next().filter(|(found, _)| *found == seq);
+        let missing = || rows::damaged(RECIPIENTS, format!("there is no recipient {seq}"));
+        Ok(found.ok_or_else(missing)?.1)
+    }
+
+    /// At most `limit` recipients behind the one of number `seq`.
+    pub(super) fn recipients_behind(&self, seq: u64, limit: usize) -> Result<Vec<(u64, NewRecipient)>, Fault> {
+        let sql = "SELECT seq, recipient, variables, last_interaction_at, generation, checksum
+                   FROM campaign_recipients WHERE campaign = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let mut query = self.transaction.prepare_cached(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = query.query_and_then(params![self.campaign.0, signed(seq), limit], |row| {
+            let seq: i64 = column(row, RECIPIENTS, 0)?;
+            let (recipient, variables): (String, Option<String>) =
+                (column(row, RECIPIENTS, 1)?, column(row, RECIPIENTS, 2)?);
+            let (last, generation): (Option<i64>, i64) = (column(row, RECIPIENTS, 3)?, column(row, RECIPIENTS, 4)?);
+            let checksum = recipient_checksum(self.campaign, seq, &recipient, variables.as_deref(), last, generation);
+            if column::<i64>(row, RECIPIENTS, 5)? != i64::from(checksum) {
+                return Err(rows::damaged(RECIPIENTS, format!("the checksum of recipient {seq} is wrong")).into());
+            }
+            let variables = match variables {
+                Some(text) => serde_json::from_str(&text).map_err(|error| rows::damaged(RECIPIENTS, error))?,
+                None => serde_json::Map::new(),
+            };
+            let recipient = NewRecipient {
+                recipient: rows::parse(RECIPIENTS, &recipient)?,
+                variables,
+                last_interaction_at: last.map(Timestamp::from_unix_millis),
+            };
+            Ok((unsigned(seq), recipient))
+        })?;
+        found.collect()
+    }
+
+    pub(super) fn count(&self, recipients: u64) -> Result<Vec<PartCount>, Fault> {
+        let mut query = self.transaction.prepare_cached(
+            "SELECT part, state, count(*) FROM deliveries WHERE campaign = ?1 GROUP BY part, state ORDER BY part, state",
+        )?;
+        let found = query.query_and_then([self.campaign.0], |row| {
+            let word: String = column(row, TABLE, 1)?;
+            let state = State::parse(&word).ok_or_else(|| rows::damaged(TABLE, format!("state {word:?}")))?;
+            Ok::<_, Fault>(PartCount { part: column(row, TABLE, 0)?, state, count: unsigned(column(row, TABLE, 2)?) })
+        })?;
+        let mut counts: Vec<PartCount> = found.collect::<Result<_, _>>()?;
+        for part in 0..self.parts {
+            let explicit: u64 = counts.iter().filter(|count| count.part == part).map(|count| count.count).sum();
+            let implicit = recipients.saturating_sub(explicit);
+            match counts.iter_mut().find(|count| count.part == part && count.state == State::Planned) {
+                Some(planned) => planned.count += implicit,
+                None if implicit > 0 => counts.push(PartCount { part, state: State::Planned, count: implicit }),
+                None => {}
+            }
+        }
+        Ok(counts)
+    }
+
+    pub(super) fn list(
+        &self,
+        state: Option<State>,
+        after: Option<DeliveryKey>,
+        limit: usize,
+    ) -> Result<Vec<ListedDelivery>, Fault> {
+        match state {
+            Some(state) if state != State::Planned => {
+                let after = after.or(Some(DeliveryKey { seq: 0, part: 0 }));
+                let keys = self.keys_in(state, after, limit, "", 0)?;
+                keys.into_iter()
+                    .map(|key| {
+                        let delivery = self.get(key)?.map(|(delivery, _)| delivery);
+                        let missing = || rows::damaged(TABLE, format!("{key} is in an index and nowhere else"));
+                        let recipient = self.recipient(key.seq)?.recipient;
+                        Ok(ListedDelivery { key, recipient, delivery: delivery.ok_or_else(missing)? })
+                    })
+                    .collect()
+            }
+            _ => self.list_all(state, after, limit),
+        }
+    }
+
+    /// Walks the list of people, so that what has no row is there as well.
+    fn list_all(
+        &self,
+        state: Option<State>,
+        after: Option<DeliveryKey>,
+        limit: usize,
+    ) -> Result<Vec<ListedDelivery>, Fault> {
+        let mut listed = Vec::new();
+        let mut seq = after.map_or(0, |key| key.seq - 1);
+        while listed.len() < limit {
+            let people = self.recipients_behind(seq, limit)?;
+            let Some((last, _)) = people.last() else { break };
+            seq = *last;
+            for (seq, recipient) in people {
+                for part in 0..self.parts {
+                    let key = DeliveryKey { seq, part };
+                    let delivery =
+                        self.get(key)?.map_or_else(|| Delivery::planned(Timestamp::from_unix_millis(0)), |row| row.0);
+                    let wanted = state.is_none_or(|state| state == delivery.state);
+                    if wanted && after.is_none_or(|after| key > after) {
+                        listed.push(ListedDelivery { key, recipient: recipient.recipient.clone(), delivery });
+                    }
+                }
+            }
+        }
+        listed.truncate(limit);
+        Ok(listed)
+    }
+}
+
+pub(super) fn recipient_checksum(
+    campaign: CampaignId,
+    seq: i64,
+    recipient: &str,
+    variables: Option<&str>,
+    last_interaction_at: Option<i64>,
+    generation: i64,
+) -> u32 {
+    rows::crc(&(campaign.0, seq, recipient, variables, last_interaction_at, generation))
+}
+
+/// Numbers of recipients never come near the end of either.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
