@@ -175,7 +175,9 @@ async fn a_record_from_before_unknown_ages_keeps_its_ids_and_takes_them() {
     let place = place();
     let migrations = embedded::migrations::runner().get_migrations().clone();
     let old: Vec<_> = migrations.into_iter().filter(|migration| migration.version() < 6).collect();
-    let mut connection = file::open(&place.path(), Runner::new(&old)).expect("an old record");
+    let mut connection = Connection::open(place.path()).expect("a file");
+    connection.pragma_update(None, "application_id", i32::from_be_bytes(*b"reat")).expect("a name");
+    Runner::new(&old).run(&mut connection).expect("an old record");
     let transaction = connection.transaction().expect("a transaction");
     for number in 0..100 {
         let (key, state) = (key(number), [UploadState::Live, UploadState::Rejected][usize::from(number % 2)]);
