@@ -10,6 +10,7 @@ mod faults;
 mod instagram;
 mod library;
 mod limits;
+mod model;
 mod record;
 mod resolve;
 mod send;
