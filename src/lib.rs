@@ -44,6 +44,7 @@
 //! ```
 
 pub mod cache;
+pub mod campaign;
 pub mod cli;
 pub mod clock;
 pub mod delivery;

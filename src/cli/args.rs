@@ -2,6 +2,8 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, which is no Markdown")]
 
+mod campaign;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +17,11 @@ use crate::media::{Private, ScanOptions};
 
 use super::exit::EXIT_CODES;
 use super::values::{duration, size, tag};
+
+pub(super) use campaign::{
+    CampaignArgs, CampaignCommand, ExportArgs, ExportFormat, ResumeArgs, ResumeScope, RunArgs, SettleArgs,
+    SettleAssumption,
+};
 
 /// Upload once, attach for ever: reusable Messenger attachment ids for a media library.
 #[derive(Debug, Parser)]
@@ -95,6 +102,8 @@ pub(super) enum Command {
     Resolve(ResolveArgs),
     /// Send one message.
     Send(SendArgs),
+    /// Send a message to many people, once each.
+    Campaign(CampaignArgs),
     /// List the ids on record.
     Ls(LsArgs),
     /// Show all that is on record about one file.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::campaign::CampaignError;
 use crate::graph::{Certainty, GraphError, Operation, Scope};
 use crate::ids::PageId;
 use crate::library::LibraryError;
@@ -41,6 +42,8 @@ pub(super) enum Failure {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
+    Campaign(#[from] CampaignError),
+    #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("{} could not be {action}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
@@ -66,6 +69,9 @@ impl Failure {
                 LibraryError::Graph(error) => Some(error),
                 _ => None,
             },
+            Self::Campaign(CampaignError::Graph(error) | CampaignError::Library(LibraryError::Graph(error))) => {
+                Some(error)
+            }
             _ => None,
         }
     }
@@ -79,6 +85,7 @@ impl Failure {
             }
             Self::Library(error) => library_exit(error),
             Self::Graph(error) => graph_exit(error),
+            Self::Campaign(error) => campaign_exit(error),
             Self::Record(_) | Self::Sandbox(SandboxError::StateInUse { .. }) => Exit::Store,
             Self::Sandbox(_) | Self::File { .. } => Exit::Unexpected,
         }
@@ -104,6 +111,7 @@ impl Failure {
     fn headline(&self) -> String {
         match self {
             Self::Config(_) | Self::Credentials(_) | Self::Record(_) | Self::Sandbox(_) => format!("failed to {self}"),
+            Self::Campaign(CampaignError::Record(_) | CampaignError::Ledger(_)) => format!("failed to {self}"),
             Self::Library(error) if matches!(**error, LibraryError::Scan(_) | LibraryError::Record(_)) => {
                 format!("failed to {self}")
             }
@@ -113,6 +121,7 @@ impl Failure {
             | Self::NewIdRefused { .. }
             | Self::Library(_)
             | Self::Graph(_)
+            | Self::Campaign(_)
             | Self::File { .. } => self.to_string(),
         }
     }
@@ -135,6 +144,7 @@ impl Failure {
             }
             Self::Library(error) => error.hint(),
             Self::Graph(error) => error.hint().map(ToOwned::to_owned),
+            Self::Campaign(error) => error.hint(),
             Self::Record(error) => error.hint().map(ToOwned::to_owned),
             Self::Sandbox(error) => error.hint().map(ToOwned::to_owned),
             Self::File { .. } => None,
@@ -183,6 +193,19 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::OtherKind { .. }
         | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
         LibraryError::Reference { cause, .. } => library_exit(cause),
+    }
+}
+
+fn campaign_exit(error: &CampaignError) -> Exit {
+    match error {
+        CampaignError::Library(error) => library_exit(error),
+        CampaignError::Graph(error) => graph_exit(error),
+        CampaignError::Record(_)
+        | CampaignError::Ledger(_)
+        | CampaignError::Held { .. }
+        | CampaignError::Unintelligible { .. } => Exit::Store,
+        CampaignError::Stopped => Exit::Interrupted,
+        _ => Exit::Usage,
     }
 }
 

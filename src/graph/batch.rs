@@ -6,6 +6,8 @@
 //!
 //! **Source**: Graph API, "Batch Requests" (read 2026-11).
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +18,7 @@ use super::error::{Failure, GraphError, Operation};
 use super::governor::Load;
 use super::message::{Content, InvalidRequest, SendRequest};
 use super::outcome::{Answer, Outcome, Retry, Throttle, classify};
+use super::retry;
 use super::transport::{Answered, Attempt, Body};
 use super::wire::{self, Acted};
 use crate::ids::{PageId, Recipient};
@@ -66,6 +69,41 @@ impl GraphClient {
         Ok(results)
     }
 
+    /// As [`send_once`](Self::send_once), for as many of the requests, from the first on, as the Page's pace lets go in one
+    /// call. `ready` is told how many these are; so many outcomes come back.
+    ///
+    /// # Errors
+    /// As [`send_batch`](Self::send_batch), of those that were to go in this call.
+    ///
+    /// # Cancel safety
+    /// As [`send_batch`](Self::send_batch).
+    pub async fn send_batch_once<R: Future<Output = bool> + Send>(
+        &self,
+        page: &PageId,
+        requests: &[SendRequest],
+        patience: &mut Duration,
+        ready: impl FnOnce(usize) -> R + Send,
+    ) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
+        if requests.len() > MAX_BATCH {
+            return Err(InvalidRequest::BatchTooLarge { items: requests.len() }.into());
+        }
+        requests.iter().try_for_each(|request| request.check_ready_for(self.platform()))?;
+        let (requests, _) = requests.split_at(self.governor.portion(requests.iter().map(Load::of)).min(requests.len()));
+        let load = requests.iter().map(Load::of).fold(Load::default(), Load::plus);
+        let (body, url) = (Body::Form(body(page, requests)), self.url(&[""]));
+        let attempt = self.attempt(&Method::POST, &url, &body);
+        let ready = ready(requests.len());
+        let items: Items = retry::once(self.means(), Operation::Batch, load, patience, ready, attempt).await?;
+        Ok(self.item_results(requests, &items))
+    }
+
+    fn item_results(&self, requests: &[SendRequest], items: &Items) -> Vec<Result<Sent, GraphError>> {
+        for item in items.0.iter().flatten() {
+            self.governor.observe(&item.headers);
+        }
+        outcomes(requests, &items.0).into_iter().map(result).collect()
+    }
+
     async fn send_at_once(
         &self,
         page: &PageId,
@@ -74,10 +112,7 @@ impl GraphClient {
         let load = requests.iter().map(Load::of).fold(Load::default(), Load::plus);
         let body = Body::Form(body(page, requests));
         let items: Items = self.run(Operation::Batch, load, Method::POST, self.url(&[""]), body).await?;
-        for item in items.0.iter().flatten() {
-            self.governor.observe(&item.headers);
-        }
-        Ok(outcomes(requests, &items.0).into_iter().map(result).collect())
+        Ok(self.item_results(requests, &items))
     }
 }
 

@@ -18,7 +18,7 @@ use super::error::{GraphError, Operation};
 use super::governor::{Governor, Load, PaceLimits};
 use super::hook::Hook;
 use super::message::{Content, Envelope, InvalidRequest, Message, SendRequest};
-use super::outcome::{Answer, classify};
+use super::outcome::{Answer, Outcome, classify};
 use super::redact::without_token;
 use super::retry::{self, RetryPolicy, Waiting};
 use super::server_time::{ClockSkew, ServerTime};
@@ -194,6 +194,47 @@ impl GraphClient {
         url
     }
 
+    /// As [`send`](Self::send), but one attempt and no more: it waits for the Page's pace, then for `ready`, and leaves only
+    /// if that says yes; else it is `Stopped`. Whoever writes down what leaves does so in `ready`: nothing has left before,
+    /// and nothing but this one message can leave after. What is waited for Meta's limits is taken off `patience`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); a throttle is `RateLimited` at once, and the next attempt waits it out.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_once(
+        &self,
+        page: &PageId,
+        request: &SendRequest,
+        patience: &mut Duration,
+        ready: impl Future<Output = bool> + Send,
+    ) -> Result<Sent, GraphError> {
+        request.check_ready_for(self.options.platform)?;
+        let (url, load) = (self.url(&[page.as_str(), "messages"]), Load::of(request));
+        let body = Body::Json(wire::send_body(request));
+        match &request.content {
+            Content::Action(_) => {
+                let attempt = self.attempt::<Acted>(&Method::POST, &url, &body);
+                retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await.map(Sent::from)
+            }
+            _ => {
+                let attempt = self.attempt(&Method::POST, &url, &body);
+                retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await
+            }
+        }
+    }
+
+    /// How long one call may wait for Meta's rate limits.
+    pub fn patience(&self) -> Duration {
+        self.options.retry.max_wait
+    }
+
+    /// The budget this client keeps to.
+    pub fn governor(&self) -> &Arc<Governor> {
+        &self.governor
+    }
+
     pub(super) async fn run<T: Answer>(
         &self,
         operation: Operation,
@@ -202,32 +243,36 @@ impl GraphClient {
         url: Url,
         body: Body,
     ) -> Result<T, GraphError> {
-        let timeout = CALL_TIMEOUT + Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
-        let token = &self.options.token;
-        let attempt = || async {
-            let call = Call {
-                method: method.clone(),
-                url: self.proven(url.clone()),
-                token: token.clone(),
-                auth: self.options.auth,
-                body: body.clone(),
-                timeout,
-            };
-            tracing::debug!(?call, "asking Meta");
-            let attempt = self.transport.execute(call).await;
-            tracing::debug!(%attempt, "Meta's answer");
-            classify(&match attempt {
-                Attempt::Answered(answered) => {
-                    self.governor.observe(&answered.headers);
-                    self.skew.observe(&answered.headers, self.clock.now());
-                    Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
-                }
-                failed @ Attempt::Failed { .. } => failed,
-            })
-        };
+        retry::run(self.means(), operation, load, || self.attempt(&method, &url, &body)).await
+    }
+
+    pub(super) fn means(&self) -> retry::Means<'_> {
         let Self { options, clock, governor, reporter, stop, .. } = self;
-        let (policy, clock, reporter) = (&options.retry, &**clock, reporter.as_ref());
-        retry::run(retry::Means { policy, clock, governor, reporter, stop }, operation, load, attempt).await
+        retry::Means { policy: &options.retry, clock: &**clock, governor, reporter: reporter.as_ref(), stop }
+    }
+
+    /// One request, and what is known after it.
+    pub(super) async fn attempt<T: Answer>(&self, method: &Method, url: &Url, body: &Body) -> Outcome<T> {
+        let token = &self.options.token;
+        let call = Call {
+            method: method.clone(),
+            url: self.proven(url.clone()),
+            token: token.clone(),
+            auth: self.options.auth,
+            body: body.clone(),
+            timeout: CALL_TIMEOUT + Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC),
+        };
+        tracing::debug!(?call, "asking Meta");
+        let attempt = self.transport.execute(call).await;
+        tracing::debug!(%attempt, "Meta's answer");
+        classify(&match attempt {
+            Attempt::Answered(answered) => {
+                self.governor.observe(&answered.headers);
+                self.skew.observe(&answered.headers, self.clock.now());
+                Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
+            }
+            failed @ Attempt::Failed { .. } => failed,
+        })
     }
 
     /// `url` with the proof that we know the app's secret, where we do.

@@ -78,36 +78,14 @@ pub(super) async fn run<T: Answer, F: Future<Output = Outcome<T>>>(
     let mut patience = policy.max_wait;
     let mut last = None;
     loop {
-        let on_wait = |wait: GateWait| means.report(wait.pause, Why::Limit(wait.refusal));
-        let admitted = tokio::select! {
-            biased;
-            admitted = governor.admit(load, &mut patience, on_wait) => admitted,
-            () = stop.requested() => return Err(last.unwrap_or(GraphError::Stopped { operation })),
-        };
-        let pass = match admitted {
+        let pass = match means.admitted(operation, load, &mut patience).await {
             Ok(pass) => pass,
-            Err(TooLong { wait, refusal }) => return Err(GraphError::RateLimited { operation, wait, refusal }),
+            Err(GraphError::Stopped { operation }) => return Err(last.unwrap_or(GraphError::Stopped { operation })),
+            Err(error) => return Err(error),
         };
-        let (retry, error) = match attempt().await {
-            Outcome::Done(answer) => {
-                match answer.throttle() {
-                    Some(Throttle { wait, refusal }) => {
-                        governor.throttled(wait, Some(refusal));
-                        pass.refused();
-                    }
-                    None => pass.unhindered(),
-                }
-                return Ok(answer);
-            }
-            Outcome::NotDone { scope, retry, failure } => {
-                settle(pass, governor, Some(scope), retry, &failure);
-                let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
-                (allowed(operation, Some(scope), retry), GraphError::not_done(operation, scope, wait, failure))
-            }
-            Outcome::Unknown { retry, failure } => {
-                settle(pass, governor, None, retry, &failure);
-                (allowed(operation, None, retry), GraphError::Unknown { operation, failure })
-            }
+        let (retry, error) = match conclude(pass, governor, operation, attempt().await) {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
         };
         if let Retry::Throttled(_) = retry {
             // The governor makes us wait, and everybody else: no attempt is lost by it.
@@ -126,7 +104,71 @@ pub(super) async fn run<T: Answer, F: Future<Output = Outcome<T>>>(
     }
 }
 
-impl Means<'_> {
+/// The answer of one attempt, made once the governor lets it go and `ready` says yes. What is waited at the gate is taken
+/// off `patience`.
+pub(super) async fn once<T: Answer>(
+    means: Means<'_>,
+    operation: Operation,
+    load: Load,
+    patience: &mut Duration,
+    ready: impl Future<Output = bool>,
+    attempt: impl Future<Output = Outcome<T>>,
+) -> Result<T, GraphError> {
+    let pass = means.admitted(operation, load, patience).await?;
+    if !ready.await {
+        return Err(GraphError::Stopped { operation });
+    }
+    conclude(pass, means.governor, operation, attempt.await).map_err(|(_, error)| error)
+}
+
+/// Tells the governor what came of an attempt, and says what trying again would be worth.
+fn conclude<T: Answer>(
+    pass: Pass<'_>,
+    governor: &Governor,
+    operation: Operation,
+    outcome: Outcome<T>,
+) -> Result<T, (Retry, GraphError)> {
+    match outcome {
+        Outcome::Done(answer) => {
+            match answer.throttle() {
+                Some(Throttle { wait, refusal }) => {
+                    governor.throttled(wait, Some(refusal));
+                    pass.refused();
+                }
+                None => pass.unhindered(),
+            }
+            Ok(answer)
+        }
+        Outcome::NotDone { scope, retry, failure } => {
+            settle(pass, governor, Some(scope), retry, &failure);
+            let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
+            Err((allowed(operation, Some(scope), retry), GraphError::not_done(operation, scope, wait, failure)))
+        }
+        Outcome::Unknown { retry, failure } => {
+            settle(pass, governor, None, retry, &failure);
+            Err((allowed(operation, None, retry), GraphError::Unknown { operation, failure }))
+        }
+    }
+}
+
+impl<'a> Means<'a> {
+    /// The governor's leave to make one attempt.
+    async fn admitted(
+        &self,
+        operation: Operation,
+        load: Load,
+        patience: &mut Duration,
+    ) -> Result<Pass<'a>, GraphError> {
+        let on_wait = |wait: GateWait| self.report(wait.pause, Why::Limit(wait.refusal));
+        tokio::select! {
+            biased;
+            admitted = self.governor.admit(load, patience, on_wait) => {
+                admitted.map_err(|TooLong { wait, refusal }| GraphError::RateLimited { operation, wait, refusal })
+            }
+            () = self.stop.requested() => Err(GraphError::Stopped { operation }),
+        }
+    }
+
     fn report(&self, pause: Duration, why: Why) {
         if let Some(reporter) = self.reporter {
             reporter.call(Waiting { until: self.clock.now().plus(pause), why });

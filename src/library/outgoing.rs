@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
+use crate::clock::Timestamp;
 use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
 use crate::ids::{AssetKey, AttachmentId, MediaKind};
 use crate::media::Severity;
@@ -38,6 +39,12 @@ pub struct PreparedAsset {
     pub key: AssetKey,
     /// The id that stands there now.
     pub attachment_id: AttachmentId,
+    /// When that id is expected to end.
+    pub expires_at: Timestamp,
+    /// What it took to have it: `Uploaded`, `Refreshed` or `Reused`.
+    pub outcome: AssetOutcome,
+    /// How many bytes it stands for, where that is known.
+    pub size_bytes: Option<u64>,
 }
 
 impl Prepared {
@@ -83,7 +90,7 @@ impl AssetLibrary {
         rules: PlanRules,
     ) -> Result<Prepared, LibraryError> {
         let references = original.content.message().map(Message::references).unwrap_or_default();
-        let assets: Vec<PreparedAsset> = futures::stream::iter(&references)
+        let assets: Vec<PreparedAsset> = futures::stream::iter(references)
             .map(|reference| self.asset(reference, &base, rules))
             .buffered(CONCURRENCY)
             .try_collect()
@@ -98,10 +105,10 @@ impl AssetLibrary {
         Ok(Prepared { request, original, base, rules, assets })
     }
 
-    async fn asset(&self, reference: &Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
+    async fn asset(&self, reference: Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
         let written = format!("{} {:?}", reference.key.as_str(), reference.text);
         let failed = |cause: Arc<LibraryError>| LibraryError::Reference { reference: written.clone(), cause };
-        let asset = asset_ref(reference, base).map_err(|error| failed(Arc::new(error)))?;
+        let asset = asset_ref(&reference, base).map_err(|error| failed(Arc::new(error)))?;
         let options = ResolveOptions { kind: reference.kind, ..ResolveOptions::uploading(rules) };
         let report = self.resolve(&asset, &options).await;
         let is_live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
@@ -109,6 +116,9 @@ impl AssetLibrary {
             Some(upload) if is_live => Ok(PreparedAsset {
                 pointer: reference.pointer.clone(),
                 reference: reference.text.clone(),
+                expires_at: upload.expires_at,
+                outcome: report.outcome,
+                size_bytes: upload.known_size(),
                 key: upload.key,
                 attachment_id: upload.attachment_id,
             }),

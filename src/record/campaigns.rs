@@ -267,6 +267,12 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<u64, RecordError>;
 
+    /// The first on the list; `None` where nobody is on it.
+    async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError>;
+
+    /// How many people on the list last wrote before `since`, of those of whom that is known.
+    async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;
+
     /// How many deliveries are in which state; reads them all.
     async fn count(&self, campaign: CampaignId, now: Timestamp) -> Result<Vec<PartCount>, RecordError>;
 

@@ -20,7 +20,7 @@ use super::people::People;
 use super::shared::Shared;
 use super::state::State;
 use super::time::SandboxClock;
-use super::truth::{Truth, TruthMessage};
+use super::truth::{Counts, Truth, TruthMessage};
 use super::{connection, routes, state_lock, store};
 use crate::clock::{Clock, SystemClock, Timestamp};
 
@@ -180,6 +180,11 @@ impl Sandbox {
     /// What it accepted so far, every message included.
     pub fn truth(&self) -> Truth {
         self.shared.truth(0, usize::MAX)
+    }
+
+    /// What it has counted so far: cheap, however much it has seen.
+    pub fn counts(&self) -> Counts {
+        self.shared.counters.read()
     }
 
     /// The messages and sender actions it accepted, from the one after number `since`: for logs too long for `truth`.

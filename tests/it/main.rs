@@ -2,6 +2,7 @@
 
 mod support;
 
+mod campaign;
 mod check;
 mod cli;
 mod crash;

@@ -1,5 +1,6 @@
 //! One file for each command: it puts the library to work and prints what came of it.
 
+mod campaign;
 mod check;
 mod demo;
 mod doctor;
@@ -28,6 +29,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Sync(args) => sync::run(context, args).await,
         Command::Resolve(args) => resolve::run(context, args).await,
         Command::Send(args) => send::run(context, args).await,
+        Command::Campaign(args) => campaign::run(context, args).await,
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,

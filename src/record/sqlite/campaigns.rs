@@ -123,6 +123,25 @@ impl Campaigns for SqliteRecord {
         .await
     }
 
+    async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError> {
+        self.call(move |engine| {
+            let transaction = engine.connection.transaction()?;
+            let stored = load(&transaction, campaign)?;
+            let first = sheet(&transaction, &stored).recipients_behind(0, 1)?;
+            Ok(first.into_iter().next().map(|(_, recipient)| recipient))
+        })
+        .await
+    }
+
+    async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {
+        self.call(move |engine| {
+            let sql = "SELECT count(*) FROM campaign_recipients WHERE campaign = ?1 AND last_interaction_at < ?2";
+            let mut query = engine.connection.prepare_cached(sql)?;
+            Ok(unsigned(query.query_row([campaign.0, since.as_unix_millis()], |row| row.get(0))?))
+        })
+        .await
+    }
+
     async fn count(&self, campaign: CampaignId, now: Timestamp) -> Result<Vec<PartCount>, RecordError> {
         self.call(move |engine| {
             engine.bury_workers(now)?;

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use reattach::sandbox::{self, Sandbox, SandboxOptions, Truth};
+use reattach::sandbox::{self, Counts, Sandbox, SandboxOptions, Truth};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -97,6 +97,11 @@ impl World {
     /// What the sandbox has seen so far.
     pub(crate) fn truth(&self) -> Truth {
         self.sandbox().truth()
+    }
+
+    /// What the sandbox has counted so far: much cheaper than all it has seen.
+    pub(crate) fn counts(&self) -> Counts {
+        self.sandbox().counts()
     }
 
     /// How many uploads the sandbox has taken so far.

@@ -1,0 +1,147 @@
+//! Why a campaign cannot be planned or sent.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::graph::{GraphError, InvalidRequest};
+use crate::ids::{CampaignName, InvalidId};
+use crate::library::LibraryError;
+use crate::record::{Holder, RecordError};
+
+/// Why a campaign cannot be planned or sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CampaignError {
+    /// A file that cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A campaign file that is none.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where, counted from 1.
+        line: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A message that breaks a rule of Meta's whoever gets it.
+    #[error("part {part} of the message breaks a rule of Meta's")]
+    Message {
+        /// Which part, from 1.
+        part: usize,
+        /// The rule.
+        source: InvalidRequest,
+    },
+    /// Something in the message that cannot be filled in.
+    #[error("part {part} of the message: {reason}")]
+    Template {
+        /// Which part, from 1.
+        part: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A name that is none.
+    #[error(transparent)]
+    Name(#[from] InvalidId),
+    /// A list that lacks a column.
+    #[error("{} has no column {column:?}; it has {known}", path.display())]
+    NoColumn {
+        /// The list.
+        path: PathBuf,
+        /// What is missing.
+        column: String,
+        /// The columns there are.
+        known: String,
+    },
+    /// A list on which nobody can be written to.
+    #[error("{} names nobody who can be written to{}", path.display(), first.as_ref().map_or_else(String::new, |first| format!(": {first}")))]
+    Nobody {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with its first row.
+        first: Option<String>,
+    },
+    /// The campaign was planned with something else.
+    #[error("the campaign {name} was planned with another {what}")]
+    Changed {
+        /// Which campaign.
+        name: CampaignName,
+        /// What is not as it was.
+        what: &'static str,
+    },
+    /// A file of the campaign's is not what it was when the first message left.
+    #[error("{reference} holds something else than when the campaign's first message was sent")]
+    AssetChanged {
+        /// The file as the message names it.
+        reference: String,
+    },
+    /// Somebody else plans or sends it.
+    #[error("process {} has been at the campaign {name} since {}", holder.pid, holder.since)]
+    Held {
+        /// Which campaign.
+        name: CampaignName,
+        /// Who.
+        holder: Holder,
+    },
+    /// Its plan was cut off.
+    #[error("the plan of the campaign {name} is not complete")]
+    NotPlanned {
+        /// Which campaign.
+        name: CampaignName,
+    },
+    /// What the record holds of it does not parse.
+    #[error("the plan of the campaign {name} cannot be read: {reason}")]
+    Unintelligible {
+        /// Which campaign.
+        name: CampaignName,
+        /// Why.
+        reason: String,
+    },
+    /// The plan was stopped.
+    #[error("stopped before the plan was complete")]
+    Stopped,
+    /// The record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The record could not be written for any of those who wanted to.
+    #[error(transparent)]
+    Ledger(Arc<RecordError>),
+    /// An asset has no id.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// Meta refused.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+impl CampaignError {
+    /// What the user can do about it, where that is not in the message.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Message { source, .. } => source.hint().map(Into::into),
+            Self::Template { .. } => Some("write {{ and }} where a brace is meant".into()),
+            Self::NoColumn { .. } => Some("the first row names the columns; one of them is called recipient".into()),
+            Self::Changed { .. } => Some(
+                "give it another name, or say --replan: what was sent stays sent, and the rest goes by the new plan"
+                    .into(),
+            ),
+            Self::AssetChanged { .. } => {
+                Some("put the old file back, or say --replan to go on with the new one".into())
+            }
+            Self::Held { .. } => Some("wait for it, or pause the campaign: `reattach campaign pause NAME`".into()),
+            Self::NotPlanned { .. } => Some("plan it again: `reattach campaign plan FILE.toml`".into()),
+            Self::Record(error) => error.hint().map(Into::into),
+            Self::Ledger(error) => error.hint().map(Into::into),
+            Self::Library(error) => error.hint(),
+            Self::Graph(error) => error.hint().map(Into::into),
+            _ => None,
+        }
+    }
+}

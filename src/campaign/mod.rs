@@ -1,0 +1,34 @@
+//! Campaigns: one message to many people, once each, and the truth about every one.
+//!
+//! A [`CampaignSpec`] says what goes to whom; [`plan()`] writes it down in the record, where it stays as it is. A [`Run`]
+//! holds the campaign, looks ahead ([`Run::preflight`]), and sends. What became of each delivery is on the disk before and
+//! after every message: an intent before its first byte leaves, a result before the next is begun. So a process that is
+//! killed leaves nothing to guess: what may have left is *unknown*, and stays so until somebody settles it
+//! ([`settle`]).
+//!
+//! Nothing here prints or asks; who wants to watch reads a [`Watch`].
+
+mod error;
+mod nonce;
+mod plan;
+mod preflight;
+mod recipients;
+mod round;
+mod scribe;
+mod sender;
+pub mod settle;
+mod spec;
+mod summary;
+mod tally;
+mod template;
+mod verdict;
+
+pub use error::CampaignError;
+pub use nonce::Nonce;
+pub use plan::{PlanOptions, Planned, Replan, plan};
+pub use preflight::{Preflight, PreflightAsset};
+pub use recipients::{BadRow, RecipientReader, read_suppressed};
+pub use sender::{Run, RunParts};
+pub use spec::{CampaignMessage, CampaignSpec, Delivery, FailureLimit, Settings};
+pub use summary::{Counts, End, RunSummary, State, Unsaved};
+pub use tally::{ErrorCount, Watch};

@@ -1,0 +1,293 @@
+//! From a campaign file and a list to a plan on record: streamed, checked row by row, sealed with a digest.
+//!
+//! Nothing is sent. To plan the same again changes nothing; to plan something else under the same name is refused unless
+//! it is asked for.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::recipients::{BadRow, RecipientReader};
+use super::spec::{CampaignMessage, CampaignSpec};
+use super::template::Template;
+use super::{CampaignError, Nonce};
+use crate::clock::Clock;
+use crate::ids::{CampaignName, KeySpace, Platform};
+use crate::record::{Campaign, Change, DeliveryKey, Enlisted, NewCampaign, NewRecipient, PlanDigest, Record, Worker};
+use crate::stop::Stop;
+
+/// How many rows go to the record at once.
+const BATCH: usize = 4_000;
+/// How many bad rows are told one by one.
+const TOLD: usize = 100;
+
+/// Whether a campaign may be planned anew with something else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Replan {
+    /// No.
+    #[default]
+    Refused,
+    /// Yes: what was sent stays sent, and the rest goes by the new plan.
+    Allowed,
+}
+
+/// How to plan.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// The Page that sends it.
+    pub space: KeySpace,
+    /// Whether another plan may be replaced.
+    pub replan: Replan,
+    /// Ends it early.
+    pub stop: Stop,
+}
+
+/// What came of planning.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The campaign as it stands on record.
+    pub campaign: Campaign,
+    /// Whether it stood there already, just so.
+    pub unchanged: bool,
+    /// The first rows that could not be used; how many there are in all, the campaign says.
+    pub bad_rows: Vec<BadRow>,
+}
+
+/// Writes the campaign down.
+///
+/// # Errors
+/// `Changed` when it was planned with something else; `Held` while somebody plans or sends it; and whatever is wrong with
+/// message or list as a whole.
+pub async fn plan(
+    record: &Arc<dyn Record>,
+    spec: &CampaignSpec,
+    options: &PlanOptions,
+    clock: &Arc<dyn Clock>,
+) -> Result<Planned, CampaignError> {
+    let PlanOptions { space, replan, stop } = options;
+    spec.message.check(space.platform)?;
+    let message = text_of(&spec.message);
+    let settings = text_of(&spec.settings);
+    let known = record.campaign(space, &spec.name, clock.now()).await?;
+    if let Some(known) = known.filter(|known| known.digest.is_some()) {
+        let what = if known.message == message { "list of recipients" } else { "message" };
+        if known.message == message {
+            let (digest, bad_rows) = digest_of(spec, space.platform, stop).await?;
+            if known.digest == Some(digest) {
+                record.change(known.id, Change::Settings(settings)).await?;
+                return Ok(Planned {
+                    campaign: again(record, options, &spec.name, clock).await?,
+                    unchanged: true,
+                    bad_rows,
+                });
+            }
+        }
+        if *replan == Replan::Refused {
+            return Err(CampaignError::Changed { name: spec.name.clone(), what });
+        }
+    }
+    let list = List::open(spec, space.platform)?.begin().await?;
+    let new =
+        NewCampaign { space: space.clone(), name: spec.name.clone(), message, settings, parts: spec.message.count() };
+    let planner = match record.begin_plan(&new, std::process::id(), clock.now()).await? {
+        Enlisted::Won(planner) => planner,
+        Enlisted::Held(holder) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
+    };
+    match write_down(&**record, &planner, list, stop).await {
+        Ok(list) => {
+            let (digest, malformed) = (list.digest(), list.malformed);
+            record.seal_plan(&planner, digest, malformed, clock.now()).await?;
+            let campaign = again(record, options, &spec.name, clock).await?;
+            Ok(Planned { campaign, unchanged: false, bad_rows: list.bad_rows })
+        }
+        Err(error) => {
+            // The first error is the one to tell.
+            let _ = record.retire(&planner, clock.now()).await;
+            Err(error)
+        }
+    }
+}
+
+fn text_of(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("a campaign has no form JSON lacks")
+}
+
+async fn again(
+    record: &Arc<dyn Record>,
+    options: &PlanOptions,
+    name: &CampaignName,
+    clock: &Arc<dyn Clock>,
+) -> Result<Campaign, CampaignError> {
+    let campaign = record.campaign(&options.space, name, clock.now()).await?;
+    campaign.ok_or_else(|| CampaignError::NotPlanned { name: name.clone() })
+}
+
+/// What message and list together come to, and the rows that cannot be used.
+async fn digest_of(
+    spec: &CampaignSpec,
+    platform: Platform,
+    stop: &Stop,
+) -> Result<(PlanDigest, Vec<BadRow>), CampaignError> {
+    let mut list = List::open(spec, platform)?;
+    loop {
+        list = list.forward().await?;
+        if stop.is_requested() {
+            return Err(CampaignError::Stopped);
+        }
+        if list.batch.is_empty() && list.ended {
+            return Ok((list.digest(), list.bad_rows));
+        }
+    }
+}
+
+/// Writes all rows down; one batch is read while the one before it is written.
+async fn write_down(record: &dyn Record, planner: &Worker, mut list: List, stop: &Stop) -> Result<List, CampaignError> {
+    loop {
+        let batch = std::mem::take(&mut list.batch);
+        if batch.is_empty() && list.ended {
+            return Ok(list);
+        }
+        if stop.is_requested() {
+            return Err(CampaignError::Stopped);
+        }
+        let (added, read) = futures::join!(record.add_recipients(planner, batch), list.forward());
+        added?;
+        list = read?;
+    }
+}
+
+/// A list being read.
+struct List {
+    reader: RecipientReader,
+    check: RowCheck,
+    hasher: Sha256,
+    batch: Vec<NewRecipient>,
+    malformed: u64,
+    bad_rows: Vec<BadRow>,
+    ended: bool,
+    path: std::path::PathBuf,
+}
+
+impl List {
+    fn open(spec: &CampaignSpec, platform: Platform) -> Result<Self, CampaignError> {
+        let check = RowCheck::new(&spec.name, &spec.message, platform)?;
+        let reader = RecipientReader::open(&spec.recipients, &check.variables())?;
+        Ok(Self {
+            reader,
+            hasher: Sha256::new().chain_update(text_of(&spec.message)),
+            check,
+            batch: Vec::new(),
+            malformed: 0,
+            bad_rows: Vec::new(),
+            ended: false,
+            path: spec.recipients.clone(),
+        })
+    }
+
+    /// Reads up to the first rows that can be used: without any there is no campaign.
+    async fn begin(mut self) -> Result<Self, CampaignError> {
+        loop {
+            self = self.forward().await?;
+            if !self.batch.is_empty() {
+                return Ok(self);
+            }
+            if self.ended {
+                let first = self.bad_rows.first().map(ToString::to_string);
+                return Err(CampaignError::Nobody { path: self.path, first });
+            }
+        }
+    }
+
+    /// Reads the next batch, on a thread that may block.
+    async fn forward(mut self) -> Result<Self, CampaignError> {
+        let reading = tokio::task::spawn_blocking(move || self.read_batch().map(|()| self));
+        reading.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+    }
+
+    fn read_batch(&mut self) -> Result<(), CampaignError> {
+        self.batch.clear();
+        while self.batch.len() < BATCH {
+            let Some(row) = self.reader.next_row()? else {
+                self.ended = true;
+                return Ok(());
+            };
+            let row = row.and_then(|(line, person)| match self.check.problem(&person) {
+                None => Ok(person),
+                Some(reason) => Err(BadRow { line, reason }),
+            });
+            match row {
+                Ok(person) => {
+                    self.digest_row(&person);
+                    self.batch.push(person);
+                }
+                Err(bad) => {
+                    self.malformed += 1;
+                    if self.bad_rows.len() < TOLD {
+                        self.bad_rows.push(bad);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn digest_row(&mut self, person: &NewRecipient) {
+        let NewRecipient { recipient, variables, last_interaction_at } = person;
+        // JSON escapes line ends, so no row passes for two.
+        let row = (recipient.to_string(), variables, last_interaction_at.map(|at| at.as_unix_millis()));
+        self.hasher.update(b"\n");
+        self.hasher.update(text_of(&row));
+    }
+
+    fn digest(&self) -> PlanDigest {
+        self.hasher.clone().finalize().into()
+    }
+}
+
+/// Looks at every message before anything is sent.
+struct RowCheck {
+    message: CampaignMessage,
+    templates: Vec<Template>,
+    platform: Platform,
+    /// As long as any nonce of this campaign's.
+    longest_nonce: String,
+}
+
+impl RowCheck {
+    fn new(name: &CampaignName, message: &CampaignMessage, platform: Platform) -> Result<Self, CampaignError> {
+        let key = DeliveryKey { seq: u64::MAX / 100, part: 9 };
+        let nonce = Nonce { campaign: name.clone(), key, attempt: 1_000, random: u32::MAX };
+        let templates = message.templates()?;
+        Ok(Self { templates, message: message.clone(), platform, longest_nonce: nonce.to_string() })
+    }
+
+    /// The variables the message uses.
+    fn variables(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.templates.iter().flat_map(Template::variables).map(ToOwned::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// What is wrong with the message this person would get.
+    fn problem(&self, person: &NewRecipient) -> Option<String> {
+        self.templates.iter().zip(1..).find_map(|(template, part)| {
+            let message = with_nonce(template.fill(&person.variables), &self.longest_nonce);
+            let request = self.message.request(person.recipient.clone(), message);
+            request.check_for(self.platform).err().map(|error| match self.templates.len() {
+                1 => error.to_string(),
+                _ => format!("part {part}: {error}"),
+            })
+        })
+    }
+}
+
+/// The message with the nonce before whatever metadata it has.
+pub(super) fn with_nonce(message: crate::graph::Message, nonce: &str) -> crate::graph::Message {
+    let metadata = match message.as_json().get("metadata").and_then(serde_json::Value::as_str) {
+        Some(own) if !own.is_empty() => format!("{nonce} {own}"),
+        _ => nonce.to_owned(),
+    };
+    message.with_metadata(metadata)
+}

@@ -1,0 +1,218 @@
+//! A look ahead, before the first message: what will be sent, by which ids, for how long, to whom not.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::spec::{CampaignMessage, Delivery};
+use super::summary::Counts;
+use super::template::Template;
+use super::{CampaignError, Run};
+use crate::clock::Timestamp;
+use crate::graph::{Load, Message};
+use crate::library::{AssetOutcome, PlanRules, Prepared, PreparedAsset};
+use crate::record::Change;
+
+/// How much longer than the campaign an id must live.
+const MARGIN: Duration = Duration::from_hours(24);
+/// How long after a person's last word the window counts as open: an hour less than Meta's 24, for clocks and queues.
+///
+/// **Source**: Messenger Platform, "Messaging window" (read 2026): 24 hours.
+pub(super) const OPEN_WINDOW: Duration = Duration::from_hours(23);
+
+/// What a run is about to do.
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    /// Where the campaign stands.
+    pub counts: Counts,
+    /// People on the list.
+    pub recipients: u64,
+    /// Rows that named somebody once more.
+    pub duplicates: u64,
+    /// Rows that could not be used.
+    pub malformed: u64,
+    /// People whose window is closed already, and who will be left out.
+    pub closed_windows: u64,
+    /// What the message draws on, each once.
+    pub assets: Vec<PreflightAsset>,
+    /// Calls it takes, if nothing goes wrong.
+    pub calls: u64,
+    /// Messages a second, at most.
+    pub messages_per_second: u32,
+    /// How long it takes at that pace.
+    pub duration: Duration,
+    /// Bytes that are not uploaded once for each person.
+    pub bytes_saved: u64,
+    /// What becomes of a message that may have arrived.
+    pub delivery: Delivery,
+}
+
+/// An asset a campaign draws on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreflightAsset {
+    /// As the message names it.
+    pub reference: String,
+    /// The id it is sent by.
+    pub attachment_id: String,
+    /// When that id is expected to end.
+    pub expires_at: Timestamp,
+    /// Whether it was uploaded just now.
+    pub uploaded: bool,
+    /// How large it is, where that is known.
+    pub size_bytes: Option<u64>,
+}
+
+/// A part that can be sent: its references are ids, its gaps are open.
+#[derive(Debug, Clone)]
+pub(super) struct ReadyPart {
+    pub(super) template: Template,
+    pub(super) prepared: Prepared,
+    /// How often its ids were made anew in this run.
+    pub(super) healed: u32,
+}
+
+impl ReadyPart {
+    pub(super) fn new(
+        message: &CampaignMessage,
+        part: usize,
+        prepared: Prepared,
+        healed: u32,
+    ) -> Result<Self, CampaignError> {
+        let ids: Vec<_> = prepared.assets().iter().map(id_of).collect();
+        let json = Message::from_json(message.parts[part].clone()).with_ids(&ids);
+        let template =
+            Template::parse(json.as_json()).map_err(|reason| CampaignError::Template { part: part + 1, reason })?;
+        Ok(Self { template, prepared, healed })
+    }
+
+    /// Uploads it took to have its ids.
+    pub(super) fn uploads(&self) -> u64 {
+        self.prepared.assets().iter().filter(|asset| is_upload(asset)).count() as u64
+    }
+}
+
+fn id_of(asset: &PreparedAsset) -> (String, crate::ids::MediaKind, crate::ids::AttachmentId) {
+    (asset.pointer.clone(), asset.key.kind, asset.attachment_id.clone())
+}
+
+fn is_upload(asset: &PreparedAsset) -> bool {
+    matches!(asset.outcome, AssetOutcome::Uploaded | AssetOutcome::Refreshed)
+}
+
+/// Which content an asset had when the first message left.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Frozen<'a> {
+    part: usize,
+    reference: &'a str,
+    digest: String,
+}
+
+impl Run {
+    /// Looks ahead: resolves what the message draws on, uploads what has no id that lives long enough, and says what is
+    /// about to happen. Nothing is sent.
+    ///
+    /// # Errors
+    /// When an asset leads to no id, or to other bytes than when the campaign was begun.
+    pub async fn preflight(&mut self) -> Result<Preflight, CampaignError> {
+        let parts = &self.parts;
+        let now = parts.clock.now();
+        let counts = Counts::new(&self.message, &parts.record.count(self.campaign.id, now).await?);
+        let sample = parts.record.first_recipient(self.campaign.id).await?;
+        let Some(sample) = sample else {
+            return Err(CampaignError::NotPlanned { name: self.campaign.name.clone() });
+        };
+        let templates = self.message.templates()?;
+        let loads: Vec<Load> = templates
+            .iter()
+            .map(|template| {
+                let message = template.fill(&sample.variables);
+                Load::of(&self.message.request(sample.recipient.clone(), message))
+            })
+            .collect();
+        let limits = parts.graph.governor().limits();
+        let duration = duration_of(&counts, &loads, limits.messages_per_second, limits.media_per_second);
+        let rules = PlanRules { renew_within: duration + MARGIN, force: false };
+        let mut ready = Vec::new();
+        for (place, template) in templates.iter().enumerate() {
+            let request = self.message.request(sample.recipient.clone(), template.fill(&sample.variables));
+            let prepared = parts.library.prepare(request, &self.settings.base, rules).await?;
+            ready.push(ReadyPart::new(&self.message, place, prepared, 0)?);
+        }
+        self.freeze(&ready).await?;
+        let uploads = ready.iter().map(ReadyPart::uploads).sum::<u64>();
+        if uploads > 0 {
+            self.parts.record.change(self.campaign.id, Change::Uploads(uploads)).await?;
+        }
+        self.watch.add_uploads(uploads);
+        let closed_windows = if self.message.needs_open_window() {
+            self.parts.record.count_silent(self.campaign.id, now.minus(OPEN_WINDOW)).await?
+        } else {
+            0
+        };
+        let sizes: u64 =
+            ready.iter().flat_map(|part| part.prepared.assets()).filter_map(|asset| asset.size_bytes).sum();
+        let assets = listed(&ready);
+        self.ready = ready;
+        Ok(Preflight {
+            calls: counts.pending.div_ceil(u64::from(self.settings.batch.max(1))),
+            counts,
+            recipients: self.campaign.recipients,
+            duplicates: self.campaign.duplicates,
+            malformed: self.campaign.malformed,
+            closed_windows,
+            bytes_saved: sizes.saturating_mul(self.campaign.recipients.saturating_sub(1)),
+            assets,
+            messages_per_second: limits.messages_per_second,
+            duration,
+            delivery: self.settings.delivery,
+        })
+    }
+
+    /// Compares the assets with those the campaign was begun with, and keeps them where it was not yet.
+    async fn freeze(&self, ready: &[ReadyPart]) -> Result<(), CampaignError> {
+        let frozen: Vec<Frozen> = ready
+            .iter()
+            .enumerate()
+            .flat_map(|(part, ready)| ready.prepared.assets().iter().map(move |asset| (part, asset)))
+            .map(|(part, asset)| Frozen {
+                part,
+                reference: &asset.reference,
+                digest: hex::encode(asset.key.asset.digest()),
+            })
+            .collect();
+        let now = serde_json::to_value(&frozen).unwrap_or_default();
+        let Some(before) = &self.campaign.assets else {
+            return Ok(self.parts.record.change(self.campaign.id, Change::FreezeAssets(now.to_string())).await?);
+        };
+        let before: serde_json::Value = serde_json::from_str(before).unwrap_or_default();
+        if before == now {
+            return Ok(());
+        }
+        let changed = frozen.iter().enumerate().find(|(place, _)| before.get(place) != now.get(place));
+        let reference = changed.map_or_else(String::new, |(_, frozen)| frozen.reference.to_owned());
+        Err(CampaignError::AssetChanged { reference })
+    }
+}
+
+fn duration_of(counts: &Counts, loads: &[Load], messages_per_second: u32, media_per_second: u32) -> Duration {
+    let media = loads.iter().filter(|load| load.media > 0).count() as u64;
+    let media = counts.pending * media / (loads.len() as u64).max(1);
+    let seconds = (counts.pending / u64::from(messages_per_second)).max(media / u64::from(media_per_second));
+    Duration::from_secs(seconds)
+}
+
+fn listed(ready: &[ReadyPart]) -> Vec<PreflightAsset> {
+    let mut seen = BTreeSet::new();
+    let assets = ready.iter().flat_map(|part| part.prepared.assets());
+    assets
+        .filter(|asset| seen.insert((asset.reference.clone(), asset.attachment_id.as_str().to_owned())))
+        .map(|asset| PreflightAsset {
+            reference: asset.reference.clone(),
+            attachment_id: asset.attachment_id.as_str().to_owned(),
+            expires_at: asset.expires_at,
+            uploaded: is_upload(asset),
+            size_bytes: asset.size_bytes,
+        })
+        .collect()
+}

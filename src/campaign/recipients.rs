@@ -1,0 +1,366 @@
+//! Lists of recipients: CSV or JSON Lines, of any size, row by row.
+//!
+//! CSV has a header row and the column `recipient`; commas, semicolons or tabs, quotes, a byte order mark and either kind
+//! of line end are taken. JSON Lines has an object a line with the key `recipient`. Other columns are variables; of those
+//! only the ones the message uses are read. `last_interaction_at` says when the person last wrote.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::CampaignError;
+use crate::clock::Timestamp;
+use crate::ids::Recipient;
+use crate::json;
+use crate::record::NewRecipient;
+
+const RECIPIENT: &str = "recipient";
+const LAST_INTERACTION: &str = "last_interaction_at";
+
+/// A row that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.reason)
+    }
+}
+
+/// A row and the line it begins on, or what is wrong with it.
+type Row = Result<(u64, NewRecipient), BadRow>;
+
+/// Reads a list row by row.
+pub struct RecipientReader {
+    path: PathBuf,
+    variables: Vec<String>,
+    source: Source,
+}
+
+enum Source {
+    Csv { reader: csv::Reader<BufReader<File>>, columns: Columns, row: csv::ByteRecord },
+    Jsonl { reader: BufReader<File>, line: u64 },
+}
+
+/// Where in a row things stand.
+struct Columns {
+    recipient: usize,
+    last_interaction: Option<usize>,
+    variables: Vec<usize>,
+    count: usize,
+}
+
+impl fmt::Debug for RecipientReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecipientReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl RecipientReader {
+    /// The list at `path`, of which the message uses these variables. What ends in `.jsonl`, `.ndjson` or `.json` is JSON
+    /// Lines, everything else CSV.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its header lacks a column.
+    pub fn open(path: &Path, variables: &[String]) -> Result<Self, CampaignError> {
+        let file = File::open(path).map_err(|source| unreadable(path, source))?;
+        let mut reader = BufReader::with_capacity(256 * 1024, file);
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let source = if ["jsonl", "ndjson", "json"].iter().any(|known| known.eq_ignore_ascii_case(extension)) {
+            let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
+            let mark = if begin.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+            reader.consume(mark);
+            Source::Jsonl { reader, line: 0 }
+        } else {
+            open_csv(reader, path, variables)?
+        };
+        Ok(Self { path: path.to_owned(), variables: variables.to_vec(), source })
+    }
+
+    /// The next row; `None` at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read any further.
+    pub fn next_row(&mut self) -> Result<Option<Row>, CampaignError> {
+        let Self { path, variables, source } = self;
+        match source {
+            Source::Csv { reader, columns, row } => match reader.read_byte_record(row) {
+                Ok(true) => Ok(Some(csv_row(row, columns, variables))),
+                Ok(false) => Ok(None),
+                Err(error) => Err(unreadable(path, io::Error::other(error))),
+            },
+            Source::Jsonl { reader, line } => loop {
+                let mut text = Vec::new();
+                *line += 1;
+                match reader.read_until(b'\n', &mut text) {
+                    Ok(0) => return Ok(None),
+                    Ok(_) if text.trim_ascii().is_empty() => {}
+                    Ok(_) => return Ok(Some(jsonl_row(*line, text.trim_ascii(), variables))),
+                    Err(source) => return Err(unreadable(path, source)),
+                }
+            },
+        }
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> CampaignError {
+    CampaignError::Unreadable { path: path.to_owned(), source }
+}
+
+fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> Result<Source, CampaignError> {
+    let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
+    let header = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    // Spreadsheets of many countries write semicolons.
+    let count = |delimiter: u8| header.iter().filter(|byte| **byte == delimiter).count();
+    let delimiter = [b',', b';', b'\t'].into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
+    let names: Vec<String> = reader
+        .byte_headers()
+        .map_err(|error| unreadable(path, io::Error::other(error)))?
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+        .collect();
+    let find = |column: &str| {
+        let place = names.iter().position(|name| name == column);
+        place.ok_or_else(|| CampaignError::NoColumn {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            known: names.join(", "),
+        })
+    };
+    let columns = Columns {
+        recipient: find(RECIPIENT)?,
+        last_interaction: find(LAST_INTERACTION).ok(),
+        variables: variables.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+        count: names.len(),
+    };
+    Ok(Source::Csv { reader, columns, row: csv::ByteRecord::new() })
+}
+
+fn csv_row(row: &csv::ByteRecord, columns: &Columns, variables: &[String]) -> Row {
+    let line = row.position().map_or(0, csv::Position::line);
+    let bad = |reason: String| BadRow { line, reason };
+    if row.len() != columns.count {
+        return Err(bad(format!("it has {} fields, and the header {}", row.len(), columns.count)));
+    }
+    let field = |place: usize| {
+        std::str::from_utf8(row.get(place).unwrap_or_default())
+            .map(str::trim)
+            .map_err(|_| bad("it is not UTF-8".into()))
+    };
+    let last = match columns.last_interaction {
+        Some(place) => moment(field(place)?).map_err(bad)?,
+        None => None,
+    };
+    let values = columns.variables.iter().zip(variables);
+    let values: Map<String, Value> =
+        values.map(|(place, name)| present(name, field(*place)?).map_err(bad)).collect::<Result<_, _>>()?;
+    Ok((line, person(field(columns.recipient)?, values, last).map_err(bad)?))
+}
+
+fn jsonl_row(line: u64, text: &[u8], variables: &[String]) -> Row {
+    let bad = |reason: String| BadRow { line, reason };
+    let object = match json::from_slice(text) {
+        Ok(Value::Object(object)) => object,
+        Ok(_) => return Err(bad("it is JSON, but no object".into())),
+        Err(error) => return Err(bad(format!("it is not JSON: {error}"))),
+    };
+    let text = |key: &str| match object.get(key) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.trim().to_owned()),
+        Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
+        Some(Value::Bool(word)) => Ok(word.to_string()),
+        Some(other) => Err(bad(format!("{key} is {other}, and not a text"))),
+    };
+    let last = moment(&text(LAST_INTERACTION)?).map_err(bad)?;
+    let values: Map<String, Value> =
+        variables.iter().map(|name| present(name, &text(name)?).map_err(bad)).collect::<Result<_, _>>()?;
+    Ok((line, person(&text(RECIPIENT)?, values, last).map_err(bad)?))
+}
+
+fn present(name: &str, value: &str) -> Result<(String, Value), String> {
+    if value.is_empty() {
+        Err(format!("it has no {name}, which the message uses"))
+    } else {
+        Ok((name.to_owned(), value.into()))
+    }
+}
+
+fn person(
+    recipient: &str,
+    variables: Map<String, Value>,
+    last_interaction_at: Option<Timestamp>,
+) -> Result<NewRecipient, String> {
+    if recipient.is_empty() {
+        return Err("it names no recipient".to_owned());
+    }
+    match recipient.parse::<Recipient>() {
+        Ok(recipient) => Ok(NewRecipient { recipient, variables, last_interaction_at }),
+        Err(_) if recipient.parse::<f64>().is_ok() => {
+            Err(format!("{recipient:?} is a number a spreadsheet has rounded; have it keep the column as text"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A time in RFC 3339, without a zone in UTC, or in seconds or milliseconds since 1970; nothing where nothing stands.
+fn moment(text: &str) -> Result<Option<Timestamp>, String> {
+    const SECONDS_END: i64 = 100_000_000_000;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let millis = if let Ok(number) = text.parse::<i64>() {
+        Some(if number < SECONDS_END { number.saturating_mul(1_000) } else { number })
+    } else if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        Some(time.as_millisecond())
+    } else {
+        let civil = text.parse::<jiff::civil::DateTime>().ok();
+        civil.and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok()).map(|time| time.timestamp().as_millisecond())
+    };
+    let refuse = || format!("{LAST_INTERACTION} is {text:?}, and not a time such as 2026-04-01T09:30:00Z");
+    millis.map(|millis| Some(Timestamp::from_unix_millis(millis))).ok_or_else(refuse)
+}
+
+/// Whoever is named in a list of people not to write to: one a line, or a CSV or JSONL file with a `recipient`. What is no
+/// recipient is told apart.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_suppressed(path: &Path) -> Result<(Vec<Recipient>, Vec<BadRow>), CampaignError> {
+    let mut reader = match RecipientReader::open(path, &[]) {
+        Err(CampaignError::NoColumn { .. }) => return read_lines(path),
+        opened => opened?,
+    };
+    let (mut people, mut bad) = (Vec::new(), Vec::new());
+    while let Some(row) = reader.next_row()? {
+        match row {
+            Ok((_, person)) => people.push(person.recipient),
+            Err(row) => bad.push(row),
+        }
+    }
+    Ok((people, bad))
+}
+
+fn read_lines(path: &Path) -> Result<(Vec<Recipient>, Vec<BadRow>), CampaignError> {
+    let text = std::fs::read_to_string(path).map_err(|source| unreadable(path, source))?;
+    let (mut people, mut bad) = (Vec::new(), Vec::new());
+    for (line, word) in (1..).zip(text.trim_start_matches('\u{feff}').lines().map(str::trim)) {
+        match word.parse::<Recipient>() {
+            Ok(recipient) => people.push(recipient),
+            Err(_) if word.is_empty() || word.starts_with('#') => {}
+            Err(error) => bad.push(BadRow { line, reason: error.to_string() }),
+        }
+    }
+    Ok((people, bad))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, bytes: &[u8], variables: &[&str]) -> Result<Vec<Row>, CampaignError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let variables: Vec<String> = variables.iter().map(|&name| name.to_owned()).collect();
+        let mut reader = RecipientReader::open(&path, &variables)?;
+        let mut rows = Vec::new();
+        while let Some(row) = reader.next_row()? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Each row as `line recipient name`, or as what is wrong with it.
+    fn lines(name: &str, text: &str) -> Vec<String> {
+        let show = |row: Row| match row {
+            Ok((line, person)) => format!("{line} {} {}", person.recipient, person.variables["name"].as_str().unwrap()),
+            Err(bad) => bad.to_string(),
+        };
+        read(name, text.as_bytes(), &["name"]).unwrap().into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn spreadsheets_of_all_kinds_are_read() {
+        let expected = ["2 1 Ada", "3 2 B, C", "4 3 D\"E"];
+        assert_eq!(lines("a.csv", "recipient,name\n1,Ada\n2,\"B, C\"\n3,\"D\"\"E\"\n"), expected);
+        assert_eq!(lines("a.csv", "\u{feff}name,recipient\r\nAda, 1 \r\n\"B, C\",2\r\n\"D\"\"E\",3"), expected);
+        assert_eq!(lines("a.csv", "recipient;name;x\n1;Ada;\n2;B, C;\n3;\"D\"\"E\";\n"), expected);
+        assert_eq!(lines("a.txt", "recipient\tname\n1\tAda\n2\tB, C\n3\t\"D\"\"E\"\n"), expected);
+    }
+
+    #[test]
+    fn json_lines_are_read() {
+        let text = "\u{feff}{\"recipient\":\"1\",\"name\":\"Ada\"}\r\n\n{\"recipient\":1254459154682919,\"name\":7,\"x\":[]}\n";
+        assert_eq!(lines("a.jsonl", text), ["1 1 Ada", "3 1254459154682919 7"]);
+        let bad = lines(
+            "a.jsonl",
+            "[]\n{\n{\"recipient\":1.5,\"name\":\"a\"}\n{\"recipient\":\"1\",\"recipient\":\"2\"}\n{}\n",
+        );
+        assert_eq!(bad.len(), 5);
+        assert!(bad.iter().zip(1..).all(|(bad, line)| bad.starts_with(&format!("line {line}: "))), "{bad:?}");
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_its_line_and_costs_no_other() {
+        let text = "recipient,name\n1,Ada\nabc,B\n2\n3,\n1.25446E+15,D\n,E\n\"4\n\",\"F\nG\"\n5,H\n";
+        assert_eq!(
+            lines("a.csv", text),
+            [
+                "2 1 Ada",
+                "line 3: \"abc\" is not a recipient (a PSID of digits, or user_ref:, comment:, post:, phone:+, player:, otn:, notification: or login: with a value)",
+                "line 4: it has 1 fields, and the header 2",
+                "line 5: it has no name, which the message uses",
+                "line 6: \"1.25446E+15\" is a number a spreadsheet has rounded; have it keep the column as text",
+                "line 7: it names no recipient",
+                "8 4 F\nG",
+                "11 5 H",
+            ]
+        );
+        let latin1 = read("a.csv", b"recipient,name\n1,Andr\xe9\n2,B\n", &["name"]).unwrap();
+        assert_eq!(latin1[0], Err(BadRow { line: 2, reason: "it is not UTF-8".into() }));
+        assert!(latin1[1].is_ok());
+    }
+
+    #[test]
+    fn a_missing_column_is_named() {
+        let error = read("a.csv", b"psid,name\n1,a\n", &[]).unwrap_err().to_string();
+        assert!(error.ends_with("has no column \"recipient\"; it has psid, name"), "{error}");
+        assert!(read("a.csv", b"recipient\n1\n", &["name"]).is_err());
+        assert!(read("a.csv", b"", &[]).is_err());
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let at = |text: &str| moment(text).unwrap().map(|time| time.to_string());
+        for text in
+            ["2026-04-01T09:30:00Z", "2026-04-01 09:30:00", "1775035800", "1775035800000", "2026-04-01T11:30:00+02:00"]
+        {
+            assert_eq!(at(text).as_deref(), Some("2026-04-01T09:30:00Z"), "{text}");
+        }
+        assert_eq!(at(""), None);
+        assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_stop_list_is_taken_in_any_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let people = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let (people, bad) = read_suppressed(&path).unwrap();
+            (people.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), bad.len())
+        };
+        assert_eq!(people("a.txt", "# gone\n1\n\nphone:+123\nnobody\n"), ("1 phone:+123".into(), 1));
+        assert_eq!(people("a.csv", "recipient,when\n1,x\n2,y\n"), ("1 2".into(), 0));
+        assert_eq!(people("a.jsonl", "{\"recipient\":\"1\"}\n"), ("1".into(), 0));
+    }
+}

@@ -1,0 +1,457 @@
+//! One call: intents to the disk, messages to Meta, results to the disk, in this order and no other.
+
+use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
+
+use super::plan::with_nonce;
+use super::preflight::{OPEN_WINDOW, ReadyPart};
+use super::scribe::Scribe;
+use super::spec::{CampaignMessage, Delivery, Settings};
+use super::summary::{End, Unsaved};
+use super::tally::{SAME_REFUSALS, Watch};
+use super::verdict::Verdict;
+use super::{CampaignError, Nonce};
+use crate::clock::Clock;
+use crate::delivery::{Event, Refusal};
+use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
+use crate::library::{AssetLibrary, LibraryError};
+use crate::record::{Campaign, ClaimedRow, DeliveryKey, Entry, NewRecipient, Written};
+use crate::stop::Stop;
+
+/// How often a message that may have arrived is sent in all, where a campaign sends at least once.
+pub(super) const MOST_ATTEMPTS: u32 = 3;
+/// How long to wait for a sign of it before sending it again.
+pub(super) const DOUBT_LASTS: Duration = Duration::from_mins(2);
+/// How often Meta may not be reached before the run ends.
+const UNREACHABLE: u32 = 4;
+/// The first pause after that; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How often a part's ids are made anew in one run.
+const MOST_HEALED: u32 = 2;
+/// More permits than there are workers.
+const MANY: usize = 1 << 16;
+
+/// A delivery a worker has, and whose it is.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    key: DeliveryKey,
+    attempt: u32,
+    recipient: Arc<NewRecipient>,
+}
+
+impl From<ClaimedRow> for Job {
+    fn from(row: ClaimedRow) -> Self {
+        Self { key: row.key, attempt: row.attempt, recipient: Arc::new(row.recipient) }
+    }
+}
+
+/// What all workers of a run share.
+pub(super) struct Sending {
+    scribe: Scribe,
+    graph: Arc<GraphClient>,
+    library: AssetLibrary,
+    clock: Arc<dyn Clock>,
+    campaign: Campaign,
+    message: CampaignMessage,
+    settings: Settings,
+    /// The parts as they are sent now.
+    ready: Mutex<Arc<[ReadyPart]>>,
+    /// One at a time makes ids anew.
+    healing: Turn<()>,
+    healed: AtomicU64,
+    watch: Arc<Watch>,
+    /// Few until somebody has got the first message: a mistake in it should not reach many.
+    permits: Semaphore,
+    /// Why nothing more is begun.
+    halt: OnceLock<End>,
+    over: Stop,
+    unsaved: Mutex<Vec<Unsaved>>,
+}
+
+/// What comes after a result is on the disk.
+enum Then {
+    /// The delivery is at its end.
+    Done,
+    /// The recipient's next part, if there is one.
+    Next,
+    /// The same once more: nothing was sent.
+    Again,
+    /// The same once more, after a pause.
+    Unreachable(GraphError),
+    /// The same once more, with other ids.
+    Heal(GraphError),
+    /// Nothing more is sent.
+    Halt(End),
+}
+
+impl Sending {
+    pub(super) fn new(
+        scribe: Scribe,
+        (graph, library, clock, stop): (Arc<GraphClient>, AssetLibrary, Arc<dyn Clock>, Stop),
+        (campaign, message, settings): (Campaign, CampaignMessage, Settings),
+        ready: Vec<ReadyPart>,
+        watch: Arc<Watch>,
+    ) -> Self {
+        Self {
+            scribe,
+            graph,
+            library,
+            clock,
+            over: stop.child(),
+            campaign,
+            message,
+            settings,
+            ready: Mutex::new(ready.into()),
+            healing: Turn::new(()),
+            healed: AtomicU64::new(0),
+            watch,
+            permits: Semaphore::new(usize::try_from(SAME_REFUSALS).unwrap_or(1)),
+            halt: OnceLock::new(),
+            unsaved: Mutex::default(),
+        }
+    }
+
+    /// Begins nothing more, for this reason or one there was before.
+    pub(super) fn halt(&self, end: End) {
+        // The first reason is the one that is told.
+        let _ = self.halt.set(end);
+        self.over.request();
+    }
+
+    pub(super) fn halted(&self) -> Option<End> {
+        self.halt.get().cloned()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.is_requested()
+    }
+
+    pub(super) async fn over(&self) {
+        self.over.requested().await;
+    }
+
+    /// Uploads that were made on the way.
+    pub(super) fn uploads(&self) -> u64 {
+        self.healed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn unsaved(&self) -> Vec<Unsaved> {
+        locked(&self.unsaved).clone()
+    }
+
+    /// Sends to these recipients all that is to be sent to them.
+    pub(super) async fn deliver(&self, mut jobs: Vec<Job>) {
+        let mut patience = self.graph.patience();
+        let mut unreachable = 0;
+        while !jobs.is_empty() && !self.is_over() {
+            jobs = self.without_closed_windows(jobs).await;
+            let later = jobs.split_off(jobs.len().min(self.most_at_once()));
+            let round = if jobs.is_empty() { (Vec::new(), None) } else { self.round(jobs, &mut patience).await };
+            let (again, lost) = round;
+            jobs = again;
+            jobs.extend(later);
+            if let Some(error) = lost {
+                unreachable += 1;
+                if unreachable >= UNREACHABLE {
+                    return self.halt(End::Busy(error));
+                }
+                tokio::select! {
+                    () = self.clock.sleep(FIRST_PAUSE * 2_u32.pow(unreachable)) => {}
+                    () = self.over() => {}
+                }
+            } else {
+                unreachable = 0;
+            }
+        }
+    }
+
+    /// How many messages may go together: few until the first has arrived.
+    fn most_at_once(&self) -> usize {
+        let batch = usize::from(NonZeroU16::new(self.settings.batch).map_or(1, NonZeroU16::get));
+        if self.watch.sent() == 0 { batch.min(usize::try_from(SAME_REFUSALS).unwrap_or(1)) } else { batch }
+    }
+
+    async fn without_closed_windows(&self, jobs: Vec<Job>) -> Vec<Job> {
+        if !self.message.needs_open_window() {
+            return jobs;
+        }
+        let now = self.clock.now();
+        let is_closed = |job: &Job| job.recipient.last_interaction_at.is_some_and(|last| now.since(last) > OPEN_WINDOW);
+        let (closed, open): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_closed);
+        if !closed.is_empty() {
+            let skip = || Event::Skip { reason: "window".to_owned() };
+            let entries: Vec<_> = closed.iter().map(|job| self.entry(job, skip())).collect();
+            if self.write(entries).await {
+                closed.iter().for_each(|_| self.watch.add_skipped());
+            }
+        }
+        open
+    }
+
+    fn entry(&self, job: &Job, event: Event) -> Entry {
+        Entry { key: job.key, event, at: self.clock.now() }
+    }
+
+    /// One call for all jobs, or for as many of them as the Page's pace lets go. Gives what is yet to be sent, and the
+    /// error where Meta was not reached.
+    async fn round(&self, jobs: Vec<Job>, patience: &mut Duration) -> (Vec<Job>, Option<GraphError>) {
+        let ready = Arc::clone(&locked(&self.ready));
+        let (mut going, mut entries, mut thens) = (Vec::new(), Vec::new(), Vec::new());
+        for job in jobs {
+            let random = fastrand::u32(..);
+            let request = self.request(&ready, &job, random);
+            match request.check_ready_for(self.campaign.space.platform) {
+                Ok(()) => going.push((job, random, request)),
+                Err(error) => {
+                    entries.push(self.entry(&job, Event::Invalid { reason: error.to_string() }));
+                    thens.push((job, Then::Done));
+                }
+            }
+        }
+        let several = u32::try_from(going.len()).unwrap_or(1);
+        let acquired = tokio::select! {
+            biased;
+            () = self.over() => return (Vec::new(), None),
+            acquired = self.permits.acquire_many(several) => acquired,
+        };
+        // Never closed.
+        let Ok(mut permits) = acquired else { return (Vec::new(), None) };
+        let begun = AtomicUsize::new(0);
+        let results = self.call(&going, &begun, patience).await;
+        let begun = begun.into_inner();
+        let mut again = Vec::new();
+        let mut results = results.into_iter();
+        for (place, (job, ..)) in going.into_iter().enumerate() {
+            match results.next() {
+                Some(result) => {
+                    let (event, then) = self.judge(&ready, &job, result, place < begun);
+                    entries.extend(event.map(|event| self.entry(&job, event)));
+                    thens.push((job, then));
+                }
+                None => again.push(job),
+            }
+        }
+        let told = entries.iter().map(|entry| entry.event.clone()).collect::<Vec<_>>();
+        if !entries.is_empty() && !self.write(entries).await {
+            return (Vec::new(), None);
+        }
+        if self.watch.sent() == 0 {
+            // A refusal uses its permit up: so many have been refused, and no more, when that is reason enough to stop.
+            let refused = told.iter().filter(|event| matches!(event, Event::Refused(_))).count();
+            if let Some(used) = permits.split(refused) {
+                SemaphorePermit::forget(used);
+            }
+        }
+        told.iter().for_each(|event| self.count(event));
+        drop(permits);
+        let mut lost = None;
+        for (job, then) in thens {
+            again.extend(self.follow(&ready, job, then, &mut lost).await);
+        }
+        (again, lost)
+    }
+
+    /// Makes the call: intents first. `begun` tells how many of them are on the disk.
+    async fn call(
+        &self,
+        going: &[(Job, u32, SendRequest)],
+        begun: &AtomicUsize,
+        patience: &mut Duration,
+    ) -> Vec<Result<Sent, GraphError>> {
+        let page = &self.campaign.space.page;
+        let ready = async |count: usize| {
+            let intents = going[..count].iter().map(|(job, nonce, _)| self.entry(job, Event::Intend { nonce: *nonce }));
+            let yes = !self.is_over() && self.write(intents.collect()).await;
+            if yes {
+                begun.store(count, Ordering::SeqCst);
+                self.watch.flying(count as u64);
+            }
+            yes
+        };
+        let results = match going {
+            [] => Vec::new(),
+            [(_, _, request)] => vec![self.graph.send_once(page, request, patience, ready(1)).await],
+            several => {
+                let requests: Vec<SendRequest> = several.iter().map(|(_, _, request)| request.clone()).collect();
+                match self.graph.send_batch_once(page, &requests, patience, &ready).await {
+                    Ok(results) => results,
+                    // It holds for every message that was to go along.
+                    Err(error) => vec![Err(error); begun.load(Ordering::SeqCst).max(1)],
+                }
+            }
+        };
+        self.watch.landed(begun.load(Ordering::SeqCst) as u64);
+        results
+    }
+
+    fn request(&self, ready: &[ReadyPart], job: &Job, random: u32) -> SendRequest {
+        let part = &ready[usize::from(job.key.part)];
+        let (campaign, attempt) = (self.campaign.name.clone(), job.attempt + 1);
+        let nonce = Nonce { campaign, key: job.key, attempt, random };
+        let message = with_nonce(part.template.fill(&job.recipient.variables), &nonce.to_string());
+        self.message.request(job.recipient.recipient.clone(), message)
+    }
+
+    /// What is to be written of an attempt, and what comes then. `begun` says whether it was intended at all.
+    fn judge(
+        &self,
+        ready: &[ReadyPart],
+        job: &Job,
+        result: Result<Sent, GraphError>,
+        begun: bool,
+    ) -> (Option<Event>, Then) {
+        let error = match result {
+            Ok(sent) => return (Some(Event::Sent { message_id: sent.message_id }), Then::Next),
+            Err(error) => error,
+        };
+        let not_sent = || begun.then_some(Event::NotSent);
+        match Verdict::on(&error) {
+            Verdict::Refused(refusal) => (Some(Event::Refused(refusal)), Then::Done),
+            Verdict::Invalid(reason) if !begun => (Some(Event::Invalid { reason }), Then::Done),
+            Verdict::Invalid(reason) => {
+                (Some(Event::Refused(Refusal { code: None, subcode: None, reason })), Then::Done)
+            }
+            Verdict::Doubt(reason) => {
+                let again = self.settings.delivery == Delivery::AtLeastOnce && job.attempt + 1 < MOST_ATTEMPTS;
+                let due = self.clock.now().plus(DOUBT_LASTS);
+                let event = if again { Event::DoubtAndRetry { reason, due } } else { Event::Doubt { reason } };
+                (Some(event), Then::Done)
+            }
+            Verdict::Attachment if ready[usize::from(job.key.part)].prepared.assets().is_empty() => {
+                // An id the user wrote: there is nothing to make it anew from.
+                let refusal = error.refusal().map(|refusal| (refusal.code, refusal.subcode, refusal.message.clone()));
+                let (code, subcode, reason) = refusal.unwrap_or_else(|| (0, None, error.to_string()));
+                (Some(Event::Refused(Refusal { code: Some(code), subcode, reason })), Then::Done)
+            }
+            Verdict::Attachment => (not_sent(), Then::Heal(error)),
+            Verdict::Page => (not_sent(), Then::Halt(End::Page(error))),
+            // One that was let go and then refused waits with all others; one that was not let go has waited long enough.
+            Verdict::Rate if begun => (not_sent(), Then::Again),
+            Verdict::Rate => (None, Then::Halt(End::Busy(error))),
+            Verdict::Connection => (not_sent(), Then::Unreachable(error)),
+            Verdict::Stopped => (not_sent(), Then::Again),
+        }
+    }
+
+    /// Takes note of what is on the disk now.
+    fn count(&self, event: &Event) {
+        let invalid = |reason: &String| Refusal { code: None, subcode: None, reason: reason.clone() };
+        let refusal = match event {
+            Event::Sent { .. } => {
+                self.watch.add_sent();
+                return self.let_everybody_go();
+            }
+            Event::Doubt { reason } | Event::DoubtAndRetry { reason, .. } => {
+                if let Some(why) = self.watch.add_unknown(reason) {
+                    self.halt(End::Paused(why));
+                }
+                return;
+            }
+            Event::Refused(refusal) => refusal.clone(),
+            Event::Invalid { reason } => invalid(reason),
+            _ => return,
+        };
+        if let Some(why) = self.watch.add_failed(&refusal, self.settings.stop_after_failures) {
+            self.halt(End::Paused(why));
+        } else if self.watch.failed() >= SAME_REFUSALS {
+            // They were refused for different reasons, and so not for a mistake in the message.
+            self.let_everybody_go();
+        }
+    }
+
+    fn let_everybody_go(&self) {
+        if self.permits.available_permits() < MANY / 2 {
+            self.permits.add_permits(MANY);
+        }
+    }
+
+    async fn follow(
+        &self,
+        ready: &Arc<[ReadyPart]>,
+        job: Job,
+        then: Then,
+        lost: &mut Option<GraphError>,
+    ) -> Option<Job> {
+        match then {
+            Then::Next if job.key.part + 1 < self.campaign.parts => {
+                Some(Job { key: DeliveryKey { part: job.key.part + 1, ..job.key }, attempt: 0, ..job })
+            }
+            Then::Done | Then::Next => None,
+            Then::Again => Some(job),
+            Then::Unreachable(error) => {
+                *lost = Some(error);
+                Some(job)
+            }
+            Then::Heal(error) => match self.heal(ready, usize::from(job.key.part), error).await {
+                Ok(()) => Some(job),
+                Err(end) => {
+                    self.halt(end);
+                    None
+                }
+            },
+            Then::Halt(end) => {
+                self.halt(end);
+                None
+            }
+        }
+    }
+
+    /// Makes a part's ids anew, unless somebody has since it was sent as `seen`.
+    async fn heal(&self, seen: &Arc<[ReadyPart]>, part: usize, error: GraphError) -> Result<(), End> {
+        let _turn = self.healing.lock().await;
+        let now = Arc::clone(&locked(&self.ready));
+        if !Arc::ptr_eq(seen, &now) {
+            return Ok(());
+        }
+        let ReadyPart { prepared, healed, .. } = now[part].clone();
+        if healed >= MOST_HEALED {
+            return Err(End::Page(error));
+        }
+        tracing::info!(%error, "making the ids of the message anew");
+        let failed = |error: LibraryError| End::Asset(Arc::new(error));
+        let prepared = self.library.replace_refused(prepared).await.map_err(failed)?;
+        let renewed = ReadyPart::new(&self.message, part, prepared, healed + 1).map_err(|error| match error {
+            CampaignError::Library(error) => failed(error),
+            error => End::Paused(error.to_string()),
+        })?;
+        self.healed.fetch_add(renewed.uploads(), Ordering::Relaxed);
+        self.watch.add_uploads(renewed.uploads());
+        let mut parts = now.to_vec();
+        parts[part] = renewed;
+        *locked(&self.ready) = parts.into();
+        Ok(())
+    }
+
+    /// Writes to the ledger; whether all of it is on the disk. What stands in the way ends the run.
+    async fn write(&self, entries: Vec<Entry>) -> bool {
+        match self.scribe.write(entries.clone()).await {
+            Ok(written) if written.contains(&Written::Paused) => {
+                self.halt(End::Paused("paused".to_owned()));
+                false
+            }
+            Ok(_) => true,
+            Err(error) => {
+                let unsaved = entries.iter().filter_map(|entry| {
+                    let (outcome, message_id) = match &entry.event {
+                        Event::Sent { message_id } => ("sent", message_id.clone()),
+                        Event::Refused(_) => ("failed", None),
+                        Event::NotSent => ("not sent", None),
+                        _ => return None,
+                    };
+                    Some(Unsaved { key: entry.key, outcome, message_id })
+                });
+                locked(&self.unsaved).extend(unsaved);
+                self.halt(End::Store(error));
+                false
+            }
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

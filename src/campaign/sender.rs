@@ -1,0 +1,246 @@
+//! A run: holds the campaign, hands out its recipients, and ends when there is nothing more to send, or a reason not to.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::preflight::ReadyPart;
+use super::round::{Job, Sending};
+use super::scribe::Scribe;
+use super::spec::{CampaignMessage, Delivery, Settings};
+use super::summary::{Counts, End, RunSummary};
+use super::tally::Watch;
+use super::{CampaignError, settle};
+use crate::clock::Clock;
+use crate::graph::GraphClient;
+use crate::library::AssetLibrary;
+use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Record, Worker};
+use crate::stop::Stop;
+
+/// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
+/// next to nothing, and nothing of it is written down before it may go.
+const CONCURRENCY: usize = 64;
+
+/// What a campaign is sent with.
+#[derive(Debug, Clone)]
+pub struct RunParts {
+    /// Holds the plan and the ledger.
+    pub record: Arc<dyn Record>,
+    /// Talks to Meta, as the Page that sends.
+    pub graph: Arc<GraphClient>,
+    /// Resolves what the message draws on.
+    pub library: AssetLibrary,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Once requested, what is under way is finished and nothing else begun.
+    pub stop: Stop,
+}
+
+/// The right to send one campaign. Nobody else has it at the same time.
+#[derive(Debug)]
+pub struct Run {
+    pub(super) parts: RunParts,
+    pub(super) campaign: Campaign,
+    pub(super) message: CampaignMessage,
+    pub(super) settings: Settings,
+    pub(super) watch: Arc<Watch>,
+    pub(super) ready: Vec<ReadyPart>,
+    worker: Worker,
+}
+
+impl Run {
+    /// Takes hold of a campaign.
+    ///
+    /// # Errors
+    /// `Held` while somebody else has it; `NotPlanned` where its plan was cut off.
+    pub async fn begin(parts: RunParts, campaign: Campaign) -> Result<Self, CampaignError> {
+        let name = &campaign.name;
+        let unintelligible =
+            |error: serde_json::Error| CampaignError::Unintelligible { name: name.clone(), reason: error.to_string() };
+        if campaign.digest.is_none() {
+            return Err(CampaignError::NotPlanned { name: name.clone() });
+        }
+        let message = serde_json::from_str(&campaign.message).map_err(unintelligible)?;
+        let settings = serde_json::from_str(&campaign.settings).map_err(unintelligible)?;
+        match parts.record.enlist(campaign.id, std::process::id(), parts.clock.now()).await? {
+            Enlisted::Won(worker) => {
+                let (watch, ready) = (Arc::default(), Vec::new());
+                Ok(Self { parts, campaign, message, settings, watch, ready, worker })
+            }
+            Enlisted::Held(holder) => Err(CampaignError::Held { name: name.clone(), holder }),
+        }
+    }
+
+    /// What can be seen of it while it sends.
+    pub fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.watch)
+    }
+
+    /// Lets go of the campaign with nothing sent.
+    pub async fn give_up(self) -> Result<(), CampaignError> {
+        Ok(self.parts.record.retire(&self.worker, self.parts.clock.now()).await?)
+    }
+
+    /// Sends what is to be sent. A look ahead comes first, unless there was one.
+    ///
+    /// # Errors
+    /// Of the look ahead, and of a record that does not even say how it ended. Whatever else ends it is in the summary.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves messages on their way: they are unknown as soon as somebody looks.
+    pub async fn send(mut self) -> Result<RunSummary, CampaignError> {
+        let began = Instant::now();
+        if self.ready.is_empty() {
+            self.preflight().await?;
+        }
+        if self.settings.delivery == Delivery::AtLeastOnce {
+            // What a crash left in doubt is sent again as well.
+            settle::resend_doubtful(&*self.parts.record, self.campaign.id, self.parts.clock.now()).await?;
+        }
+        let sending = Arc::new(self.sending());
+        self.send_all(&sending).await;
+        let record = &self.parts.record;
+        let now = self.parts.clock.now();
+        let retired = record.retire(&self.worker, now).await;
+        let healed = sending.uploads();
+        if healed > 0 {
+            record.change(self.campaign.id, Change::Uploads(healed)).await?;
+        }
+        let end = match (sending.halted(), retired) {
+            (Some(end), _) => end,
+            (None, Err(error)) => End::Store(Arc::new(error)),
+            (None, Ok(())) if self.parts.stop.is_requested() => End::Interrupted,
+            (None, Ok(())) => End::Finished,
+        };
+        if let End::Page(error) = &end {
+            record.change(self.campaign.id, Change::Pause(error.to_string())).await?;
+        }
+        let campaign = record.campaign(&self.campaign.space, &self.campaign.name, now).await?.unwrap_or(self.campaign);
+        let counts = Counts::new(&self.message, &record.count(campaign.id, now).await?);
+        let (sent, errors) = (self.watch.sent(), self.watch.errors());
+        Ok(RunSummary { end, campaign, counts, sent, errors, unsaved: sending.unsaved(), elapsed: began.elapsed() })
+    }
+
+    fn sending(&mut self) -> Sending {
+        let RunParts { record, graph, library, clock, stop } = self.parts.clone();
+        let scribe = Scribe::new(record, self.worker, Arc::clone(&clock));
+        Sending::new(
+            scribe,
+            (graph, library, clock, stop),
+            (self.campaign.clone(), self.message.clone(), self.settings.clone()),
+            std::mem::take(&mut self.ready),
+            Arc::clone(&self.watch),
+        )
+    }
+
+    async fn send_all(&self, sending: &Arc<Sending>) {
+        let workers = self.settings.concurrency.map_or(CONCURRENCY, |number| usize::from(number.get()));
+        let batch = usize::from(self.settings.batch.max(1));
+        let (rows, queue) = mpsc::channel(workers * batch);
+        let (queue, handed_out) = (Arc::new(Mutex::new(queue)), Arc::new(HandedOut::default()));
+        let mut tasks = JoinSet::new();
+        for _ in 0..workers {
+            tasks.spawn(work(Arc::clone(sending), Arc::clone(&queue), Arc::clone(&handed_out), batch));
+        }
+        self.feed(sending, &rows, &handed_out, workers * batch).await;
+        drop(rows);
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker ended before its time");
+            }
+        }
+    }
+
+    /// Hands out recipients until there are none, or a reason to stop.
+    async fn feed(&self, sending: &Sending, rows: &mpsc::Sender<ClaimedRow>, handed_out: &HandedOut, chunk: usize) {
+        let RunParts { record, clock, .. } = &self.parts;
+        loop {
+            // Asked before claiming: what is handed out may still come back.
+            let idle = handed_out.is_none();
+            if sending.is_over() {
+                return;
+            }
+            let claims = match record.claim_deliveries(&self.worker, chunk, clock.now()).await {
+                Ok(claims) => claims,
+                Err(error) => return sending.halt(End::Store(Arc::new(error))),
+            };
+            if claims.rows.is_empty() {
+                let Some(wait) = claims.next_due.map(|due| due.since(clock.now())).or((!idle).then_some(Duration::MAX))
+                else {
+                    return;
+                };
+                tokio::select! {
+                    () = handed_out.returned.notified() => {}
+                    () = clock.sleep(wait) => {}
+                    () = sending.over() => {}
+                }
+                continue;
+            }
+            for row in claims.rows {
+                handed_out.add();
+                tokio::select! {
+                    sent = rows.send(row) => if sent.is_err() { return },
+                    () = sending.over() => return,
+                }
+            }
+        }
+    }
+}
+
+/// Recipients some worker has.
+#[derive(Debug, Default)]
+struct HandedOut {
+    count: AtomicUsize,
+    /// Rung when one is done with.
+    returned: Notify,
+}
+
+impl HandedOut {
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn give_back(&self, count: usize) {
+        self.count.fetch_sub(count, Ordering::SeqCst);
+        self.returned.notify_one();
+    }
+
+    fn is_none(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+}
+
+/// Takes recipients and sends to them, until there are none or a reason to stop.
+async fn work(
+    sending: Arc<Sending>,
+    queue: Arc<Mutex<mpsc::Receiver<ClaimedRow>>>,
+    handed_out: Arc<HandedOut>,
+    batch: usize,
+) {
+    let mut rows = Vec::with_capacity(batch);
+    loop {
+        let taken = {
+            let mut queue = queue.lock().await;
+            tokio::select! {
+                biased;
+                () = sending.over() => 0,
+                taken = queue.recv_many(&mut rows, batch) => taken,
+            }
+        };
+        if taken == 0 {
+            return;
+        }
+        let jobs = rows.drain(..).map(Job::from).collect();
+        // A panic leaves its recipients as they stand on record: what may have left is unknown in the end.
+        if AssertUnwindSafe(sending.deliver(jobs)).catch_unwind().await.is_err() {
+            tracing::error!("a delivery ended in a panic: what became of it is unknown");
+        }
+        handed_out.give_back(taken);
+    }
+}

@@ -1,0 +1,265 @@
+//! What becomes of deliveries that may have arrived, and of those an operator wants tried again.
+//!
+//! Certain evidence first: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in. Without
+//! any, an operator's word.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::{CampaignError, Nonce};
+use crate::clock::Timestamp;
+use crate::delivery::{Event, State};
+use crate::ids::CampaignName;
+use crate::json;
+use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record};
+use crate::secret::AppSecret;
+
+use super::recipients::BadRow;
+use super::round::MOST_ATTEMPTS;
+
+/// How many deliveries are decided at once.
+const PAGE: usize = 1_000;
+
+/// What an operator says of all deliveries that may have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assumption {
+    /// They did.
+    Sent,
+    /// They did not, and are to be sent.
+    NotSent,
+}
+
+/// Which deliveries are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those Meta refused.
+    Failed,
+    /// Those that may have arrived: who got one may get another.
+    Unknown,
+}
+
+/// Evidence: a message came back as an echo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Echo {
+    /// Which attempt it was.
+    pub nonce: Nonce,
+    /// The message's id.
+    pub message_id: String,
+}
+
+/// What came of reading echoes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Echoes {
+    /// Messages of ours.
+    pub found: Vec<Echo>,
+    /// Lines that are no webhook, or whose signature is wrong.
+    pub bad: Vec<BadRow>,
+    /// Whether every line was signed by the app, as far as that could be checked.
+    pub verified: bool,
+}
+
+/// Takes an operator's word for all deliveries that may have arrived; says how many there were.
+pub async fn assume(
+    record: &dyn Record,
+    campaign: CampaignId,
+    assumption: Assumption,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let event = |_: &ListedDelivery| match assumption {
+        Assumption::Sent => Some(Event::AssumeSent),
+        Assumption::NotSent => Some(Event::AssumeNotSent),
+    };
+    decide_all(record, campaign, State::Unknown, event, now).await
+}
+
+/// Has deliveries tried again at the next run; says how many.
+pub async fn reopen(
+    record: &dyn Record,
+    campaign: CampaignId,
+    scope: Scope,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    match scope {
+        Scope::Failed => decide_all(record, campaign, State::Failed, |_| Some(Event::Reopen), now).await,
+        Scope::Unknown => decide_all(record, campaign, State::Unknown, |_| Some(Event::Resend { due: now }), now).await,
+    }
+}
+
+/// Has what may have arrived sent again, as long as it was not tried too often.
+pub(super) async fn resend_doubtful(
+    record: &dyn Record,
+    campaign: CampaignId,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let event = |listed: &ListedDelivery| {
+        (listed.delivery.attempt < MOST_ATTEMPTS)
+            .then(|| Event::Resend { due: listed.delivery.at.plus(super::round::DOUBT_LASTS) })
+    };
+    decide_all(record, campaign, State::Unknown, event, now).await
+}
+
+async fn decide_all(
+    record: &dyn Record,
+    campaign: CampaignId,
+    state: State,
+    event: impl Fn(&ListedDelivery) -> Option<Event>,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let (mut after, mut decided) = (None::<DeliveryKey>, 0);
+    loop {
+        let page = record.deliveries(campaign, Some(state), after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(decided) };
+        after = Some(last.key);
+        let entries: Vec<Entry> =
+            page.iter().filter_map(|listed| Some(Entry { key: listed.key, event: event(listed)?, at: now })).collect();
+        record.decide(campaign, &entries).await?;
+        decided += entries.len() as u64;
+    }
+}
+
+/// The echoes of `campaign` in a file of webhooks, one JSON a line: a webhook's body, one of its `messaging` events, or
+/// `{"headers":{"X-Hub-Signature-256":"sha256=…"},"body":"…"}`. With the app's secret, a signature that is there must be
+/// right.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_echoes(
+    path: &Path,
+    campaign: &CampaignName,
+    app_secret: Option<&AppSecret>,
+) -> Result<Echoes, CampaignError> {
+    let unreadable = |source| CampaignError::Unreadable { path: path.to_owned(), source };
+    let reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut echoes = Echoes { verified: app_secret.is_some(), ..Echoes::default() };
+    for (line, text) in (1..).zip(reader.lines()) {
+        let text = text.map_err(unreadable)?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        match webhook(&text, app_secret) {
+            Ok((body, signed)) => {
+                echoes.verified &= signed;
+                collect(&body, campaign, &mut echoes.found);
+            }
+            Err(reason) => echoes.bad.push(BadRow { line, reason }),
+        }
+    }
+    Ok(echoes)
+}
+
+/// The webhook in a line, and whether its signature was checked.
+fn webhook(line: &str, app_secret: Option<&AppSecret>) -> Result<(Value, bool), String> {
+    let not_json = |error: serde_json::Error| format!("it is not JSON: {error}");
+    let value = json::from_slice(line.as_bytes()).map_err(not_json)?;
+    let Some(body) = value.get("body").and_then(Value::as_str) else { return Ok((value, false)) };
+    let headers = value.get("headers").and_then(Value::as_object);
+    let signature = headers
+        .and_then(|headers| headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("X-Hub-Signature-256")))
+        .and_then(|(_, value)| value.as_str());
+    let checked = match (signature, app_secret) {
+        (Some(signature), Some(secret)) if is_signed(body, signature, secret) => true,
+        (Some(_), Some(_)) => return Err("its signature is not the app's".to_owned()),
+        _ => false,
+    };
+    Ok((json::from_slice(body.as_bytes()).map_err(not_json)?, checked))
+}
+
+/// **Source**: Messenger Platform, "Webhooks", "Validating Payloads" (v25.0): HMAC-SHA256 of the body, keyed with the app
+/// secret, in hexadecimal behind `sha256=`.
+fn is_signed(body: &str, signature: &str, secret: &AppSecret) -> bool {
+    let Some(Ok(signature)) = signature.strip_prefix("sha256=").map(hex::decode) else { return false };
+    let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
+    mac.is_ok_and(|mac| mac.chain_update(body).verify_slice(&signature).is_ok())
+}
+
+/// Finds our echoes wherever they stand in it.
+fn collect(value: &Value, campaign: &CampaignName, found: &mut Vec<Echo>) {
+    match value {
+        Value::Object(object) => {
+            let text = |key: &str| object.get(key).and_then(Value::as_str);
+            let is_echo = object.get("is_echo") == Some(&Value::Bool(true));
+            if let (true, Some(metadata), Some(mid)) = (is_echo, text("metadata"), text("mid"))
+                && let Some(nonce) = Nonce::in_metadata(metadata).filter(|nonce| nonce.campaign == *campaign)
+            {
+                found.push(Echo { nonce, message_id: mid.to_owned() });
+            }
+            object.values().for_each(|value| collect(value, campaign, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, campaign, found)),
+        _ => {}
+    }
+}
+
+/// Settles what the echoes prove; says how many deliveries that were. Echoes of anything else change nothing.
+pub async fn apply_echoes(
+    record: &dyn Record,
+    campaign: CampaignId,
+    echoes: &[Echo],
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let mut settled = 0;
+    for state in [State::Unknown, State::RetryAt] {
+        let prove = |listed: &ListedDelivery| {
+            let proof = echoes.iter().find(|echo| {
+                let Nonce { key, attempt, random, .. } = &echo.nonce;
+                let delivery = &listed.delivery;
+                *key == listed.key && *attempt == delivery.attempt && Some(*random) == delivery.nonce
+            })?;
+            Some(Event::Echoed { message_id: proof.message_id.clone() })
+        };
+        settled += decide_all(record, campaign, state, prove, now).await?;
+    }
+    Ok(settled)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(lines: &[String], secret: Option<&str>) -> Echoes {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("echoes.jsonl");
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let secret = secret.map(|secret| AppSecret::new(secret).unwrap());
+        read_echoes(&path, &"spring".parse().unwrap(), secret.as_ref()).unwrap()
+    }
+
+    fn body() -> String {
+        let echo = |metadata: &str| json!({"message": {"is_echo": true, "metadata": metadata, "mid": "m_1"}});
+        let messaging = [echo("ra1:spring:10:1:0000000a of ours"), echo("ra1:other:10:1:0000000a"), echo("hello")];
+        json!({"object": "page", "entry": [{"messaging": messaging}]}).to_string()
+    }
+
+    fn signed(body: &str, secret: &str) -> String {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(body);
+        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        json!({"headers": {"x-hub-signature-256": signature}, "body": body}).to_string()
+    }
+
+    #[test]
+    fn our_own_echoes_are_found_in_whatever_form_webhooks_are_kept() {
+        let event = json!({"message": {"is_echo": true, "metadata": "ra1:spring:20:1:0000000b", "mid": "m_2"}});
+        let not_ours = json!({"message": {"metadata": "ra1:spring:30:1:0000000c", "mid": "m_3"}});
+        let echoes = read(&[body(), String::new(), event.to_string(), not_ours.to_string(), "{".into()], None);
+        let ids: Vec<_> = echoes.found.iter().map(|echo| (echo.nonce.key.seq, echo.message_id.as_str())).collect();
+        assert_eq!(ids, [(1, "m_1"), (2, "m_2")]);
+        assert_eq!((echoes.bad.len(), echoes.bad[0].line, echoes.verified), (1, 5, false));
+    }
+
+    #[test]
+    fn a_forged_signature_proves_nothing() {
+        let right = read(&[signed(&body(), "secret")], Some("secret"));
+        assert_eq!((right.found.len(), right.bad.len(), right.verified), (1, 0, true));
+        let forged = read(&[signed(&body(), "guess")], Some("secret"));
+        assert_eq!((forged.found.len(), forged.bad.len()), (0, 1));
+        let changed = read(&[signed(&body(), "secret").replace("m_1", "m_9")], Some("secret"));
+        assert_eq!((changed.found.len(), changed.bad.len()), (0, 1));
+    }
+}

@@ -1,0 +1,447 @@
+//! The campaign file: what goes to whom, and how.
+
+use std::fs;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::CampaignError;
+use super::nonce::MOST_PARTS;
+use super::template::Template;
+use crate::graph::{Message, MessagingType, NotificationType, SendRequest, Tag};
+use crate::ids::{CampaignName, MediaKind, Platform, Recipient};
+
+/// A campaign as its file describes it.
+#[derive(Debug, Clone)]
+pub struct CampaignSpec {
+    /// Its name, unique for each Page.
+    pub name: CampaignName,
+    /// Who gets it: a CSV or JSONL file.
+    pub recipients: PathBuf,
+    /// What they get.
+    pub message: CampaignMessage,
+    /// How it is sent.
+    pub settings: Settings,
+}
+
+/// What everybody gets. It is written down when the campaign is planned, and then does not change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CampaignMessage {
+    /// Why it is sent.
+    #[serde(with = "words")]
+    pub messaging_type: MessagingType,
+    /// The message tag, with `MESSAGE_TAG`.
+    pub tag: Option<String>,
+    /// How loudly it arrives.
+    pub notification_type: Option<String>,
+    /// The persona that speaks.
+    pub persona_id: Option<String>,
+    /// The messages, in the order in which they are sent, as Send API JSON with gaps and local references.
+    pub parts: Vec<Map<String, Value>>,
+}
+
+/// How a campaign is sent. It may change from run to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where the message's paths are read from.
+    pub base: PathBuf,
+    /// What becomes of a message that may have arrived.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// How many messages go in one call; 1 for a call each.
+    #[serde(default = "one")]
+    pub batch: u16,
+    /// How many calls may be under way at once; `None` takes what the rate needs.
+    #[serde(default)]
+    pub concurrency: Option<NonZeroU16>,
+    /// Messages a second, of the whole Page.
+    #[serde(default)]
+    pub messages_per_second: Option<NonZeroU32>,
+    /// Those of them with audio or video.
+    #[serde(default)]
+    pub media_per_second: Option<NonZeroU32>,
+    /// How many failures pause it.
+    #[serde(default)]
+    pub stop_after_failures: Option<FailureLimit>,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+impl Settings {
+    /// The usual ways, with paths read from `base`.
+    pub fn new(base: PathBuf) -> Self {
+        Self {
+            base,
+            delivery: Delivery::default(),
+            batch: 1,
+            concurrency: None,
+            messages_per_second: None,
+            media_per_second: None,
+            stop_after_failures: None,
+        }
+    }
+}
+
+/// What becomes of a message that may have arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// It stays unknown until it is settled: nobody gets it twice, and who may have got none is named.
+    #[default]
+    AtMostOnce,
+    /// It is sent again, twice at most: nobody is missed by us, and who may have got it twice is named.
+    AtLeastOnce,
+    /// It stays unknown, and an operator is asked in the end.
+    Ask,
+}
+
+impl Delivery {
+    /// The word in the campaign file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtMostOnce => "at-most-once",
+            Self::AtLeastOnce => "at-least-once",
+            Self::Ask => "ask",
+        }
+    }
+
+    /// What it promises.
+    pub const fn promise(self) -> &'static str {
+        match self {
+            Self::AtMostOnce => "nobody gets it twice; who may not have got it is named",
+            Self::AtLeastOnce => "a message that may have arrived is sent again: some may get it twice, and are named",
+            Self::Ask => "nobody gets it twice by itself; you decide about those who may not have got it",
+        }
+    }
+}
+
+/// How many failures pause a campaign.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FailureLimit {
+    /// So many.
+    Count(u64),
+    /// This share of all that was tried, once it was enough to tell.
+    Share(f64),
+}
+
+impl FailureLimit {
+    /// Fewer attempts tell nothing about a share.
+    const TELLING: u64 = 20;
+
+    /// Whether so many failures among so many attempts are too many.
+    #[expect(clippy::cast_precision_loss, reason = "a share of a few millions")]
+    pub fn is_passed(self, failed: u64, tried: u64) -> bool {
+        match self {
+            Self::Count(most) => failed >= most,
+            Self::Share(most) => tried >= Self::TELLING && failed as f64 > most * tried as f64,
+        }
+    }
+}
+
+impl FromStr for FailureLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("{text:?} is no number of failures: write 50, or 5%");
+        match text.trim().strip_suffix('%') {
+            Some(percent) => match percent.trim().parse::<f64>() {
+                Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Self::Share(percent / 100.0)),
+                _ => Err(refuse()),
+            },
+            None => match text.trim().parse() {
+                Ok(count) if count > 0 => Ok(Self::Count(count)),
+                _ => Err(refuse()),
+            },
+        }
+    }
+}
+
+impl Serialize for FailureLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(count) => serializer.collect_str(count),
+            Self::Share(share) => serializer.collect_str(&format_args!("{}%", share * 100.0)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FailureLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Number(u64),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+mod words {
+    use super::{Deserialize, Deserializer, MessagingType, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(word: &MessagingType, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(word.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessagingType, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The file, word for word.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecFile {
+    name: String,
+    recipients: PathBuf,
+    messaging_type: Option<String>,
+    tag: Option<String>,
+    notification_type: Option<String>,
+    persona_id: Option<String>,
+    delivery: Option<Delivery>,
+    batch: Option<u16>,
+    concurrency: Option<NonZeroU16>,
+    #[serde(default)]
+    limits: LimitsFile,
+    message: Vec<PartFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsFile {
+    messages_per_second: Option<NonZeroU32>,
+    media_per_second: Option<NonZeroU32>,
+    stop_after_failures: Option<FailureLimit>,
+}
+
+/// One part: one of `text`, `file`, `asset`, `attachment_id` and `message`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartFile {
+    text: Option<String>,
+    file: Option<String>,
+    asset: Option<String>,
+    attachment_id: Option<String>,
+    kind: Option<MediaKind>,
+    metadata: Option<String>,
+    message: Option<Map<String, Value>>,
+}
+
+impl PartFile {
+    fn into_json(self) -> Result<Map<String, Value>, String> {
+        let Self { text, file, asset, attachment_id, kind, metadata, message } = self;
+        let media = [("file", file), ("asset", asset), ("attachment_id", attachment_id)];
+        let mut media = media.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let mut json = match (text, media.next(), message) {
+            (Some(text), None, None) => Map::from_iter([("text".to_owned(), text.into())]),
+            (None, Some((key, value)), None) => {
+                let mut attachment = Map::new();
+                attachment.extend(kind.map(|kind| ("type".to_owned(), json!(kind))));
+                attachment.insert("payload".to_owned(), json!({ key: value }));
+                Map::from_iter([("attachment".to_owned(), Value::Object(attachment))])
+            }
+            (None, None, Some(message)) => message,
+            _ => return Err("a part has one of text, file, asset, attachment_id and message".to_owned()),
+        };
+        if media.next().is_some() {
+            return Err("a part has one of file, asset and attachment_id".to_owned());
+        }
+        json.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata.into())));
+        Ok(json)
+    }
+}
+
+impl CampaignSpec {
+    /// The campaign in the file at `path`. Its paths are read from the folder it lies in.
+    ///
+    /// # Errors
+    /// Names the line of what is wrong, unknown keys included.
+    pub fn load(path: &Path) -> Result<Self, CampaignError> {
+        let unreadable = |source| CampaignError::Unreadable { path: path.to_owned(), source };
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let base = fs::canonicalize(folder).map_err(unreadable)?;
+        Self::parse(&text, path, base)
+    }
+
+    fn parse(text: &str, path: &Path, base: PathBuf) -> Result<Self, CampaignError> {
+        let malformed = |line, reason| CampaignError::Malformed { path: path.to_owned(), line, reason };
+        let file: SpecFile = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            malformed(1 + before.matches('\n').count(), error.message().to_owned())
+        })?;
+        let key = |key: &str, reason: String| malformed(line_of(text, key), reason);
+        let messaging_type: MessagingType = match &file.messaging_type {
+            Some(word) => word.parse().map_err(|error| key("messaging_type", format!("{error}")))?,
+            // Nobody answers to a campaign's first word.
+            None if file.tag.is_some() => MessagingType::MessageTag,
+            None => MessagingType::Update,
+        };
+        if let Some(word) = &file.notification_type {
+            word.parse::<NotificationType>().map_err(|error| key("notification_type", format!("{error}")))?;
+        }
+        let batch = file.batch.unwrap_or(1);
+        if batch == 0 || usize::from(batch) > crate::graph::MAX_BATCH {
+            let reason = format!("a batch holds 1 to {} messages", crate::graph::MAX_BATCH);
+            return Err(key("batch", reason));
+        }
+        let parts: Result<_, String> = file.message.into_iter().map(PartFile::into_json).collect();
+        let message = CampaignMessage {
+            messaging_type,
+            tag: file.tag,
+            notification_type: file.notification_type,
+            persona_id: file.persona_id,
+            parts: parts.map_err(|reason| key("[[message]]", reason))?,
+        };
+        Ok(Self {
+            name: file.name.parse().map_err(|error| key("name", format!("{error}")))?,
+            recipients: base.join(file.recipients),
+            message,
+            settings: Settings {
+                delivery: file.delivery.unwrap_or_default(),
+                batch,
+                concurrency: file.concurrency,
+                messages_per_second: file.limits.messages_per_second,
+                media_per_second: file.limits.media_per_second,
+                stop_after_failures: file.limits.stop_after_failures,
+                ..Settings::new(base)
+            },
+        })
+    }
+}
+
+/// The line on which a key stands, as well as that can be told without parsing.
+fn line_of(text: &str, key: &str) -> usize {
+    text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |place| place + 1)
+}
+
+impl CampaignMessage {
+    /// The parts as templates.
+    ///
+    /// # Errors
+    /// Names the part with a gap that is none, and too many or too few parts.
+    pub(super) fn templates(&self) -> Result<Vec<Template>, CampaignError> {
+        if self.parts.is_empty() || self.parts.len() > usize::from(MOST_PARTS) {
+            let reason = format!("a message has 1 to {MOST_PARTS} parts");
+            return Err(CampaignError::Template { part: self.parts.len(), reason });
+        }
+        let parse =
+            |(place, part)| Template::parse(part).map_err(|reason| CampaignError::Template { part: place + 1, reason });
+        self.parts.iter().enumerate().map(parse).collect()
+    }
+
+    /// How many parts there are.
+    pub(super) fn count(&self) -> u8 {
+        u8::try_from(self.parts.len()).unwrap_or(u8::MAX)
+    }
+
+    /// One part's message, addressed.
+    pub(super) fn request(&self, recipient: Recipient, message: Message) -> SendRequest {
+        let mut request = SendRequest::new(recipient, message);
+        let envelope = &mut request.envelope;
+        envelope.messaging_type = self.messaging_type;
+        envelope.tag = self.tag.as_ref().map(Tag::new);
+        envelope.notification_type = self.notification_type.as_ref().and_then(|word| word.parse().ok());
+        envelope.persona_id.clone_from(&self.persona_id);
+        request
+    }
+
+    /// Whether Meta takes it only within 24 hours of what the person last wrote.
+    pub(super) fn needs_open_window(&self) -> bool {
+        matches!(self.messaging_type, MessagingType::Response | MessagingType::Update)
+    }
+
+    /// Checks what does not depend on who gets it: the envelope, and each message's form.
+    pub(super) fn check(&self, platform: Platform) -> Result<(), CampaignError> {
+        let somebody = Recipient::Psid("1".to_owned());
+        for (place, template) in self.templates()?.iter().enumerate() {
+            let request = self.request(somebody.clone(), template.as_message());
+            // Gaps may make a text, or a button's address, right or wrong: that is looked at for each recipient.
+            if template.variables().is_empty() {
+                request.check_for(platform).map_err(|source| CampaignError::Message { part: place + 1, source })?;
+            } else {
+                let envelope = request.envelope.check_for(platform);
+                envelope.map_err(|source| CampaignError::Message { part: place + 1, source })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+name = "spring-sale"
+messaging_type = "UPDATE"
+recipients = "recipients.csv"
+
+[[message]]
+text = "Hi {first_name}, spring is here"
+[[message]]
+file = "hero.png"
+[[message]]
+message = { attachment = { type = "template", payload = { template_type = "media", elements = [ { media_type = "image", file = "hero.png" } ] } } }
+
+[limits]
+messages_per_second = 30
+media_per_second = 10
+stop_after_failures = "5%"
+"#;
+
+    fn parse(text: &str) -> Result<CampaignSpec, CampaignError> {
+        CampaignSpec::parse(text, Path::new("c.toml"), PathBuf::from("/campaigns"))
+    }
+
+    fn error(text: &str) -> String {
+        parse(text).expect_err("an error").to_string()
+    }
+
+    #[test]
+    fn the_file_of_the_contract_is_read() {
+        let spec = parse(WHOLE).unwrap();
+        assert_eq!(spec.name.as_str(), "spring-sale");
+        assert_eq!(spec.recipients, Path::new("/campaigns/recipients.csv"));
+        assert_eq!(
+            spec.message.parts[1],
+            *json!({"attachment": {"payload": {"file": "hero.png"}}}).as_object().unwrap()
+        );
+        assert_eq!(spec.message.parts[2]["attachment"]["payload"]["elements"][0]["file"], "hero.png");
+        assert_eq!(spec.settings.stop_after_failures, Some(FailureLimit::Share(0.05)));
+        assert_eq!(spec.settings.delivery, Delivery::AtMostOnce);
+        spec.message.check(Platform::Messenger).unwrap();
+        let stored = serde_json::to_string(&spec.message).unwrap();
+        assert_eq!(serde_json::from_str::<CampaignMessage>(&stored).unwrap(), spec.message);
+        let stored = serde_json::to_string(&spec.settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&stored).unwrap(), spec.settings);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        assert!(error(&WHOLE.replace("messaging_type", "mesaging_type")).starts_with("c.toml, line 3: unknown field"));
+        assert!(error(&WHOLE.replace("\"UPDATE\"", "\"LOUD\"")).starts_with("c.toml, line 3:"));
+        assert!(error(&WHOLE.replace("spring-sale", "spring sale")).starts_with("c.toml, line 2:"));
+        assert!(error(&WHOLE.replace("\"5%\"", "\"all\"")).contains("write 50, or 5%"));
+        assert!(
+            error(&WHOLE.replace("file = \"hero.png\"\n", "file = \"hero.png\"\ntext = \"a\"\n")).contains("one of")
+        );
+    }
+
+    #[test]
+    fn a_share_of_failures_needs_enough_to_tell() {
+        let share = FailureLimit::Share(0.05);
+        assert!(!share.is_passed(19, 19) && !share.is_passed(1, 20) && share.is_passed(2, 20));
+        assert!(FailureLimit::Count(3).is_passed(3, 3) && !FailureLimit::Count(3).is_passed(2, 900));
+    }
+}

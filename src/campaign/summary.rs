@@ -1,0 +1,174 @@
+//! Where a campaign stands, and how a run of it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::spec::CampaignMessage;
+use super::tally::ErrorCount;
+use crate::delivery;
+use crate::graph::GraphError;
+use crate::record::{Campaign, DeliveryKey, PartCount, RecordError};
+
+/// How many deliveries of a campaign stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All there are.
+    pub total: u64,
+    /// Yet to be sent, those under way included.
+    pub pending: u64,
+    /// Meta has them.
+    pub sent: u64,
+    /// Meta refused them.
+    pub failed: u64,
+    /// They may have arrived.
+    pub unknown: u64,
+    /// They are not to be sent.
+    pub skipped: u64,
+    /// Of those sent, how many drew on an uploaded attachment.
+    pub sends_by_id: u64,
+    /// Of those sent, how many named an address Meta had to fetch.
+    pub sends_by_url: u64,
+}
+
+impl Counts {
+    /// The counts of a campaign with this message.
+    pub fn new(message: &CampaignMessage, counts: &[PartCount]) -> Self {
+        let mut all = Self::default();
+        for PartCount { part, state, count } in counts {
+            all.total += count;
+            match state {
+                delivery::State::Sent => all.sent += count,
+                delivery::State::Failed => all.failed += count,
+                delivery::State::Unknown => all.unknown += count,
+                delivery::State::Skipped => all.skipped += count,
+                _ => all.pending += count,
+            }
+            let json = message.parts.get(usize::from(*part)).map(|part| serde_json::Value::Object(part.clone()));
+            match json.as_ref().map(Carries::of) {
+                Some(Carries::Id) if *state == delivery::State::Sent => all.sends_by_id += count,
+                Some(Carries::Url) if *state == delivery::State::Sent => all.sends_by_url += count,
+                _ => {}
+            }
+        }
+        all
+    }
+}
+
+/// How a message brings its media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    Nothing,
+    Id,
+    Url,
+}
+
+impl Carries {
+    fn of(message: &serde_json::Value) -> Self {
+        if has_key(message, &["file", "asset", "attachment_id"]) {
+            Self::Id
+        } else if message.pointer("/attachment/payload/url").is_some() {
+            Self::Url
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+fn has_key(value: &serde_json::Value, keys: &[&str]) -> bool {
+    match value {
+        serde_json::Value::Object(object) => object
+            .iter()
+            .any(|(key, value)| (keys.contains(&key.as_str()) && value.is_string()) || has_key(value, keys)),
+        serde_json::Value::Array(items) => items.iter().any(|item| has_key(item, keys)),
+        _ => false,
+    }
+}
+
+/// Where a campaign stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Written down, and nothing sent.
+    Planned,
+    /// Somebody is sending it.
+    Running,
+    /// Begun, not at its end, and nobody is sending it.
+    Paused,
+    /// Nothing is left to be sent, and everything is known.
+    Finished,
+    /// Nothing is left to be sent, and some of it may have arrived.
+    NeedsSettling,
+}
+
+impl State {
+    /// Where `campaign` stands, its deliveries counted.
+    pub fn of(campaign: &Campaign, counts: &Counts) -> Self {
+        match (campaign.holder, campaign.digest) {
+            (Some(_), _) => Self::Running,
+            (None, None) => Self::Planned,
+            _ if counts.pending > 0 && (campaign.paused.is_some() || campaign.started_at.is_some()) => Self::Paused,
+            _ if counts.pending > 0 => Self::Planned,
+            _ if counts.unknown > 0 => Self::NeedsSettling,
+            _ => Self::Finished,
+        }
+    }
+
+    /// The word used in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::NeedsSettling => "needs_settling",
+        }
+    }
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// There was nothing more to send.
+    Finished,
+    /// It was asked to stop, and finished what was under way.
+    Interrupted,
+    /// The campaign was paused, by somebody or by its own brakes.
+    Paused(String),
+    /// Meta takes nothing from this Page.
+    Page(GraphError),
+    /// Meta's limits, or the network, stood in the way for too long.
+    Busy(GraphError),
+    /// The record could not be written.
+    Store(Arc<RecordError>),
+    /// A file's new id was refused as well, or it cannot be uploaded again.
+    Asset(Arc<crate::library::LibraryError>),
+}
+
+/// A message Meta has, of which the record could not be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsaved {
+    /// Which delivery.
+    pub key: DeliveryKey,
+    /// What became of it, in one word.
+    pub outcome: &'static str,
+    /// The message's id.
+    pub message_id: Option<String>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    /// Why it is over.
+    pub end: End,
+    /// The campaign as it stands now.
+    pub campaign: Campaign,
+    /// Where its deliveries stand now, this run's and all before.
+    pub counts: Counts,
+    /// What this run sent.
+    pub sent: u64,
+    /// How Meta refused in this run.
+    pub errors: Vec<ErrorCount>,
+    /// What the record could not be told.
+    pub unsaved: Vec<Unsaved>,
+    /// How long it took.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,180 @@
+//! What is counted while a campaign is sent: for those who watch, and for the brakes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::spec::FailureLimit;
+use crate::delivery::Refusal;
+use crate::graph::{Entry, lookup};
+
+/// So many refusals of one kind, and nothing but these, pause a campaign.
+pub(super) const SAME_REFUSALS: u64 = 5;
+
+/// So many doubts without a receipt between them pause a campaign: it is no one message that is lost, but Meta that is down.
+pub(super) const DOUBTS_IN_A_ROW: u64 = 25;
+
+/// Counts of one run, as they stand. Cheap to read as often as one likes.
+#[derive(Debug, Default)]
+pub struct Watch {
+    sent: AtomicU64,
+    failed: AtomicU64,
+    unknown: AtomicU64,
+    skipped: AtomicU64,
+    in_flight: AtomicU64,
+    doubts_in_a_row: AtomicU64,
+    uploads: AtomicU64,
+    errors: Mutex<BTreeMap<(Option<i64>, Option<i64>), ErrorCount>>,
+}
+
+/// How often Meta refused in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorCount {
+    /// Meta's code; `None` where a message never left.
+    pub code: Option<i64>,
+    /// Meta's subcode.
+    pub subcode: Option<i64>,
+    /// How often.
+    pub count: u64,
+    /// Meta's words the last time.
+    pub message: String,
+}
+
+impl ErrorCount {
+    /// What the catalogue knows of it.
+    pub fn entry(&self) -> Option<&'static Entry> {
+        lookup(self.code?, self.subcode)
+    }
+}
+
+impl Watch {
+    /// Deliveries Meta has.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries Meta refused.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries that may have arrived.
+    pub fn unknown(&self) -> u64 {
+        self.unknown.load(Ordering::Relaxed)
+    }
+
+    /// People left out.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Messages on their way.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Uploads made on the way.
+    pub fn uploads(&self) -> u64 {
+        self.uploads.load(Ordering::Relaxed)
+    }
+
+    /// Refusals by code, the most frequent first.
+    pub fn errors(&self) -> Vec<ErrorCount> {
+        let mut errors: Vec<_> = self.errors_locked().values().cloned().collect();
+        errors.sort_by_key(|error| std::cmp::Reverse(error.count));
+        errors
+    }
+
+    pub(super) fn add_sent(&self) {
+        self.doubts_in_a_row.store(0, Ordering::Relaxed);
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a doubt; gives the reason to pause, if it is one too many.
+    pub(super) fn add_unknown(&self, reason: &str) -> Option<String> {
+        self.unknown.fetch_add(1, Ordering::Relaxed);
+        let in_a_row = self.doubts_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        (in_a_row >= DOUBTS_IN_A_ROW).then(|| format!("{in_a_row} messages in a row got no answer: {reason}"))
+    }
+
+    pub(super) fn add_skipped(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_uploads(&self, more: u64) {
+        self.uploads.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn flying(&self, by: u64) {
+        self.in_flight.fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(super) fn landed(&self, by: u64) {
+        self.in_flight.fetch_sub(by, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal; gives the reason to pause, if it is one too many.
+    pub(super) fn add_failed(&self, refusal: &Refusal, limit: Option<FailureLimit>) -> Option<String> {
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        let same = {
+            let mut errors = self.errors_locked();
+            let empty = ErrorCount { code: refusal.code, subcode: refusal.subcode, count: 0, message: String::new() };
+            let error = errors.entry((refusal.code, refusal.subcode)).or_insert(empty);
+            error.count += 1;
+            error.message.clone_from(&refusal.reason);
+            error.count
+        };
+        let sent = self.sent();
+        if sent == 0 && same >= SAME_REFUSALS && same == failed {
+            return Some(format!("the first {same} messages were all refused alike: {}", refusal.reason));
+        }
+        let tried = sent + failed + self.unknown();
+        limit.filter(|limit| limit.is_passed(failed, tried)).map(|_| format!("{failed} of {tried} messages failed"))
+    }
+
+    fn errors_locked(&self) -> MutexGuard<'_, BTreeMap<(Option<i64>, Option<i64>), ErrorCount>> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: i64) -> Refusal {
+        Refusal { code: Some(code), subcode: None, reason: "no".to_owned() }
+    }
+
+    #[test]
+    fn five_of_a_kind_and_nothing_else_are_a_reason_to_pause() {
+        let watch = Watch::default();
+        for _ in 1..SAME_REFUSALS {
+            assert_eq!(watch.add_failed(&refused(100), None), None);
+        }
+        assert!(watch.add_failed(&refused(100), None).is_some());
+        let mixed = Watch::default();
+        mixed.add_failed(&refused(551), None);
+        assert!((0..9).all(|_| mixed.add_failed(&refused(100), None).is_none()));
+        let going = Watch::default();
+        going.add_sent();
+        assert!((0..9).all(|_| going.add_failed(&refused(100), None).is_none()));
+    }
+
+    #[test]
+    fn doubts_in_a_row_are_a_reason_to_pause_and_scattered_ones_are_not() {
+        let watch = Watch::default();
+        assert!((1..DOUBTS_IN_A_ROW).all(|_| watch.add_unknown("reset").is_none()));
+        watch.add_sent();
+        assert!((1..DOUBTS_IN_A_ROW).all(|_| watch.add_unknown("reset").is_none()));
+        assert!(watch.add_unknown("reset").is_some());
+    }
+
+    #[test]
+    fn too_many_failures_are_a_reason_to_pause() {
+        let watch = Watch::default();
+        watch.add_sent();
+        assert_eq!(watch.add_failed(&refused(1), Some(FailureLimit::Count(2))), None);
+        let why = watch.add_failed(&refused(2), Some(FailureLimit::Count(2)));
+        assert_eq!(why.as_deref(), Some("2 of 3 messages failed"));
+    }
+}

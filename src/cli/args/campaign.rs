@@ -1,0 +1,201 @@
+//! `campaign` and its commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::cli::values::tag;
+use crate::graph::{MessagingType, Tag};
+use crate::ids::CampaignName;
+
+/// `campaign`.
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  reattach campaign plan spring.toml
+  reattach campaign run spring.toml
+  reattach campaign run --name spring --to recipients.csv --file hero.png
+  reattach campaign status spring
+  reattach campaign resume spring --scope failed
+
+FILE.toml says what goes to whom:
+  name = \"spring\"
+  recipients = \"recipients.csv\"       # header row, column `recipient`; other columns are variables; or JSONL
+  [[message]]                         # parts, sent in order to each recipient
+  text = \"Hi {first_name}, spring is here\"
+  [[message]]
+  file = \"hero.png\"                   # uploaded once, sent by its id
+
+What may have been sent when a process was killed or an answer was lost is `unknown`: it is not sent again unless you
+say so (`campaign settle`).")]
+pub(in crate::cli) struct CampaignArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(in crate::cli) command: CampaignCommand,
+}
+
+/// What to do with campaigns.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum CampaignCommand {
+    /// Read the list and write the plan down; nothing is sent.
+    #[command(
+        after_help = "Example:\n  reattach campaign plan spring.toml --json | jq 'select(.event == \"bad_row\")'"
+    )]
+    Plan {
+        /// The campaign file.
+        #[arg(value_name = "FILE.toml")]
+        file: PathBuf,
+        /// Plan anew with another list or message; what was sent stays sent.
+        #[arg(long)]
+        replan: bool,
+    },
+    /// Plan once, look ahead, and send.
+    Run(RunArgs),
+    /// Say where a campaign stands.
+    #[command(after_help = "Example:\n  reattach campaign status spring --json | jq .state")]
+    Status {
+        /// Its name.
+        name: CampaignName,
+    },
+    /// Have whoever sends it stop after what is under way.
+    #[command(after_help = "Example:\n  reattach campaign pause spring")]
+    Pause {
+        /// Its name.
+        name: CampaignName,
+    },
+    /// Go on with a campaign that is planned: what was sent is not sent again.
+    Resume(ResumeArgs),
+    /// Show what may have been sent, and say what became of it.
+    Settle(SettleArgs),
+    /// Print what became of each recipient.
+    Export(ExportArgs),
+    /// List all campaigns.
+    #[command(after_help = "Example:\n  reattach campaign list --json | jq -r .name")]
+    List,
+}
+
+/// `campaign run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach campaign run spring.toml
+  reattach campaign run spring.toml --suppress opted-out.txt --yes
+  reattach campaign run --name spring --to recipients.csv --file hero.png
+  reattach campaign run --name hello --to recipients.csv --text 'Hi {first_name}'")]
+pub(in crate::cli) struct RunArgs {
+    /// The campaign file.
+    #[arg(value_name = "FILE.toml", required_unless_present = "name", conflicts_with_all = ["name", "to", "CampaignContent"])]
+    pub(in crate::cli) spec: Option<PathBuf>,
+    /// The campaign's name, without a file.
+    #[arg(long, value_name = "NAME", requires = "to", requires = "CampaignContent")]
+    pub(in crate::cli) name: Option<CampaignName>,
+    /// The list of recipients, without a file.
+    #[arg(long, value_name = "LIST", requires = "name")]
+    pub(in crate::cli) to: Option<PathBuf>,
+    /// What they get.
+    #[command(flatten)]
+    pub(in crate::cli) content: CampaignContent,
+    /// Why it is sent, without a file: RESPONSE, UPDATE or MESSAGE_TAG [default: UPDATE].
+    #[arg(long, value_name = "TYPE", requires = "name")]
+    pub(in crate::cli) messaging_type: Option<MessagingType>,
+    /// The message tag, with MESSAGE_TAG.
+    #[arg(long, value_name = "TAG", value_parser = tag, requires = "name")]
+    pub(in crate::cli) tag: Option<Tag>,
+    /// People who get nothing: a recipient a line, or a list with a column `recipient`.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) suppress: Option<PathBuf>,
+    /// Plan anew with another list or message; what was sent stays sent.
+    #[arg(long)]
+    pub(in crate::cli) replan: bool,
+}
+
+/// What to send, without a campaign file: one of these.
+#[derive(Debug, Args)]
+#[group(id = "CampaignContent", multiple = false)]
+pub(in crate::cli) struct CampaignContent {
+    /// This file, by its id; uploaded first if it has none.
+    #[arg(long, value_name = "PATH", requires = "name")]
+    pub(in crate::cli) file: Option<String>,
+    /// This text; {column} stands for what the list says of each recipient.
+    #[arg(long, value_name = "TEXT", requires = "name")]
+    pub(in crate::cli) text: Option<String>,
+}
+
+/// `campaign resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach campaign resume spring
+  reattach campaign resume spring --scope failed --yes")]
+pub(in crate::cli) struct ResumeArgs {
+    /// Its name.
+    pub(in crate::cli) name: CampaignName,
+    /// What to send, beside what is pending: what failed, or what is unknown, of which some may then arrive twice.
+    #[arg(long, value_name = "SCOPE", default_value = "pending")]
+    pub(in crate::cli) scope: ResumeScope,
+    /// People who get nothing more: a recipient a line, or a list with a column `recipient`.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) suppress: Option<PathBuf>,
+}
+
+/// What to send. The values have no help of their own, which would stretch everybody's to two lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ResumeScope {
+    Pending,
+    Failed,
+    Unknown,
+}
+
+/// `campaign settle`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach campaign settle spring
+  reattach campaign settle spring --echoes webhooks.jsonl
+  reattach campaign settle spring --assume not-sent
+
+webhooks.jsonl holds the bodies of Meta's message_echoes webhooks, one a line; where they are kept as
+{\"headers\": {\"X-Hub-Signature-256\": …}, \"body\": \"…\"}, their signature is checked against the app secret.
+What is assumed not sent is sent by the next run. Exit code 7: something is still unknown.")]
+pub(in crate::cli) struct SettleArgs {
+    /// Its name.
+    pub(in crate::cli) name: CampaignName,
+    /// Take all that is unknown, once the echoes were read, for this.
+    #[arg(long, value_name = "WHAT")]
+    pub(in crate::cli) assume: Option<SettleAssumption>,
+    /// Webhooks in which messages came back: certain evidence.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub(in crate::cli) echoes: Option<PathBuf>,
+}
+
+/// What to take the unknown for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum SettleAssumption {
+    Sent,
+    NotSent,
+}
+
+/// `campaign export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach campaign export spring > spring.csv
+  reattach campaign export spring --format jsonl | jq -r 'select(.outcome == \"failed\") | .recipient'")]
+pub(in crate::cli) struct ExportArgs {
+    /// Its name.
+    pub(in crate::cli) name: CampaignName,
+    /// csv or jsonl [default: csv; with --json, jsonl].
+    #[arg(long, value_name = "FORMAT")]
+    pub(in crate::cli) format: Option<ExportFormat>,
+    /// Name people by their place in the list.
+    #[arg(long)]
+    pub(in crate::cli) redact: bool,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ExportFormat {
+    Csv,
+    Jsonl,
+}

@@ -1,0 +1,197 @@
+//! The objects of `campaign … --json`.
+
+use serde::Serialize;
+
+use crate::campaign::{Counts, Preflight, PreflightAsset, State};
+use crate::clock::Timestamp;
+use crate::delivery::{self, Delivery};
+use crate::graph::{Class, lookup};
+use crate::record::{Campaign, ListedDelivery};
+
+/// `{"event":"campaign"}`: where a campaign stands.
+#[derive(Debug, Serialize)]
+pub(super) struct CampaignEvent<'a> {
+    event: &'static str,
+    name: &'a str,
+    state: &'static str,
+    total: u64,
+    pending: u64,
+    sent: u64,
+    failed: u64,
+    unknown: u64,
+    skipped: u64,
+    uploads: u64,
+    sends_by_id: u64,
+    sends_by_url: u64,
+    recipients: u64,
+    duplicates: u64,
+    malformed: u64,
+    parts: u8,
+    page_id: &'a str,
+    paused: Option<&'a str>,
+    planned_at: Timestamp,
+    started_at: Option<Timestamp>,
+    holder_pid: Option<u32>,
+}
+
+impl<'a> CampaignEvent<'a> {
+    pub(super) fn new(campaign: &'a Campaign, counts: &Counts) -> Self {
+        Self {
+            event: "campaign",
+            name: campaign.name.as_str(),
+            state: State::of(campaign, counts).as_str(),
+            total: counts.total,
+            pending: counts.pending,
+            sent: counts.sent,
+            failed: counts.failed,
+            unknown: counts.unknown,
+            skipped: counts.skipped,
+            uploads: campaign.uploads,
+            sends_by_id: counts.sends_by_id,
+            sends_by_url: counts.sends_by_url,
+            recipients: campaign.recipients,
+            duplicates: campaign.duplicates,
+            malformed: campaign.malformed,
+            parts: campaign.parts,
+            page_id: campaign.space.page.as_str(),
+            paused: campaign.paused.as_deref(),
+            planned_at: campaign.planned_at,
+            started_at: campaign.started_at,
+            holder_pid: campaign.holder.map(|holder| holder.pid),
+        }
+    }
+}
+
+/// `{"event":"bad_row"}`: a row of the list that cannot be used.
+#[derive(Debug, Serialize)]
+pub(super) struct BadRowEvent<'a> {
+    pub(super) event: &'static str,
+    pub(super) line: u64,
+    pub(super) message: &'a str,
+}
+
+/// `{"event":"preflight"}`: what a run is about to do.
+#[derive(Debug, Serialize)]
+pub(super) struct PreflightEvent<'a> {
+    event: &'static str,
+    name: &'a str,
+    page_id: &'a str,
+    recipients: u64,
+    duplicates: u64,
+    malformed: u64,
+    suppressed: u64,
+    closed_windows: u64,
+    pending: u64,
+    calls: u64,
+    messages_per_second: u32,
+    duration_secs: u64,
+    bytes_saved: u64,
+    delivery: &'static str,
+    assets: Vec<AssetLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AssetLine<'a> {
+    #[serde(rename = "ref")]
+    reference: &'a str,
+    attachment_id: &'a str,
+    expires_at: Timestamp,
+    uploaded: bool,
+    size_bytes: Option<u64>,
+}
+
+impl<'a> PreflightEvent<'a> {
+    pub(super) fn new(campaign: &'a Campaign, ahead: &'a Preflight, suppressed: u64) -> Self {
+        let line = |asset: &'a PreflightAsset| AssetLine {
+            reference: &asset.reference,
+            attachment_id: &asset.attachment_id,
+            expires_at: asset.expires_at,
+            uploaded: asset.uploaded,
+            size_bytes: asset.size_bytes,
+        };
+        Self {
+            event: "preflight",
+            name: campaign.name.as_str(),
+            page_id: campaign.space.page.as_str(),
+            recipients: ahead.recipients,
+            duplicates: ahead.duplicates,
+            malformed: ahead.malformed,
+            suppressed,
+            closed_windows: ahead.closed_windows,
+            pending: ahead.counts.pending,
+            calls: ahead.calls,
+            messages_per_second: ahead.messages_per_second,
+            duration_secs: ahead.duration.as_secs(),
+            bytes_saved: ahead.bytes_saved,
+            delivery: ahead.delivery.as_str(),
+            assets: ahead.assets.iter().map(line).collect(),
+        }
+    }
+}
+
+/// `{"event":"recipient"}`: what became of one part for one recipient.
+#[derive(Debug, Serialize)]
+pub(super) struct RecipientEvent<'a> {
+    event: &'static str,
+    campaign: &'a str,
+    pub(super) recipient: String,
+    pub(super) part: u8,
+    pub(super) outcome: &'static str,
+    pub(super) message_id: Option<&'a str>,
+    pub(super) error: Option<DeliveryError<'a>>,
+    /// When it came into this state; nothing where nothing has happened.
+    pub(super) at: Option<Timestamp>,
+    attempts: u32,
+}
+
+/// Why a delivery is not sent.
+#[derive(Debug, Serialize)]
+pub(super) struct DeliveryError<'a> {
+    pub(super) code: Option<i64>,
+    pub(super) subcode: Option<i64>,
+    class: &'static str,
+    pub(super) message: &'a str,
+    hint: Option<&'static str>,
+}
+
+impl<'a> RecipientEvent<'a> {
+    pub(super) fn new(campaign: &'a Campaign, listed: &'a ListedDelivery, recipient: String) -> Self {
+        let delivery = &listed.delivery;
+        let happened = delivery.at.as_unix_millis() > 0;
+        Self {
+            event: "recipient",
+            campaign: campaign.name.as_str(),
+            recipient,
+            part: listed.key.part + 1,
+            outcome: outcome(delivery.state),
+            message_id: delivery.message_id.as_deref(),
+            error: DeliveryError::of(delivery),
+            at: happened.then_some(delivery.at),
+            attempts: delivery.attempt,
+        }
+    }
+}
+
+impl<'a> DeliveryError<'a> {
+    fn of(delivery: &'a Delivery) -> Option<Self> {
+        let message = delivery.reason.as_deref().filter(|_| delivery.state != delivery::State::Sent)?;
+        let entry = delivery.code.and_then(|code| lookup(code, delivery.subcode));
+        let class = match delivery.state {
+            delivery::State::Failed => entry.map_or("refused", |entry| Class::as_str(entry.class)),
+            delivery::State::Skipped => "skipped",
+            _ => "unknown",
+        };
+        let hint = entry.map(|entry| entry.action);
+        Some(Self { code: delivery.code, subcode: delivery.subcode, class, message, hint })
+    }
+}
+
+const fn outcome(state: delivery::State) -> &'static str {
+    match state {
+        delivery::State::Sent => "sent",
+        delivery::State::Failed => "failed",
+        delivery::State::Unknown => "unknown",
+        delivery::State::Skipped => "skipped",
+        _ => "pending",
+    }
+}

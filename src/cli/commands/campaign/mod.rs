@@ -1,0 +1,81 @@
+//! `campaign`: a message to many people, once each.
+
+mod events;
+mod export;
+mod live;
+mod send;
+mod settle;
+mod show;
+
+use crate::campaign::{CampaignMessage, Counts};
+use crate::cli::args::{CampaignArgs, CampaignCommand};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::session::Context;
+use crate::ids::{CampaignName, KeySpace};
+use crate::record::{Campaign, Change, Record};
+
+use events::CampaignEvent;
+
+/// Why a campaign is paused that an operator paused: only `resume` goes on with it.
+const BY_HAND: &str = "paused by hand";
+
+pub(super) async fn run(context: &Context, args: CampaignArgs) -> Result<Exit, Failure> {
+    match args.command {
+        CampaignCommand::Plan { file, replan } => send::plan(context, &file, replan).await,
+        CampaignCommand::Run(args) => send::run(context, args).await,
+        CampaignCommand::Status { name } => show::status(context, &name).await,
+        CampaignCommand::Pause { name } => pause(context, &name).await,
+        CampaignCommand::Resume(args) => send::resume(context, args).await,
+        CampaignCommand::Settle(args) => settle::run(context, args).await,
+        CampaignCommand::Export(args) => export::run(context, args).await,
+        CampaignCommand::List => show::list(context).await,
+    }
+}
+
+async fn pause(context: &Context, name: &CampaignName) -> Result<Exit, Failure> {
+    let record = context.record().await?;
+    let campaign = find(context, &*record, name).await?;
+    record.change(campaign.id, Change::Pause(BY_HAND.to_owned())).await?;
+    let campaign = find(context, &*record, name).await?;
+    let counts = counts(context, &*record, &campaign).await?;
+    context.output.event(&CampaignEvent::new(&campaign, &counts));
+    match campaign.holder {
+        Some(holder) => {
+            context.output.remark(format_args!("{name} is paused: process {} finishes what is under way", holder.pid));
+        }
+        None => context.output.remark(format_args!("{name} is paused: `reattach campaign resume {name}` goes on")),
+    }
+    Ok(Exit::Done)
+}
+
+/// Where campaigns of the chosen Page stand on record.
+async fn space(context: &Context, record: &dyn Record) -> Result<KeySpace, Failure> {
+    let (origin, platform) = (context.settings.origin.clone(), context.settings.platform);
+    Ok(KeySpace { origin, page: context.page_id(record).await?, platform })
+}
+
+/// The campaign of that name. Meta is asked whose token this is only where Pages have campaigns of the same name.
+async fn find(context: &Context, record: &dyn Record, name: &CampaignName) -> Result<Campaign, Failure> {
+    let (origin, platform) = (&context.settings.origin, context.settings.platform);
+    let is_meant = |campaign: &Campaign| {
+        campaign.name == *name && campaign.space.origin == *origin && campaign.space.platform == platform
+    };
+    let mut found = record.campaigns(context.clock.now()).await?;
+    found.retain(is_meant);
+    if found.len() > 1 {
+        let space = space(context, record).await?;
+        found.retain(|campaign| campaign.space == space);
+    }
+    found.pop().ok_or_else(|| Failure::Usage {
+        message: format!("there is no campaign {name}"),
+        hint: "`reattach campaign list` shows those there are".into(),
+    })
+}
+
+async fn counts(context: &Context, record: &dyn Record, campaign: &Campaign) -> Result<Counts, Failure> {
+    let counted = record.count(campaign.id, context.clock.now()).await?;
+    // A plan that was never completed has no message.
+    let message: Option<CampaignMessage> = serde_json::from_str(&campaign.message).ok();
+    Ok(message.map(|message| Counts::new(&message, &counted)).unwrap_or_default())
+}

@@ -1,0 +1,347 @@
+//! `campaign plan`, `run` and `resume`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, json};
+
+use crate::campaign::settle::{self, Scope};
+use crate::campaign::{
+    CampaignMessage, CampaignSpec, End, ErrorCount, PlanOptions, Planned, Preflight, Replan, Run, RunParts, RunSummary,
+    Settings, plan as write_plan, read_suppressed,
+};
+use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
+use crate::cli::events::ErrorEvent;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::{shown, shown_text};
+use crate::cli::session::{Context, Session};
+use crate::cli::values::{count, human_size, human_span, thousands};
+use crate::graph::{Governor, MessagingType, PaceLimits};
+use crate::ids::Recipient;
+use crate::record::{Campaign, Change, Record};
+
+use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
+use super::live::Live;
+use super::show::{figures, print_status, proof};
+use super::{BY_HAND, counts, find, space};
+
+/// How many bad rows people are shown.
+const SHOWN: usize = 10;
+/// How many people are left out at once.
+const SUPPRESSED_AT_ONCE: usize = 1_000;
+/// How many uploads may be under way at once.
+const UPLOADS: usize = 4;
+
+pub(super) async fn plan(context: &Context, file: &Path, replan: bool) -> Result<Exit, Failure> {
+    let record = context.record().await?;
+    let spec = CampaignSpec::load(file)?;
+    let planned = planned(context, &record, &spec, replan).await?;
+    let campaign = &planned.campaign;
+    let counts = counts(context, &*record, campaign).await?;
+    context.output.remark(format_args!("{}: {}", campaign.name, plan_line(&planned)));
+    print_status(context, campaign, &counts);
+    context.output.event(&CampaignEvent::new(campaign, &counts));
+    Ok(if campaign.malformed > 0 { Exit::SomeFailed } else { Exit::Done })
+}
+
+pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failure> {
+    let spec = spec_of(&args)?;
+    let record = context.record().await?;
+    let planned = planned(context, &record, &spec, args.replan).await?;
+    context.output.remark(format_args!("{}: {}", spec.name, plan_line(&planned)));
+    let campaign = planned.campaign;
+    if campaign.paused.as_deref() == Some(BY_HAND) {
+        return Err(Failure::Usage {
+            message: format!("the campaign {} is paused", spec.name),
+            hint: format!("`reattach campaign resume {}` goes on with it", spec.name),
+        });
+    }
+    drive(context, record, campaign, args.suppress).await
+}
+
+pub(super) async fn resume(context: &Context, args: ResumeArgs) -> Result<Exit, Failure> {
+    let record = context.record().await?;
+    let campaign = find(context, &*record, &args.name).await?;
+    let now = context.clock.now();
+    let scope = match args.scope {
+        ResumeScope::Pending => None,
+        ResumeScope::Failed => Some((Scope::Failed, "that failed")),
+        ResumeScope::Unknown => Some((Scope::Unknown, "that may have arrived")),
+    };
+    if let Some((scope, words)) = scope {
+        if scope == Scope::Unknown {
+            context.confirm("What may have arrived is sent again: some people may get it twice.")?;
+        }
+        let reopened = settle::reopen(&*record, campaign.id, scope, now).await?;
+        context.output.remark(format_args!("{}: {} {words} will be sent again", args.name, count(reopened, "message")));
+    }
+    drive(context, record, campaign, args.suppress).await
+}
+
+async fn planned(
+    context: &Context,
+    record: &Arc<dyn Record>,
+    spec: &CampaignSpec,
+    replan: bool,
+) -> Result<Planned, Failure> {
+    let options = PlanOptions {
+        space: space(context, &**record).await?,
+        replan: if replan { Replan::Allowed } else { Replan::Refused },
+        stop: context.stop.clone(),
+    };
+    let planned = write_plan(record, spec, &options, &context.clock).await?;
+    for (place, bad) in planned.bad_rows.iter().enumerate() {
+        context.output.event(&BadRowEvent { event: "bad_row", line: bad.line, message: &bad.reason });
+        if place < SHOWN && !context.output.is_json() {
+            context.output.complain(format_args!("{}, {}", shown(&spec.recipients), shown_text(&bad.to_string())));
+        }
+    }
+    let hidden = planned.campaign.malformed.saturating_sub(SHOWN as u64);
+    if hidden > 0 && !context.output.is_json() {
+        context.output.complain(format_args!("… and {} more that cannot be used", count(hidden, "row")));
+    }
+    Ok(planned)
+}
+
+fn plan_line(planned: &Planned) -> String {
+    let Campaign { recipients, duplicates, malformed, .. } = planned.campaign;
+    let mut line = if planned.unchanged { "planned before, ".to_owned() } else { "planned, ".to_owned() };
+    line += &count(recipients, "recipient");
+    if duplicates > 0 {
+        line += &format!(", {} removed", count(duplicates, "duplicate"));
+    }
+    if malformed > 0 {
+        line += &format!(", {} that cannot be used", count(malformed, "row"));
+    }
+    line
+}
+
+/// The campaign the flags describe.
+fn spec_of(args: &RunArgs) -> Result<CampaignSpec, Failure> {
+    let (name, to) = match (&args.spec, &args.name, &args.to) {
+        (Some(file), ..) => return Ok(CampaignSpec::load(file)?),
+        (None, Some(name), Some(to)) => (name.clone(), to.clone()),
+        _ => {
+            return Err(Failure::Usage {
+                message: "there is no campaign to run".into(),
+                hint: "name a campaign file, or give --name, --to and --file or --text".into(),
+            });
+        }
+    };
+    let part = match (&args.content.file, &args.content.text) {
+        (Some(file), _) => json!({"attachment": {"payload": {"file": file}}}),
+        (None, text) => json!({"text": text}),
+    };
+    let here = std::env::current_dir().map_err(|source| Failure::File {
+        action: "found",
+        path: PathBuf::from("."),
+        source,
+    })?;
+    let usual = if args.tag.is_some() { MessagingType::MessageTag } else { MessagingType::Update };
+    Ok(CampaignSpec {
+        name,
+        recipients: to,
+        message: CampaignMessage {
+            messaging_type: args.messaging_type.unwrap_or(usual),
+            tag: args.tag.as_ref().map(|tag| tag.as_str().to_owned()),
+            notification_type: None,
+            persona_id: None,
+            parts: vec![part.as_object().cloned().unwrap_or_else(Map::new)],
+        },
+        settings: Settings::new(here),
+    })
+}
+
+/// Looks ahead, asks, and sends.
+async fn drive(
+    context: &Context,
+    record: Arc<dyn Record>,
+    campaign: Campaign,
+    suppress: Option<PathBuf>,
+) -> Result<Exit, Failure> {
+    let session = paced(context.session(&*record).await?, &campaign);
+    if campaign.space.page != session.page.id {
+        return Err(Failure::WrongPage {
+            expected: campaign.space.page,
+            actual: session.page.id,
+            actual_name: session.page.name,
+        });
+    }
+    if let Some(holder) = campaign.holder {
+        let name = campaign.name.clone();
+        return Err(crate::campaign::CampaignError::Held { name, holder }.into());
+    }
+    let suppressed = match suppress {
+        Some(path) => leave_out(context, &*record, &campaign, &path).await?,
+        None => 0,
+    };
+    let library =
+        context.library(&session, Arc::clone(&record), context.inspector_without_cache(), UPLOADS, context.bars());
+    let parts = RunParts {
+        record: Arc::clone(&record),
+        graph: Arc::clone(&session.graph),
+        library,
+        clock: Arc::clone(&context.clock),
+        stop: context.stop.clone(),
+    };
+    let mut run = Run::begin(parts, campaign.clone()).await?;
+    // From here on a pause is one that was asked for meanwhile.
+    record.change(campaign.id, Change::Unpause).await?;
+    let ahead = match run.preflight().await {
+        Ok(ahead) => ahead,
+        Err(error) => {
+            run.give_up().await?;
+            return Err(error.into());
+        }
+    };
+    context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
+    print_ahead(context, &session, &campaign, &ahead, suppressed);
+    if ahead.counts.pending > 0
+        && let Err(declined) = context.confirm(&format!("This sends {}.", count(ahead.counts.pending, "message")))
+    {
+        run.give_up().await?;
+        return Err(declined);
+    }
+    let live = Live::new(context, ahead.counts, run.watch(), Arc::clone(&session.graph));
+    let sent = run.send().await;
+    drop(live);
+    let summary = sent?;
+    if let End::Paused(why) = &summary.end
+        && summary.campaign.paused.is_none()
+    {
+        record.change(campaign.id, Change::Pause(why.clone())).await?;
+    }
+    conclude(context, &*record, &summary).await
+}
+
+/// The session at the campaign's own pace, where that is slower than the Page's.
+fn paced(session: Session, campaign: &Campaign) -> Session {
+    let settings: Option<Settings> = serde_json::from_str(&campaign.settings).ok();
+    let Some(settings) = settings else { return session };
+    let page = session.graph.governor().limits();
+    let slower = |own: Option<std::num::NonZeroU32>, page: u32| own.map_or(page, |own| own.get().min(page));
+    let limits = PaceLimits {
+        messages_per_second: slower(settings.messages_per_second, page.messages_per_second),
+        media_per_second: slower(settings.media_per_second, page.media_per_second),
+        ..page
+    };
+    let graph = (*session.graph).clone().with_governor(Arc::new(Governor::new(limits)));
+    Session { graph: Arc::new(graph), ..session }
+}
+
+async fn leave_out(context: &Context, record: &dyn Record, campaign: &Campaign, path: &Path) -> Result<u64, Failure> {
+    let (people, bad) = read_suppressed(path)?;
+    if let Some(first) = bad.first() {
+        // To send to somebody who asked not to be written to cannot be taken back.
+        return Err(Failure::Usage {
+            message: format!("{}: {}", shown(path), first),
+            hint: "correct the list: nothing is sent while it cannot be read whole".into(),
+        });
+    }
+    let mut left_out = 0;
+    for some in people.chunks(SUPPRESSED_AT_ONCE) {
+        let some: Vec<Recipient> = some.to_vec();
+        left_out += record.suppress(campaign.id, &some, "suppressed", context.clock.now()).await?;
+    }
+    Ok(left_out)
+}
+
+/// One page of what is about to happen.
+fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead: &Preflight, suppressed: u64) {
+    let output = &context.output;
+    let line = |what: &str, words: String| output.remark(format_args!("  {what:<12} {words}"));
+    line("page", format!("{} ({})", shown_text(&session.page.name), session.page.id));
+    let mut to = count(ahead.recipients, "recipient");
+    let others = [(suppressed, "suppressed"), (ahead.closed_windows, "whose 24 hours are over, left out")];
+    for (number, word) in others.into_iter().filter(|(number, _)| *number > 0) {
+        to = format!("{to}, {} {word}", thousands(number));
+    }
+    line("to", to);
+    for asset in &ahead.assets {
+        let size = asset.size_bytes.map_or_else(String::new, |size| format!(", {}", human_size(size)));
+        let how = if asset.uploaded { "uploaded just now" } else { "uploaded before" };
+        let left = human_span(asset.expires_at.since(context.clock.now()));
+        let reference = shown_text(&asset.reference);
+        line("asset", format!("{reference}{size}, {how}: {}, {left} left", asset.attachment_id));
+    }
+    if campaign.started_at.is_some() && ahead.counts.pending < ahead.counts.total {
+        line("so far", figures(&ahead.counts));
+    }
+    let pace = format!("{} a second at most", thousands(ahead.messages_per_second.into()));
+    let duration = if ahead.duration < Duration::from_secs(1) { "a moment".into() } else { human_span(ahead.duration) };
+    line("calls", format!("{}, {pace}: {duration}", thousands(ahead.calls)));
+    if ahead.bytes_saved > 0 {
+        line("saved", format!("{} that need no upload, sent by id", human_size(ahead.bytes_saved)));
+    }
+    line("delivery", format!("{}: {}", ahead.delivery.as_str(), ahead.delivery.promise()));
+}
+
+/// Prints how a run ended.
+async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) -> Result<Exit, Failure> {
+    let output = &context.output;
+    let failure = match &summary.end {
+        End::Page(error) | End::Busy(error) => Some(Failure::Graph(error.clone())),
+        End::Asset(error) => Some(Failure::of_library(error)),
+        End::Store(error) => Some(Failure::Campaign(crate::campaign::CampaignError::Ledger(Arc::clone(error)))),
+        End::Finished | End::Interrupted | End::Paused(_) => None,
+    };
+    for unsaved in &summary.unsaved {
+        let id = unsaved.message_id.as_deref().unwrap_or_default();
+        output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.outcome, shown_text(id)));
+    }
+    let (campaign, counts) = (find(context, record, &summary.campaign.name).await?, summary.counts);
+    for error in &summary.errors {
+        output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
+    }
+    output.result(format_args!(
+        "{}: {}  {}",
+        output.palette.strong(&campaign.name),
+        figures(&counts),
+        output.palette.faint(format_args!("({:.2} s)", summary.elapsed.as_secs_f64())),
+    ));
+    output.result(format_args!("  {}", proof(&campaign, &counts)));
+    if let End::Paused(why) = &summary.end {
+        output.result(format_args!("  paused: {}", shown_text(campaign.paused.as_deref().unwrap_or(why))));
+    }
+    if counts.unknown > 0 {
+        let settle = format!("`reattach campaign settle {}`", campaign.name);
+        output.result(format_args!("  {} may have arrived: {settle}", count(counts.unknown, "message")));
+    }
+    if let Some(failure) = &failure {
+        output.event(&ErrorEvent::new(failure));
+        failure.print(output);
+        if counts.pending > 0 {
+            output.note(format_args!(
+                "  {} untouched: `reattach campaign resume {}` goes on",
+                if counts.pending == 1 {
+                    "1 message is".into()
+                } else {
+                    format!("{} messages are", thousands(counts.pending))
+                },
+                campaign.name
+            ));
+        }
+    }
+    output.event(&CampaignEvent::new(&campaign, &counts));
+    let is_over = matches!(summary.end, End::Finished | End::Paused(_));
+    Ok(match (&failure, &summary.end) {
+        (Some(failure), _) => failure.exit(),
+        (None, End::Interrupted) => Exit::Interrupted,
+        _ if is_over && counts.unknown > 0 => Exit::UnknownOutcome,
+        _ if counts.failed > 0 || campaign.malformed > 0 => Exit::SomeFailed,
+        _ => Exit::Done,
+    })
+}
+
+/// `551/1545041 × 12: This person isn't available right now. …`
+pub(super) fn refusal_line(error: &ErrorCount) -> String {
+    let code = match (error.code, error.subcode) {
+        (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
+        (Some(code), None) => code.to_string(),
+        (None, _) => "not sent".to_owned(),
+    };
+    let meaning = error.entry().map_or(error.message.as_str(), |entry| entry.meaning);
+    format!("{code} × {}: {meaning}", thousands(error.count))
+}

@@ -1,0 +1,494 @@
+//! Campaigns, held against what the sandbox has seen: nobody twice, nobody lost, and every count true.
+
+mod kill;
+
+use std::collections::{BTreeMap, HashMap};
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::pictures::png;
+use crate::support::{Ran, World};
+
+const FAST: &str = "[limits]\nmessages_per_second = 100000\nmedia_per_second = 100000\ncalls_per_second = 100000\n";
+
+/// A world in which a Page may go as fast as it can.
+fn fast_world() -> World {
+    let world = World::new();
+    world.configure(FAST);
+    world
+}
+
+/// Puts a list of people, whose PSIDs count from 1001, and a campaign file with these parts.
+fn campaign(world: &World, people: u64, rest: &str) {
+    let rows: String = (1..=people).map(|number| format!("{},n{number}\n", 1_000 + number)).collect();
+    world.put("people.csv", format!("recipient,name\n{rows}"));
+    world.put("spring.toml", format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}"));
+}
+
+const TEXT: &str = "[[message]]\ntext = \"Hi {name}\"\n";
+const TEXT_AND_PICTURE: &str = "[[message]]\ntext = \"Hi {name}\"\n[[message]]\nfile = \"hero.png\"\n";
+
+fn run(world: &World) -> Ran {
+    world.json(["campaign", "run", "library/spring.toml", "--yes"])
+}
+
+fn closing(ran: &Ran) -> Value {
+    ran.events_of("campaign").pop().unwrap_or_else(|| panic!("no campaign event: {ran:?}"))
+}
+
+/// How often each (recipient, part) was accepted, the part told by the nonce.
+fn truth(world: &World) -> HashMap<(String, u8), u64> {
+    let mut seen = HashMap::new();
+    for message in world.truth().messages {
+        let row = message.metadata.as_deref().and_then(|metadata| metadata.split(':').nth(2)).expect("a nonce");
+        let part = row.bytes().last().expect("a digit") - b'0' + 1;
+        *seen.entry((message.recipient().expect("a recipient"), part)).or_default() += 1;
+    }
+    seen
+}
+
+/// What the record says became of each (recipient, part).
+fn exported(world: &World) -> BTreeMap<(String, u8), String> {
+    let ran = world.json(["campaign", "export", "spring"]).ended_with(0);
+    let part = |event: &Value| u8::try_from(event["part"].as_u64().expect("a part")).expect("small");
+    let text = |event: &Value, key: &str| event[key].as_str().expect("a text").to_owned();
+    ran.events().iter().map(|event| ((text(event, "recipient"), part(event)), text(event, "outcome"))).collect()
+}
+
+/// The oracle: what is recorded as sent was accepted, what was accepted is recorded as sent or unknown, nobody has
+/// anything twice, and what is printed is what is stored.
+#[track_caller]
+fn check_against_truth(world: &World) {
+    let (truth, exported) = (truth(world), exported(world));
+    assert!(truth.values().all(|count| *count == 1), "somebody got something twice");
+    for (key, outcome) in &exported {
+        assert!(outcome != "sent" || truth.contains_key(key), "{key:?} is recorded as sent and was not");
+        assert!(outcome != "failed" || !truth.contains_key(key), "{key:?} is recorded as failed and was sent");
+    }
+    for key in truth.keys() {
+        let outcome = exported.get(key).map(String::as_str);
+        assert!(matches!(outcome, Some("sent" | "unknown")), "{key:?} was sent and is recorded as {outcome:?}");
+    }
+    let status = closing(&world.json(["campaign", "status", "spring"]).ended_with(0));
+    assert_eq!(status["total"], exported.len() as u64);
+    for outcome in ["sent", "failed", "unknown", "skipped", "pending"] {
+        let stored = exported.values().filter(|stored| *stored == outcome).count() as u64;
+        assert_eq!(status[outcome], stored, "{outcome}");
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed().as_secs() < 60, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn everybody_gets_every_part_once_and_in_order() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 300, TEXT_AND_PICTURE);
+    let closed = closing(&run(&world).ended_with(0));
+    assert_eq!((&closed["state"], &closed["sent"], &closed["total"]), (&json!("finished"), &json!(600), &json!(600)));
+    assert_eq!(
+        (&closed["uploads"], &closed["sends_by_id"], &closed["sends_by_url"]),
+        (&json!(1), &json!(300), &json!(0))
+    );
+    assert_eq!(world.uploads(), 1);
+    check_against_truth(&world);
+    let mut reached = HashMap::new();
+    for message in world.truth().messages {
+        let part = u8::from(message.request["message"].get("attachment").is_some());
+        let before = reached.insert(message.recipient().expect("a recipient"), part);
+        assert_eq!(before, (part == 1).then_some(0), "the parts came in another order");
+        let metadata = message.metadata.as_deref().expect("a nonce");
+        assert!(metadata.starts_with("ra1:spring:"), "{metadata}");
+        if part == 0 {
+            let number: u64 = message.recipient().expect("a recipient").parse().expect("a number");
+            assert_eq!(message.request["message"]["text"], format!("Hi n{}", number - 1_000));
+        }
+    }
+}
+
+#[test]
+fn running_again_sends_nothing_and_a_changed_plan_is_refused() {
+    let world = fast_world();
+    campaign(&world, 20, TEXT);
+    run(&world).ended_with(0);
+    let again = run(&world).ended_with(0);
+    assert_eq!(closing(&again)["sent"], 20);
+    assert_eq!(world.truth().message_count, 20);
+    campaign(&world, 25, TEXT);
+    let refused = run(&world).ended_with(2);
+    assert!(refused.events_of("error")[0]["message"].as_str().expect("words").contains("another list"), "{refused:?}");
+    campaign(&world, 20, "[[message]]\ntext = \"Bye {name}\"\n");
+    assert!(run(&world).ended_with(2).stdout.contains("another message"));
+    campaign(&world, 25, TEXT);
+    let replanned = world.json(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(0);
+    assert_eq!(closing(&replanned)["sent"], 25);
+    check_against_truth(&world);
+}
+
+#[test]
+fn planning_sends_nothing_and_names_what_cannot_be_used() {
+    let world = fast_world();
+    world.put("people.csv", "recipient,name\n1,Ada\nnobody,B\n1,Ada again\n2,\n3,C\n");
+    world.put("spring.toml", format!("name = \"spring\"\nrecipients = \"people.csv\"\n{TEXT}"));
+    let planned = world.json(["campaign", "plan", "library/spring.toml"]).ended_with(3);
+    let bad: Vec<_> = planned.events_of("bad_row").iter().map(|row| row["line"].clone()).collect();
+    assert_eq!(bad, [3, 5]);
+    let closed = closing(&planned);
+    assert_eq!((&closed["state"], &closed["recipients"]), (&json!("planned"), &json!(2)));
+    assert_eq!((&closed["duplicates"], &closed["malformed"]), (&json!(1), &json!(2)));
+    assert_eq!(world.truth().message_count, 0);
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(3);
+    assert_eq!(closing(&run(&world).ended_with(3))["sent"], 2);
+}
+
+#[test]
+fn nothing_is_sent_without_a_yes() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    world.json(["campaign", "run", "library/spring.toml"]).ended_with(2);
+    assert_eq!(world.truth().message_count, 0);
+    let status = closing(&world.json(["campaign", "status", "spring"]).ended_with(0));
+    assert_eq!((&status["pending"], &status["holder_pid"]), (&json!(3), &Value::Null));
+}
+
+#[test]
+fn the_short_form_needs_no_file() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    world.put("people.csv", "recipient\n1\n2\n");
+    let arguments =
+        ["campaign", "run", "--name", "spring", "--to", "library/people.csv", "--file", "library/hero.png", "--yes"];
+    let closed = closing(&world.json(arguments).ended_with(0));
+    assert_eq!((&closed["sent"], &closed["sends_by_id"]), (&json!(2), &json!(2)));
+    let text = ["campaign", "run", "--name", "hello", "--to", "library/people.csv", "--text", "Hi", "--yes"];
+    assert_eq!(closing(&world.json(text).ended_with(0))["sent"], 2);
+    assert_eq!(world.json(["campaign", "list"]).ended_with(0).events_of("campaign").len(), 2);
+}
+
+#[test]
+fn refusals_stay_with_those_they_concern() {
+    let world = fast_world();
+    campaign(&world, 30, TEXT_AND_PICTURE);
+    world.put("hero.png", png(1));
+    for psid in ["1002", "1007"] {
+        world.sandbox().describe_people(json!({"id": psid, "error": "551/1545041"})).expect("a person");
+    }
+    let closed = closing(&run(&world).ended_with(3));
+    assert_eq!((&closed["sent"], &closed["failed"], &closed["skipped"]), (&json!(56), &json!(2), &json!(2)));
+    check_against_truth(&world);
+    let csv = world.run(["campaign", "export", "spring", "--redact"]).ended_with(0).stdout;
+    assert!(csv.contains("spring,#2,1,failed,,551,1545041,") && !csv.contains("1002"), "{csv}");
+    world.sandbox().forget_people();
+    let resumed = world.json(["campaign", "resume", "spring", "--scope", "failed", "--yes"]).ended_with(0);
+    assert_eq!(closing(&resumed)["sent"], 60);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_message_everybody_would_refuse_is_sent_to_a_few_only() {
+    let world = fast_world();
+    campaign(&world, 200, TEXT);
+    let refusal =
+        json!({"on": "send", "times": 200, "fault": {"graph": {"code": 100, "message": "(#100) no"}, "status": 400}});
+    world.sandbox().set_faults(refusal).expect("a fault");
+    let closed = closing(&run(&world).ended_with(3));
+    assert_eq!((&closed["state"], &closed["failed"], &closed["pending"]), (&json!("paused"), &json!(5), &json!(195)));
+    assert_eq!(world.truth().counters.requests.send, 5);
+}
+
+#[test]
+fn five_refusals_of_different_kinds_do_not_hold_up_the_rest() {
+    let world = fast_world();
+    campaign(&world, 40, TEXT);
+    for (psid, error) in [(1001, "551"), (1002, "10/2018278"), (1003, "100/2018001"), (1004, "551"), (1005, "551")] {
+        world.sandbox().describe_people(json!({"id": psid.to_string(), "error": error})).expect("a person");
+    }
+    assert_eq!(closing(&run(&world).ended_with(3))["sent"], 35);
+    check_against_truth(&world);
+}
+
+#[test]
+fn an_outage_does_not_make_everybody_unknown() {
+    let world = fast_world();
+    campaign(&world, 400, TEXT);
+    let down = json!({"on": "send", "times": 400, "fault": {"status": 502, "html": true}});
+    world.sandbox().set_faults(down).expect("a fault");
+    let closed = closing(&run(&world).ended_with(7));
+    assert_eq!(closed["state"], "paused");
+    assert!(closed["unknown"].as_u64().expect("a count") <= 25 + 5, "{closed}");
+    check_against_truth(&world);
+}
+
+#[test]
+fn too_many_failures_pause_it() {
+    let world = fast_world();
+    let limits = format!("{TEXT}[limits]\nstop_after_failures = \"10%\"\n");
+    campaign(&world, 400, &limits);
+    let refusal = json!({"on": "send", "every": 4, "times": 100, "fault": {"graph": {"code": 551, "message": "gone"}, "status": 400}});
+    world.sandbox().set_faults(refusal).expect("a fault");
+    let closed = closing(&run(&world).ended_with(3));
+    assert_eq!(closed["state"], "paused");
+    assert!(closed["paused"].as_str().expect("a reason").contains("messages failed"));
+    assert!(closed["sent"].as_u64().expect("a count") < 150, "{closed}");
+    check_against_truth(&world);
+    world.sandbox().clear_faults();
+    assert_eq!(closing(&world.json(["campaign", "resume", "spring", "--yes"]).ended_with(3))["pending"], 0);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_dead_token_stops_the_page_and_leaves_the_rest_untouched() {
+    for (code, message) in [(190, "Error validating access token"), (368, "temporarily blocked")] {
+        let world = fast_world();
+        campaign(&world, 100, TEXT);
+        let pass = json!({"on": "send", "times": 10, "fault": {"pass": true}});
+        let dead =
+            json!({"on": "send", "times": 1000, "fault": {"graph": {"code": code, "message": message}, "status": 400}});
+        world.sandbox().set_faults(json!([pass, dead])).expect("a fault");
+        let ran = run(&world).ended_with(4);
+        assert_eq!(ran.events_of("error")[0]["code"], code);
+        let closed = closing(&ran);
+        assert_eq!((&closed["state"], &closed["sent"], &closed["failed"]), (&json!("paused"), &json!(10), &json!(0)));
+        assert_eq!((&closed["pending"], &closed["unknown"]), (&json!(90), &json!(0)));
+        assert!(world.truth().counters.requests.send <= 10 + 64);
+        world.sandbox().clear_faults();
+        assert_eq!(closing(&run(&world).ended_with(0))["sent"], 100);
+        check_against_truth(&world);
+    }
+}
+
+#[test]
+fn throttles_cost_nobody_anything() {
+    let world = fast_world();
+    campaign(&world, 60, TEXT);
+    let throttle =
+        json!({"graph": {"code": 613, "message": "slow down"}, "status": 400, "headers": {"Retry-After": "1"}});
+    world.sandbox().set_faults(json!({"on": "send", "every": 9, "times": 3, "fault": throttle})).expect("a fault");
+    let closed = closing(&run(&world).ended_with(0));
+    assert_eq!((&closed["sent"], &closed["failed"], &closed["unknown"]), (&json!(60), &json!(0), &json!(0)));
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_throttle_longer_than_one_may_wait_ends_with_5_and_rows_untouched() {
+    let world = fast_world();
+    campaign(&world, 40, TEXT);
+    let throttle =
+        json!({"graph": {"code": 613, "message": "slow down"}, "status": 400, "headers": {"Retry-After": "3600"}});
+    world.sandbox().set_faults(json!({"on": "send", "every": 20, "times": 1, "fault": throttle})).expect("a fault");
+    let ran = world.json(["campaign", "run", "library/spring.toml", "--yes", "--max-wait", "1s"]).ended_with(5);
+    let closed = closing(&ran);
+    assert_eq!((&closed["failed"], &closed["unknown"], &closed["state"]), (&json!(0), &json!(0), &json!("paused")));
+    check_against_truth(&world);
+    assert_eq!(closing(&run(&world).ended_with(0))["sent"], 40);
+}
+
+#[test]
+fn an_id_that_was_dropped_is_made_anew_once_for_everybody() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 100, "[[message]]\nfile = \"hero.png\"\n");
+    world.run(["sync", "library/hero.png"]).ended_with(0);
+    let id = world.truth().attachments[0].id.clone();
+    assert!(world.sandbox().revoke(&id));
+    let closed = closing(&run(&world).ended_with(0));
+    assert_eq!((&closed["sent"], &closed["failed"], &closed["uploads"]), (&json!(100), &json!(0), &json!(1)));
+    assert_eq!(world.uploads(), 2);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_file_that_changed_since_the_first_message_is_noticed() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 4, "[[message]]\nfile = \"hero.png\"\n");
+    let dead = json!({"on": "send", "times": 9, "fault": {"graph": {"code": 190, "message": "no"}, "status": 400}});
+    world.sandbox().set_faults(dead).expect("a fault");
+    run(&world).ended_with(4);
+    world.sandbox().clear_faults();
+    world.put("hero.png", png(2));
+    let refused = run(&world).ended_with(2);
+    assert!(refused.stdout.contains("hero.png holds something else"), "{refused:?}");
+    world.put("hero.png", png(1));
+    run(&world).ended_with(0);
+}
+
+/// Loses the answers of the first `times` sends, after the work is done.
+fn lose_answers(world: &World, times: u32) {
+    let lost = json!({"on": "send", "when": "after", "times": times, "fault": {"reset": true}});
+    world.sandbox().set_faults(lost).expect("a fault");
+}
+
+/// What Meta's webhooks would have brought back of all that was accepted.
+fn echoes(world: &World) -> String {
+    let echo = |message: reattach::sandbox::TruthMessage| {
+        let echo = json!({"is_echo": true, "metadata": message.metadata, "mid": message.message_id});
+        json!({"object": "page", "entry": [{"messaging": [{"message": echo}]}]}).to_string()
+    };
+    world.truth().messages.into_iter().map(echo).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn lost_answers_are_unknown_until_an_echo_proves_them() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 30, TEXT_AND_PICTURE);
+    lose_answers(&world, 3);
+    let closed = closing(&run(&world).ended_with(7));
+    assert_eq!((&closed["unknown"], &closed["sent"], &closed["pending"]), (&json!(3), &json!(54), &json!(3)));
+    assert_eq!(closed["state"], "paused");
+    check_against_truth(&world);
+    run(&world).ended_with(7);
+    assert_eq!(world.truth().message_count, 57, "what is unknown is not sent again");
+    let shown = world.json(["campaign", "settle", "spring"]).ended_with(7);
+    assert_eq!(shown.events_of("recipient").len(), 3);
+    world.put("echoes.jsonl", echoes(&world));
+    let settled = world.json(["campaign", "settle", "spring", "--echoes", "library/echoes.jsonl"]).ended_with(0);
+    assert_eq!(closing(&settled)["unknown"], 0);
+    let closed = closing(&run(&world).ended_with(0));
+    assert_eq!((&closed["state"], &closed["sent"]), (&json!("finished"), &json!(60)));
+    check_against_truth(&world);
+}
+
+#[test]
+fn an_operator_settles_what_nothing_proves() {
+    let world = fast_world();
+    campaign(&world, 20, TEXT);
+    let before = json!({"on": "send", "when": "before", "times": 2, "fault": {"reset": true}});
+    world.sandbox().set_faults(before).expect("a fault");
+    let closed = closing(&run(&world).ended_with(7));
+    assert_eq!((&closed["state"], &closed["unknown"]), (&json!("needs_settling"), &json!(2)));
+    world.json(["campaign", "settle", "spring", "--assume", "not-sent"]).ended_with(0);
+    assert_eq!(closing(&run(&world).ended_with(0))["sent"], 20);
+    check_against_truth(&world);
+    lose_answers(&world, 1);
+    campaign(&world, 21, TEXT);
+    world.json(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(7);
+    let settled = closing(&world.json(["campaign", "settle", "spring", "--assume", "sent"]).ended_with(0));
+    assert_eq!((&settled["state"], &settled["sent"]), (&json!("finished"), &json!(21)));
+    check_against_truth(&world);
+}
+
+#[test]
+fn people_who_opted_out_or_whose_window_is_closed_get_nothing() {
+    let world = fast_world();
+    world.put("people.csv", "recipient,last_interaction_at\n1,2001-01-01T00:00:00Z\n2,\n3,2999-01-01\n4,\n");
+    world.put("stop.txt", "4\n99\n");
+    world.put("spring.toml", "name = \"spring\"\nrecipients = \"people.csv\"\n[[message]]\ntext = \"Hi\"\n");
+    let ran =
+        world.json(["campaign", "run", "library/spring.toml", "--yes", "--suppress", "library/stop.txt"]).ended_with(0);
+    let ahead = &ran.events_of("preflight")[0];
+    assert_eq!((&ahead["suppressed"], &ahead["closed_windows"]), (&json!(1), &json!(1)));
+    assert_eq!((&closing(&ran)["sent"], &closing(&ran)["skipped"]), (&json!(2), &json!(2)));
+    let reached: Vec<_> = world.truth().messages.iter().filter_map(|message| message.recipient()).collect();
+    assert!(reached.iter().all(|psid| psid == "2" || psid == "3"), "{reached:?}");
+}
+
+/// Starts a run whose every send takes a while, and returns once some have arrived.
+fn start_slowly(world: &World, arrived: u64) -> Child {
+    let slow = json!({"on": "send", "times": 1_000_000, "when": "after", "fault": {"stall_ms": 50}});
+    world.sandbox().set_faults(slow).expect("a fault");
+    let child = world.start(["campaign", "run", "library/spring.toml", "--yes", "--json"]);
+    wait_until("messages", || world.counts().messages_accepted >= arrived);
+    child
+}
+
+#[test]
+fn ctrl_c_finishes_what_is_in_flight_and_leaves_nothing_unknown() {
+    let world = fast_world();
+    campaign(&world, 2_000, TEXT);
+    let child = start_slowly(&world, 100);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");
+    let ran = Ran::new(child.wait_with_output().expect("ends")).ended_with(130);
+    let closed = closing(&ran);
+    assert_eq!((&closed["unknown"], &closed["state"]), (&json!(0), &json!("paused")));
+    assert_eq!(closed["sent"], world.truth().message_count);
+    check_against_truth(&world);
+    world.sandbox().clear_faults();
+    assert_eq!(closing(&run(&world).ended_with(0))["sent"], 2_000);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_pause_takes_effect_within_one_request_and_only_resume_goes_on() {
+    let world = fast_world();
+    campaign(&world, 2_000, TEXT);
+    let child = start_slowly(&world, 100);
+    let paused = closing(&world.json(["campaign", "pause", "spring"]).ended_with(0));
+    let then = world.truth().message_count;
+    assert_eq!(paused["state"], "running");
+    let ran = Ran::new(child.wait_with_output().expect("ends")).ended_with(0);
+    assert_eq!(closing(&ran)["state"], "paused");
+    assert!(world.truth().message_count <= then + 64, "{} after the pause", world.truth().message_count - then);
+    world.sandbox().clear_faults();
+    run(&world).ended_with(2);
+    assert_eq!(closing(&world.json(["campaign", "resume", "spring", "--yes"]).ended_with(0))["sent"], 2_000);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_second_run_says_who_holds_it_and_sends_nothing() {
+    let world = fast_world();
+    campaign(&world, 500, TEXT);
+    let child = start_slowly(&world, 70);
+    let second = run(&world).ended_with(6);
+    let message = second.events_of("error")[0]["message"].as_str().expect("words").to_owned();
+    assert!(message.contains(&format!("process {}", child.id())), "{message}");
+    assert_eq!(closing(&world.json(["campaign", "status", "spring"]).ended_with(0))["state"], "running");
+    world.json(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(6);
+    Ran::new(child.wait_with_output().expect("ends")).ended_with(0);
+    assert_eq!(world.truth().message_count, 500);
+    check_against_truth(&world);
+}
+
+#[test]
+fn at_least_once_says_so_and_names_who_may_have_it_twice() {
+    let world = fast_world();
+    campaign(&world, 5, &format!("delivery = \"at-least-once\"\n{TEXT}"));
+    lose_answers(&world, 1);
+    let child = world.start(["campaign", "run", "library/spring.toml", "--yes", "--json"]);
+    wait_until("everybody once", || world.counts().messages_accepted >= 5);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");
+    let ran = Ran::new(child.wait_with_output().expect("ends")).ended_with(130);
+    assert_eq!(ran.events_of("preflight")[0]["delivery"], "at-least-once");
+    // It waits two minutes for a sign of it; an echo is one.
+    assert_eq!((&closing(&ran)["sent"], &closing(&ran)["pending"]), (&json!(4), &json!(1)));
+    world.put("echoes.jsonl", echoes(&world));
+    world.json(["campaign", "settle", "spring", "--echoes", "library/echoes.jsonl"]).ended_with(0);
+    assert_eq!(closing(&run(&world).ended_with(0))["sent"], 5);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_batch_keeps_the_same_ledger() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 500, &format!("batch = 50\n{TEXT_AND_PICTURE}"));
+    let faults = json!([
+        {"on": "batch", "when": "after", "times": 1, "every": 4, "fault": {"reset": true}},
+        {"on": "send", "when": "after", "times": 3, "every": 40, "fault": {"null": true}},
+        {"on": "send", "times": 2, "every": 60, "fault": {"graph": {"code": 551, "message": "gone"}, "status": 400}},
+    ]);
+    world.sandbox().set_faults(faults).expect("faults");
+    let closed = closing(&run(&world).ended_with(7));
+    assert!(closed["unknown"].as_u64().expect("a count") >= 3, "{closed}");
+    assert!(closed["failed"].as_u64().expect("a count") >= 1, "{closed}");
+    assert!(world.truth().counters.requests.batch < 60, "{:?}", world.truth().counters.requests);
+    check_against_truth(&world);
+    world.put("echoes.jsonl", echoes(&world));
+    // Some may have been refused, and that answer lost: of those there is no echo.
+    let settle = ["campaign", "settle", "spring", "--echoes", "library/echoes.jsonl", "--assume", "not-sent"];
+    world.json(settle).ended_with(0);
+    world.sandbox().clear_faults();
+    let closed = closing(&run(&world).ended_with(3));
+    assert_eq!((&closed["pending"], &closed["unknown"]), (&json!(0), &json!(0)));
+    check_against_truth(&world);
+}
