@@ -17,9 +17,12 @@ use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
 
+mod book;
 mod campaigns;
+mod random;
 
 pub(super) use campaigns::*;
+pub(super) use random::*;
 
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
 macro_rules! suite {
@@ -63,6 +66,7 @@ macro_rules! suite {
             operators_decide_what_is_unknown
             counts_and_lists_tell_one_story
             campaigns_of_other_pages_are_others
+            random_work_comes_to_what_the_book_says
         }
     };
     ($fresh:expr => $($clause:ident)*) => {

@@ -13,19 +13,19 @@ use crate::record::{
     RecordError, Worker, Written,
 };
 
-const DIGEST: [u8; 32] = [7; 32];
-const PID: u32 = 4_711;
+pub(super) const DIGEST: [u8; 32] = [7; 32];
+pub(super) const PID: u32 = 4_711;
 
 fn name() -> CampaignName {
     "spring".parse().expect("a name")
 }
 
-fn new(parts: u8) -> NewCampaign {
+pub(super) fn new(parts: u8) -> NewCampaign {
     let (message, settings) = ("{}".to_owned(), "{}".to_owned());
     NewCampaign { space: space("1"), name: name(), message, settings, parts }
 }
 
-fn somebody(psid: u64) -> NewRecipient {
+pub(super) fn somebody(psid: u64) -> NewRecipient {
     let variables = Map::from_iter([("name".to_owned(), Value::from(format!("n{psid}")))]);
     NewRecipient { recipient: Recipient::Psid(psid.to_string()), variables, last_interaction_at: Some(NOW) }
 }
