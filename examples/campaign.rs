@@ -152,7 +152,12 @@ fn library(
     Ok(AssetLibrary::new(LibraryParts {
         graph: Arc::clone(graph),
         record: Arc::clone(record),
-        inspector: Inspector { reader: reader(), cache: Arc::new(FileCache::disabled()), private: Arc::default() },
+        inspector: Inspector {
+            reader: reader(),
+            cache: Arc::new(FileCache::disabled()),
+            private: Arc::default(),
+            fitter: None,
+        },
         upload_reader: reader(),
         space,
         url_query: UrlQuery::Kept,

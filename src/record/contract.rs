@@ -20,14 +20,17 @@ use crate::facts::Dimensions;
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use crate::secret::TokenFingerprint;
 
+mod book;
 mod campaigns;
 mod derivations;
+mod random;
 
 pub(super) use campaigns::*;
 pub(super) use derivations::{
     a_copy_is_found_by_what_it_was_made_of_and_by_itself, another_copy_by_the_same_rules_takes_the_place_of_what_was,
 };
 pub(super) use heals::*;
+pub(super) use random::*;
 
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
 macro_rules! suite {
@@ -82,6 +85,7 @@ macro_rules! suite {
             operators_decide_what_is_unknown
             counts_and_lists_tell_one_story
             campaigns_of_other_pages_are_others
+            random_work_comes_to_what_the_book_says
         }
     };
     ($fresh:expr => $($clause:ident)*) => {

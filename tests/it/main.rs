@@ -17,6 +17,7 @@ mod library;
 mod lifetime;
 mod limits;
 mod manifest;
+mod model;
 mod pages;
 mod power;
 mod rebuild;

@@ -13,19 +13,19 @@ use crate::record::{
     RecordError, Worker, Written,
 };
 
-const DIGEST: [u8; 32] = [7; 32];
-const PID: u32 = 4_711;
+pub(super) const DIGEST: [u8; 32] = [7; 32];
+pub(super) const PID: u32 = 4_711;
 
 fn name() -> CampaignName {
     "spring".parse().expect("a name")
 }
 
-fn new(parts: u8) -> NewCampaign {
+pub(super) fn new(parts: u8) -> NewCampaign {
     let (message, settings) = ("{}".to_owned(), "{}".to_owned());
     NewCampaign { space: space("1"), name: name(), message, settings, parts }
 }
 
-fn somebody(psid: u64) -> NewRecipient {
+pub(super) fn somebody(psid: u64) -> NewRecipient {
     let variables = Map::from_iter([("name".to_owned(), Value::from(format!("n{psid}")))]);
     NewRecipient { recipient: Recipient::Psid(psid.to_string()), variables, last_interaction_at: Some(NOW) }
 }
@@ -246,6 +246,8 @@ pub(in crate::record) async fn nobody_writes_what_is_not_theirs(store: &dyn Stor
         let refused = record.write(&who, std::slice::from_ref(&what)).await;
         assert!(matches!(refused, Err(RecordError::Refused { .. })), "{what:?}: {refused:?}");
     }
+    let refused = record.claim_deliveries(&stranger, 1, NOW).await;
+    assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
 }
 
 pub(in crate::record) async fn no_intent_is_stored_while_the_campaign_is_paused(store: &dyn Store) {

@@ -207,6 +207,9 @@ impl Ledger for SqliteRecord {
         self.call(move |engine| {
             engine.write(|transaction| {
                 let mut stored = load(transaction, worker.campaign)?;
+                if !is_enlisted(transaction, &worker)? {
+                    return Err(Fault::Refused("nobody is sending the campaign under that number any more".into()));
+                }
                 let mut frontier = stored.frontier;
                 let claims = sheet(transaction, &stored).claim(&worker, limit, &mut frontier, now)?;
                 if frontier != stored.frontier {
@@ -365,11 +368,15 @@ fn has_deliveries(transaction: &Transaction, id: CampaignId) -> Result<bool, Fau
     Ok(transaction.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?)
 }
 
-fn must_plan(transaction: &Transaction, planner: &Worker) -> Result<Stored, Fault> {
+fn is_enlisted(transaction: &Transaction, worker: &Worker) -> Result<bool, Fault> {
     let sql = "SELECT EXISTS (SELECT 1 FROM campaign_workers WHERE id = ?1 AND campaign = ?2)";
-    let values = [planner.epoch, planner.campaign.0];
+    let values = [worker.epoch, worker.campaign.0];
+    Ok(transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+}
+
+fn must_plan(transaction: &Transaction, planner: &Worker) -> Result<Stored, Fault> {
     let stored = load(transaction, planner.campaign)?;
-    if transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))? && stored.campaign.digest.is_none() {
+    if is_enlisted(transaction, planner)? && stored.campaign.digest.is_none() {
         Ok(stored)
     } else {
         Err(Fault::Refused("nobody is planning the campaign any more".into()))

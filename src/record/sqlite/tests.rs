@@ -175,6 +175,7 @@ async fn a_record_from_before_unknown_ages_keeps_its_ids_and_takes_them() {
     let place = place();
     let migrations = embedded::migrations::runner().get_migrations().clone();
     let old: Vec<_> = migrations.into_iter().filter(|migration| migration.version() < 6).collect();
+    fs::create_dir(place.path().parent().expect("a folder")).expect("created");
     let mut connection = Connection::open(place.path()).expect("a file");
     connection.pragma_update(None, "application_id", i32::from_be_bytes(*b"reat")).expect("a name");
     Runner::new(&old).run(&mut connection).expect("an old record");

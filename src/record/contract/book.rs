@@ -1,0 +1,167 @@
+//! A ledger by the book: a map in memory that does what an engine must.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::NOW;
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, Event, State};
+use crate::record::{DeliveryKey, Entry, Worker, Written};
+
+pub(super) const PEOPLE: u64 = 4;
+pub(super) const PARTS: u8 = 2;
+
+/// A campaign.
+#[derive(Debug, Clone)]
+pub(super) struct Book {
+    /// What is past `planned`, or was, and whose it is.
+    pub(super) rows: BTreeMap<DeliveryKey, (Delivery, Option<i64>)>,
+    pub(super) worker: Option<Worker>,
+    /// The last one that is no more.
+    pub(super) late: Option<Worker>,
+    pub(super) paused: bool,
+    pub(super) now: Timestamp,
+}
+
+/// It must not be, and nothing is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused;
+
+impl Book {
+    pub(super) fn new() -> Self {
+        Self { rows: BTreeMap::new(), worker: None, late: None, paused: false, now: NOW }
+    }
+
+    pub(super) fn delivery(&self, key: DeliveryKey) -> Delivery {
+        self.rows.get(&key).map_or(Delivery::planned(self.now), |row| row.0.clone())
+    }
+
+    pub(super) fn held(&self) -> Vec<DeliveryKey> {
+        self.in_states(&[State::Claimed, State::InFlight])
+    }
+
+    pub(super) fn in_states(&self, states: &[State]) -> Vec<DeliveryKey> {
+        self.rows.iter().filter(|row| states.contains(&row.1.0.state)).map(|row| *row.0).collect()
+    }
+
+    pub(super) fn claim(&mut self, worker: Worker, limit: usize) -> Vec<DeliveryKey> {
+        let mut turn = self.in_states(&[State::Planned]);
+        turn.extend(self.in_states(&[State::RetryAt]).into_iter().filter(|key| self.rows[key].0.at <= self.now));
+        turn.extend(people().map(|seq| DeliveryKey { seq, part: 0 }).filter(|key| !self.rows.contains_key(key)));
+        turn.truncate(limit);
+        for key in &turn {
+            let claimed = self.delivery(*key).step(&Event::Claim, self.now).expect("it is its turn");
+            self.rows.insert(*key, (claimed, Some(worker.epoch)));
+        }
+        turn
+    }
+
+    pub(super) fn write(&mut self, worker: Worker, entries: &[Entry]) -> Result<Vec<Written>, Refused> {
+        let mut next = self.clone();
+        let mut written = Vec::new();
+        for entry in entries {
+            if self.paused && matches!(entry.event, Event::Intend { .. }) {
+                written.push(Written::Paused);
+                continue;
+            }
+            if next.rows.get(&entry.key).is_none_or(|row| row.1 != Some(worker.epoch)) {
+                return Err(Refused);
+            }
+            next.apply(entry, Some(worker))?;
+            written.push(Written::Stored);
+        }
+        *self = next;
+        Ok(written)
+    }
+
+    pub(super) fn decide(&mut self, entries: &[Entry]) -> Result<(), Refused> {
+        let mut next = self.clone();
+        entries.iter().try_for_each(|entry| next.apply(entry, None))?;
+        *self = next;
+        Ok(())
+    }
+
+    fn apply(&mut self, Entry { key, event, at }: &Entry, by: Option<Worker>) -> Result<(), Refused> {
+        let next = self.delivery(*key).step(event, *at).map_err(|_| Refused)?;
+        let holder = by.map(|worker| worker.epoch).filter(|_| next.state.is_held());
+        let mut behind = (key.part + 1..PARTS).map(|part| DeliveryKey { part, ..*key });
+        match next.state {
+            State::Sent => {
+                let state = if by.is_some() { State::Claimed } else { State::Planned };
+                let following = (Delivery { state, ..Delivery::planned(*at) }, by.map(|worker| worker.epoch));
+                if let Some(key) = behind.next() {
+                    self.rows.entry(key).or_insert(following);
+                }
+            }
+            State::Failed | State::Skipped => behind.for_each(|key| self.skip_if_missing(key, None)),
+            State::Planned if *event == Event::Reopen => {
+                behind.for_each(|key| {
+                    if self.rows.get(&key).is_some_and(|row| row.0.reason.as_deref() == Some(BEHIND)) {
+                        self.rows.remove(&key);
+                    }
+                });
+            }
+            _ => {}
+        }
+        self.rows.insert(*key, (next, holder));
+        Ok(())
+    }
+
+    fn skip_if_missing(&mut self, key: DeliveryKey, reason: Option<&str>) {
+        let reason = Some(reason.unwrap_or(BEHIND).to_owned());
+        let skipped = Delivery { state: State::Skipped, reason, ..Delivery::planned(self.now) };
+        self.rows.entry(key).or_insert((skipped, None));
+    }
+
+    /// Whether there was anything to be sent to them.
+    pub(super) fn suppress(&mut self, seq: u64) -> Result<u64, Refused> {
+        if self.worker.is_some() {
+            return Err(Refused);
+        }
+        let mut dropped = 0;
+        for part in 0..PARTS {
+            let key = DeliveryKey { seq, part };
+            match self.rows.get(&key).map(|row| row.0.state) {
+                // Behind what is skipped now, for the reason that it is; behind anything else, for the operator's.
+                None if part > 0 => {
+                    self.skip_if_missing(key, Some(STOP));
+                    dropped = 1;
+                }
+                None | Some(State::Planned | State::RetryAt) => {
+                    let event = Event::Skip { reason: STOP.to_owned() };
+                    self.apply(&Entry { key, event, at: self.now }, None)?;
+                    dropped = 1;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// The end of the worker, if there is one.
+    pub(super) fn bury(&mut self) {
+        for (delivery, holder) in self.rows.values_mut().filter(|row| row.1.is_some()) {
+            *delivery = delivery.abandoned(self.now);
+            *holder = None;
+        }
+        self.late = self.worker.take().or(self.late);
+    }
+
+    /// Every delivery there is; of what nobody has touched, no time is told.
+    pub(super) fn all(&self) -> Vec<(DeliveryKey, Delivery)> {
+        let keys = people().flat_map(|seq| (0..PARTS).map(move |part| DeliveryKey { seq, part }));
+        keys.map(|key| (key, timeless(self.delivery(key)))).collect()
+    }
+}
+
+const BEHIND: &str = "an earlier part was not sent";
+pub(super) const STOP: &str = "stop list";
+
+pub(super) fn people() -> RangeInclusive<u64> {
+    1..=PEOPLE
+}
+
+pub(super) fn timeless(delivery: Delivery) -> Delivery {
+    let at = if delivery.state == State::Planned { NOW } else { delivery.at };
+    Delivery { at, ..delivery }
+}
