@@ -205,7 +205,7 @@ fn library_exit(error: &LibraryError) -> Exit {
         LibraryError::Watch(_) => Exit::Unexpected,
         LibraryError::Graph(error) => graph_exit(error),
         LibraryError::Record(_) | LibraryError::Watched { .. } | LibraryError::WatchLock { .. } => Exit::Store,
-        LibraryError::OtherPage { .. } => Exit::Credentials,
+        LibraryError::OtherPage { .. } | LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
         LibraryError::Claimed { .. } => Exit::TryLater,
         LibraryError::Unusable { .. }
         | LibraryError::Changed { .. }
@@ -217,7 +217,6 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::NotSaved { .. }
         | LibraryError::OtherKind { .. }
         | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
-        LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
         LibraryError::Reference { cause, .. } | LibraryError::NotHealed { cause, .. } => library_exit(cause),
     }
 }

@@ -356,7 +356,30 @@ fn the_commands_of_the_readme_work_as_written() {
     let messages = banners.with_file_name("messages");
     fs::create_dir(&messages).expect("a folder");
     fs::write(messages.join("card.json"), block(&readme, "json")).expect("a file");
-    let commands = readme.lines().filter_map(|line| {
+    fs::write(messages.with_file_name("people.csv"), "recipient,first_name\n11,Ada\n22,Grace\n").expect("a file");
+    let run = run_as_written(&world, &readme);
+    assert!(run >= 24, "only {run} commands were found");
+    // One file, one web address; the file, a text, its alias, the card, an action, the address, and two people's.
+    assert_eq!((world.uploads(), world.truth().message_count), (2, 8));
+}
+
+#[test]
+fn the_commands_of_the_other_pages_work_as_written() {
+    let world = World::new();
+    let home = world.library().parent().expect("home").to_owned();
+    fs::create_dir(home.join("banners")).expect("a folder");
+    fs::write(home.join("banners/hero.png"), png(1)).expect("a file");
+    fs::write(home.join("people.csv"), "recipient,first_name\n11,Ada\n22,Grace\n").expect("a file");
+    let campaigns = page("docs/CAMPAIGNS.md");
+    fs::write(home.join("spring.toml"), block(&campaigns, "toml")).expect("a file");
+    assert!(run_as_written(&world, &campaigns) >= 6);
+    assert_eq!((world.uploads(), world.truth().message_count), (1, 4), "two people, two parts");
+    assert!(run_as_written(&world, &page("docs/OPERATING.md")) >= 4);
+}
+
+/// Runs every command of ours on the page, and gives their number.
+fn run_as_written(world: &World, page: &str) -> usize {
+    let commands = page.lines().filter_map(|line| {
         let command = line.strip_prefix("reattach ")?;
         // What comes after belongs to other programs, or to the reader.
         let command = command.split(['#', '|']).next()?.replace("PSID", "1254459154682919");
@@ -371,9 +394,7 @@ fn the_commands_of_the_readme_work_as_written() {
         world.run(words).ended_with(0);
         run += 1;
     }
-    assert!(run >= 14, "only {run} commands were found");
-    // One file, one web address; the file, a text, the card, an action and the address.
-    assert_eq!((world.uploads(), world.truth().message_count), (2, 5));
+    run
 }
 
 #[test]
@@ -388,7 +409,11 @@ fn the_configuration_of_the_readme_works_as_written() {
 }
 
 fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README")
+    page("README.md")
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
 }
 
 /// The only block of this language.

@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failu
     let outcome = match Outgoing::read(context, &args) {
         Ok(outgoing) => {
             recipient = outgoing.request.envelope.recipient.to_string();
-            outgoing.deliver(context).await
+            Box::pin(outgoing.deliver(context)).await
         }
         Err(failure) => Err(failure),
     };
