@@ -16,6 +16,8 @@ pub struct Counts {
     pub total: u64,
     /// Yet to be sent, those under way included.
     pub pending: u64,
+    /// Of those, how many at most wait for a part before them that is unknown.
+    pub held_back: u64,
     /// Meta has them.
     pub sent: u64,
     /// Meta refused them.
@@ -39,7 +41,11 @@ impl Counts {
             match state {
                 delivery::State::Sent => all.sent += count,
                 delivery::State::Failed => all.failed += count,
-                delivery::State::Unknown => all.unknown += count,
+                delivery::State::Unknown => {
+                    all.unknown += count;
+                    let parts_behind = message.parts.len().saturating_sub(usize::from(*part) + 1);
+                    all.held_back += count * u64::try_from(parts_behind).unwrap_or(u64::MAX);
+                }
                 delivery::State::Skipped => all.skipped += count,
                 _ => all.pending += count,
             }
@@ -95,7 +101,7 @@ pub enum State {
     Paused,
     /// Nothing is left to be sent, and everything is known.
     Finished,
-    /// Nothing is left to be sent, and some of it may have arrived.
+    /// Some of it may have arrived, and nothing else is left to be sent but what waits for that.
     NeedsSettling,
 }
 
@@ -105,6 +111,9 @@ impl State {
         match (campaign.holder, campaign.digest) {
             (Some(_), _) => Self::Running,
             (None, None) => Self::Planned,
+            _ if counts.unknown > 0 && counts.pending == counts.held_back && campaign.paused.is_none() => {
+                Self::NeedsSettling
+            }
             _ if counts.pending > 0 && (campaign.paused.is_some() || campaign.started_at.is_some()) => Self::Paused,
             _ if counts.pending > 0 => Self::Planned,
             _ if counts.unknown > 0 => Self::NeedsSettling,

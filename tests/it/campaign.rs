@@ -379,6 +379,21 @@ fn an_operator_settles_what_nothing_proves() {
 }
 
 #[test]
+fn a_campaign_with_nothing_left_but_what_waits_for_a_doubt_needs_settling() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 20, TEXT_AND_PICTURE);
+    let lost = json!({"on": "send", "recipient": "1007", "when": "after", "fault": {"reset": true}});
+    world.sandbox().set_faults(lost).expect("a fault");
+    let closed = closing(&run(&world).ended_with(7));
+    assert_eq!((&closed["state"], &closed["unknown"]), (&json!("needs_settling"), &json!(1)));
+    assert_eq!((&closed["pending"], &closed["sent"]), (&json!(1), &json!(38)), "the part behind it waits");
+    let status = world.json(["campaign", "status", "spring"]).ended_with(0);
+    assert_eq!(closing(&status)["state"], "needs_settling");
+    check_against_truth(&world);
+}
+
+#[test]
 fn people_who_opted_out_or_whose_window_is_closed_get_nothing() {
     let world = fast_world();
     world.put("people.csv", "recipient,last_interaction_at\n1,2001-01-01T00:00:00Z\n2,\n3,2999-01-01\n4,\n");
