@@ -1,0 +1,280 @@
+//! What became of assets, and what is on record of them.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::clock::Timestamp;
+use crate::ids::{AliasName, AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
+use crate::library::{AssetReport, Summary};
+use crate::media::Problem;
+use crate::record::{Alias, Derivation, Upload};
+
+use super::{ErrorBody, JsonPath, PageOf};
+
+/// `{"event":"asset"}` of `check`, `sync` and `resolve`.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct AssetEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
+    kind: Option<MediaKind>,
+    mime: Option<&'a str>,
+    size_bytes: Option<u64>,
+    width: Option<u32>,
+    height: Option<u32>,
+    outcome: &'static str,
+    attachment_id: Option<&'a AttachmentId>,
+    page_id: Option<&'a PageId>,
+    /// What the configuration calls the Page, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    uploaded_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    problems: &'a [Problem],
+    /// The copy that goes in its place; all the above is of the file itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fitted: Option<FittedBody<'a>>,
+    /// The receipt of the message it was uploaded with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+    /// What was asked for, in the user's words.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+}
+
+impl<'a> AssetEvent<'a> {
+    pub(in crate::cli) fn new(report: &'a AssetReport) -> Self {
+        let dimensions = report.facts.as_ref().and_then(|facts| facts.dimensions);
+        let upload = report.upload.as_ref();
+        Self {
+            event: "asset",
+            path: JsonPath::new(report.path.as_deref()),
+            url: report.url.as_ref().map(WebUrl::as_str),
+            sha256: report.facts.as_ref().map(|facts| facts.hash),
+            kind: report.media.as_ref().map(|media| media.0),
+            mime: report.media.as_ref().map(|media| media.1.as_str()),
+            size_bytes: report.size_bytes(),
+            width: dimensions.map(|d| d.width),
+            height: dimensions.map(|d| d.height),
+            outcome: report.outcome.as_str(),
+            attachment_id: upload.map(|upload| &upload.attachment_id),
+            page_id: upload.map(|upload| &upload.key.space.page),
+            page: None,
+            uploaded_at: upload.and_then(Upload::known_upload_time),
+            expires_at: upload.and_then(Upload::known_expiry),
+            problems: &report.problems,
+            fitted: report.fitted.as_ref().map(FittedBody::new),
+            recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
+            message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
+            reference: None,
+            error: report.error.as_ref().map(|error| ErrorBody::of(&Failure::of_library(error))),
+        }
+    }
+}
+
+impl<'a> AssetEvent<'a> {
+    /// The same, for one Page among several.
+    pub(in crate::cli) fn of_page(self, page: &'a PageOf) -> Self {
+        Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
+    }
+
+    /// The same, of what was asked for in these words.
+    pub(in crate::cli) fn asked_for_as(self, reference: String) -> Self {
+        Self { reference: Some(reference), ..self }
+    }
+}
+
+/// A copy that fits, and what it was made of.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct FittedBody<'a> {
+    recipe: &'a str,
+    source_sha256: ContentHash,
+    sha256: ContentHash,
+    width: u32,
+    height: u32,
+    size_bytes: u64,
+    mime: &'a str,
+}
+
+impl<'a> FittedBody<'a> {
+    pub(in crate::cli) fn new(copy: &'a Derivation) -> Self {
+        Self {
+            recipe: &copy.recipe,
+            source_sha256: copy.source,
+            sha256: copy.result,
+            width: copy.dimensions.width,
+            height: copy.dimensions.height,
+            size_bytes: copy.size_bytes,
+            mime: &copy.mime,
+        }
+    }
+}
+
+/// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct RecordedEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
+    kind: MediaKind,
+    mime: &'a str,
+    size_bytes: Option<u64>,
+    width: Option<u32>,
+    height: Option<u32>,
+    state: &'static str,
+    attachment_id: &'a AttachmentId,
+    page_id: &'a PageId,
+    platform: &'static str,
+    graph_url: &'a str,
+    uploaded_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    aliases: &'a [AliasName],
+    /// What the bytes were made of, where they are a copy that fits (`show`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fitted_from: Vec<FittedBody<'a>>,
+}
+
+impl<'a> RecordedEvent<'a> {
+    pub(in crate::cli) fn new(upload: &'a Upload, state: &'static str, aliases: &'a [AliasName]) -> Self {
+        Self {
+            event: "asset",
+            path: JsonPath::new(upload.source.as_deref()),
+            url: upload.key.asset.url().map(WebUrl::as_str),
+            sha256: upload.key.asset.hash(),
+            kind: upload.key.kind,
+            mime: &upload.mime,
+            size_bytes: upload.known_size(),
+            width: upload.dimensions.map(|d| d.width),
+            height: upload.dimensions.map(|d| d.height),
+            state,
+            attachment_id: &upload.attachment_id,
+            page_id: &upload.key.space.page,
+            platform: upload.key.space.platform.as_str(),
+            graph_url: upload.key.space.origin.as_str(),
+            uploaded_at: upload.known_upload_time(),
+            expires_at: upload.known_expiry(),
+            aliases,
+            fitted_from: Vec::new(),
+        }
+    }
+
+    /// The same, of bytes that were made of others.
+    pub(in crate::cli) fn made_of(self, sources: &'a [Derivation]) -> Self {
+        Self { fitted_from: sources.iter().map(FittedBody::new).collect(), ..self }
+    }
+}
+
+/// `{"event":"summary"}`: closes `check`, `sync` and `resolve`.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct SummaryEvent<'a> {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_id: Option<&'a PageId>,
+    files: u64,
+    unique: u64,
+    ok: u64,
+    uploaded: u64,
+    reused: u64,
+    refreshed: u64,
+    planned: u64,
+    rejected: u64,
+    failed: u64,
+    deferred: u64,
+    missing: u64,
+    unknown: u64,
+    warned: u64,
+    bytes_uploaded: u64,
+    bytes_saved: u64,
+    elapsed_ms: u64,
+}
+
+impl<'a> SummaryEvent<'a> {
+    /// The same, of one Page among several.
+    pub(in crate::cli) fn of_page(self, page: &'a PageOf) -> Self {
+        Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
+    }
+
+    pub(in crate::cli) fn new(summary: &Summary) -> Self {
+        Self {
+            event: "summary",
+            page: None,
+            page_id: None,
+            files: summary.files,
+            unique: summary.unique(),
+            ok: summary.ok,
+            uploaded: summary.uploaded,
+            reused: summary.reused,
+            refreshed: summary.refreshed,
+            planned: summary.planned,
+            rejected: summary.rejected,
+            failed: summary.failed,
+            deferred: summary.deferred,
+            missing: summary.missing,
+            unknown: summary.unknown,
+            warned: summary.warned,
+            bytes_uploaded: summary.bytes_uploaded,
+            bytes_saved: summary.bytes_saved,
+            elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// `{"event":"alias"}`.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct AliasEvent<'a> {
+    event: &'static str,
+    alias: &'a AliasName,
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    sha256: Option<ContentHash>,
+    kind: MediaKind,
+    set_at: Timestamp,
+    outcome: &'static str,
+}
+
+impl<'a> AliasEvent<'a> {
+    pub(in crate::cli) fn new(alias: &'a Alias, outcome: &'static str) -> Self {
+        let target = &alias.target;
+        Self {
+            event: "alias",
+            alias: &alias.name,
+            path: JsonPath::new(target.source.as_deref()),
+            url: target.asset.url().map(WebUrl::as_str),
+            sha256: target.asset.hash(),
+            kind: target.kind,
+            set_at: alias.set_at,
+            outcome,
+        }
+    }
+}
+
+/// `{"event":"text"}`: a text with ids in it was written.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct TextEvent {
+    event: &'static str,
+    output: String,
+    markers: usize,
+    bytes: usize,
+}
+
+impl TextEvent {
+    pub(in crate::cli) fn new(output: &Path, markers: usize, bytes: usize) -> Self {
+        Self { event: "text", output: output.to_string_lossy().into_owned(), markers, bytes }
+    }
+}
