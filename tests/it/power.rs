@@ -48,6 +48,7 @@ fn whatever_the_power_leaves_of_the_cache_heals() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what a long run came to")]
 fn what_a_campaign_sent_outlives_the_power_and_nobody_gets_it_twice() {
     let Some(shim) = Shim::build() else { return };
     let campaigning = Campaigning::of(200, &shim);
@@ -55,6 +56,8 @@ fn what_a_campaign_sent_outlives_the_power_and_nobody_gets_it_twice() {
     outcome.is_flawless();
     assert!(outcome.twice >= outcome.images / 11);
     let (most_left, ended) = (campaigning.most_left.into_inner(), campaigning.ended.into_inner());
+    let (images, twice) = (outcome.images, outcome.twice);
+    println!("{images} images: {twice} cut twice, {ended} sent to their end, at most {most_left} messages had left");
     assert!(most_left > 200, "at most {most_left} messages had left: there was little to lose");
     assert!(ended >= outcome.images / 200, "only {ended} of {} images were sent to their end", outcome.images);
 }

@@ -125,7 +125,7 @@ impl<'s> Campaigning<'s> {
             Ok(ledger) => ledger,
             Err(error) => return Some(error.to_string()),
         };
-        self.objection_to(&ledger, &left).or_else(|| self.twice(&left)).or_else(|| self.lost(&ledger))
+        self.twice(&left).or_else(|| self.lost(&ledger)).or_else(|| self.objection_to(&ledger, &left))
     }
 
     /// Whom the sandbox gave something more than once.
