@@ -10,7 +10,6 @@ use fastrand::Rng;
 use reattach::campaign::Nonce;
 use reattach::delivery::State;
 use reattach::record::{self, DeliveryKey, ListedDelivery, RecordError};
-use reattach::sandbox::TruthMessage;
 
 use super::cuts::{Past, Workload, scratch};
 use super::shim::{Shim, Syncs};
@@ -42,7 +41,14 @@ pub(crate) struct Campaigning<'s> {
 #[derive(Default)]
 struct Accepted {
     read: u64,
-    messages: HashMap<String, TruthMessage>,
+    answers: HashMap<String, Answer>,
+}
+
+/// Whom a message reached, and under which id.
+#[derive(Debug, Clone, PartialEq)]
+struct Answer {
+    recipient: String,
+    message_id: String,
 }
 
 /// Every delivery there is.
@@ -70,16 +76,18 @@ impl<'s> Campaigning<'s> {
         })
     }
 
-    /// What the sandbox accepted under this nonce.
-    fn accepted(&self, nonce: &Nonce) -> Option<TruthMessage> {
+    /// What the sandbox answered to the message of this nonce, if it accepted it.
+    fn answer(&self, nonce: &Nonce) -> Option<Answer> {
         let (mut accepted, nonce) = (self.accepted.lock().expect("no panic"), nonce.to_string());
-        if !accepted.messages.contains_key(&nonce) {
+        if !accepted.answers.contains_key(&nonce) {
             for message in self.world.sandbox().messages(accepted.read) {
                 accepted.read = message.sequence;
-                accepted.messages.insert(message.metadata.clone().expect("a nonce"), message);
+                let recipient = message.recipient().expect("a recipient");
+                let answer = Answer { recipient, message_id: message.message_id.expect("an id") };
+                accepted.answers.insert(message.metadata.expect("a nonce"), answer);
             }
         }
-        accepted.messages.get(&nonce).cloned()
+        accepted.answers.get(&nonce).cloned()
     }
 
     /// What is wrong with a ledger, where these messages had left.
@@ -101,10 +109,9 @@ impl<'s> Campaigning<'s> {
     /// Whether a delivery stands where it may, and was accepted where the ledger says so.
     fn is_true(&self, listed: &ListedDelivery) -> bool {
         match listed.delivery.state {
-            State::Sent => nonce_of(listed).and_then(|nonce| self.accepted(&nonce)).is_some_and(|message| {
-                message.recipient() == Some(listed.recipient.to_string())
-                    && message.message_id.is_some()
-                    && message.message_id == listed.delivery.message_id
+            State::Sent => nonce_of(listed).and_then(|nonce| self.answer(&nonce)).is_some_and(|answer| {
+                answer.recipient == listed.recipient.to_string()
+                    && Some(&answer.message_id) == listed.delivery.message_id.as_ref()
             }),
             state => matches!(state, State::Planned | State::Unknown),
         }
@@ -131,7 +138,7 @@ impl<'s> Campaigning<'s> {
     /// Whom the sandbox gave something more than once.
     fn twice(&self, left: &[Nonce]) -> Option<String> {
         let mut reached = HashSet::new();
-        let mut accepted = left.iter().filter_map(|nonce| Some((nonce.key.part, self.accepted(nonce)?.recipient()?)));
+        let mut accepted = left.iter().filter_map(|nonce| Some((nonce.key.part, self.answer(nonce)?.recipient)));
         let twice = accepted.find(|part_and_recipient| !reached.insert(part_and_recipient.clone()));
         twice.map(|(part, recipient)| format!("{recipient} got part {} twice", part + 1))
     }
