@@ -15,21 +15,21 @@ use crate::support::{Ran, World};
 const FAST: &str = "[limits]\nmessages_per_second = 100000\nmedia_per_second = 100000\ncalls_per_second = 100000\n";
 
 /// A world in which a Page may go as fast as it can.
-fn fast_world() -> World {
+pub(crate) fn fast_world() -> World {
     let world = World::new();
     world.configure(FAST);
     world
 }
 
 /// Puts a list of people, whose PSIDs count from 1001, and a campaign file with these parts.
-fn campaign(world: &World, people: u64, rest: &str) {
+pub(crate) fn campaign(world: &World, people: u64, rest: &str) {
     let rows: Vec<_> = (1..=people).map(|number| format!("{},n{number}\n", 1_000 + number)).collect();
     world.put("people.csv", format!("recipient,name\n{}", rows.concat()));
     world.put("spring.toml", format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}"));
 }
 
 const TEXT: &str = "[[message]]\ntext = \"Hi {name}\"\n";
-const TEXT_AND_PICTURE: &str = "[[message]]\ntext = \"Hi {name}\"\n[[message]]\nfile = \"hero.png\"\n";
+pub(crate) const TEXT_AND_PICTURE: &str = "[[message]]\ntext = \"Hi {name}\"\n[[message]]\nfile = \"hero.png\"\n";
 
 fn run(world: &World) -> Ran {
     world.json(["campaign", "run", "library/spring.toml", "--yes"])

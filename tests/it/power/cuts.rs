@@ -33,6 +33,11 @@ pub(crate) trait Workload: Sync {
     /// What recovers from a first cut, and is cut as well.
     fn again(&self, store: &Path) -> Command;
 
+    /// The exit codes with which it may end while there is power.
+    fn ends(&self) -> &[i32] {
+        &[0]
+    }
+
     /// What is wrong with what is left of the store, given what happened `before` the cut. May change the store, and
     /// roll dice for what is too slow to do to each.
     fn objection(&self, store: &Path, before: &Past, dice: &mut Rng) -> Option<String>;
@@ -48,7 +53,8 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    fn add(&mut self, log: &Log, cut: usize) {
+    /// What happened after that, until the log is cut there.
+    pub(crate) fn add(&mut self, log: &Log, cut: usize) {
         let mut printed = Vec::new();
         for event in &log.events[..cut] {
             match event {
@@ -95,14 +101,14 @@ pub(crate) fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// How many images the main test makes.
-pub(crate) fn images() -> u64 {
-    setting("POWER_IMAGES", 500)
+/// How many images a main test makes that usually makes so many.
+pub(crate) fn images(usual: u64) -> u64 {
+    setting("POWER_IMAGES", usual)
 }
 
 /// How many those make that matter less, or take longer.
 pub(crate) fn fewer_images() -> u64 {
-    (images() / 10).max(20)
+    (images(500) / 10).max(20)
 }
 
 /// Watches the program, and cuts.
@@ -135,8 +141,9 @@ impl<'r> Run<'r> {
         let folder = scratch();
         let disk = folder.path().join("disk");
         fs::create_dir(&disk).expect("a folder");
-        let watched = shim.watch(workload.command(&store_in(&disk)), &disk, &folder.path().join("log"), cuts.syncs);
-        let log = watched.expect("it ends well while there is power");
+        let (command, ends) = (workload.command(&store_in(&disk)), workload.ends());
+        let log = shim.watch(command, &disk, &folder.path().join("log"), cuts.syncs, ends);
+        let log = log.expect("it ends well while there is power");
         let mut expected = Disk::default();
         log.events.iter().for_each(|event| expected.apply(&log, event));
         assert_eq!(expected.difference_to(&log, &disk), None, "the log missed something");
@@ -194,10 +201,11 @@ impl<'r> Run<'r> {
         let folder = scratch();
         let mut disk = Disk::load(image.path());
         let again = self.workload.again(&store_in(image.path()));
-        let log = match self.shim.watch(again, image.path(), &folder.path().join("log"), Syncs::Done) {
-            Ok(log) => log,
-            Err(why) => return Some(format!("it does not recover: {why}")),
-        };
+        let log =
+            match self.shim.watch(again, image.path(), &folder.path().join("log"), Syncs::Done, self.workload.ends()) {
+                Ok(log) => log,
+                Err(why) => return Some(format!("it does not recover: {why}")),
+            };
         let cut = moment(&log, dice);
         log.events[..cut].iter().for_each(|event| disk.apply(&log, event));
         before.add(&log, cut);
@@ -224,7 +232,7 @@ impl<'r> Run<'r> {
 }
 
 /// A folder in memory, where there is one: the images are many, and syncing them is of no use to anybody.
-fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a folder")
 }
 

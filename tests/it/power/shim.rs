@@ -41,9 +41,16 @@ impl Shim {
         }
     }
 
-    /// Runs the command to its end, and says what it did to `folder`, or why it failed. What it writes down stays in
-    /// the file `log`.
-    pub(crate) fn watch(&self, mut command: Command, folder: &Path, log: &Path, syncs: Syncs) -> Result<Log, String> {
+    /// Runs the command to its end, which is good with one of the exit codes `ends`, and says what it did to `folder`,
+    /// or why it failed. What it writes down stays in the file `log`.
+    pub(crate) fn watch(
+        &self,
+        mut command: Command,
+        folder: &Path,
+        log: &Path,
+        syncs: Syncs,
+        ends: &[i32],
+    ) -> Result<Log, String> {
         let folder = folder.canonicalize().expect("a folder");
         command
             .env("LD_PRELOAD", library_in(self.folder.path()))
@@ -52,7 +59,7 @@ impl Shim {
             .env("RECORD_WRITES_UNSYNCED", if syncs == Syncs::Ignored { "1" } else { "0" })
             .stdout(Stdio::null());
         let ended = command.output().expect("the binary runs");
-        if ended.status.success() {
+        if ended.status.code().is_some_and(|code| ends.contains(&code)) {
             Ok(Log::read(log))
         } else {
             Err(format!("{}: {}", ended.status, String::from_utf8_lossy(&ended.stderr)))
