@@ -220,12 +220,14 @@ impl GraphClient {
         url
     }
 
-    /// As [`send`](Self::send), but one attempt and no more: it waits for the Page's pace, then for `ready`, and leaves only
-    /// if that says yes; else it is `Stopped`. Whoever writes down what leaves does so in `ready`: nothing has left before,
-    /// and nothing but this one message can leave after. What is waited for Meta's limits is taken off `patience`.
+    /// As [`send`](Self::send), but one attempt and no more: it waits until its turn is near, then for `ready`, and leaves
+    /// only if that says yes, at the Page's pace; else it is `Stopped`. Whoever writes down what leaves does so in `ready`:
+    /// nothing has left before, and nothing but this one message can leave after. What is waited for Meta's limits is taken
+    /// off `patience`.
     ///
     /// # Errors
-    /// As [`send`](Self::send); a throttle is `RateLimited` at once, and the next attempt waits it out.
+    /// As [`send`](Self::send); a throttle is `RateLimited` at once, and the next attempt waits it out. So is one that
+    /// others meet while `ready` takes its time: then nothing has left.
     ///
     /// # Cancel safety
     /// As [`send`](Self::send).

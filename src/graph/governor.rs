@@ -4,18 +4,23 @@
 //! probe opens again; and Meta's own usage headers, which slow the pace before the gate must shut. All state stands
 //! behind one mutex that is never held across an await, so every decision sees, and leaves, a whole state.
 //!
+//! A call is let through twice. It is admitted when its turn to leave is near; then its sender may write down that it
+//! leaves, which takes as long as the disk does; and it departs, at the pace that was promised, whatever the disk did. How
+//! near is what the disk has taken of late.
+//!
 //! **Source**: Messenger Platform, "Rate Limiting" (2026-03-23): more than 40 messages a second, and the Page cannot send
 //! until its volume decreases; 10 a second of audio or video. Graph API, "Rate Limits": after a limit, stop.
 
 mod day;
 mod gate;
+mod pass;
 mod window;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::sync::{Mutex as Turnstile, Notify};
+use tokio::sync::{Mutex as Turnstile, MutexGuard as Turn, Notify};
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Refusal;
@@ -24,6 +29,8 @@ use super::usage::{self, Usage};
 
 use day::Day;
 use gate::{Gate, PROBE_PATIENCE, Step};
+pub(super) use pass::{Admitted, Pass};
+use pass::{Place, Probe};
 use window::Window;
 
 /// What is left of the pace after a throttle.
@@ -36,6 +43,9 @@ const RECOVERY: Duration = Duration::from_mins(2);
 const PRESSURE_FROM: f64 = 75.0;
 /// Usage headers that were not renewed for so long say nothing any more.
 const PRESSURE_LASTS: Duration = Duration::from_mins(5);
+
+/// No call is admitted longer than this before its turn to leave.
+const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
 /// A wait that grew by less is the one that was told of.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
@@ -117,13 +127,18 @@ pub struct Governor {
     limits: PaceLimits,
     state: Mutex<State>,
     /// Who stands first in each lane's queue. What waits in a narrow lane holds up nobody in a wider one.
-    turns: [Turnstile<()>; LANES],
+    entries: [Turnstile<()>; LANES],
+    /// The same for those that were admitted.
+    exits: [Turnstile<()>; LANES],
     /// Rung when the gate moves.
     gate_moved: Notify,
+    /// Rung when one that was admitted has left, or will not.
+    lane_moved: Notify,
 }
 
 /// Media, messages, all calls: the narrowest first, the order in which a call passes them.
 const LANES: usize = 3;
+const CALLS: usize = LANES - 1;
 
 #[derive(Debug)]
 struct State {
@@ -133,6 +148,8 @@ struct State {
     /// What throttles left of the pace, and since when it has been growing again.
     factor: (f64, Instant),
     usage: Option<(Usage, Instant)>,
+    /// How long before its turn to leave a call is admitted: about the longest that was lately taken in between.
+    lead: Duration,
     waiting: usize,
 }
 
@@ -164,9 +181,12 @@ impl Governor {
             gate: Gate::default(),
             factor: (1.0, now),
             usage: None,
+            lead: Duration::ZERO,
             waiting: 0,
         };
-        Self { limits, state: Mutex::new(state), turns: Default::default(), gate_moved: Notify::new() }
+        let (entries, exits) = Default::default();
+        let (gate_moved, lane_moved) = Default::default();
+        Self { limits, state: Mutex::new(state), entries, exits, gate_moved, lane_moved }
     }
 
     /// The limits it was made with.
@@ -222,9 +242,10 @@ impl Governor {
         }
         drop(state);
         self.gate_moved.notify_waiters();
+        self.lane_moved.notify_waiters();
     }
 
-    /// Returns once `load` may go. What is waited at a shut gate is taken off `patience`, and told to `on_wait`.
+    /// Returns once the turn of `load` is near. What is waited at a shut gate is taken off `patience`, and told to `on_wait`.
     ///
     /// # Errors
     /// When the gate stays shut for longer than `patience`.
@@ -236,28 +257,54 @@ impl Governor {
         load: Load,
         patience: &mut Duration,
         on_wait: impl Fn(GateWait) + Send,
-    ) -> Result<Pass<'_>, TooLong> {
+    ) -> Result<Admitted<'_>, TooLong> {
         let _waiting = Waiting::one_more(self);
         let mut told = None;
         loop {
             let probe = self.through_gate(patience, &mut told, &on_wait).await?;
-            let mut turns = [const { None }; LANES];
-            for lane in (0..LANES).filter(|&lane| load.in_lane(lane) > 0) {
-                turns[lane] = Some(self.turns[lane].lock().await);
-                self.wait_in(lane, load.in_lane(lane)).await;
-            }
-            if let Some(pass) = self.take(load, probe, patience)? {
-                return Ok(pass);
+            let opens = |state: &State, lane: usize, now| {
+                let limit = state.scaled(self.limit_of(lane), now);
+                state.lanes[lane].opens_at(load.in_lane(lane), limit, state.lead, now)
+            };
+            let _turns = self.queue(&self.entries, load, opens).await;
+            if let Some(admitted) = self.take(load, probe, patience)? {
+                return Ok(admitted);
             }
         }
     }
 
+    /// Stands in the queue of every lane that `load` needs, the narrowest first, until `free` is over; `None` stands for a
+    /// time that hangs on others. Nobody else's turn comes while what this returns is kept.
+    async fn queue<'a>(
+        &self,
+        turnstiles: &'a [Turnstile<()>; LANES],
+        load: Load,
+        free: impl Fn(&State, usize, Instant) -> Option<Instant>,
+    ) -> [Option<Turn<'a, ()>>; LANES] {
+        let mut turns = [const { None }; LANES];
+        for lane in (0..LANES).filter(|&lane| load.in_lane(lane) > 0) {
+            turns[lane] = Some(turnstiles[lane].lock().await);
+            loop {
+                let moved = self.lane_moved.notified();
+                let now = Instant::now();
+                let free = free(&self.state(), lane, now);
+                match free {
+                    Some(free) if free <= now => break,
+                    Some(free) => tokio::select! { () = sleep_until(free) => {}, () = moved => {} },
+                    None => moved.await,
+                }
+            }
+        }
+        turns
+    }
+
     /// Takes the place `load` has waited for in every lane; `None` when the gate was shut meanwhile.
-    fn take<'a>(&self, load: Load, mut probe: Probe<'a>, patience: &Duration) -> Result<Option<Pass<'a>>, TooLong> {
+    fn take<'a>(&'a self, load: Load, probe: Probe<'a>, patience: &Duration) -> Result<Option<Admitted<'a>>, TooLong> {
         let now = Instant::now();
         let mut state = self.state();
+        let calls = load.calls + state.lanes[CALLS].promised();
         if let Some(limit) = self.limits.calls_per_day
-            && let Some(wait) = state.day.wait(load.calls.into(), limit, now)
+            && let Some(wait) = state.day.wait(calls.into(), limit, now)
         {
             if wait > *patience {
                 drop(state);
@@ -271,32 +318,45 @@ impl Governor {
             drop(state);
             return Ok(None);
         }
+        drop(state);
+        Ok(Some(Admitted { place: Place::promised(self, load), probe, since: now }))
+    }
+
+    /// Returns once what was admitted may leave, and counts it as gone.
+    ///
+    /// # Errors
+    /// When the gate was shut meanwhile; it is not waited for.
+    async fn depart(&self, load: Load, is_probe: bool, since: Instant) -> Result<(), TooLong> {
+        let took = since.elapsed();
+        {
+            let mut state = self.state();
+            state.lead = took.max(state.lead * 63 / 64).min(LONGEST_LEAD);
+        }
+        let free = |state: &State, lane: usize, now| {
+            let limit = state.scaled(self.limit_of(lane), now);
+            let is_open = state.gate.lets_through(is_probe);
+            Some(if is_open { state.lanes[lane].free_at(load.in_lane(lane), limit, now) } else { now })
+        };
+        let _turns = self.queue(&self.exits, load, free).await;
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Gate::Shut(shut) | Gate::Probing(shut) = &state.gate
+            && !state.gate.lets_through(is_probe)
+        {
+            let wait = shut.named.then(|| shut.until.saturating_duration_since(now));
+            return Err(TooLong { wait, refusal: shut.refusal.clone() });
+        }
         for lane in 0..LANES {
             let limit = state.scaled(self.limit_of(lane), now);
             state.lanes[lane].charge(load.in_lane(lane), limit, now);
         }
         state.day.spend(load.calls.into(), now);
-        Ok(Some(Pass { probe: probe.take() }))
+        Ok(())
     }
 
     /// The full rate of a lane, a second.
     fn limit_of(&self, lane: usize) -> u32 {
         [self.limits.media_per_second, self.limits.messages_per_second, self.limits.calls_per_second][lane]
-    }
-
-    /// Returns once so many calls may go in this lane. When that is may change meanwhile.
-    async fn wait_in(&self, lane: usize, calls: u32) {
-        loop {
-            let now = Instant::now();
-            let free = {
-                let state = self.state();
-                state.lanes[lane].free_at(calls, state.scaled(self.limit_of(lane), now), now)
-            };
-            if free <= now {
-                return;
-            }
-            sleep_until(free).await;
-        }
     }
 
     /// Returns once the gate is open, or the caller is to be the one that finds out whether it is.
@@ -377,51 +437,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.state().waiting -= 1;
-    }
-}
-
-/// The duty to find out whether a limit is lifted, if it is anybody's. Dropped undone, it passes to the next.
-#[derive(Debug)]
-struct Probe<'a>(Option<&'a Governor>);
-
-impl Probe<'_> {
-    fn is_probe(&self) -> bool {
-        self.0.is_some()
-    }
-
-    fn take(&mut self) -> Self {
-        Self(self.0.take())
-    }
-}
-
-impl Drop for Probe<'_> {
-    fn drop(&mut self) {
-        if let Some(governor) = self.0 {
-            governor.state().gate.hand_on(Instant::now());
-            governor.gate_moved.notify_waiters();
-        }
-    }
-}
-
-/// The right to make one call now.
-#[derive(Debug)]
-#[must_use = "a probe that tells nobody leaves the others waiting for the next"]
-pub(super) struct Pass<'a> {
-    probe: Probe<'a>,
-}
-
-impl Pass<'_> {
-    /// The call was answered, and not refused for its rate.
-    pub(super) fn unhindered(mut self) {
-        if let Some(governor) = self.probe.0.take() {
-            governor.state().gate.open();
-            governor.gate_moved.notify_waiters();
-        }
-    }
-
-    /// The call was refused for its rate, which [`Governor::throttled`] has been told.
-    pub(super) fn refused(mut self) {
-        self.probe.0 = None;
     }
 }
 

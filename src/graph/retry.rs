@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::error::{Failure, GraphError, Operation, Refusal};
-use super::governor::{GateWait, Governor, Load, Pass, TooLong};
+use super::governor::{Admitted, GateWait, Governor, Load, Pass, TooLong};
 use super::hook::Hook;
 use super::outcome::{Answer, Outcome, Retry, Scope, Throttle};
 use crate::clock::{Clock, Timestamp};
@@ -78,7 +78,7 @@ pub(super) async fn run<T: Answer, F: Future<Output = Outcome<T>>>(
     let mut patience = policy.max_wait;
     let mut last = None;
     loop {
-        let pass = match means.admitted(operation, load, &mut patience).await {
+        let pass = match means.passed(operation, load, &mut patience).await {
             Ok(pass) => pass,
             Err(GraphError::Stopped { operation }) => return Err(last.unwrap_or(GraphError::Stopped { operation })),
             Err(error) => return Err(error),
@@ -104,8 +104,8 @@ pub(super) async fn run<T: Answer, F: Future<Output = Outcome<T>>>(
     }
 }
 
-/// The answer of one attempt, made once the governor lets it go and `ready` says yes. What is waited at the gate is taken
-/// off `patience`.
+/// The answer of one attempt, made once the governor admits it, `ready` says yes, and its turn is there. What is waited at
+/// the gate is taken off `patience`; once `ready` has been asked, nothing is waited for but the pace.
 pub(super) async fn once<T: Answer>(
     means: Means<'_>,
     operation: Operation,
@@ -114,10 +114,11 @@ pub(super) async fn once<T: Answer>(
     ready: impl Future<Output = bool>,
     attempt: impl Future<Output = Outcome<T>>,
 ) -> Result<T, GraphError> {
-    let pass = means.admitted(operation, load, patience).await?;
+    let admitted = means.admitted(operation, load, patience).await?;
     if !ready.await {
         return Err(GraphError::Stopped { operation });
     }
+    let pass = admitted.depart().await.map_err(|too_long| limited(operation, too_long))?;
     conclude(pass, means.governor, operation, attempt.await).map_err(|(_, error)| error)
 }
 
@@ -152,18 +153,28 @@ fn conclude<T: Answer>(
 }
 
 impl<'a> Means<'a> {
-    /// The governor's leave to make one attempt.
+    /// The governor's leave to make one attempt now.
+    async fn passed(&self, operation: Operation, load: Load, patience: &mut Duration) -> Result<Pass<'a>, GraphError> {
+        loop {
+            // A gate that was shut in between is waited for like any other.
+            if let Ok(pass) = self.admitted(operation, load, patience).await?.depart().await {
+                return Ok(pass);
+            }
+        }
+    }
+
+    /// The governor's word that the turn of an attempt is near.
     async fn admitted(
         &self,
         operation: Operation,
         load: Load,
         patience: &mut Duration,
-    ) -> Result<Pass<'a>, GraphError> {
+    ) -> Result<Admitted<'a>, GraphError> {
         let on_wait = |wait: GateWait| self.report(wait.pause, Why::Limit(wait.refusal));
         tokio::select! {
             biased;
             admitted = self.governor.admit(load, patience, on_wait) => {
-                admitted.map_err(|TooLong { wait, refusal }| GraphError::RateLimited { operation, wait, refusal })
+                admitted.map_err(|too_long| limited(operation, too_long))
             }
             () = self.stop.requested() => Err(GraphError::Stopped { operation }),
         }
@@ -174,6 +185,10 @@ impl<'a> Means<'a> {
             reporter.call(Waiting { until: self.clock.now().plus(pause), why });
         }
     }
+}
+
+fn limited(operation: Operation, TooLong { wait, refusal }: TooLong) -> GraphError {
+    GraphError::RateLimited { operation, wait, refusal }
 }
 
 /// Tells the governor what came of an attempt that brought no answer.

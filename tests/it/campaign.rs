@@ -1,6 +1,7 @@
 //! Campaigns, held against what the sandbox has seen: nobody twice, nobody lost, and every count true.
 
 mod kill;
+mod matrix;
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Child;

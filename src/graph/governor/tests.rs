@@ -87,11 +87,10 @@ async fn send_all(client: &GraphClient, request: &SendRequest, count: usize, wor
     sends.filter_map(async |sent| sent.err()).collect().await
 }
 
-/// The most calls in any second, both its ends counted.
+/// The most calls in any second, both its ends counted; `times` ascend.
 fn most_in_a_second(times: &[Duration]) -> usize {
-    let second = Duration::from_secs(1);
-    let within = |&start: &Duration| times.iter().filter(|&&at| at >= start && at <= start + second).count();
-    times.iter().map(within).max().unwrap_or(0)
+    let until = |start: Duration| times.partition_point(|&at| at <= start + Duration::from_secs(1));
+    times.iter().enumerate().map(|(place, &start)| until(start) - place).max().unwrap_or(0)
 }
 
 fn governor(limits: PaceLimits) -> Arc<Governor> {
@@ -259,6 +258,7 @@ async fn a_probe_that_is_given_up_passes_its_duty_on() {
     governor.throttled(None, None);
     let mut patience = PATIENT;
     let probe = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("a probe");
+    let probe = probe.depart().await.expect("a pass");
     let mut patience = PATIENT;
     let next = governor.admit(Load::CALL, &mut patience, |_| ());
     let given_up = async {
@@ -268,7 +268,7 @@ async fn a_probe_that_is_given_up_passes_its_duty_on() {
     let begun = Instant::now();
     let (next, ()) = futures::future::join(next, given_up).await;
     assert_eq!(begun.elapsed(), Duration::from_secs(3));
-    next.expect("the next probe").unhindered();
+    next.expect("the next probe").depart().await.expect("a pass").unhindered();
     assert_eq!(governor.pace().shut_for, None);
 }
 
@@ -278,13 +278,14 @@ async fn only_one_call_goes_through_a_gate_whose_time_is_over() {
     governor.throttled(Some(Duration::from_secs(10)), None);
     let (mut patience, mut impatience) = (PATIENT, Duration::from_secs(10));
     let probe = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("a probe");
+    let probe = probe.depart().await.expect("a pass");
     let begun = Instant::now();
     governor.admit(Load::CALL, &mut impatience, |_| ()).await.expect_err("it waited for the probe");
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
     // A long upload may be the probe, and is not waited for to its end.
     let second = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("another probe");
     assert_eq!(begun.elapsed(), PROBE_PATIENCE);
-    second.unhindered();
+    second.depart().await.expect("a pass").unhindered();
     assert_eq!(governor.pace().shut_for, None);
     probe.unhindered();
     assert_eq!(governor.pace().shut_for, None);
@@ -315,7 +316,14 @@ async fn whoever_came_first_goes_first_and_who_leaves_costs_nothing() {
         let (governor, order) = (&governor, &order);
         async move {
             let mut patience = PATIENT;
-            governor.admit(Load::of(&text()), &mut patience, |_| ()).await.expect("a pass").unhindered();
+            governor
+                .admit(Load::of(&text()), &mut patience, |_| ())
+                .await
+                .expect("a turn")
+                .depart()
+                .await
+                .expect("a pass")
+                .unhindered();
             order.lock().unwrap().push(number);
         }
     };
@@ -338,4 +346,103 @@ async fn every_wait_at_the_gate_is_told_with_its_end() {
     let told = told.lock().unwrap();
     assert_eq!(told.len(), 3, "each of them: {told:?}");
     assert!(told.iter().all(|until| until.as_unix_millis() >= 49_000 && until.as_unix_millis() <= 51_000), "{told:?}");
+}
+
+/// A disk that takes up to `longest`, never the same time twice, and says yes.
+async fn disk(longest: Duration) -> bool {
+    tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+    true
+}
+
+/// Sends for a minute with `workers` at once, so many messages together, each written down first on a disk that takes up
+/// to `longest`. Gives when messages left.
+async fn minute_of(rate: u32, together: usize, workers: usize, longest: Duration) -> Vec<Duration> {
+    let meta = Meta::new(Duration::ZERO);
+    let limits = PaceLimits { messages_per_second: rate, ..PaceLimits::default() };
+    let client = meta.client(&governor(limits), PATIENT);
+    let (page, requests) = (page(), vec![text(); together]);
+    let send = async |()| {
+        let mut patience = PATIENT;
+        if together == 1 {
+            client.send_once(&page, &requests[0], &mut patience, disk(longest)).await.expect("sent");
+        } else {
+            // The answer is no list of answers, which is nothing to us.
+            let _ = client.send_batch_once(&page, &requests, &mut patience, |_| disk(longest)).await;
+        }
+    };
+    let endless = futures::stream::repeat(()).map(send).buffer_unordered(workers);
+    let _ = tokio::time::timeout(Duration::from_mins(1), endless.for_each(async |()| ())).await;
+    meta.times(false).into_iter().flat_map(|at| std::iter::repeat_n(at, together)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_second_holds_more_than_the_rate_however_slow_the_disk() {
+    fastrand::seed(7);
+    for longest in [0, 5, 150, 400].map(Duration::from_millis) {
+        for rate in [1, 30] {
+            let times = minute_of(rate, 1, 64, longest).await;
+            let (most, full) = (most_in_a_second(&times), rate as usize * 60);
+            assert!(most <= rate as usize, "{rate}, {longest:?}: {most}");
+            assert!(times.len() >= full * 95 / 100, "{rate}, {longest:?}: {} of {full}", times.len());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_second_holds_more_than_the_rate_of_messages_that_leave_together() {
+    fastrand::seed(7);
+    for (rate, together) in [(30, 5), (30, 30), (300, 50)] {
+        let times = minute_of(rate, together, 16, Duration::from_millis(150)).await;
+        let (most, full) = (most_in_a_second(&times), rate as usize * 60);
+        assert!(most <= rate as usize, "{together} of {rate}: {most}");
+        assert!(times.len() >= full * 95 / 100, "{together} of {rate}: {} of {full}", times.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_stops_for_a_while_makes_nobody_leave_in_a_heap() {
+    let meta = Meta::new(Duration::ZERO);
+    let client = meta.client(&governor(PaceLimits::default()), PATIENT);
+    let (page, request) = (page(), text());
+    let stall = Duration::from_secs(20)..Duration::from_secs(30);
+    let written = Mutex::new(Vec::new());
+    let send = async |()| {
+        let mut patience = PATIENT;
+        let ready = async {
+            let now = meta.begun.elapsed();
+            let usual = Duration::from_millis(3);
+            tokio::time::sleep(if stall.contains(&now) { stall.end.saturating_sub(now) } else { usual }).await;
+            written.lock().unwrap().push(meta.begun.elapsed());
+            true
+        };
+        client.send_once(&page, &request, &mut patience, ready).await.expect("sent");
+    };
+    let endless = futures::stream::repeat(()).map(send).buffer_unordered(64);
+    let _ = tokio::time::timeout(Duration::from_mins(1), endless.for_each(async |()| ())).await;
+    let times = meta.times(false);
+    assert!(most_in_a_second(&times) <= 30);
+    assert!(times.len() >= 50 * 30 * 95 / 100, "{}", times.len());
+    let most_at_once = times.chunk_by(|one, other| one == other).map(<[_]>::len).max();
+    assert!(most_at_once <= Some(7), "{most_at_once:?}");
+    // A minute is over before the last of them leaves.
+    let ahead = written.lock().unwrap().iter().filter(|at| **at <= *times.last().expect("some")).count() - times.len();
+    assert!(ahead <= 30, "{ahead} written down and not gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_meets_a_shut_gate_after_it_was_written_down_is_told_at_once_and_does_not_leave() {
+    let meta = Meta::new(Duration::ZERO);
+    let governor = governor(PaceLimits::default());
+    let client = meta.client(&governor, PATIENT);
+    let (page, request, mut patience) = (page(), text(), PATIENT);
+    let ready = async {
+        governor.throttled(Some(Duration::from_secs(30)), None);
+        true
+    };
+    let refused = client.send_once(&page, &request, &mut patience, ready).await;
+    assert!(matches!(refused, Err(GraphError::RateLimited { wait: Some(_), .. })), "{refused:?}");
+    assert_eq!((meta.begun.elapsed(), meta.times(false).len()), (Duration::ZERO, 0));
+    client.send_once(&page, &request, &mut patience, async { true }).await.expect("its turn comes again");
+    assert!(meta.times(false)[0] >= Duration::from_secs(30));
+    assert_eq!(governor.state().lanes.each_ref().map(Window::promised), [0; LANES]);
 }

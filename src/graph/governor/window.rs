@@ -21,17 +21,51 @@ pub(super) struct Window {
     charged: VecDeque<Instant>,
     /// When the next would go if all had gone evenly.
     even: Option<Instant>,
+    /// Calls that are about to go.
+    promised: u32,
 }
 
 impl Window {
     /// When `calls` more may go under `limit` calls a second: `now` or later.
     pub(super) fn free_at(&self, calls: u32, limit: u32, now: Instant) -> Instant {
+        self.strictly_free_at(calls, limit, now).max(self.evenly_free_at(now))
+    }
+
+    /// When `calls` more may be promised that they go within `lead`: `now` or later, or `None` where that hangs on those
+    /// that were promised it before.
+    pub(super) fn opens_at(&self, calls: u32, limit: u32, lead: Duration, now: Instant) -> Option<Instant> {
+        let (ahead, even) = (SECOND * self.promised / limit, self.evenly_free_at(now));
+        if self.promised > 0 && (self.promised + calls > limit || (even == now && ahead > lead)) {
+            return None;
+        }
+        let goes = self.strictly_free_at(self.promised + calls, limit, now).max(even + ahead);
+        Some(if goes <= now + lead { now } else { goes - lead })
+    }
+
+    /// Promises a place to `calls` more, as far as [`opens_at`](Self::opens_at) allows it.
+    pub(super) fn promise(&mut self, calls: u32) {
+        self.promised += calls;
+    }
+
+    /// Takes back what was promised: they have been charged, or do not go.
+    pub(super) fn fulfil(&mut self, calls: u32) {
+        self.promised -= calls;
+    }
+
+    /// Calls that are about to go.
+    pub(super) fn promised(&self) -> u32 {
+        self.promised
+    }
+
+    fn strictly_free_at(&self, calls: u32, limit: u32, now: Instant) -> Instant {
         let (calls, limit) = (calls.clamp(1, limit) as usize, limit as usize);
         // So many of the newest must be a second old, or never have been.
         let newest = self.charged.len().checked_sub(limit - calls + 1);
-        let strict = newest.map_or(now, |place| self.charged[place] + SECOND + TICK);
-        let even = self.even.map_or(now, |even| even.checked_sub(SLACK).unwrap_or(even));
-        now.max(strict).max(even)
+        newest.map_or(now, |place| now.max(self.charged[place] + SECOND + TICK))
+    }
+
+    fn evenly_free_at(&self, now: Instant) -> Instant {
+        self.even.and_then(|even| even.checked_sub(SLACK)).map_or(now, |even| now.max(even))
     }
 
     /// Charges `calls` that go now. What is more than a second's worth is charged to the seconds after it.
