@@ -446,3 +446,37 @@ async fn whoever_meets_a_shut_gate_after_it_was_written_down_is_told_at_once_and
     assert!(meta.times(false)[0] >= Duration::from_secs(30));
     assert_eq!(governor.state().lanes.each_ref().map(Window::promised), [0; LANES]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_costs_no_row_of_a_ledger_an_attempt() {
+    let storm = Duration::from_mins(10);
+    let meta = Meta::new(storm);
+    let client = meta.client(&governor(PaceLimits::default()), PATIENT);
+    let (page, request) = (page(), text());
+    let written = Mutex::new(0);
+    // As a campaign does: an intent first, and back with it where nothing was sent.
+    let deliver = async |_| {
+        let (mut patience, attempts) = (PATIENT, Mutex::new(0));
+        loop {
+            let ready = async {
+                *attempts.lock().unwrap() += 1;
+                *written.lock().unwrap() += 1;
+                disk(Duration::from_millis(150)).await
+            };
+            match client.send_once(&page, &request, &mut patience, ready).await {
+                Ok(_) => return *attempts.lock().unwrap(),
+                Err(GraphError::RateLimited { .. }) => *attempts.lock().unwrap() -= 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let rows = futures::stream::iter(0..1_000).map(deliver).buffer_unordered(64);
+    let attempts: Vec<i32> = rows.collect().await;
+    assert_eq!(attempts, [1; 1_000]);
+    let (refused, sent) = (meta.times(true), meta.times(false));
+    assert!(refused.len() <= 20, "{} refused: {refused:?}", refused.len());
+    assert!(sent.len() == 1_000 && sent[0] <= storm + Duration::from_mins(1), "back after {:?}", sent[0]);
+    assert!(most_in_a_second(&sent) <= 30);
+    let undone = written.into_inner().unwrap() - 1_000;
+    assert!(undone <= 20 + 64, "{undone} written down for nothing");
+}
