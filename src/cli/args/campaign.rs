@@ -21,14 +21,14 @@ Examples:
 
 FILE.toml says what goes to whom:
   name = \"spring\"
-  recipients = \"recipients.csv\"       # header row, column `recipient`; other columns are variables; or JSONL
+  recipients = \"recipients.csv\"       # column `recipient`, and one for each variable; or JSONL
   [[message]]                         # parts, sent in order to each recipient
   text = \"Hi {first_name}, spring is here\"
   [[message]]
   file = \"hero.png\"                   # uploaded once, sent by its id
 
-What may have been sent when a process was killed or an answer was lost is `unknown`: it is not sent again unless you
-say so (`campaign settle`).")]
+What may have been sent when a process was killed or an answer was lost is `unknown`: it is not
+sent again unless you say so (`campaign settle`).")]
 pub(in crate::cli) struct CampaignArgs {
     /// What to do.
     #[command(subcommand)]
@@ -155,9 +155,9 @@ Examples:
   reattach campaign settle spring --echoes webhooks.jsonl
   reattach campaign settle spring --assume not-sent
 
-webhooks.jsonl holds the bodies of Meta's message_echoes webhooks, one a line; where they are kept as
-{\"headers\": {\"X-Hub-Signature-256\": …}, \"body\": \"…\"}, their signature is checked against the app secret.
-What is assumed not sent is sent by the next run. Exit code 7: something is still unknown.")]
+webhooks.jsonl holds the bodies of Meta's message_echoes webhooks, one a line; where they are kept
+as {\"headers\": {\"X-Hub-Signature-256\": …}, \"body\": \"…\"}, their signature is checked against the app
+secret. What is assumed not sent is sent by the next run. Exit code 7: something is still unknown.")]
 pub(in crate::cli) struct SettleArgs {
     /// Its name.
     pub(in crate::cli) name: CampaignName,

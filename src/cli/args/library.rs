@@ -69,9 +69,10 @@ Examples:
   reattach sync banners --watch
   reattach sync banners --via send --to 1254459154682919 --yes
 
---fit makes a copy of each image that is over a limit of the platform, or of a format Meta does not name (WebP, TIFF, BMP,
-ICO), and uploads that. Copies are PNG or JPEG; they are turned as EXIF says, keep their colour profile, and carry neither
-EXIF nor the place where a picture was taken. What is animated is left alone. The files stay as they are.")]
+--fit makes a copy of each image that is over a limit of the platform, or of a format Meta does not
+name (WebP, TIFF, BMP, ICO), and uploads that. Copies are PNG or JPEG; they are turned as EXIF says,
+keep their colour profile, and carry neither EXIF nor the place where a picture was taken. What is
+animated is left alone. The files stay as they are.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(in crate::cli) struct SyncArgs {
     /// Which files.
@@ -136,7 +137,8 @@ Examples:
   reattach refresh --all-due --page shop,news --max-uploads 500
   reattach refresh banners/hero.png https://example.com/hero.png --force
 
-What expires soonest is renewed first, from the file or address it was uploaded from. What is not due is left alone.")]
+What expires soonest is renewed first, from the file or address it was uploaded from. What is not
+due is left alone.")]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["references", "all_due"]))]
 pub(in crate::cli) struct RefreshArgs {
     /// A path, sha256:HEX, or https://… that is on record.
@@ -175,10 +177,12 @@ Examples:
   id=$(reattach resolve hero.png) && echo \"$id\"
   reattach resolve --aliases-in replies.json --output replies.live.json
 
-One reference prints its id; several print ID<TAB>REF, one a line, and for several Pages ID<TAB>PAGE<TAB>REF.
+One reference prints its id; several print ID<TAB>REF, one a line, and for several Pages
+ID<TAB>PAGE<TAB>REF.
 
-In a text, <<asset:hero>> stands for the id of the alias hero, and <<asset:REF>> for that of any other reference; paths are
-meant from where the text lies. What was put in is listed on stderr. If one has no id, nothing is written.")]
+In a text, <<asset:hero>> stands for the id of the alias hero, and <<asset:REF>> for that of any
+other reference; paths are meant from where the text lies. What was put in is listed on stderr. If
+one has no id, nothing is written.")]
 pub(in crate::cli) struct ResolveArgs {
     /// A path, sha256:HEX, @alias, or https://….
     #[arg(required_unless_present = "aliases_in", value_name = "REF")]
@@ -207,8 +211,8 @@ Examples:
   reattach duplicates banners products
   reattach duplicates . --json | jq -r 'select(.event == \"duplicates\") | .paths[1:][]'
 
-Those that waste most come first. For Messenger they waste nothing: the same bytes are uploaded once, whatever they are
-called.")]
+Those that waste most come first. For Messenger they waste nothing: the same bytes are uploaded
+once, whatever they are called.")]
 pub(in crate::cli) struct DuplicatesArgs {
     /// Which files.
     #[command(flatten)]

@@ -37,8 +37,8 @@ Examples:
   reattach status --expiring 14d || reattach refresh --all-due --renew-within 14d
   reattach status --json | jq 'select(.expired > 0)'
 
-With --expiring, the exit code is 8 when an id expires within that time, has expired, was rejected by Meta, or has an age
-nobody knows. No token is needed and nobody is asked.")]
+With --expiring, the exit code is 8 when an id expires within that time, has expired, was rejected
+by Meta, or has an age nobody knows. No token is needed and nobody is asked.")]
 pub(in crate::cli) struct StatusArgs {
     /// List what does not last for this long, soonest first, and end with exit code 8 if anything does not.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -58,8 +58,9 @@ Examples:
   reattach alias --list
   reattach alias --remove spring
 
-@NAME stands wherever a reference does: `reattach resolve @hero`, or \"asset\": \"@hero\" in a message. It stands for what
-the file held when the name was given, on every Page; nothing is uploaded until an id is asked for.")]
+@NAME stands wherever a reference does: `reattach resolve @hero`, or \"asset\": \"@hero\" in a message.
+It stands for what the file held when the name was given, on every Page; nothing is uploaded until
+an id is asked for.")]
 pub(in crate::cli) struct AliasArgs {
     /// The name: letters, digits, -, _, . and /; alone, it says what it stands for.
     #[arg(value_name = "NAME", value_parser = alias)]
@@ -85,8 +86,8 @@ Examples:
   reattach forget banners/old.png
   reattach forget --page shop,news banners/old.png
 
-The ids of every Page of this Graph origin are struck off, unless --page names some. Nothing is deleted at Meta, which has
-no way to.")]
+The ids of every Page of this Graph origin are struck off, unless --page names some. Nothing is
+deleted at Meta, which has no way to.")]
 pub(in crate::cli) struct ForgetArgs {
     /// A path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
@@ -102,9 +103,10 @@ Examples:
   reattach export --format env >> .env
   reattach export --format ts --output src/assets.ts
 
-json and csv hold all that `reattach import` needs to restore the ids, and no secrets: an id is of use to its own Page
-alone. Paths are relative to the folder of --output, or the current one. env and lockfile hold the ids of one Page that
-are alive now; ts, rust and py hold names, each leading to its alias, and no ids.")]
+json and csv hold all that `reattach import` needs to restore the ids, and no secrets: an id is of
+use to its own Page alone. Paths are relative to the folder of --output, or the current one. env and
+lockfile hold the ids of one Page that are alive now; ts, rust and py hold names, each leading to
+its alias, and no ids.")]
 pub(in crate::cli) struct ExportArgs {
     /// What to write: json, csv, env, lockfile (bottender's), or constants for bots as ts, rust or py.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
@@ -154,9 +156,10 @@ Examples:
   reattach import bottender-lock.json
   reattach import ids.csv --library banners --page shop
 
-FILE is what export writes as json or csv, a bottender-lock.json, {\"hero.png\": \"1857777774821032\"}, or a table with the
-columns name and id. Ids that are known by a file's name alone are stored under what the file holds. An id that does not
-say when it was uploaded is of unknown age: it is never sent, and renewed by the next sync.")]
+FILE is what export writes as json or csv, a bottender-lock.json, {\"hero.png\": \"1857777774821032\"},
+or a table with the columns name and id. Ids that are known by a file's name alone are stored under
+what the file holds. An id that does not say when it was uploaded is of unknown age: it is never
+sent, and renewed by the next sync.")]
 pub(in crate::cli) struct ImportArgs {
     /// The manifest; - for standard input.
     #[arg(value_name = "FILE")]
@@ -177,8 +180,8 @@ Examples:
   reattach prune --unreferenced --keep banners --keep products
   reattach prune --expired --rejected --yes
 
-It says first what would go, and asks. Ids that are alive and whose file is where it was stay. The ids of every Page of
-this Graph origin are looked at, unless --page or --platform names one.")]
+It says first what would go, and asks. Ids that are alive and whose file is where it was stay. The
+ids of every Page of this Graph origin are looked at, unless --page or --platform names one.")]
 pub(in crate::cli) struct PruneArgs {
     /// What goes.
     #[command(flatten)]
@@ -214,10 +217,11 @@ Examples:
   reattach verify banners products
   reattach verify banners --json | jq -r 'select(.state == \"never_uploaded\") | .path'
 
-Every row of the record is read and compared with its checksum; then each file that was uploaded (from PATH, if there is
-one) with its bytes: ok, missing, changed or unreadable. With PATH, bytes found under another name there count as moved,
-and files that were never uploaded are named. Ends with 3 where a file is missing, changed, unreadable or never uploaded,
-and with 6 where the record is damaged.")]
+Every row of the record is read and compared with its checksum; then each file that was uploaded
+(from PATH, if there is one) with its bytes: ok, missing, changed or unreadable. With PATH, bytes
+found under another name there count as moved, and files that were never uploaded are named. Ends
+with 3 where a file is missing, changed, unreadable or never uploaded, and with 6 where the record
+is damaged.")]
 pub(in crate::cli) struct VerifyArgs {
     /// Files and folders; without any, all that was ever uploaded is looked for.
     #[arg(value_name = "PATH")]

@@ -20,7 +20,8 @@ Examples:
   reattach send --to 1254459154682919 --message card.json
   reattach send --to 1254459154682919 --action typing_on
 
-RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…, notification:…, login:….
+RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…,
+notification:…, login:….
 
 FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it, \"file\": \"hero.png\" or
 \"asset\": \"@hero\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
