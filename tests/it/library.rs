@@ -11,9 +11,7 @@ use futures::future::join_all;
 use image::ImageFormat;
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock};
-use reattach::graph::{
-    Attempt, Auth, Call, Governor, GraphClient, GraphOptions, PaceLimits, ReqwestTransport, RetryPolicy, Transport,
-};
+use reattach::graph::{Attempt, Call, GraphClient, ReqwestTransport, RetryPolicy, Transport};
 use reattach::ids::{ContentHash, KeySpace, Platform};
 use reattach::library::{
     AssetLibrary, AssetOutcome, AssetRef, Fitter, Inspector, LibraryParts, NoReport, PlanRules, ResolveOptions,
@@ -21,11 +19,11 @@ use reattach::library::{
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
 use reattach::record::Derivation;
-use reattach::secret::AccessToken;
 use reattach::stop::Stop;
 use serde_json::json;
 
 use crate::support::World;
+use crate::support::client::{graph_options, unhindered};
 use crate::support::pictures::{picture, png};
 
 pub(crate) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
@@ -72,15 +70,7 @@ async fn build(
     fitter: Option<Arc<Fitter>>,
 ) -> Opened {
     let clock = || Arc::clone(&clock);
-    let options = GraphOptions {
-        origin: world.sandbox().url().parse().expect("an origin"),
-        api_version: "v25.0".parse().expect("a version"),
-        token: AccessToken::new("SANDBOX-PAGE-1").expect("a token"),
-        app_secret: None,
-        auth: Auth::default(),
-        platform: Platform::Messenger,
-        retry,
-    };
+    let options = graph_options(world.sandbox().url(), "SANDBOX-PAGE-1", retry);
     let space = KeySpace {
         origin: options.origin.clone(),
         page: world.sandbox().pages()[0].id.parse().expect("a Page"),
@@ -89,14 +79,7 @@ async fn build(
     let (survey_pool, upload_pool) = (Arc::new(BytePool::new(memory)), Arc::new(BytePool::new(memory)));
     let reader = |pool: &Arc<BytePool>| Arc::new(Reader::new(Arc::clone(pool), clock()));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
-    let limits = PaceLimits {
-        messages_per_second: 100_000,
-        media_per_second: 100_000,
-        calls_per_second: 100_000,
-        calls_per_day: None,
-    };
-    let graph = GraphClient::new(options, Arc::new(transport), clock()).with_governor(Arc::new(Governor::new(limits)));
-    let graph = Arc::new(graph);
+    let graph = Arc::new(unhindered(options, transport, clock()));
     let library = AssetLibrary::new(LibraryParts {
         graph: Arc::clone(&graph),
         record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
@@ -112,6 +95,7 @@ async fn build(
     Opened { library, graph, survey_pool, upload_pool }
 }
 
+/// A sync of all there is to do.
 pub(crate) fn options() -> SyncOptions {
     SyncOptions {
         scan: ScanOptions::default(),

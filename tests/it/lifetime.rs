@@ -5,33 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reattach::clock::{SystemClock, Timestamp};
-use reattach::graph::{
-    Auth, Governor, GraphClient, GraphOptions, Message, PaceLimits, ReqwestTransport, RetryPolicy, SendRequest,
-};
-use reattach::ids::{AttachmentId, MediaKind, Platform};
-use reattach::library::{AssetOutcome, PlanRules, SyncOptions, Via};
-use reattach::media::ScanOptions;
-use reattach::secret::AccessToken;
+use reattach::graph::{GraphClient, Message, ReqwestTransport, RetryPolicy, SendRequest};
+use reattach::ids::{AttachmentId, MediaKind};
+use reattach::library::AssetOutcome;
 use reattach::stop::Stop;
 use serde_json::json;
 
+use crate::library::options;
 use crate::support::World;
+use crate::support::client::{graph_options, unhindered};
 use crate::support::keeper::Keeper;
 use crate::support::pictures::png;
 
 const DAY: Duration = Duration::from_hours(24);
 const DAYS: u32 = 200;
-
-fn options() -> SyncOptions {
-    SyncOptions {
-        scan: ScanOptions::default(),
-        rules: PlanRules { renew_within: 7 * DAY, force: false },
-        dry_run: false,
-        max_uploads: None,
-        max_bytes: None,
-        via: Via::Upload,
-    }
-}
 
 /// One night's sync, as a process of its own on a machine whose clock stands still while Meta's moves on: the ids.
 async fn nightly_sync(world: &World) -> Vec<AttachmentId> {
@@ -51,24 +38,8 @@ async fn nightly_sync(world: &World) -> Vec<AttachmentId> {
 }
 
 fn client(world: &World) -> GraphClient {
-    let options = GraphOptions {
-        origin: world.sandbox().url().parse().expect("an origin"),
-        api_version: "v25.0".parse().expect("a version"),
-        token: AccessToken::new("SANDBOX-PAGE-1").expect("a token"),
-        app_secret: None,
-        auth: Auth::default(),
-        platform: Platform::Messenger,
-        retry: RetryPolicy::default(),
-    };
-    // The sandbox takes whatever comes: a month's messages need not take an hour.
-    let limits = PaceLimits {
-        messages_per_second: 100_000,
-        media_per_second: 100_000,
-        calls_per_second: 100_000,
-        calls_per_day: None,
-    };
-    GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::new(SystemClock))
-        .with_governor(Arc::new(Governor::new(limits)))
+    let options = graph_options(world.sandbox().url(), "SANDBOX-PAGE-1", RetryPolicy::default());
+    unhindered(options, ReqwestTransport::new(), Arc::new(SystemClock))
 }
 
 /// When each id was made, and when it ends.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use reattach::clock::SystemClock;
 use reattach::graph::{Answered, Attempt, Call, ReqwestTransport, Transport};
-use reattach::library::{AssetLibrary, AssetReport, LibraryError, PlanRules, SyncOptions, Via};
-use reattach::media::ScanOptions;
+use reattach::library::{AssetLibrary, AssetReport, LibraryError};
 use reattach::stop::Stop;
 use serde_json::{Value, json};
 
+use crate::library::options;
 use crate::support::keeper::Keeper;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
@@ -205,17 +205,6 @@ impl Transport for TakesAll {
         let id = 9_000_000_000_000_000 + self.next.fetch_add(1, Ordering::SeqCst);
         let body = json!({ "attachment_id": id.to_string() }).to_string().into();
         Attempt::Answered(Answered { status: http::StatusCode::OK, headers: http::HeaderMap::new(), body })
-    }
-}
-
-fn options() -> SyncOptions {
-    SyncOptions {
-        scan: ScanOptions::default(),
-        rules: PlanRules { renew_within: 7 * DAY, force: false },
-        dry_run: false,
-        max_uploads: None,
-        max_bytes: None,
-        via: Via::Upload,
     }
 }
 

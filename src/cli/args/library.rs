@@ -57,6 +57,23 @@ pub(in crate::cli) struct CheckArgs {
     pub(in crate::cli) fit_dry_run: bool,
 }
 
+/// What is due, and how much of it is uploaded.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct Portion {
+    /// Renew ids with less than this left.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub(in crate::cli) renew_within: Duration,
+    /// How many uploads may run at once, for each Page.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(in crate::cli) concurrency: u16,
+    /// Begin at most this many uploads for each Page; the rest is left for later.
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) max_uploads: Option<u64>,
+    /// Upload at most this many bytes (`500MB`, `2GiB`) for each Page; the rest is left for later.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(in crate::cli) max_bytes: Option<u64>,
+}
+
 /// `sync`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -87,18 +104,9 @@ pub(in crate::cli) struct SyncArgs {
     /// Say what would be uploaded, and upload nothing.
     #[arg(long, short = 'n')]
     pub(in crate::cli) dry_run: bool,
-    /// Renew ids with less than this left.
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
-    pub(in crate::cli) renew_within: Duration,
-    /// How many uploads may run at once, for each Page.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(in crate::cli) concurrency: u16,
-    /// Begin at most this many uploads for each Page; the rest is left for later.
-    #[arg(long, value_name = "N")]
-    pub(in crate::cli) max_uploads: Option<u64>,
-    /// Upload at most this many bytes (`500MB`, `2GiB`) for each Page; the rest is left for later.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(in crate::cli) max_bytes: Option<u64>,
+    /// What is due, and how much is uploaded.
+    #[command(flatten)]
+    pub(in crate::cli) portion: Portion,
     /// Upload even what is alive.
     #[arg(long)]
     pub(in crate::cli) force: bool,
@@ -150,18 +158,9 @@ pub(in crate::cli) struct RefreshArgs {
     /// Say what would be renewed, and upload nothing.
     #[arg(long, short = 'n')]
     pub(in crate::cli) dry_run: bool,
-    /// Renew ids with less than this left.
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
-    pub(in crate::cli) renew_within: Duration,
-    /// How many uploads may run at once, for each Page.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(in crate::cli) concurrency: u16,
-    /// Begin at most this many uploads for each Page; the rest is left for later.
-    #[arg(long, value_name = "N")]
-    pub(in crate::cli) max_uploads: Option<u64>,
-    /// Upload at most this many bytes (`500MB`, `2GiB`) for each Page; the rest is left for later.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(in crate::cli) max_bytes: Option<u64>,
+    /// What is due, and how much is uploaded.
+    #[command(flatten)]
+    pub(in crate::cli) portion: Portion,
     /// Renew what is named even if it is not due.
     #[arg(long, conflicts_with = "all_due")]
     pub(in crate::cli) force: bool,

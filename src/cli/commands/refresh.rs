@@ -17,15 +17,15 @@ pub(super) async fn run(context: &Context, args: RefreshArgs) -> Result<Exit, Fa
         _ => Ok(()),
     })?;
     let inspector = || if args.all_due { context.inspector() } else { inspector_for(context, &references) };
-    let crew = Crew::gather(context, inspector, args.concurrency.into()).await?;
+    let crew = Crew::gather(context, inspector, args.portion.concurrency.into()).await?;
     if crew.libraries.is_empty() {
         return crew.close(Vec::new(), print_sync_summary);
     }
     let options = RefreshOptions {
-        rules: PlanRules { renew_within: args.renew_within, force: args.force },
+        rules: PlanRules { renew_within: args.portion.renew_within, force: args.force },
         dry_run: args.dry_run,
-        max_uploads: args.max_uploads,
-        max_bytes: args.max_bytes,
+        max_uploads: args.portion.max_uploads,
+        max_bytes: args.portion.max_bytes,
     };
     let print = |page: usize, report: &AssetReport| crew.print(page, report);
     let renewal = if args.all_due { Renewal::AllDue } else { Renewal::Of(references.clone()) };

@@ -16,21 +16,21 @@ use super::watch;
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failure> {
     let options = SyncOptions {
         scan: args.selection.scan_options(&context.settings.private),
-        rules: PlanRules { renew_within: args.renew_within, force: args.force },
+        rules: PlanRules { renew_within: args.portion.renew_within, force: args.force },
         dry_run: args.dry_run || args.fit_dry_run,
-        max_uploads: args.max_uploads,
-        max_bytes: args.max_bytes,
+        max_uploads: args.portion.max_uploads,
+        max_bytes: args.portion.max_bytes,
         via: via(context, &args)?,
     };
     let inspector = || context.fitting(context.inspector(), args.fit || args.fit_dry_run);
     if args.watch {
         let record = context.record().await?;
         let session = context.session(&*record).await?;
-        let library = context.library(&session, record, inspector(), args.concurrency.into(), None);
+        let library = context.library(&session, record, inspector(), args.portion.concurrency.into(), None);
         let options = WatchOptions { sync: options, settle: args.settle };
         return watch::run(context, &library, &args.selection.paths, &options).await;
     }
-    let crew = Crew::gather(context, inspector, args.concurrency.into()).await?;
+    let crew = Crew::gather(context, inspector, args.portion.concurrency.into()).await?;
     if crew.libraries.is_empty() {
         return crew.close(Vec::new(), print_sync_summary);
     }

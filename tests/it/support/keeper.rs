@@ -5,17 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock};
-use reattach::graph::{
-    Auth, CorrectedClock, GraphClient, GraphOptions, ReqwestTransport, RetryPolicy, ServerTime, Transport,
-};
+use reattach::graph::{CorrectedClock, GraphClient, ReqwestTransport, RetryPolicy, ServerTime, Transport};
 use reattach::ids::{KeySpace, PageId, Platform};
 use reattach::library::{AssetLibrary, Inspector, LibraryParts, Progress, Reporter, UrlQuery};
 use reattach::media::{BytePool, Reader};
 use reattach::record::Record;
-use reattach::secret::AccessToken;
 use reattach::stop::Stop;
 
 use super::World;
+use super::client::graph_options;
 
 /// Counts the bytes that were read from files.
 #[derive(Debug, Default)]
@@ -75,15 +73,7 @@ impl Keeper {
     /// The library of any Page, reached in any way.
     pub(crate) fn page(&self, id: &str, token: &str, transport: impl Transport + 'static) -> AssetLibrary {
         let page: PageId = id.parse().expect("a Page");
-        let options = GraphOptions {
-            origin: self.url.parse().expect("an origin"),
-            api_version: "v25.0".parse().expect("a version"),
-            token: AccessToken::new(token).expect("a token"),
-            app_secret: None,
-            auth: Auth::default(),
-            platform: Platform::Messenger,
-            retry: RetryPolicy::default(),
-        };
+        let options = graph_options(&self.url, token, RetryPolicy::default());
         let space = KeySpace { origin: options.origin.clone(), page, platform: Platform::Messenger };
         let graph = GraphClient::new(options, Arc::new(transport), Arc::clone(&self.machine))
             .with_server_time(Arc::clone(&self.server_time));

@@ -1,5 +1,6 @@
 //! A world for a test: a sandbox, a home of its own, a library to fill, and the binary to run in it.
 
+pub(crate) mod client;
 pub(crate) mod keeper;
 pub(crate) mod pictures;
 
