@@ -30,7 +30,8 @@ pub enum State {
     InFlight,
     /// Meta has it.
     Sent,
-    /// It may have arrived, and is sent once more at a certain time: only where a campaign chose so.
+    /// Its turn comes at a certain time. In doubt, it may have arrived, and is sent once more: only where a campaign
+    /// chose so.
     RetryAt,
     /// Meta refused it, or it could not be sent as it was.
     Failed,
@@ -98,6 +99,8 @@ pub struct Delivery {
     pub attempt: u32,
     /// What tells the last attempt from all others: it travels with the message.
     pub nonce: Option<u32>,
+    /// Which variant of the part was last on its way; nothing of a part that has none.
+    pub variant: Option<String>,
     /// When it came into its state; of `retry_at`, when it is due.
     pub at: Timestamp,
     /// The message's id, once Meta has it.
@@ -121,6 +124,13 @@ pub enum Event {
     Intend {
         /// What tells this attempt from all others.
         nonce: u32,
+        /// Which variant of the part it is, where there are several.
+        variant: Option<String>,
+    },
+    /// Its time has not come: the worker gives it back until then.
+    Defer {
+        /// When its turn comes.
+        due: Timestamp,
     },
     /// Meta has it.
     Sent {
@@ -203,6 +213,7 @@ impl Delivery {
             state: State::Planned,
             attempt: 0,
             nonce: None,
+            variant: None,
             at,
             message_id: None,
             code: None,
@@ -219,7 +230,10 @@ impl Delivery {
     /// The delivery after `event`, which happened at `at`.
     pub fn step(&self, event: &Event, at: Timestamp) -> Result<Self, IllegalStep> {
         use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
-        let now = |state| Self { state, nonce: self.nonce, attempt: self.attempt, ..Self::planned(at) };
+        let now = |state| {
+            let (attempt, nonce, variant) = (self.attempt, self.nonce, self.variant.clone());
+            Self { state, attempt, nonce, variant, ..Self::planned(at) }
+        };
         let because = |state, reason: &str| Self { reason: Some(reason.to_owned()), ..now(state) };
         // What is not at its end keeps its doubt; what comes to its end in doubt is unknown.
         let doubtful = |next: Self| Self { reason: self.reason.clone(), ..next };
@@ -231,12 +245,14 @@ impl Delivery {
             (Planned, Event::Claim) => now(Claimed),
             (RetryAt, Event::Claim) if self.at <= at => doubtful(now(Claimed)),
             (Claimed, Event::Release) if self.is_in_doubt() => doubtful(now(RetryAt)),
-            (Claimed, Event::Intend { nonce }) => {
-                doubtful(Self { attempt: self.attempt + 1, nonce: Some(*nonce), ..now(InFlight) })
+            (Claimed, Event::Defer { due }) => doubtful(Self { at: *due, ..now(RetryAt) }),
+            (Claimed, Event::Intend { nonce, variant }) => {
+                let (attempt, nonce, variant) = (self.attempt + 1, Some(*nonce), variant.clone());
+                doubtful(Self { attempt, nonce, variant, ..now(InFlight) })
             }
             (InFlight, Event::Sent { message_id }) => Self { message_id: message_id.clone(), ..now(Sent) },
             (InFlight, Event::NotSent) => {
-                doubtful(Self { attempt: self.attempt.saturating_sub(1), nonce: None, ..now(Claimed) })
+                doubtful(Self { attempt: self.attempt.saturating_sub(1), nonce: None, variant: None, ..now(Claimed) })
             }
             (InFlight, Event::Refused(Refusal { code, subcode, reason })) => {
                 ended(Self { code: *code, subcode: *subcode, ..because(Failed, reason) })
@@ -281,7 +297,8 @@ mod tests {
         vec![
             Event::Claim,
             Event::Release,
-            Event::Intend { nonce: 9 },
+            Event::Intend { nonce: 9, variant: None },
+            Event::Defer { due: NOW },
             Event::Sent { message_id: Some("m_1".to_owned()) },
             Event::NotSent,
             Event::Refused(Refusal { code: Some(551), subcode: None, reason: reason() }),
@@ -319,6 +336,7 @@ mod tests {
         planned Skip skipped
         claimed Release planned
         claimed Intend in_flight
+        claimed Defer retry_at
         claimed Invalid failed
         claimed Skip skipped
         in_flight Sent sent
@@ -340,7 +358,7 @@ mod tests {
     #[test]
     fn a_throttle_costs_no_attempt_and_a_doubt_does() {
         let claimed = Delivery { attempt: 0, nonce: None, ..in_state(State::Claimed) };
-        let flying = claimed.step(&Event::Intend { nonce: 3 }, NOW).unwrap();
+        let flying = claimed.step(&Event::Intend { nonce: 3, variant: None }, NOW).unwrap();
         assert_eq!((flying.attempt, flying.nonce), (1, Some(3)));
         assert_eq!(flying.step(&Event::NotSent, NOW).unwrap(), claimed);
         assert_eq!(flying.step(&Event::Doubt { reason: String::new() }, NOW).unwrap().attempt, 1);
@@ -362,12 +380,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_off_keeps_its_doubt_and_comes_back() {
+        let due = NOW.plus(std::time::Duration::from_hours(8));
+        let claimed = in_state(State::Claimed);
+        let waiting = claimed.step(&Event::Defer { due }, NOW).unwrap();
+        assert_eq!((waiting.state, waiting.at, waiting.is_in_doubt()), (State::RetryAt, due, false));
+        let back = waiting.step(&Event::Claim, due).unwrap().step(&Event::Release, due).unwrap();
+        assert_eq!(back.state, State::Planned);
+        let doubtful = Delivery { reason: Some("reset".to_owned()), ..claimed };
+        assert!(doubtful.step(&Event::Defer { due }, NOW).unwrap().is_in_doubt());
+    }
+
+    #[test]
     fn a_doubt_is_not_painted_over() {
         let doubted = in_state(State::RetryAt);
         let doubted = Delivery { reason: Some("reset".to_owned()), ..doubted };
         let claimed = doubted.step(&Event::Claim, NOW).unwrap();
         let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
-        let flying = claimed.step(&Event::Intend { nonce: 1 }, NOW).unwrap();
+        let flying = claimed.step(&Event::Intend { nonce: 1, variant: None }, NOW).unwrap();
         let ended = flying.step(&refused, NOW).unwrap();
         assert_eq!((ended.state, ended.reason.as_deref()), (State::Unknown, Some("reset; later: gone")));
         let skip = Event::Skip { reason: "window".to_owned() };
@@ -380,7 +410,7 @@ mod tests {
         /// Whatever happens, in whatever order: without an operator, and unless the campaign asked for it, nothing is
         /// handed to Meta again once it may have been.
         #[test]
-        fn no_order_of_events_sends_twice(choices in prop::collection::vec(0_usize..9, 0..40)) {
+        fn no_order_of_events_sends_twice(choices in prop::collection::vec(0_usize..10, 0..40)) {
             let mut delivery = Delivery::planned(NOW);
             let mut may_have_arrived = false;
             for choice in choices {

@@ -232,11 +232,14 @@ impl List {
     }
 
     fn digest_row(&mut self, person: &NewRecipient) {
-        let NewRecipient { recipient, variables, last_interaction_at } = person;
+        let NewRecipient { recipient, variables, last_interaction_at, timezone } = person;
         // JSON escapes line ends, so no row passes for two.
         let row = (recipient.to_string(), variables, last_interaction_at.map(Timestamp::as_unix_millis));
         self.hasher.update(b"\n");
         self.hasher.update(text_of(&row));
+        if let Some(timezone) = timezone {
+            self.hasher.update(text_of(timezone));
+        }
     }
 
     fn digest(&self) -> PlanDigest {

@@ -248,7 +248,7 @@ fn person(
         return Err("it names no recipient".to_owned());
     }
     match recipient.parse::<Recipient>() {
-        Ok(recipient) => Ok(NewRecipient { recipient, variables, last_interaction_at }),
+        Ok(recipient) => Ok(NewRecipient { recipient, variables, last_interaction_at, timezone: None }),
         Err(_) if recipient.parse::<f64>().is_ok() => {
             Err(format!("{recipient:?} is a number a spreadsheet has rounded; have it keep the column as text"))
         }

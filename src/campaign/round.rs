@@ -266,7 +266,9 @@ impl Sending {
     ) -> Vec<Result<Sent, GraphError>> {
         let page = &self.campaign.space.page;
         let ready = async |count: usize| {
-            let intents = going[..count].iter().map(|(job, nonce, _)| self.entry(job, Event::Intend { nonce: *nonce }));
+            let intents = going[..count]
+                .iter()
+                .map(|(job, nonce, _)| self.entry(job, Event::Intend { nonce: *nonce, variant: None }));
             let yes = !self.is_over() && self.write(intents.collect()).await;
             if yes {
                 begun.store(count, Ordering::SeqCst);

@@ -20,7 +20,7 @@ use super::{CampaignError, settle};
 use crate::clock::Clock;
 use crate::graph::GraphClient;
 use crate::library::AssetLibrary;
-use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Record, RecordError, Worker};
+use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Reach, Record, RecordError, Worker};
 use crate::stop::Stop;
 
 /// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
@@ -199,7 +199,7 @@ impl Run {
             if sending.is_over() {
                 return;
             }
-            let claims = match record.claim_deliveries(&self.worker, chunk, clock.now()).await {
+            let claims = match record.claim_deliveries(&self.worker, Reach::All, chunk, clock.now()).await {
                 Ok(claims) => claims,
                 Err(error) => return sending.halt(End::Store(Arc::new(error))),
             };

@@ -36,7 +36,7 @@ impl Counts {
     /// The counts of a campaign with this message.
     pub fn new(message: &CampaignMessage, counts: &[PartCount]) -> Self {
         let mut all = Self::default();
-        for PartCount { part, state, count } in counts {
+        for PartCount { part, state, count, .. } in counts {
             all.total += count;
             match state {
                 delivery::State::Sent => all.sent += count,

@@ -50,6 +50,8 @@ pub struct Campaign {
     pub planned_at: Timestamp,
     /// When it was first sent.
     pub started_at: Option<Timestamp>,
+    /// Which of its stages is to be sent, from 0.
+    pub stage: u8,
     /// Who plans or sends it right now.
     pub holder: Option<Holder>,
 }
@@ -115,6 +117,8 @@ pub struct NewRecipient {
     pub variables: Map<String, Value>,
     /// When they last wrote to the Page, where that is known.
     pub last_interaction_at: Option<Timestamp>,
+    /// The time zone they live in, as the list has it, where the campaign asks.
+    pub timezone: Option<String>,
 }
 
 /// What came of a batch of recipients.
@@ -150,6 +154,17 @@ pub struct ClaimedRow {
     pub attempt: u32,
     /// Who, and what is said of them alone.
     pub recipient: NewRecipient,
+}
+
+/// Whom a worker may send to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// These people, where they are on the list; a few.
+    These(&'a [Recipient]),
+    /// Everybody up to this place in the list.
+    UpTo(u64),
+    /// Everybody.
+    All,
 }
 
 /// What there was to claim.
@@ -193,10 +208,12 @@ pub struct ListedDelivery {
 }
 
 /// How many deliveries of one part are in one state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartCount {
     /// The part, from 0.
     pub part: u8,
+    /// The variant that was last on its way; nothing where there is none, or none was.
+    pub variant: Option<String>,
     /// The state; what has no row of its own is `planned`.
     pub state: State,
     /// How many.
@@ -216,6 +233,8 @@ pub enum Change {
     Settings(String),
     /// Which contents its assets have, kept if nothing was kept before.
     FreezeAssets(String),
+    /// The stage before this one is through; nobody sends this one before a yes, for this reason.
+    Stage(u8, String),
 }
 
 /// Campaigns as planners and operators see them.
@@ -236,7 +255,7 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     async fn campaigns(&self, now: Timestamp) -> Result<Vec<Campaign>, RecordError>;
 
     /// Begins a plan, in place of the one there was: its digest is gone until [`seal_plan`](Self::seal_plan). What was
-    /// sent, and to whom, stays.
+    /// sent, and to whom, stays. Another message begins with the first stage.
     ///
     /// # Errors
     /// `Refused` when the number of parts changes after something was sent.
@@ -270,6 +289,19 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// The first on the list; `None` where nobody is on it.
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError>;
 
+    /// Which place in the list the `nth` of those who are on it has, from 1; `None` where there are fewer. Walks the list
+    /// up to there.
+    async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError>;
+
+    /// Forgets what became of all deliveries to these people, where they are on the list, so that they get the campaign
+    /// once more: those who try it out. Only while nobody works on it.
+    async fn begin_again(
+        &self,
+        campaign: CampaignId,
+        recipients: &[Recipient],
+        now: Timestamp,
+    ) -> Result<(), RecordError>;
+
     /// How many people on the list last wrote before `since`, of those of whom that is known.
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;
 
@@ -299,8 +331,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// The right to send a campaign, durable before this returns.
     async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError>;
 
-    /// Up to `limit` recipients who are this worker's from now on, those whose turn came before first.
-    async fn claim_deliveries(&self, worker: &Worker, limit: usize, now: Timestamp) -> Result<Claims, RecordError>;
+    /// Up to `limit` recipients within `reach` who are this worker's from now on, those whose turn came before first.
+    async fn claim_deliveries(
+        &self,
+        worker: &Worker,
+        reach: Reach<'_>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Claims, RecordError>;
 
     /// Applies all entries, in their order, in one step: when this returns they are on the disk. An intent of a paused
     /// campaign is refused.

@@ -80,6 +80,11 @@ macro_rules! suite {
             nobody_writes_what_is_not_theirs
             no_intent_is_stored_while_the_campaign_is_paused
             a_retry_waits_until_it_is_due
+            what_waits_for_its_time_comes_in_the_order_of_the_times
+            a_worker_reaches_nobody_it_may_not
+            those_who_try_it_out_begin_again
+            a_stage_waits_for_a_yes_and_another_message_for_the_first
+            variants_are_counted_each
             people_on_the_stop_list_get_nothing_more
             a_new_plan_keeps_what_was_sent
             operators_decide_what_is_unknown

@@ -27,7 +27,7 @@ mod sqlite;
 
 pub use self::campaigns::{
     Added, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
-    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Worker, Written,
+    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
 };
 pub use self::derivations::{Derivation, Derivations};
 pub use self::error::RecordError;

@@ -148,6 +148,15 @@ pub(super) fn clock_checksum(origin: &str, reading: ClockReading) -> u32 {
     crc(&(origin, reading.theirs.as_unix_millis(), reading.ours.as_unix_millis()))
 }
 
+/// CRC-32 of what a row holds, and of what it holds by a column that came later: where that is not set, the checksum is
+/// what it was before there was one.
+pub(super) fn crc_with(row: &impl Serialize, added: Option<impl Serialize>) -> u32 {
+    match added {
+        None => crc(row),
+        Some(added) => crc(&(row, added)),
+    }
+}
+
 /// CRC-32 of what a row holds.
 pub(super) fn crc(row: &impl Serialize) -> u32 {
     crc32fast::hash(&postcard::to_allocvec(row).expect("rows have no form postcard lacks"))

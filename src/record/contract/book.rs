@@ -46,7 +46,10 @@ impl Book {
 
     pub(super) fn claim(&mut self, worker: Worker, limit: usize) -> Vec<DeliveryKey> {
         let mut turn = self.in_states(&[State::Planned]);
-        turn.extend(self.in_states(&[State::RetryAt]).into_iter().filter(|key| self.rows[key].0.at <= self.now));
+        let mut due = self.in_states(&[State::RetryAt]);
+        due.retain(|key| self.rows[key].0.at <= self.now);
+        due.sort_by_key(|key| (self.rows[key].0.at, *key));
+        turn.extend(due);
         turn.extend(people().map(|seq| DeliveryKey { seq, part: 0 }).filter(|key| !self.rows.contains_key(key)));
         turn.truncate(limit);
         for key in &turn {

@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::delivery::{Event, Refusal, State};
 use crate::ids::{CampaignName, Recipient};
 use crate::record::{
-    Added, Campaign, CampaignId, Change, ClaimedRow, DeliveryKey, Enlisted, Entry, NewCampaign, NewRecipient, Record,
-    RecordError, Worker, Written,
+    Added, Campaign, CampaignId, Change, ClaimedRow, DeliveryKey, Enlisted, Entry, NewCampaign, NewRecipient, Reach,
+    Record, RecordError, Worker, Written,
 };
 
 pub(super) const DIGEST: [u8; 32] = [7; 32];
@@ -27,7 +27,12 @@ pub(super) fn new(parts: u8) -> NewCampaign {
 
 pub(super) fn somebody(psid: u64) -> NewRecipient {
     let variables = Map::from_iter([("name".to_owned(), Value::from(format!("n{psid}")))]);
-    NewRecipient { recipient: Recipient::Psid(psid.to_string()), variables, last_interaction_at: Some(NOW) }
+    NewRecipient {
+        recipient: Recipient::Psid(psid.to_string()),
+        variables,
+        last_interaction_at: Some(NOW),
+        timezone: Some("Asia/Tokyo".to_owned()),
+    }
 }
 
 async fn begin(record: &dyn Record, parts: u8) -> Worker {
@@ -57,7 +62,7 @@ async fn enlist(record: &dyn Record, campaign: CampaignId) -> Worker {
 }
 
 async fn claim(record: &dyn Record, worker: &Worker, limit: usize) -> Vec<ClaimedRow> {
-    record.claim_deliveries(worker, limit, NOW).await.expect("claims").rows
+    record.claim_deliveries(worker, Reach::All, limit, NOW).await.expect("claims").rows
 }
 
 fn entry(seq: u64, part: u8, event: Event) -> Entry {
@@ -65,7 +70,7 @@ fn entry(seq: u64, part: u8, event: Event) -> Entry {
 }
 
 fn intent(seq: u64, part: u8) -> Entry {
-    entry(seq, part, Event::Intend { nonce: 7 })
+    entry(seq, part, Event::Intend { nonce: 7, variant: None })
 }
 
 fn sent(seq: u64, part: u8) -> Entry {
@@ -246,7 +251,7 @@ pub(in crate::record) async fn nobody_writes_what_is_not_theirs(store: &dyn Stor
         let refused = record.write(&who, std::slice::from_ref(&what)).await;
         assert!(matches!(refused, Err(RecordError::Refused { .. })), "{what:?}: {refused:?}");
     }
-    let refused = record.claim_deliveries(&stranger, 1, NOW).await;
+    let refused = record.claim_deliveries(&stranger, Reach::All, 1, NOW).await;
     assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
 }
 
@@ -273,10 +278,109 @@ pub(in crate::record) async fn a_retry_waits_until_it_is_due(store: &dyn Store) 
     let due = NOW.plus(Duration::from_mins(2));
     let retry = entry(1, 0, Event::DoubtAndRetry { reason: "reset".to_owned(), due });
     write(&*record, &worker, &[intent(1, 0), retry]).await;
-    let early = record.claim_deliveries(&worker, 1, NOW).await.expect("claims");
+    let early = record.claim_deliveries(&worker, Reach::All, 1, NOW).await.expect("claims");
     assert_eq!((early.rows.len(), early.next_due), (0, Some(due)));
-    let rows = record.claim_deliveries(&worker, 1, due).await.expect("claims").rows;
+    let rows = record.claim_deliveries(&worker, Reach::All, 1, due).await.expect("claims").rows;
     assert_eq!((rows[0].key.seq, rows[0].attempt), (1, 1));
+}
+
+pub(in crate::record) async fn what_waits_for_its_time_comes_in_the_order_of_the_times(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=4, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 4).await;
+    let hours = |hours| NOW.plus(Duration::from_hours(hours));
+    let defer = |seq, due| entry(seq, 0, Event::Defer { due: hours(due) });
+    write(&*record, &worker, &[defer(1, 3), defer(2, 1), defer(3, 2), defer(4, 9)]).await;
+    let early = record.claim_deliveries(&worker, Reach::All, 9, NOW).await.expect("claims");
+    assert_eq!((early.rows.len(), early.next_due), (0, Some(hours(1))));
+    let claims = record.claim_deliveries(&worker, Reach::All, 9, hours(3)).await.expect("claims");
+    assert_eq!(claims.rows.iter().map(|row| (row.key.seq, row.attempt)).collect::<Vec<_>>(), [(2, 0), (3, 0), (1, 0)]);
+    assert_eq!(claims.next_due, Some(hours(9)));
+    // Put off is not in doubt: a worker that goes leaves it planned.
+    record.retire(&worker, hours(3)).await.expect("retired");
+    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
+    assert_eq!(states, [State::Planned, State::Planned, State::Planned, State::RetryAt]);
+}
+
+pub(in crate::record) async fn a_worker_reaches_nobody_it_may_not(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=6, 2).await;
+    let worker = enlist(&*record, campaign).await;
+    let claim = async |reach: Reach<'_>, limit| {
+        let claims = record.claim_deliveries(&worker, reach, limit, NOW).await.expect("claims");
+        claims.rows.iter().map(|row| (row.key.seq, row.key.part)).collect::<Vec<_>>()
+    };
+    let these = [5, 99, 2].map(|psid| somebody(psid).recipient);
+    assert_eq!(claim(Reach::These(&these), 9).await, [(5, 0), (2, 0)]);
+    assert_eq!(claim(Reach::These(&these), 9).await, []);
+    write(&*record, &worker, &[intent(5, 0), sent(5, 0), entry(5, 1, Event::Release), intent(2, 0), refused(2, 0)])
+        .await;
+    // What is left of those who have begun; and nothing of those who are through.
+    assert_eq!(claim(Reach::These(&these), 9).await, [(5, 1)]);
+    write(&*record, &worker, &[entry(5, 1, Event::Release)]).await;
+    assert_eq!(claim(Reach::UpTo(3), 9).await, [(1, 0), (3, 0)]);
+    write(&*record, &worker, &[entry(3, 0, Event::Defer { due: NOW.plus(Duration::from_mins(1)) })]).await;
+    let early = record.claim_deliveries(&worker, Reach::UpTo(2), 9, NOW).await.expect("claims");
+    assert_eq!((early.rows.len(), early.next_due), (0, None));
+    assert_eq!(claim(Reach::All, 9).await, [(5, 1), (4, 0), (6, 0)]);
+    assert_eq!(record.place_of(campaign, 6).await.expect("a place"), Some(6));
+    assert_eq!(record.place_of(campaign, 7).await.expect("none"), None);
+}
+
+pub(in crate::record) async fn those_who_try_it_out_begin_again(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=3, 2).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(1, 1), sent(1, 1), intent(2, 0), sent(2, 0)]).await;
+    let people = [1, 3, 99].map(|psid| somebody(psid).recipient);
+    let held = record.begin_again(campaign, &people, NOW).await;
+    assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
+    record.retire(&worker, NOW).await.expect("retired");
+    record.begin_again(campaign, &people, NOW).await.expect("forgotten");
+    let (sent, planned) = (State::Sent, State::Planned);
+    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
+    assert_eq!(states, [planned, planned, sent, planned, planned, planned]);
+    // Though everybody up to the second had their turn.
+    let worker = enlist(&*record, campaign).await;
+    let rows = claim(&*record, &worker, 9).await;
+    assert_eq!(rows.iter().map(|row| (row.key.seq, row.key.part)).collect::<Vec<_>>(), [(1, 0), (2, 1), (3, 0)]);
+}
+
+pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_the_first(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=3, 1).await;
+    assert_eq!(shown(&*record).await.stage, 0);
+    record.change(campaign, Change::Stage(1, "look".to_owned())).await.expect("changed");
+    let campaign = shown(&*record).await;
+    assert_eq!((campaign.stage, campaign.paused.as_deref()), (1, Some("look")));
+    plan(&*record, 1..=4, 1).await;
+    assert_eq!(shown(&*record).await.stage, 1, "the same message");
+    let other = NewCampaign { message: "{\"text\":\"other\"}".to_owned(), ..new(1) };
+    let Enlisted::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else {
+        panic!("nobody has it");
+    };
+    record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
+    assert_eq!(shown(&*record).await.stage, 0);
+}
+
+pub(in crate::record) async fn variants_are_counted_each(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=4, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 3).await;
+    let intend = |seq, variant: &str| entry(seq, 0, Event::Intend { nonce: 7, variant: Some(variant.to_owned()) });
+    let entries = [intend(1, "a"), sent(1, 0), intend(2, "b"), sent(2, 0), intend(3, "a"), entry(3, 0, Event::NotSent)];
+    write(&*record, &worker, &entries).await;
+    let mut counts = record.count(campaign, NOW).await.expect("counts");
+    counts.sort_by_key(|count| (count.state, count.variant.clone()));
+    let seen: Vec<_> = counts.iter().map(|count| (count.state, count.variant.as_deref(), count.count)).collect();
+    let expected = [(State::Planned, None, 1), (State::Claimed, None, 1), (State::Sent, Some("a"), 1)];
+    assert_eq!(seen, [&expected[..], &[(State::Sent, Some("b"), 1)]].concat());
+    let listed = record.deliveries(campaign, Some(State::Sent), None, 9).await.expect("listed");
+    assert_eq!(listed[1].delivery.variant.as_deref(), Some("b"));
+    record.verify().await.expect("healthy");
 }
 
 pub(in crate::record) async fn people_on_the_stop_list_get_nothing_more(store: &dyn Store) {

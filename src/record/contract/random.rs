@@ -12,7 +12,7 @@ use super::book::{Book, PARTS, PEOPLE, Refused, STOP, people, timeless};
 use super::campaigns::{DIGEST, PID, new, somebody};
 use super::{NOW, Store};
 use crate::delivery::{Event, Refusal, State};
-use crate::record::{CampaignId, Change, DeliveryKey, Enlisted, Entry, NewCampaign, Record};
+use crate::record::{CampaignId, Change, DeliveryKey, Enlisted, Entry, NewCampaign, Reach, Record};
 
 const CASES: u32 = 200;
 /// At most so many pieces of work in a case; half as many on average.
@@ -105,7 +105,7 @@ impl Bench<'_> {
             }
             Work::Claim(limit) => {
                 let Some(worker) = self.book.worker else { return Ok(()) };
-                let claims = self.record.claim_deliveries(&worker, *limit, now).await.expect("claims");
+                let claims = self.record.claim_deliveries(&worker, Reach::All, *limit, now).await.expect("claims");
                 let keys: Vec<_> = claims.rows.iter().map(|row| row.key).collect();
                 prop_assert_eq!(keys, self.book.claim(worker, *limit));
             }
@@ -176,17 +176,19 @@ impl Bench<'_> {
         let reason = || "why".to_owned();
         let begun = self.book.delivery(key).state == State::InFlight;
         // What comes before and what comes behind an intent, and now and then either.
-        let event = match (begun ^ (choice >= 240), choice % 7) {
-            (false, 0..4) => Event::Intend { nonce },
+        let due = self.book.now.plus(MINUTE);
+        let event = match (begun ^ (choice >= 240), choice % 8) {
+            (false, 0..4) => Event::Intend { nonce, variant: (nonce % 3 == 0).then(|| "a".to_owned()) },
             (false, 4) => Event::Invalid { reason: reason() },
             (false, 5) => Event::Skip { reason: reason() },
+            (false, 6) => Event::Defer { due },
             (false, _) => Event::Release,
             (true, 0 | 1) => Event::Sent { message_id: Some(format!("m_{nonce}")) },
             (true, 2) => Event::Sent { message_id: None },
             (true, 3) => Event::NotSent,
             (true, 4) => Event::Refused(Refusal { code: Some(551), subcode: Some(1), reason: reason() }),
             (true, 5) => Event::Doubt { reason: reason() },
-            (true, _) => Event::DoubtAndRetry { reason: reason(), due: self.book.now.plus(MINUTE) },
+            (true, _) => Event::DoubtAndRetry { reason: reason(), due },
         };
         Entry { key, event, at: self.book.now }
     }

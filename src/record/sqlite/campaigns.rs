@@ -14,7 +14,7 @@ use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::rows;
 use crate::record::{
     Added, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
-    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, RecordError, Worker, Written,
+    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, RecordError, Worker, Written,
 };
 
 const TABLE: &str = "campaigns";
@@ -101,6 +101,7 @@ impl Campaigns for SqliteRecord {
                     Change::Uploads(more) => row.uploads += more,
                     Change::Settings(settings) => row.settings = settings,
                     Change::FreezeAssets(assets) => row.assets = row.assets.take().or(Some(assets)),
+                    Change::Stage(stage, why) => (row.stage, row.paused) = (stage, Some(why)),
                 }
                 save(transaction, &stored)
             })
@@ -131,6 +132,26 @@ impl Campaigns for SqliteRecord {
             Ok(first.into_iter().next().map(|(_, recipient)| recipient))
         })
         .await
+    }
+
+    async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError> {
+        self.call(move |engine| {
+            let sql = "SELECT seq FROM campaign_recipients WHERE campaign = ?1 ORDER BY seq LIMIT 1 OFFSET ?2";
+            let mut query = engine.connection.prepare_cached(sql)?;
+            let values = [campaign.0, signed(nth.saturating_sub(1))];
+            Ok(query.query_row(values, |row| row.get(0)).optional()?.map(unsigned))
+        })
+        .await
+    }
+
+    async fn begin_again(
+        &self,
+        campaign: CampaignId,
+        recipients: &[Recipient],
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
+        let recipients = recipients.to_vec();
+        self.call(move |engine| engine.write(|transaction| begin_again(transaction, campaign, &recipients, now))).await
     }
 
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {
@@ -202,8 +223,19 @@ impl Ledger for SqliteRecord {
         .await
     }
 
-    async fn claim_deliveries(&self, worker: &Worker, limit: usize, now: Timestamp) -> Result<Claims, RecordError> {
+    async fn claim_deliveries(
+        &self,
+        worker: &Worker,
+        reach: Reach<'_>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Claims, RecordError> {
         let worker = *worker;
+        let (these, up_to) = match reach {
+            Reach::These(people) => (Some(people.to_vec()), u64::MAX),
+            Reach::UpTo(seq) => (None, seq),
+            Reach::All => (None, u64::MAX),
+        };
         self.call(move |engine| {
             engine.write(|transaction| {
                 let mut stored = load(transaction, worker.campaign)?;
@@ -211,7 +243,13 @@ impl Ledger for SqliteRecord {
                     return Err(Fault::Refused("nobody is sending the campaign under that number any more".into()));
                 }
                 let mut frontier = stored.frontier;
-                let claims = sheet(transaction, &stored).claim(&worker, limit, &mut frontier, now)?;
+                let sheet = sheet(transaction, &stored);
+                let claims = match &these {
+                    Some(people) => {
+                        sheet.claim_these(&worker, &seqs_of(transaction, worker.campaign, people)?, limit, now)?
+                    }
+                    None => sheet.claim(&worker, limit, up_to, &mut frontier, now)?,
+                };
                 if frontier != stored.frontier {
                     stored.frontier = frontier;
                     save(transaction, &stored)?;
@@ -326,6 +364,9 @@ fn begin_plan(
         }
         stored.generation += 1;
         let row = &mut stored.campaign;
+        if row.message != new.message {
+            row.stage = 0;
+        }
         (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
         (row.digest, row.assets, row.paused, row.planned_at) = (None, None, None, now);
         (row.duplicates, row.malformed) = (0, 0);
@@ -356,6 +397,7 @@ fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timesta
         paused: None,
         planned_at: now,
         started_at: None,
+        stage: 0,
         holder: None,
     };
     let id = campaign.id;
@@ -389,22 +431,24 @@ fn add_recipients(transaction: &Transaction, planner: &Worker, batch: Vec<NewRec
     let mut seq: i64 = transaction
         .prepare_cached("SELECT coalesce(max(seq), 0) FROM campaign_recipients WHERE campaign = ?1")?
         .query_row([id.0], |row| row.get(0))?;
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO campaign_recipients VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING")?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO campaign_recipients VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+    )?;
     let mut find = transaction
         .prepare_cached("SELECT seq, generation FROM campaign_recipients WHERE campaign = ?1 AND recipient = ?2")?;
     let mut update = transaction.prepare_cached(
-        "UPDATE campaign_recipients SET variables = ?3, last_interaction_at = ?4, generation = ?5, checksum = ?6
+        "UPDATE campaign_recipients SET variables = ?3, last_interaction_at = ?4, generation = ?5, checksum = ?6, timezone = ?7
          WHERE campaign = ?1 AND seq = ?2",
     )?;
     let mut added = Added::default();
-    for NewRecipient { recipient, variables, last_interaction_at } in batch {
+    for NewRecipient { recipient, variables, last_interaction_at, timezone } in batch {
         let recipient = recipient.to_string();
         let variables = (!variables.is_empty()).then(|| serde_json::Value::Object(variables).to_string());
         let last = last_interaction_at.map(Timestamp::as_unix_millis);
-        let checksum = |seq| recipient_checksum(id, seq, &recipient, variables.as_deref(), last, generation);
+        let row = (variables.as_deref(), last, timezone.as_deref());
+        let checksum = |seq| recipient_checksum(id, seq, &recipient, row, generation);
         let next = seq + 1;
-        if insert.execute(params![id.0, next, recipient, variables, last, generation, checksum(next)])? == 1 {
+        if insert.execute(params![id.0, next, recipient, variables, last, generation, checksum(next), timezone])? == 1 {
             seq = next;
             added.accepted += 1;
             continue;
@@ -414,7 +458,7 @@ fn add_recipients(transaction: &Transaction, planner: &Worker, batch: Vec<NewRec
         if last_named == generation {
             added.duplicates += 1;
         } else {
-            update.execute(params![id.0, known, variables, last, generation, checksum(known)])?;
+            update.execute(params![id.0, known, variables, last, generation, checksum(known), timezone])?;
             added.accepted += 1;
         }
     }
@@ -473,22 +517,44 @@ fn suppress(
     reason: &str,
     now: Timestamp,
 ) -> Result<u64, Fault> {
-    if let Some(holder) = holder(transaction, campaign)? {
-        return Err(Fault::Refused(format!("process {} is sending it", holder.pid).into()));
-    }
-    let stored = load(transaction, campaign)?;
+    let stored = must_be_free(transaction, campaign)?;
     let sheet = sheet(transaction, &stored);
-    let mut find =
-        transaction.prepare_cached("SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND recipient = ?2")?;
     let mut dropped = 0;
-    for recipient in recipients {
-        let seq: Option<i64> =
-            find.query_row(params![campaign.0, recipient.to_string()], |row| row.get(0)).optional()?;
-        if let Some(seq) = seq {
-            dropped += u64::from(sheet.drop_rest(unsigned(seq), reason, now)?);
-        }
+    for seq in seqs_of(transaction, campaign, recipients)? {
+        dropped += u64::from(sheet.drop_rest(seq, reason, now)?);
     }
     Ok(dropped)
+}
+
+fn begin_again(
+    transaction: &Transaction,
+    campaign: CampaignId,
+    recipients: &[Recipient],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let stored = must_be_free(transaction, campaign)?;
+    let sheet = sheet(transaction, &stored);
+    seqs_of(transaction, campaign, recipients)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))
+}
+
+/// The campaign, which nobody plans or sends.
+fn must_be_free(transaction: &Transaction, campaign: CampaignId) -> Result<Stored, Fault> {
+    match holder(transaction, campaign)? {
+        Some(holder) => Err(Fault::Refused(format!("process {} is at it", holder.pid).into())),
+        None => load(transaction, campaign),
+    }
+}
+
+/// The places of those of them who are on the list.
+fn seqs_of(transaction: &Transaction, campaign: CampaignId, recipients: &[Recipient]) -> Result<Vec<u64>, Fault> {
+    let sql = "SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND recipient = ?2";
+    let mut find = transaction.prepare_cached(sql)?;
+    let mut seqs = Vec::new();
+    for recipient in recipients {
+        let seq = find.query_row(params![campaign.0, recipient.to_string()], |row| row.get(0)).optional()?;
+        seqs.extend(seq.map(unsigned));
+    }
+    Ok(seqs)
 }
 
 fn sheet<'t>(transaction: &'t Transaction<'t>, stored: &Stored) -> Sheet<'t> {
@@ -511,7 +577,7 @@ fn all(transaction: &Transaction) -> Result<Vec<Campaign>, Fault> {
 fn load(transaction: &Transaction, id: CampaignId) -> Result<Stored, Fault> {
     let mut query = transaction.prepare_cached(
         "SELECT space, name, message, settings, parts, digest, assets, recipients, duplicates, malformed, uploads, paused,
-         planned_at, started_at, frontier, generation, checksum FROM campaigns WHERE id = ?1",
+         planned_at, started_at, frontier, generation, checksum, stage FROM campaigns WHERE id = ?1",
     )?;
     let mut found = query.query([id.0])?;
     let Some(row) = found.next()? else {
@@ -538,6 +604,7 @@ fn load(transaction: &Transaction, id: CampaignId) -> Result<Stored, Fault> {
         paused: column(row, TABLE, 11)?,
         planned_at: Timestamp::from_unix_millis(number(12)?),
         started_at: column::<Option<i64>>(row, TABLE, 13)?.map(Timestamp::from_unix_millis),
+        stage: column(row, TABLE, 17)?,
         holder: holder(transaction, id)?,
     };
     let stored = Stored { campaign, frontier: unsigned(number(14)?), generation: number(15)? };
@@ -553,7 +620,7 @@ fn save(transaction: &Transaction, stored: &Stored) -> Result<(), Fault> {
         .prepare_cached(
             "UPDATE campaigns SET message = ?2, settings = ?3, parts = ?4, digest = ?5, assets = ?6, recipients = ?7,
              duplicates = ?8, malformed = ?9, uploads = ?10, paused = ?11, planned_at = ?12, started_at = ?13,
-             frontier = ?14, generation = ?15, checksum = ?16 WHERE id = ?1",
+             frontier = ?14, generation = ?15, checksum = ?16, stage = ?17 WHERE id = ?1",
         )?
         .execute(params![
             campaign.id.0,
@@ -572,6 +639,7 @@ fn save(transaction: &Transaction, stored: &Stored) -> Result<(), Fault> {
             signed(*frontier),
             generation,
             checksum(stored),
+            campaign.stage,
         ])?;
     Ok(())
 }
@@ -583,7 +651,7 @@ fn checksum(stored: &Stored) -> u32 {
     let what = (message, settings, parts, digest, assets);
     let numbers = (recipients, duplicates, malformed, uploads, stored.frontier, stored.generation);
     let times = (planned_at.as_unix_millis(), started_at.map(Timestamp::as_unix_millis));
-    rows::crc(&(names, what, numbers, paused, times))
+    rows::crc_with(&(names, what, numbers, paused, times), Some(stored.campaign.stage).filter(|stage| *stage > 0))
 }
 
 pub(super) fn verify_rows(transaction: &Transaction) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! What became of every part of every message: the table `deliveries`, and the one way its rows change.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::fault::Fault;
 use super::uploads::column;
@@ -96,8 +96,16 @@ impl Sheet<'_> {
         Ok(dropped)
     }
 
+    /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
+    /// frontier has one.
+    pub(super) fn begin_again(&self, seq: u64, now: Timestamp) -> Result<(), Fault> {
+        let forget = "DELETE FROM deliveries WHERE campaign = ?1 AND seq = ?2";
+        self.transaction.prepare_cached(forget)?.execute([self.campaign.0, signed(seq)])?;
+        self.put(DeliveryKey { seq, part: 0 }, &Delivery::planned(now), None)
+    }
+
     pub(super) fn get(&self, key: DeliveryKey) -> Result<Option<Stored>, Fault> {
-        let sql = "SELECT state, attempt, nonce, at, message_id, code, subcode, reason, worker, checksum
+        let sql = "SELECT state, attempt, nonce, at, message_id, code, subcode, reason, worker, checksum, variant
                    FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part = ?3";
         let mut query = self.transaction.prepare_cached(sql)?;
         let mut found = query.query(params![self.campaign.0, signed(key.seq), key.part])?;
@@ -106,7 +114,7 @@ impl Sheet<'_> {
 
     fn put(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
         self.store(
-            "REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             key,
             delivery,
             worker,
@@ -114,7 +122,7 @@ impl Sheet<'_> {
     }
 
     fn put_if_missing(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
-        let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                    ON CONFLICT DO NOTHING";
         self.store(sql, key, delivery, worker)
     }
@@ -135,6 +143,7 @@ impl Sheet<'_> {
             delivery.reason,
             worker,
             self.checksum(key, delivery, worker),
+            delivery.variant,
         ])?;
         Ok(())
     }
@@ -152,6 +161,7 @@ impl Sheet<'_> {
             code: column(row, TABLE, 5)?,
             subcode: column(row, TABLE, 6)?,
             reason: column(row, TABLE, 7)?,
+            variant: column(row, TABLE, 10)?,
         };
         let worker = column(row, TABLE, 8)?;
         if column::<i64>(row, TABLE, 9)? != i64::from(self.checksum(key, &delivery, worker)) {
@@ -164,7 +174,19 @@ impl Sheet<'_> {
         let names = (self.campaign.0, key.seq, key.part, delivery.state.as_str());
         let Delivery { attempt, nonce, at, message_id, code, subcode, reason, .. } = delivery;
         let row = (names, attempt, nonce, at.as_unix_millis(), message_id, code, subcode, reason, worker);
-        rows::crc(&row)
+        rows::crc_with(&row, delivery.variant.as_ref())
+    }
+
+    /// What waited for its time, which has come, up to the recipient of number `up_to`: whose time came first, first.
+    fn due(&self, up_to: u64, limit: usize, now: Timestamp) -> Result<Vec<DeliveryKey>, Fault> {
+        let mut query = self.transaction.prepare_cached(
+            "SELECT seq, part FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at <= ?2 AND seq <= ?3
+             ORDER BY at, seq, part LIMIT ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [self.campaign.0, now.as_unix_millis(), signed(up_to), limit];
+        let keys = query.query_map(values, |row| Ok(DeliveryKey { seq: unsigned(row.get(0)?), part: row.get(1)? }))?;
+        Ok(keys.collect::<Result<_, _>>()?)
     }
 
     /// Those of `state` behind `after`, or all; the state's own index serves where it has one.
@@ -194,18 +216,19 @@ impl Sheet<'_> {
         &self,
         worker: &Worker,
         limit: usize,
+        up_to: u64,
         frontier: &mut u64,
         now: Timestamp,
     ) -> Result<Claims, Fault> {
-        let mut keys = self.keys_in(State::Planned, None, limit, "", 0)?;
-        let room = limit - keys.len();
-        keys.extend(self.keys_in(State::RetryAt, None, room, "AND at <= ?5", now.as_unix_millis())?);
+        let mut keys = self.keys_in(State::Planned, None, limit, "AND seq <= ?5", signed(up_to))?;
+        keys.extend(self.due(up_to, limit - keys.len(), now)?);
         let mut rows = Vec::with_capacity(limit);
         for key in keys {
             rows.push(self.claim_one(worker, key, self.recipient(key.seq)?, now)?);
         }
         while rows.len() < limit {
-            let fresh = self.recipients_behind(*frontier, limit - rows.len())?;
+            let mut fresh = self.recipients_behind(*frontier, limit - rows.len())?;
+            fresh.retain(|(seq, _)| *seq <= up_to);
             if fresh.is_empty() {
                 break;
             }
@@ -220,9 +243,49 @@ impl Sheet<'_> {
         }
         let next_due = self
             .transaction
-            .prepare_cached("SELECT min(at) FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at > ?2")?
-            .query_row([self.campaign.0, now.as_unix_millis()], |row| row.get::<_, Option<i64>>(0))?;
+            .prepare_cached(
+                "SELECT at FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at > ?2 AND seq <= ?3
+                 ORDER BY at LIMIT 1",
+            )?
+            .query_row([self.campaign.0, now.as_unix_millis(), signed(up_to)], |row| row.get(0))
+            .optional()?;
         Ok(Claims { rows, next_due: next_due.map(Timestamp::from_unix_millis) })
+    }
+
+    /// What is to be sent to these recipients, wherever they stand.
+    pub(super) fn claim_these(
+        &self,
+        worker: &Worker,
+        seqs: &[u64],
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Claims, Fault> {
+        let mut claims = Claims::default();
+        for seq in seqs.iter().take(limit) {
+            let Some((key, at)) = self.turn_of(*seq)? else { continue };
+            if at <= now {
+                claims.rows.push(self.claim_one(worker, key, self.recipient(*seq)?, now)?);
+            } else {
+                claims.next_due = Some(claims.next_due.map_or(at, |due| due.min(at)));
+            }
+        }
+        Ok(claims)
+    }
+
+    /// The part that is to be sent to a recipient next, and from when on; nothing where none is, or somebody has it.
+    fn turn_of(&self, seq: u64) -> Result<Option<(DeliveryKey, Timestamp)>, Fault> {
+        let anytime = Timestamp::from_unix_millis(i64::MIN);
+        for part in 0..self.parts {
+            let key = DeliveryKey { seq, part };
+            match self.get(key)?.map(|(delivery, _)| (delivery.state, delivery.at)) {
+                None if part == 0 => return Ok(Some((key, anytime))),
+                Some((State::Planned, _)) => return Ok(Some((key, anytime))),
+                Some((State::RetryAt, at)) => return Ok(Some((key, at))),
+                Some((State::Sent, _)) => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     fn claim_one(
@@ -269,7 +332,7 @@ impl Sheet<'_> {
 
     /// At most `limit` recipients behind the one of number `seq`.
     pub(super) fn recipients_behind(&self, seq: u64, limit: usize) -> Result<Vec<(u64, NewRecipient)>, Fault> {
-        let sql = "SELECT seq, recipient, variables, last_interaction_at, generation, checksum
+        let sql = "SELECT seq, recipient, variables, last_interaction_at, generation, checksum, timezone
                    FROM campaign_recipients WHERE campaign = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
         let mut query = self.transaction.prepare_cached(sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -278,7 +341,9 @@ impl Sheet<'_> {
             let (recipient, variables): (String, Option<String>) =
                 (column(row, RECIPIENTS, 1)?, column(row, RECIPIENTS, 2)?);
             let (last, generation): (Option<i64>, i64) = (column(row, RECIPIENTS, 3)?, column(row, RECIPIENTS, 4)?);
-            let checksum = recipient_checksum(self.campaign, seq, &recipient, variables.as_deref(), last, generation);
+            let timezone: Option<String> = column(row, RECIPIENTS, 6)?;
+            let said = (variables.as_deref(), last, timezone.as_deref());
+            let checksum = recipient_checksum(self.campaign, seq, &recipient, said, generation);
             if column::<i64>(row, RECIPIENTS, 5)? != i64::from(checksum) {
                 return Err(rows::damaged(RECIPIENTS, format!("the checksum of recipient {seq} is wrong")).into());
             }
@@ -290,6 +355,7 @@ impl Sheet<'_> {
                 recipient: rows::parse(RECIPIENTS, &recipient)?,
                 variables,
                 last_interaction_at: last.map(Timestamp::from_unix_millis),
+                timezone,
             };
             Ok((unsigned(seq), recipient))
         })?;
@@ -298,20 +364,26 @@ impl Sheet<'_> {
 
     pub(super) fn count(&self, recipients: u64) -> Result<Vec<PartCount>, Fault> {
         let mut query = self.transaction.prepare_cached(
-            "SELECT part, state, count(*) FROM deliveries WHERE campaign = ?1 GROUP BY part, state ORDER BY part, state",
+            "SELECT part, state, count(*), variant FROM deliveries WHERE campaign = ?1
+             GROUP BY part, state, variant ORDER BY part, state, variant",
         )?;
         let found = query.query_and_then([self.campaign.0], |row| {
             let word: String = column(row, TABLE, 1)?;
             let state = State::parse(&word).ok_or_else(|| rows::damaged(TABLE, format!("state {word:?}")))?;
-            Ok::<_, Fault>(PartCount { part: column(row, TABLE, 0)?, state, count: unsigned(column(row, TABLE, 2)?) })
+            let (part, count) = (column(row, TABLE, 0)?, unsigned(column(row, TABLE, 2)?));
+            Ok::<_, Fault>(PartCount { part, variant: column(row, TABLE, 3)?, state, count })
         })?;
         let mut counts: Vec<PartCount> = found.collect::<Result<_, _>>()?;
         for part in 0..self.parts {
             let explicit: u64 = counts.iter().filter(|count| count.part == part).map(|count| count.count).sum();
             let implicit = recipients.saturating_sub(explicit);
-            match counts.iter_mut().find(|count| count.part == part && count.state == State::Planned) {
+            let is_alike =
+                |count: &&mut PartCount| count.part == part && count.variant.is_none() && count.state == State::Planned;
+            match counts.iter_mut().find(is_alike) {
                 Some(planned) => planned.count += implicit,
-                None if implicit > 0 => counts.push(PartCount { part, state: State::Planned, count: implicit }),
+                None if implicit > 0 => {
+                    counts.push(PartCount { part, variant: None, state: State::Planned, count: implicit });
+                }
                 None => {}
             }
         }
@@ -375,11 +447,10 @@ pub(super) fn recipient_checksum(
     campaign: CampaignId,
     seq: i64,
     recipient: &str,
-    variables: Option<&str>,
-    last_interaction_at: Option<i64>,
+    (variables, last_interaction_at, timezone): (Option<&str>, Option<i64>, Option<&str>),
     generation: i64,
 ) -> u32 {
-    rows::crc(&(campaign.0, seq, recipient, variables, last_interaction_at, generation))
+    rows::crc_with(&(campaign.0, seq, recipient, variables, last_interaction_at, generation), timezone)
 }
 
 /// Numbers of recipients never come near the end of either.

@@ -77,7 +77,7 @@ impl Campaign {
     fn intend(&self, row: &mut Row, worker: usize, in_pause: bool) {
         let attempt = row.delivery.attempt + 1;
         if !self.has(Mistake::IntentAfterSend) {
-            row.step(&Event::Intend { nonce: attempt }, By::Itself);
+            row.step(&Event::Intend { nonce: attempt, variant: None }, By::Itself);
             row.seen.attempts += 1;
         }
         row.requests[worker] = Some(Request { attempt, stage: Stage::Ready, in_pause });
@@ -117,7 +117,7 @@ impl Campaign {
         let it = &mut world.rows[row];
         it.requests[worker] = None;
         if self.has(Mistake::IntentAfterSend) && it.holder == Some(worker) {
-            it.step(&Event::Intend { nonce: it.delivery.attempt + 1 }, By::Itself);
+            it.step(&Event::Intend { nonce: it.delivery.attempt + 1, variant: None }, By::Itself);
             it.seen.attempts += 1;
         }
         if world.workers[worker] == Worker::Ousted && !self.has(Mistake::OldEpochWrites) {
