@@ -10,6 +10,7 @@
 
 mod error;
 mod nonce;
+mod part;
 mod plan;
 mod preflight;
 mod recipients;
@@ -25,10 +26,11 @@ mod verdict;
 
 pub use error::CampaignError;
 pub use nonce::Nonce;
+pub use part::{Part, Variant};
 pub use plan::{PlanOptions, Planned, Replan, plan};
 pub use preflight::{Preflight, PreflightAsset};
 pub use recipients::{BadRow, RecipientReader, read_suppressed};
 pub use sender::{Run, RunParts};
 pub use spec::{CampaignMessage, CampaignSpec, Delivery, FailureLimit, Settings};
-pub use summary::{Counts, End, RunSummary, State, Unsaved};
+pub use summary::{Counts, End, RunSummary, State, Unsaved, VariantCounts};
 pub use tally::{ErrorCount, Watch};

@@ -249,8 +249,9 @@ impl List {
 
 /// Looks at every message before anything is sent.
 struct RowCheck {
+    name: CampaignName,
     message: CampaignMessage,
-    templates: Vec<Template>,
+    templates: Vec<Vec<Template>>,
     platform: Platform,
     /// As long as any nonce of this campaign's.
     longest_nonce: String,
@@ -261,13 +262,13 @@ impl RowCheck {
         let key = DeliveryKey { seq: u64::MAX / 100, part: 9 };
         let nonce = Nonce { campaign: name.clone(), key, attempt: 1_000, random: u32::MAX };
         let templates = message.templates()?;
-        Ok(Self { templates, message: message.clone(), platform, longest_nonce: nonce.to_string() })
+        Ok(Self { name: name.clone(), templates, message: message.clone(), platform, longest_nonce: nonce.to_string() })
     }
 
     /// The variables the message uses.
     fn variables(&self) -> Vec<String> {
         let mut names: Vec<String> =
-            self.templates.iter().flat_map(Template::variables).map(ToOwned::to_owned).collect();
+            self.templates.iter().flatten().flat_map(Template::variables).map(ToOwned::to_owned).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -275,7 +276,8 @@ impl RowCheck {
 
     /// What is wrong with the message this person would get.
     fn problem(&self, person: &NewRecipient) -> Option<String> {
-        self.templates.iter().zip(1..).find_map(|(template, part)| {
+        self.templates.iter().zip(&self.message.parts).zip(1..).find_map(|((templates, said), part)| {
+            let template = &templates[said.draw(&self.name, &person.recipient)];
             let message = with_nonce(template.fill(&person.variables), &self.longest_nonce);
             let request = self.message.request(person.recipient.clone(), message);
             request.check_for(self.platform).err().map(|error| match self.templates.len() {

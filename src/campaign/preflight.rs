@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::spec::{CampaignMessage, Delivery};
+use super::part::Variant;
+use super::spec::Delivery;
 use super::summary::Counts;
 use super::template::Template;
 use super::{CampaignError, Run};
@@ -63,7 +64,7 @@ pub struct PreflightAsset {
     pub size_bytes: Option<u64>,
 }
 
-/// A part that can be sent: its references are ids, its gaps are open.
+/// A variant of a part that can be sent: its references are ids, its gaps are open.
 #[derive(Debug, Clone)]
 pub(super) struct ReadyPart {
     pub(super) template: Template,
@@ -73,17 +74,12 @@ pub(super) struct ReadyPart {
 }
 
 impl ReadyPart {
-    pub(super) fn new(
-        message: &CampaignMessage,
-        part: usize,
-        prepared: Prepared,
-        healed: u32,
-    ) -> Result<Self, CampaignError> {
+    /// # Errors
+    /// Says what is wrong with a gap.
+    pub(super) fn new(variant: &Variant, prepared: Prepared, healed: u32) -> Result<Self, String> {
         let ids: Vec<_> = prepared.assets().iter().map(id_of).collect();
-        let json = Message::from_json(message.parts[part].clone()).with_ids(&ids);
-        let template =
-            Template::parse(json.as_json()).map_err(|reason| CampaignError::Template { part: part + 1, reason })?;
-        Ok(Self { template, prepared, healed })
+        let json = Message::from_json(variant.message.clone()).with_ids(&ids);
+        Ok(Self { template: Template::parse(json.as_json())?, prepared, healed })
     }
 
     /// Uploads it took to have its ids.
@@ -123,24 +119,26 @@ impl Run {
             return Err(CampaignError::NotPlanned { name: self.campaign.name.clone() });
         };
         let templates = self.message.templates()?;
-        let loads: Vec<Load> = templates
-            .iter()
-            .map(|template| {
-                let message = template.fill(&sample.variables);
-                Load::of(&self.message.request(sample.recipient.clone(), message))
-            })
-            .collect();
+        let sampled =
+            |template: &Template| self.message.request(sample.recipient.clone(), template.fill(&sample.variables));
+        let with_media =
+            templates.iter().filter(|all| all.iter().any(|template| Load::of(&sampled(template)).media > 0));
+        let share = (with_media.count() as u64, templates.len() as u64);
         let limits = parts.graph.governor().limits();
-        let duration = duration_of(&counts, &loads, limits.messages_per_second, limits.media_per_second);
+        let duration = duration_of(&counts, share, limits.messages_per_second, limits.media_per_second);
         let rules = PlanRules { renew_within: duration + MARGIN, force: false };
         let mut ready = Vec::new();
-        for (place, template) in templates.iter().enumerate() {
-            let request = self.message.request(sample.recipient.clone(), template.fill(&sample.variables));
-            let prepared = parts.library.prepare(request, &self.settings.base, rules).await?;
-            ready.push(ReadyPart::new(&self.message, place, prepared, 0)?);
+        for (part, (templates, said)) in templates.iter().zip(&self.message.parts).enumerate() {
+            let mut variants = Vec::new();
+            for (template, variant) in templates.iter().zip(said.variants()) {
+                let prepared = parts.library.prepare(sampled(template), &self.settings.base, rules).await?;
+                let variant = ReadyPart::new(variant, prepared, 0);
+                variants.push(variant.map_err(|reason| CampaignError::Template { part: part + 1, reason })?);
+            }
+            ready.push(variants);
         }
         self.freeze(&ready).await?;
-        let uploads = ready.iter().map(ReadyPart::uploads).sum::<u64>();
+        let uploads = ready.iter().flatten().map(ReadyPart::uploads).sum::<u64>();
         if uploads > 0 {
             self.parts.record.change(self.campaign.id, Change::Uploads(uploads)).await?;
         }
@@ -150,8 +148,7 @@ impl Run {
         } else {
             0
         };
-        let sizes: u64 =
-            ready.iter().flat_map(|part| part.prepared.assets()).filter_map(|asset| asset.size_bytes).sum();
+        let bytes_saved = self.bytes_saved(&ready);
         let assets = listed(&ready);
         self.ready = ready;
         Ok(Preflight {
@@ -161,7 +158,7 @@ impl Run {
             duplicates: self.campaign.duplicates,
             malformed: self.campaign.malformed,
             closed_windows,
-            bytes_saved: sizes.saturating_mul(self.campaign.recipients.saturating_sub(1)),
+            bytes_saved,
             assets,
             messages_per_second: limits.messages_per_second,
             duration,
@@ -169,12 +166,29 @@ impl Run {
         })
     }
 
+    /// Bytes that would be uploaded if each message brought its files along, less those that are uploaded once.
+    fn bytes_saved(&self, ready: &[Vec<ReadyPart>]) -> u64 {
+        let size = |variant: &ReadyPart| -> u64 {
+            variant.prepared.assets().iter().filter_map(|asset| asset.size_bytes).sum()
+        };
+        let (mut for_each, mut once) = (0_u128, 0_u64);
+        for (variants, said) in ready.iter().zip(&self.message.parts) {
+            let weight = |variant: &Variant| u128::from(variant.weight.get());
+            let all: u128 = said.variants().iter().map(weight).sum();
+            let weighed =
+                variants.iter().zip(said.variants()).map(|(ready, said)| u128::from(size(ready)) * weight(said));
+            for_each += weighed.sum::<u128>() * u128::from(self.campaign.recipients) / all;
+            once += variants.iter().map(size).sum::<u64>();
+        }
+        u64::try_from(for_each).unwrap_or(u64::MAX).saturating_sub(once)
+    }
+
     /// Compares the assets with those the campaign was begun with, and keeps them where it was not yet.
-    async fn freeze(&self, ready: &[ReadyPart]) -> Result<(), CampaignError> {
+    async fn freeze(&self, ready: &[Vec<ReadyPart>]) -> Result<(), CampaignError> {
         let frozen: Vec<Frozen> = ready
             .iter()
             .enumerate()
-            .flat_map(|(part, ready)| ready.prepared.assets().iter().map(move |asset| (part, asset)))
+            .flat_map(|(part, ready)| ready.iter().flat_map(|it| it.prepared.assets()).map(move |asset| (part, asset)))
             .map(|(part, asset)| Frozen {
                 part,
                 reference: &asset.reference,
@@ -195,16 +209,21 @@ impl Run {
     }
 }
 
-fn duration_of(counts: &Counts, loads: &[Load], messages_per_second: u32, media_per_second: u32) -> Duration {
-    let media = loads.iter().filter(|load| load.media > 0).count() as u64;
-    let media = counts.pending * media / (loads.len() as u64).max(1);
+/// `with_media` of all parts have audio or video.
+fn duration_of(
+    counts: &Counts,
+    (with_media, all): (u64, u64),
+    messages_per_second: u32,
+    media_per_second: u32,
+) -> Duration {
+    let media = counts.pending * with_media / all.max(1);
     let seconds = (counts.pending / u64::from(messages_per_second)).max(media / u64::from(media_per_second));
     Duration::from_secs(seconds)
 }
 
-fn listed(ready: &[ReadyPart]) -> Vec<PreflightAsset> {
+fn listed(ready: &[Vec<ReadyPart>]) -> Vec<PreflightAsset> {
     let mut seen = BTreeSet::new();
-    let assets = ready.iter().flat_map(|part| part.prepared.assets());
+    let assets = ready.iter().flatten().flat_map(|part| part.prepared.assets());
     assets
         .filter(|asset| seen.insert((asset.reference.clone(), asset.attachment_id.as_str().to_owned())))
         .map(|asset| PreflightAsset {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
 
+use super::Nonce;
 use super::plan::with_nonce;
 use super::preflight::{OPEN_WINDOW, ReadyPart};
 use super::scribe::Scribe;
@@ -14,7 +15,6 @@ use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{End, Unsaved};
 use super::tally::{SAME_REFUSALS, Watch};
 use super::verdict::Verdict;
-use super::{CampaignError, Nonce};
 use crate::clock::Clock;
 use crate::delivery::{Event, Refusal};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
@@ -34,6 +34,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MOST_HEALED: u32 = 2;
 /// More permits than there are workers.
 const MANY: usize = 1 << 16;
+
+/// The variants of each part.
+pub(super) type Ready = Vec<Vec<ReadyPart>>;
 
 /// A delivery a worker has, and whose it is.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ pub(super) struct Sending {
     message: CampaignMessage,
     settings: Settings,
     /// The parts as they are sent now.
-    ready: Mutex<Arc<[ReadyPart]>>,
+    ready: Mutex<Arc<Ready>>,
     /// One at a time makes ids anew.
     healing: Turn<()>,
     healed: AtomicU64,
@@ -93,7 +96,7 @@ impl Sending {
         scribe: Scribe,
         (graph, library, clock, stop): (Arc<GraphClient>, AssetLibrary, Arc<dyn Clock>, Stop),
         (campaign, message, settings): (Campaign, CampaignMessage, Settings),
-        ready: Vec<ReadyPart>,
+        ready: Ready,
         watch: Arc<Watch>,
     ) -> Self {
         Self {
@@ -105,7 +108,7 @@ impl Sending {
             campaign,
             message,
             settings,
-            ready: Mutex::new(ready.into()),
+            ready: Mutex::new(Arc::new(ready)),
             healing: Turn::new(()),
             healed: AtomicU64::new(0),
             watch,
@@ -266,9 +269,7 @@ impl Sending {
     ) -> Vec<Result<Sent, GraphError>> {
         let page = &self.campaign.space.page;
         let ready = async |count: usize| {
-            let intents = going[..count]
-                .iter()
-                .map(|(job, nonce, _)| self.entry(job, Event::Intend { nonce: *nonce, variant: None }));
+            let intents = going[..count].iter().map(|(job, nonce, _)| self.entry(job, self.intent(job, *nonce)));
             let yes = !self.is_over() && self.write(intents.collect()).await;
             if yes {
                 begun.store(count, Ordering::SeqCst);
@@ -292,8 +293,23 @@ impl Sending {
         results
     }
 
-    fn request(&self, ready: &[ReadyPart], job: &Job, random: u32) -> SendRequest {
-        let part = &ready[usize::from(job.key.part)];
+    fn intent(&self, job: &Job, nonce: u32) -> Event {
+        let part = &self.message.parts[usize::from(job.key.part)];
+        Event::Intend { nonce, variant: part.variants()[self.variant_of(job)].name.clone() }
+    }
+
+    /// Which variant of the part it is.
+    fn variant_of(&self, job: &Job) -> usize {
+        let part = &self.message.parts[usize::from(job.key.part)];
+        part.draw(&self.campaign.name, &job.recipient.recipient)
+    }
+
+    fn ready_for<'r>(&self, ready: &'r Ready, job: &Job) -> &'r ReadyPart {
+        &ready[usize::from(job.key.part)][self.variant_of(job)]
+    }
+
+    fn request(&self, ready: &Ready, job: &Job, random: u32) -> SendRequest {
+        let part = self.ready_for(ready, job);
         let (campaign, attempt) = (self.campaign.name.clone(), job.attempt + 1);
         let nonce = Nonce { campaign, key: job.key, attempt, random };
         let message = with_nonce(part.template.fill(&job.recipient.variables), &nonce.to_string());
@@ -301,13 +317,7 @@ impl Sending {
     }
 
     /// What is to be written of an attempt, and what comes then. `begun` says whether it was intended at all.
-    fn judge(
-        &self,
-        ready: &[ReadyPart],
-        job: &Job,
-        result: Result<Sent, GraphError>,
-        begun: bool,
-    ) -> (Option<Event>, Then) {
+    fn judge(&self, ready: &Ready, job: &Job, result: Result<Sent, GraphError>, begun: bool) -> (Option<Event>, Then) {
         let error = match result {
             Ok(sent) => return (Some(Event::Sent { message_id: sent.message_id }), Then::Next),
             Err(error) => error,
@@ -325,7 +335,7 @@ impl Sending {
                 let event = if again { Event::DoubtAndRetry { reason, due } } else { Event::Doubt { reason } };
                 (Some(event), Then::Done)
             }
-            Verdict::Attachment if ready[usize::from(job.key.part)].prepared.assets().is_empty() => {
+            Verdict::Attachment if self.ready_for(ready, job).prepared.assets().is_empty() => {
                 // An id the user wrote: there is nothing to make it anew from.
                 let refusal = error.refusal().map(|refusal| (refusal.code, refusal.subcode, refusal.message.clone()));
                 let (code, subcode, reason) = refusal.unwrap_or_else(|| (0, None, error.to_string()));
@@ -373,13 +383,7 @@ impl Sending {
         }
     }
 
-    async fn follow(
-        &self,
-        ready: &Arc<[ReadyPart]>,
-        job: Job,
-        then: Then,
-        lost: &mut Option<GraphError>,
-    ) -> Option<Job> {
+    async fn follow(&self, ready: &Arc<Ready>, job: Job, then: Then, lost: &mut Option<GraphError>) -> Option<Job> {
         match then {
             Then::Next if job.key.part + 1 < self.campaign.parts => {
                 Some(Job { key: DeliveryKey { part: job.key.part + 1, ..job.key }, attempt: 0, ..job })
@@ -390,7 +394,7 @@ impl Sending {
                 *lost = Some(error);
                 Some(job)
             }
-            Then::Heal(error) => match self.heal(ready, usize::from(job.key.part), error).await {
+            Then::Heal(error) => match self.heal(ready, &job, error).await {
                 Ok(()) => Some(job),
                 Err(end) => {
                     self.halt(end);
@@ -404,29 +408,28 @@ impl Sending {
         }
     }
 
-    /// Makes a part's ids anew, unless somebody has since it was sent as `seen`.
-    async fn heal(&self, seen: &Arc<[ReadyPart]>, part: usize, error: GraphError) -> Result<(), End> {
+    /// Makes the ids of a message anew, unless somebody has since it was sent as `seen`.
+    async fn heal(&self, seen: &Arc<Ready>, job: &Job, error: GraphError) -> Result<(), End> {
         let _turn = self.healing.lock().await;
         let now = Arc::clone(&locked(&self.ready));
         if !Arc::ptr_eq(seen, &now) {
             return Ok(());
         }
-        let ReadyPart { prepared, healed, .. } = now[part].clone();
+        let ReadyPart { prepared, healed, .. } = self.ready_for(&now, job).clone();
         if healed >= MOST_HEALED {
             return Err(End::Page(error));
         }
         tracing::info!(%error, "making the ids of the message anew");
         let failed = |error: LibraryError| End::Asset(Arc::new(error));
         let prepared = self.library.replace_refused(prepared).await.map_err(failed)?;
-        let renewed = ReadyPart::new(&self.message, part, prepared, healed + 1).map_err(|error| match error {
-            CampaignError::Library(error) => failed(error),
-            error => End::Paused(error.to_string()),
-        })?;
+        let (part, variant) = (usize::from(job.key.part), self.variant_of(job));
+        let said = &self.message.parts[part].variants()[variant];
+        let renewed = ReadyPart::new(said, prepared, healed + 1).map_err(End::Paused)?;
         self.healed.fetch_add(renewed.uploads(), Ordering::Relaxed);
         self.watch.add_uploads(renewed.uploads());
-        let mut parts = now.to_vec();
-        parts[part] = renewed;
-        *locked(&self.ready) = parts.into();
+        let mut parts = Ready::clone(&now);
+        parts[part][variant] = renewed;
+        *locked(&self.ready) = Arc::new(parts);
         Ok(())
     }
 

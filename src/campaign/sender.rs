@@ -10,8 +10,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::preflight::ReadyPart;
-use super::round::{Job, Sending};
+use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
 use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{Counts, End, RunSummary};
@@ -50,7 +49,7 @@ pub struct Run {
     pub(super) message: CampaignMessage,
     pub(super) settings: Settings,
     pub(super) watch: Arc<Watch>,
-    pub(super) ready: Vec<ReadyPart>,
+    pub(super) ready: Ready,
     worker: Worker,
 }
 

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value, json};
 
 use super::CampaignError;
 use super::nonce::MOST_PARTS;
+use super::part::{Part, PartFile};
 use super::template::Template;
 use crate::graph::{Message, MessagingType, NotificationType, SendRequest, Tag};
-use crate::ids::{CampaignName, MediaKind, Platform, Recipient};
+use crate::ids::{CampaignName, Platform, Recipient};
 
 /// A campaign as its file describes it.
 #[derive(Debug, Clone)]
@@ -39,8 +39,8 @@ pub struct CampaignMessage {
     pub notification_type: Option<String>,
     /// The persona that speaks.
     pub persona_id: Option<String>,
-    /// The messages, in the order in which they are sent, as Send API JSON with gaps and local references.
-    pub parts: Vec<Map<String, Value>>,
+    /// The messages, in the order in which they are sent.
+    pub parts: Vec<Part>,
 }
 
 /// How a campaign is sent. It may change from run to run.
@@ -225,43 +225,6 @@ struct LimitsFile {
     stop_after_failures: Option<FailureLimit>,
 }
 
-/// One part: one of `text`, `file`, `asset`, `attachment_id` and `message`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PartFile {
-    text: Option<String>,
-    file: Option<String>,
-    asset: Option<String>,
-    attachment_id: Option<String>,
-    kind: Option<MediaKind>,
-    metadata: Option<String>,
-    message: Option<Map<String, Value>>,
-}
-
-impl PartFile {
-    fn into_json(self) -> Result<Map<String, Value>, String> {
-        let Self { text, file, asset, attachment_id, kind, metadata, message } = self;
-        let media = [("file", file), ("asset", asset), ("attachment_id", attachment_id)];
-        let mut media = media.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let mut json = match (text, media.next(), message) {
-            (Some(text), None, None) => Map::from_iter([("text".to_owned(), text.into())]),
-            (None, Some((key, value)), None) => {
-                let mut attachment = Map::new();
-                attachment.extend(kind.map(|kind| ("type".to_owned(), json!(kind))));
-                attachment.insert("payload".to_owned(), json!({ key: value }));
-                Map::from_iter([("attachment".to_owned(), Value::Object(attachment))])
-            }
-            (None, None, Some(message)) => message,
-            _ => return Err("a part has one of text, file, asset, attachment_id and message".to_owned()),
-        };
-        if media.next().is_some() {
-            return Err("a part has one of file, asset and attachment_id".to_owned());
-        }
-        json.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata.into())));
-        Ok(json)
-    }
-}
-
 impl CampaignSpec {
     /// The campaign in the file at `path`. Its paths are read from the folder it lies in.
     ///
@@ -296,7 +259,7 @@ impl CampaignSpec {
             let reason = format!("a batch holds 1 to {} messages", crate::graph::MAX_BATCH);
             return Err(key("batch", reason));
         }
-        let parts: Result<_, String> = file.message.into_iter().map(PartFile::into_json).collect();
+        let parts: Result<_, String> = file.message.into_iter().map(PartFile::into_part).collect();
         let message = CampaignMessage {
             messaging_type,
             tag: file.tag,
@@ -327,17 +290,20 @@ fn line_of(text: &str, key: &str) -> usize {
 }
 
 impl CampaignMessage {
-    /// The parts as templates.
+    /// The variants of each part as templates.
     ///
     /// # Errors
     /// Names the part with a gap that is none, and too many or too few parts.
-    pub(super) fn templates(&self) -> Result<Vec<Template>, CampaignError> {
+    pub(super) fn templates(&self) -> Result<Vec<Vec<Template>>, CampaignError> {
         if self.parts.is_empty() || self.parts.len() > usize::from(MOST_PARTS) {
             let reason = format!("a message has 1 to {MOST_PARTS} parts");
             return Err(CampaignError::Template { part: self.parts.len(), reason });
         }
-        let parse =
-            |(place, part)| Template::parse(part).map_err(|reason| CampaignError::Template { part: place + 1, reason });
+        let parse = |(place, part): (usize, &Part)| {
+            let templates: Result<_, _> =
+                part.variants().iter().map(|variant| Template::parse(&variant.message)).collect();
+            templates.map_err(|reason| CampaignError::Template { part: place + 1, reason })
+        };
         self.parts.iter().enumerate().map(parse).collect()
     }
 
@@ -365,7 +331,10 @@ impl CampaignMessage {
     /// Checks what does not depend on who gets it: the envelope, and each message's form.
     pub(super) fn check(&self, platform: Platform) -> Result<(), CampaignError> {
         let somebody = Recipient::Psid("1".to_owned());
-        for (place, template) in self.templates()?.iter().enumerate() {
+        let templates = self.templates()?;
+        for (place, template) in
+            templates.iter().enumerate().flat_map(|(place, all)| all.iter().map(move |it| (place, it)))
+        {
             let request = self.request(somebody.clone(), template.as_message());
             // Gaps may make a text, or a button's address, right or wrong: that is looked at for each recipient.
             if template.variables().is_empty() {
@@ -381,6 +350,8 @@ impl CampaignMessage {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const WHOLE: &str = r#"
@@ -414,11 +385,9 @@ stop_after_failures = "5%"
         let spec = parse(WHOLE).unwrap();
         assert_eq!(spec.name.as_str(), "spring-sale");
         assert_eq!(spec.recipients, Path::new("/campaigns/recipients.csv"));
-        assert_eq!(
-            spec.message.parts[1],
-            *json!({"attachment": {"payload": {"file": "hero.png"}}}).as_object().unwrap()
-        );
-        assert_eq!(spec.message.parts[2]["attachment"]["payload"]["elements"][0]["file"], "hero.png");
+        let message = |part: usize| spec.message.parts[part].variants()[0].message.clone();
+        assert_eq!(message(1), *json!({"attachment": {"payload": {"file": "hero.png"}}}).as_object().unwrap());
+        assert_eq!(message(2)["attachment"]["payload"]["elements"][0]["file"], "hero.png");
         assert_eq!(spec.settings.stop_after_failures, Some(FailureLimit::Share(0.05)));
         assert_eq!(spec.settings.delivery, Delivery::AtMostOnce);
         spec.message.check(Platform::Messenger).unwrap();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::spec::CampaignMessage;
 use super::tally::ErrorCount;
 use crate::delivery;
@@ -10,7 +12,7 @@ use crate::graph::GraphError;
 use crate::record::{Campaign, DeliveryKey, PartCount, RecordError};
 
 /// How many deliveries of a campaign stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All there are.
     pub total: u64,
@@ -30,13 +32,30 @@ pub struct Counts {
     pub sends_by_id: u64,
     /// Of those sent, how many named an address Meta had to fetch.
     pub sends_by_url: u64,
+    /// What became of each variant, where parts have any.
+    pub variants: Vec<VariantCounts>,
+}
+
+/// What became of one variant of a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VariantCounts {
+    /// The part, from 1.
+    pub part: u8,
+    /// The variant's name.
+    pub variant: String,
+    /// Meta has them.
+    pub sent: u64,
+    /// Meta refused them.
+    pub failed: u64,
+    /// They may have arrived.
+    pub unknown: u64,
 }
 
 impl Counts {
     /// The counts of a campaign with this message.
     pub fn new(message: &CampaignMessage, counts: &[PartCount]) -> Self {
         let mut all = Self::default();
-        for PartCount { part, state, count, .. } in counts {
+        for PartCount { part, variant, state, count } in counts {
             all.total += count;
             match state {
                 delivery::State::Sent => all.sent += count,
@@ -49,14 +68,35 @@ impl Counts {
                 delivery::State::Skipped => all.skipped += count,
                 _ => all.pending += count,
             }
-            let json = message.parts.get(usize::from(*part)).map(|part| serde_json::Value::Object(part.clone()));
+            if let Some(name) = variant {
+                all.of_variant(*part, name, *state, *count);
+            }
+            let said = message.parts.get(usize::from(*part)).map(|part| part.variant(variant.as_deref()));
+            let json = said.map(|said| serde_json::Value::Object(said.message.clone()));
             match json.as_ref().map(Carries::of) {
                 Some(Carries::Id) if *state == delivery::State::Sent => all.sends_by_id += count,
                 Some(Carries::Url) if *state == delivery::State::Sent => all.sends_by_url += count,
                 _ => {}
             }
         }
+        all.variants.sort_by(|one, other| (one.part, &one.variant).cmp(&(other.part, &other.variant)));
         all
+    }
+
+    fn of_variant(&mut self, part: u8, name: &str, state: delivery::State, count: u64) {
+        let part = part + 1;
+        let place = self.variants.iter().position(|known| known.part == part && known.variant == name);
+        let place = place.unwrap_or_else(|| {
+            self.variants.push(VariantCounts { part, variant: name.to_owned(), sent: 0, failed: 0, unknown: 0 });
+            self.variants.len() - 1
+        });
+        let counts = &mut self.variants[place];
+        match state {
+            delivery::State::Sent => counts.sent += count,
+            delivery::State::Failed => counts.failed += count,
+            delivery::State::Unknown => counts.unknown += count,
+            _ => {}
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::campaign::{Counts, Preflight, PreflightAsset, State};
+use crate::campaign::{Counts, Preflight, PreflightAsset, State, VariantCounts};
 use crate::clock::Timestamp;
 use crate::delivery::{self, Delivery};
 use crate::graph::{Class, lookup};
@@ -32,10 +32,12 @@ pub(super) struct CampaignEvent<'a> {
     planned_at: Timestamp,
     started_at: Option<Timestamp>,
     holder_pid: Option<u32>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    variants: &'a [VariantCounts],
 }
 
 impl<'a> CampaignEvent<'a> {
-    pub(super) fn new(campaign: &'a Campaign, counts: &Counts) -> Self {
+    pub(super) fn new(campaign: &'a Campaign, counts: &'a Counts) -> Self {
         Self {
             event: "campaign",
             name: campaign.name.as_str(),
@@ -58,6 +60,7 @@ impl<'a> CampaignEvent<'a> {
             planned_at: campaign.planned_at,
             started_at: campaign.started_at,
             holder_pid: campaign.holder.map(|holder| holder.pid),
+            variants: &counts.variants,
         }
     }
 }
@@ -142,6 +145,9 @@ pub(super) struct RecipientEvent<'a> {
     /// When it came into this state; nothing where nothing has happened.
     pub(super) at: Option<Timestamp>,
     attempts: u32,
+    /// Which variant of the part was sent, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) variant: Option<&'a str>,
 }
 
 /// Why a delivery is not sent.
@@ -168,6 +174,7 @@ impl<'a> RecipientEvent<'a> {
             error: DeliveryError::of(delivery),
             at: happened.then_some(delivery.at),
             attempts: delivery.attempt,
+            variant: delivery.variant.as_deref(),
         }
     }
 }

@@ -14,7 +14,8 @@ use super::find;
 /// How many deliveries are read at once.
 const PAGE: usize = 2_000;
 
-const HEADER: [&str; 9] = ["campaign", "recipient", "part", "outcome", "message_id", "code", "subcode", "reason", "at"];
+const HEADER: [&str; 10] =
+    ["campaign", "recipient", "part", "outcome", "message_id", "code", "subcode", "reason", "at", "variant"];
 
 pub(super) async fn run(context: &Context, args: LedgerExportArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
@@ -48,7 +49,7 @@ fn name_of(listed: &ListedDelivery, redact: bool) -> String {
     if redact { format!("#{}", listed.key.seq) } else { listed.recipient.to_string() }
 }
 
-fn cells(campaign: &str, event: RecipientEvent) -> [String; 9] {
+fn cells(campaign: &str, event: RecipientEvent) -> [String; 10] {
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
     let error = event.error.as_ref();
     [
@@ -61,11 +62,12 @@ fn cells(campaign: &str, event: RecipientEvent) -> [String; 9] {
         number(error.and_then(|error| error.subcode)),
         error.map(|error| error.message.to_owned()).unwrap_or_default(),
         event.at.map(|at| at.to_string()).unwrap_or_default(),
+        event.variant.unwrap_or_default().to_owned(),
     ]
 }
 
 /// A row of a table. No cell can be taken for a formula.
-fn line(cells: [String; 9]) -> Vec<u8> {
+fn line(cells: [String; 10]) -> Vec<u8> {
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     // Writing to memory does not fail.
     let _ = writer.write_record(cells.map(harmless));

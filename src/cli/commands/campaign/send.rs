@@ -8,8 +8,8 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
-    CampaignMessage, CampaignSpec, End, ErrorCount, PlanOptions, Planned, Preflight, Replan, Run, RunParts, RunSummary,
-    Settings, plan as write_plan, read_suppressed,
+    CampaignMessage, CampaignSpec, End, ErrorCount, Part, PlanOptions, Planned, Preflight, Replan, Run, RunParts,
+    RunSummary, Settings, plan as write_plan, read_suppressed,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::events::ErrorEvent;
@@ -24,7 +24,7 @@ use crate::record::{Campaign, Change, Record};
 
 use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
 use super::live::Live;
-use super::show::{figures, print_status, proof};
+use super::show::{figures, print_status, print_variants, proof};
 use super::{BY_HAND, counts, find, space};
 
 /// How many bad rows people are shown.
@@ -148,7 +148,7 @@ fn spec_of(args: &RunArgs) -> Result<CampaignSpec, Failure> {
             tag: args.tag.as_ref().map(|tag| tag.as_str().to_owned()),
             notification_type: None,
             persona_id: None,
-            parts: vec![part.as_object().cloned().unwrap_or_else(Map::new)],
+            parts: vec![Part::new(part.as_object().cloned().unwrap_or_else(Map::new))],
         },
         settings: Settings::new(here),
     })
@@ -290,17 +290,18 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
         let id = unsaved.message_id.as_deref().unwrap_or_default();
         output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.outcome, shown_text(id)));
     }
-    let (campaign, counts) = (find(context, record, &summary.campaign.name).await?, summary.counts);
+    let (campaign, counts) = (find(context, record, &summary.campaign.name).await?, &summary.counts);
     for error in &summary.errors {
         output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
     }
     output.result(format_args!(
         "{}: {}  {}",
         output.palette.strong(&campaign.name),
-        figures(&counts),
+        figures(counts),
         output.palette.faint(format_args!("({:.2} s)", summary.elapsed.as_secs_f64())),
     ));
-    output.result(format_args!("  {}", proof(&campaign, &counts)));
+    output.result(format_args!("  {}", proof(&campaign, counts)));
+    print_variants(output, counts);
     if let End::Paused(why) = &summary.end {
         output.result(format_args!("  paused: {}", shown_text(campaign.paused.as_deref().unwrap_or(why))));
     }
@@ -323,7 +324,7 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
             ));
         }
     }
-    output.event(&CampaignEvent::new(&campaign, &counts));
+    output.event(&CampaignEvent::new(&campaign, counts));
     let is_over = matches!(summary.end, End::Finished | End::Paused(_));
     Ok(match (&failure, &summary.end) {
         (Some(failure), _) => failure.exit(),

@@ -1,9 +1,9 @@
 //! `campaign status` and `campaign list`.
 
-use crate::campaign::{Counts, State};
+use crate::campaign::{Counts, State, VariantCounts};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::shown_text;
+use crate::cli::output::{Output, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::{count, local_time, thousands};
 use crate::ids::CampaignName;
@@ -48,6 +48,7 @@ pub(super) fn print_status(context: &Context, campaign: &Campaign, counts: &Coun
     output.result(format_args!("{name}  {}", coloured(context, campaign, counts).trim_end()));
     output.result(format_args!("  {}", figures(counts)));
     output.result(format_args!("  {}", proof(campaign, counts)));
+    print_variants(output, counts);
     if campaign.digest.is_none() {
         output.result("  its plan is not complete: plan it again");
     }
@@ -62,6 +63,18 @@ pub(super) fn print_status(context: &Context, campaign: &Campaign, counts: &Coun
             count(counts.unknown, "message"),
             campaign.name
         ));
+    }
+}
+
+/// What became of each variant: `part 2, variant a: 4,990 sent, 2 failed`.
+pub(super) fn print_variants(output: &Output, counts: &Counts) {
+    for VariantCounts { part, variant, sent, failed, unknown } in &counts.variants {
+        let mut text = format!("{} sent", thousands(*sent));
+        for (number, word) in [(*failed, "failed"), (*unknown, "unknown")].into_iter().filter(|(number, _)| *number > 0)
+        {
+            text = format!("{text}, {} {word}", thousands(number));
+        }
+        output.result(format_args!("  part {part}, variant {}: {text}", shown_text(variant)));
     }
 }
 
