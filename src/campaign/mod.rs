@@ -33,4 +33,4 @@ pub use recipients::{BadRow, RecipientReader, read_suppressed};
 pub use sender::{Run, RunParts};
 pub use spec::{CampaignMessage, CampaignSpec, Delivery, FailureLimit, Settings};
 pub use summary::{Counts, End, RunSummary, State, Unsaved, VariantCounts};
-pub use tally::{ErrorCount, Watch};
+pub use tally::{ErrorCount, Waiting, Watch};

@@ -13,7 +13,7 @@ use super::preflight::{OPEN_WINDOW, ReadyPart};
 use super::scribe::Scribe;
 use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{End, Unsaved};
-use super::tally::{SAME_REFUSALS, Watch};
+use super::tally::{SAME_REFUSALS, Waiting, Watch};
 use super::verdict::Verdict;
 use crate::clock::Clock;
 use crate::delivery::{Event, Refusal};
@@ -162,8 +162,10 @@ impl Sending {
                 if unreachable >= UNREACHABLE {
                     return self.halt(End::Busy(error));
                 }
+                let pause = FIRST_PAUSE * 2_u32.pow(unreachable);
+                self.watch.set_waiting(Some(Waiting::unreachable(self.clock.now().plus(pause))));
                 tokio::select! {
-                    () = self.clock.sleep(FIRST_PAUSE * 2_u32.pow(unreachable)) => {}
+                    () = self.clock.sleep(pause) => {}
                     () = self.over() => {}
                 }
             } else {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::spec::FailureLimit;
+use crate::clock::Timestamp;
 use crate::delivery::Refusal;
 use crate::graph::{Entry, lookup};
 
@@ -25,6 +26,23 @@ pub struct Watch {
     doubts_in_a_row: AtomicU64,
     uploads: AtomicU64,
     errors: Mutex<Errors>,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// Why nothing is sent just now, though there is something to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The reason, as people are told it behind "waiting: ".
+    pub reason: String,
+    /// When it is expected to be over, where that is known.
+    pub until: Option<Timestamp>,
+}
+
+impl Waiting {
+    /// Meta is not reached; it is tried again at `until`.
+    pub(super) fn unreachable(until: Timestamp) -> Self {
+        Self { reason: "Meta cannot be reached".to_owned(), until: Some(until) }
+    }
 }
 
 /// Refusals by code and subcode.
@@ -83,9 +101,18 @@ impl Watch {
 
     /// Refusals by code, the most frequent first.
     pub fn errors(&self) -> Vec<ErrorCount> {
-        let mut errors: Vec<_> = self.errors_locked().values().cloned().collect();
+        let mut errors: Vec<_> = locked(&self.errors).values().cloned().collect();
         errors.sort_by_key(|error| std::cmp::Reverse(error.count));
         errors
+    }
+
+    /// What the run itself waits for; `None` while it sends. What Meta's limits make it wait for, the Page's governor knows.
+    pub fn waiting(&self) -> Option<Waiting> {
+        locked(&self.waiting).clone()
+    }
+
+    pub(super) fn set_waiting(&self, waiting: Option<Waiting>) {
+        *locked(&self.waiting) = waiting;
     }
 
     pub(super) fn add_sent(&self) {
@@ -120,7 +147,7 @@ impl Watch {
     pub(super) fn add_failed(&self, refusal: &Refusal, limit: Option<FailureLimit>) -> Option<String> {
         let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
         let same = {
-            let mut errors = self.errors_locked();
+            let mut errors = locked(&self.errors);
             let empty = ErrorCount { code: refusal.code, subcode: refusal.subcode, count: 0, message: String::new() };
             let error = errors.entry((refusal.code, refusal.subcode)).or_insert(empty);
             error.count += 1;
@@ -134,10 +161,10 @@ impl Watch {
         let tried = sent + failed + self.unknown();
         limit.filter(|limit| limit.is_passed(failed, tried)).map(|_| format!("{failed} of {tried} messages failed"))
     }
+}
 
-    fn errors_locked(&self) -> MutexGuard<'_, Errors> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
