@@ -12,7 +12,7 @@ use super::spec::{CampaignMessage, CampaignSpec};
 use super::template::Template;
 use super::{CampaignError, Nonce};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{CampaignName, KeySpace, Platform};
+use crate::ids::{CampaignName, KeySpace, Platform, Recipient};
 use crate::record::{Campaign, Change, DeliveryKey, Enlisted, NewCampaign, NewRecipient, PlanDigest, Record, Worker};
 use crate::stop::Stop;
 
@@ -51,6 +51,8 @@ pub struct Planned {
     pub unchanged: bool,
     /// The first rows that could not be used; how many there are in all, the campaign says.
     pub bad_rows: Vec<BadRow>,
+    /// Testers who are not on the list, and were put on it with what its first row says.
+    pub added: u64,
 }
 
 /// Writes the campaign down.
@@ -72,18 +74,19 @@ pub async fn plan(
     if let Some(known) = known.filter(|known| known.digest.is_some()) {
         let what = if known.message == message { "list of recipients" } else { "message" };
         if known.message == message {
-            let (digest, bad_rows) = digest_of(spec, space.platform, stop).await?;
-            if known.digest == Some(digest) {
+            let list = read_through(spec, space.platform, stop).await?;
+            if known.digest == Some(list.digest()) {
                 record.change(known.id, Change::Settings(settings)).await?;
-                return Ok(Planned {
-                    campaign: again(record, options, &spec.name, clock).await?,
-                    unchanged: true,
-                    bad_rows,
-                });
+                let campaign = again(record, options, &spec.name, clock).await?;
+                return Ok(list.planned(campaign, true));
             }
         }
         if *replan == Replan::Refused {
             return Err(CampaignError::Changed { name: spec.name.clone(), what });
+        }
+        if known.message != message {
+            // Whoever tries a message out has to see what became of it.
+            record.begin_again(known.id, &spec.settings.ramp.testers, clock.now()).await?;
         }
     }
     let list = List::open(spec, space.platform)?.begin().await?;
@@ -98,7 +101,7 @@ pub async fn plan(
             let (digest, malformed) = (list.digest(), list.malformed);
             record.seal_plan(&planner, digest, malformed, clock.now()).await?;
             let campaign = again(record, options, &spec.name, clock).await?;
-            Ok(Planned { campaign, unchanged: false, bad_rows: list.bad_rows })
+            Ok(list.planned(campaign, false))
         }
         Err(error) => {
             // The first error is the one to tell.
@@ -122,12 +125,8 @@ async fn again(
     campaign.ok_or_else(|| CampaignError::NotPlanned { name: name.clone() })
 }
 
-/// What message and list together come to, and the rows that cannot be used.
-async fn digest_of(
-    spec: &CampaignSpec,
-    platform: Platform,
-    stop: &Stop,
-) -> Result<(PlanDigest, Vec<BadRow>), CampaignError> {
+/// The list, read to its end.
+async fn read_through(spec: &CampaignSpec, platform: Platform, stop: &Stop) -> Result<List, CampaignError> {
     let mut list = List::open(spec, platform)?;
     loop {
         list = list.forward().await?;
@@ -135,7 +134,7 @@ async fn digest_of(
             return Err(CampaignError::Stopped);
         }
         if list.batch.is_empty() && list.ended {
-            return Ok((list.digest(), list.bad_rows));
+            return Ok(list);
         }
     }
 }
@@ -165,13 +164,20 @@ struct List {
     malformed: u64,
     bad_rows: Vec<BadRow>,
     ended: bool,
+    /// Testers who have not been found on the list.
+    missing: Vec<Recipient>,
+    first: Option<NewRecipient>,
+    added: u64,
     path: std::path::PathBuf,
 }
 
 impl List {
     fn open(spec: &CampaignSpec, platform: Platform) -> Result<Self, CampaignError> {
         let check = RowCheck::new(&spec.name, &spec.message, platform)?;
-        let reader = RecipientReader::open(&spec.recipients, &check.variables())?;
+        let mut reader = RecipientReader::open(&spec.recipients, &check.variables())?;
+        if spec.settings.times.quiet_hours.is_some() {
+            reader = reader.with_timezones();
+        }
         Ok(Self {
             reader,
             hasher: Sha256::new().chain_update(text_of(&spec.message)),
@@ -180,6 +186,9 @@ impl List {
             malformed: 0,
             bad_rows: Vec::new(),
             ended: false,
+            missing: spec.settings.ramp.testers.clone(),
+            first: None,
+            added: 0,
             path: spec.recipients.clone(),
         })
     }
@@ -209,6 +218,7 @@ impl List {
         while self.batch.len() < BATCH {
             let Some(row) = self.reader.next_row()? else {
                 self.ended = true;
+                self.add_missing();
                 return Ok(());
             };
             let row = row.and_then(|(line, person)| match self.check.problem(&person) {
@@ -216,10 +226,7 @@ impl List {
                 Some(reason) => Err(BadRow { line, reason }),
             });
             match row {
-                Ok(person) => {
-                    self.digest_row(&person);
-                    self.batch.push(person);
-                }
+                Ok(person) => self.take(person),
                 Err(bad) => {
                     self.malformed += 1;
                     if self.bad_rows.len() < TOLD {
@@ -229,6 +236,26 @@ impl List {
             }
         }
         Ok(())
+    }
+
+    fn take(&mut self, person: NewRecipient) {
+        self.digest_row(&person);
+        self.missing.retain(|tester| *tester != person.recipient);
+        self.first.get_or_insert_with(|| person.clone());
+        self.batch.push(person);
+    }
+
+    /// Puts testers on the list who are not: they get what the first on it gets.
+    fn add_missing(&mut self) {
+        let Some(first) = self.first.clone() else { return };
+        for recipient in std::mem::take(&mut self.missing) {
+            self.added += 1;
+            self.take(NewRecipient { recipient, last_interaction_at: None, timezone: None, ..first.clone() });
+        }
+    }
+
+    fn planned(self, campaign: Campaign, unchanged: bool) -> Planned {
+        Planned { campaign, unchanged, bad_rows: self.bad_rows, added: self.added }
     }
 
     fn digest_row(&mut self, person: &NewRecipient) {

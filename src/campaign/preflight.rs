@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::part::Variant;
+use super::ramp::Stage;
 use super::spec::Delivery;
 use super::summary::Counts;
 use super::template::Template;
+use super::times::Times;
 use super::{CampaignError, Run};
 use crate::clock::Timestamp;
 use crate::graph::{Load, Message};
@@ -17,6 +19,8 @@ use crate::record::Change;
 
 /// How much longer than the campaign an id must live.
 const MARGIN: Duration = Duration::from_hours(24);
+/// The longest anybody's quiet hours put a message off.
+const NIGHT: Duration = Duration::from_hours(24);
 /// How long after a person's last word the window counts as open: an hour less than Meta's 24, for clocks and queues.
 ///
 /// **Source**: Messenger Platform, "Messaging window" (read 2026): 24 hours.
@@ -47,6 +51,14 @@ pub struct Preflight {
     pub bytes_saved: u64,
     /// What becomes of a message that may have arrived.
     pub delivery: Delivery,
+    /// Who gets it now.
+    pub stage: Stage,
+    /// How many people those are, who already have it included.
+    pub stage_recipients: u64,
+    /// When it may be sent.
+    pub times: Times,
+    /// When it will be done, at that pace and if nobody sleeps.
+    pub ends_at: Timestamp,
 }
 
 /// An asset a campaign draws on.
@@ -126,7 +138,12 @@ impl Run {
         let share = (with_media.count() as u64, templates.len() as u64);
         let limits = parts.graph.governor().limits();
         let duration = duration_of(&counts, share, limits.messages_per_second, limits.media_per_second);
-        let rules = PlanRules { renew_within: duration + MARGIN, force: false };
+        let times = self.settings.times.clone();
+        let begins_at = times.start_at.map_or(now, |start| start.max(now));
+        let ends_at = begins_at.plus(duration);
+        // Whoever sleeps when it begins gets it within a day.
+        let night = if times.quiet_hours.is_some() { NIGHT } else { Duration::ZERO };
+        let rules = PlanRules { renew_within: ends_at.plus(night).since(now) + MARGIN, force: false };
         let mut ready = Vec::new();
         for (part, (templates, said)) in templates.iter().zip(&self.message.parts).enumerate() {
             let mut variants = Vec::new();
@@ -144,7 +161,7 @@ impl Run {
         }
         self.watch.add_uploads(uploads);
         let closed_windows = if self.message.needs_open_window() {
-            self.parts.record.count_silent(self.campaign.id, now.minus(OPEN_WINDOW)).await?
+            self.parts.record.count_silent(self.campaign.id, begins_at.minus(OPEN_WINDOW)).await?
         } else {
             0
         };
@@ -163,7 +180,20 @@ impl Run {
             messages_per_second: limits.messages_per_second,
             duration,
             delivery: self.settings.delivery,
+            stage: self.stage,
+            stage_recipients: self.stage_recipients(),
+            times,
+            ends_at,
         })
+    }
+
+    fn stage_recipients(&self) -> u64 {
+        let (ramp, all) = (&self.settings.ramp, self.campaign.recipients);
+        match self.stage {
+            Stage::Testers => ramp.testers.len() as u64,
+            Stage::Canary => ramp.canary.map_or(all, |canary| canary.of(all)),
+            Stage::Everybody => all,
+        }
     }
 
     /// Bytes that would be uploaded if each message brought its files along, less those that are uploaded once.

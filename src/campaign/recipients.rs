@@ -2,7 +2,8 @@
 //!
 //! CSV has a header row and the column `recipient`; commas, semicolons or tabs, quotes, a byte order mark and either kind
 //! of line end are taken. JSON Lines has an object a line with the key `recipient`. Other columns are variables; of those
-//! only the ones the message uses are read. `last_interaction_at` says when the person last wrote.
+//! only the ones the message uses are read. `last_interaction_at` says when the person last wrote, and `timezone`, where a
+//! campaign asks, by which clock they live.
 
 use std::fmt;
 use std::fs::File;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::CampaignError;
+use super::times::Zone;
 use crate::clock::Timestamp;
 use crate::ids::Recipient;
 use crate::json;
@@ -19,6 +21,7 @@ use crate::record::NewRecipient;
 
 const RECIPIENT: &str = "recipient";
 const LAST_INTERACTION: &str = "last_interaction_at";
+const TIMEZONE: &str = "timezone";
 
 /// A row that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,7 @@ type Row = Result<(u64, NewRecipient), BadRow>;
 pub struct RecipientReader {
     path: PathBuf,
     variables: Vec<String>,
+    zones: bool,
     source: Source,
 }
 
@@ -54,6 +58,7 @@ enum Source {
 struct Columns {
     recipient: usize,
     last_interaction: Option<usize>,
+    timezone: Option<usize>,
     variables: Vec<usize>,
     count: usize,
 }
@@ -82,7 +87,13 @@ impl RecipientReader {
         } else {
             open_csv(reader, path, variables)?
         };
-        Ok(Self { path: path.to_owned(), variables: variables.to_vec(), source })
+        Ok(Self { path: path.to_owned(), variables: variables.to_vec(), zones: false, source })
+    }
+
+    /// Reads the time zones as well: a row with one that is none cannot be used.
+    #[must_use]
+    pub fn with_timezones(self) -> Self {
+        Self { zones: true, ..self }
     }
 
     /// The next row; `None` at the end.
@@ -90,10 +101,11 @@ impl RecipientReader {
     /// # Errors
     /// When the file cannot be read any further.
     pub fn next_row(&mut self) -> Result<Option<Row>, CampaignError> {
-        let Self { path, variables, source } = self;
+        let Self { path, variables, zones, source } = self;
+        let kept = |row: Row| row.and_then(|(line, person)| with_timezone(*zones, line, person));
         match source {
             Source::Csv { reader, columns, row } => match reader.read_byte_record(row) {
-                Ok(true) => Ok(Some(csv_row(line_of(reader.position().line(), row), row, columns, variables))),
+                Ok(true) => Ok(Some(kept(csv_row(line_of(reader.position().line(), row), row, columns, variables)))),
                 Ok(false) => Ok(None),
                 Err(error) => Err(unreadable(path, io::Error::other(error))),
             },
@@ -103,7 +115,7 @@ impl RecipientReader {
                 match reader.read_until(b'\n', &mut text) {
                     Ok(0) => return Ok(None),
                     Ok(_) if text.trim_ascii().is_empty() => {}
-                    Ok(_) => return Ok(Some(jsonl_row(*line, text.trim_ascii(), variables))),
+                    Ok(_) => return Ok(Some(kept(jsonl_row(*line, text.trim_ascii(), variables)))),
                     Err(source) => return Err(unreadable(path, source)),
                 }
             },
@@ -139,6 +151,7 @@ fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> R
     let columns = Columns {
         recipient: find(RECIPIENT)?,
         last_interaction: find(LAST_INTERACTION).ok(),
+        timezone: find(TIMEZONE).ok(),
         variables: variables.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
         count: names.len(),
     };
@@ -208,7 +221,8 @@ fn csv_row(line: u64, row: &csv::ByteRecord, columns: &Columns, variables: &[Str
     let values = columns.variables.iter().zip(variables);
     let values: Map<String, Value> =
         values.map(|(place, name)| present(name, field(*place)?).map_err(bad)).collect::<Result<_, _>>()?;
-    Ok((line, person(field(columns.recipient)?, values, last).map_err(bad)?))
+    let timezone = columns.timezone.map(field).transpose()?;
+    Ok((line, person(field(columns.recipient)?, values, last, timezone).map_err(bad)?))
 }
 
 fn jsonl_row(line: u64, text: &[u8], variables: &[String]) -> Row {
@@ -221,14 +235,14 @@ fn jsonl_row(line: u64, text: &[u8], variables: &[String]) -> Row {
     let text = |key: &str| match object.get(key) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.trim().to_owned()),
-        Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
+        Some(Value::Number(number)) if !number.is_f64() || key == TIMEZONE => Ok(number.to_string()),
         Some(Value::Bool(word)) => Ok(word.to_string()),
         Some(other) => Err(bad(format!("{key} is {other}, and not a text"))),
     };
     let last = moment(&text(LAST_INTERACTION)?).map_err(bad)?;
     let values: Map<String, Value> =
         variables.iter().map(|name| present(name, &text(name)?).map_err(bad)).collect::<Result<_, _>>()?;
-    Ok((line, person(&text(RECIPIENT)?, values, last).map_err(bad)?))
+    Ok((line, person(&text(RECIPIENT)?, values, last, Some(&text(TIMEZONE)?)).map_err(bad)?))
 }
 
 fn present(name: &str, value: &str) -> Result<(String, Value), String> {
@@ -243,16 +257,29 @@ fn person(
     recipient: &str,
     variables: Map<String, Value>,
     last_interaction_at: Option<Timestamp>,
+    timezone: Option<&str>,
 ) -> Result<NewRecipient, String> {
     if recipient.is_empty() {
         return Err("it names no recipient".to_owned());
     }
     match recipient.parse::<Recipient>() {
-        Ok(recipient) => Ok(NewRecipient { recipient, variables, last_interaction_at, timezone: None }),
+        Ok(recipient) => {
+            let timezone = timezone.filter(|zone| !zone.is_empty()).map(ToOwned::to_owned);
+            Ok(NewRecipient { recipient, variables, last_interaction_at, timezone })
+        }
         Err(_) if recipient.parse::<f64>().is_ok() => {
             Err(format!("{recipient:?} is a number a spreadsheet has rounded; have it keep the column as text"))
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The person with a time zone that is one, or without.
+fn with_timezone(zones: bool, line: u64, mut person: NewRecipient) -> Row {
+    person.timezone = person.timezone.filter(|_| zones);
+    match person.timezone.as_deref().map(str::parse::<Zone>) {
+        Some(Err(reason)) => Err(BadRow { line, reason }),
+        _ => Ok((line, person)),
     }
 }
 
@@ -403,6 +430,30 @@ mod tests {
         }
         assert_eq!(at(""), None);
         assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn time_zones_are_read_where_they_are_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let zones = |name: &str, text: &str, asked: bool| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let reader = RecipientReader::open(&path, &[]).unwrap();
+            let mut reader = if asked { reader.with_timezones() } else { reader };
+            let mut zones = Vec::new();
+            while let Some(row) = reader.next_row().unwrap() {
+                let zone = |(_, person): (u64, NewRecipient)| person.timezone.unwrap_or_default();
+                zones.push(row.map_or_else(|bad| bad.to_string(), zone));
+            }
+            zones
+        };
+        let table = "recipient,timezone\n1,Europe/Berlin\n2,\n3,Atlantis\n4,-3.5\n";
+        let wrong = "line 4: \"Atlantis\" is no time zone such as Europe/Berlin, +02:00 or 2";
+        assert_eq!(zones("a.csv", table, true), ["Europe/Berlin", "", wrong, "-3.5"]);
+        assert_eq!(zones("a.csv", table, false), [""; 4]);
+        assert_eq!(zones("b.csv", "recipient\n1\n", true), [""]);
+        let lines = "{\"recipient\":\"1\",\"timezone\":5.5}\n{\"recipient\":\"2\"}\n";
+        assert_eq!(zones("a.jsonl", lines, true), ["5.5", ""]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
+use tokio::sync::{self, Semaphore, SemaphorePermit};
 
 use super::Nonce;
 use super::plan::with_nonce;
@@ -14,8 +14,9 @@ use super::scribe::Scribe;
 use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{End, Unsaved};
 use super::tally::{SAME_REFUSALS, Waiting, Watch};
+use super::times::{Times, Turn};
 use super::verdict::Verdict;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::delivery::{Event, Refusal};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
 use crate::library::{AssetLibrary, LibraryError};
@@ -44,11 +45,13 @@ pub(super) struct Job {
     key: DeliveryKey,
     attempt: u32,
     recipient: Arc<NewRecipient>,
+    /// Whether it comes right behind the part before it.
+    follows: bool,
 }
 
 impl From<ClaimedRow> for Job {
     fn from(row: ClaimedRow) -> Self {
-        Self { key: row.key, attempt: row.attempt, recipient: Arc::new(row.recipient) }
+        Self { key: row.key, attempt: row.attempt, recipient: Arc::new(row.recipient), follows: false }
     }
 }
 
@@ -61,10 +64,11 @@ pub(super) struct Sending {
     campaign: Campaign,
     message: CampaignMessage,
     settings: Settings,
+    times: Times,
     /// The parts as they are sent now.
     ready: Mutex<Arc<Ready>>,
     /// One at a time makes ids anew.
-    healing: Turn<()>,
+    healing: sync::Mutex<()>,
     healed: AtomicU64,
     watch: Arc<Watch>,
     /// Few until somebody has got the first message: a mistake in it should not reach many.
@@ -95,7 +99,7 @@ impl Sending {
     pub(super) fn new(
         scribe: Scribe,
         (graph, library, clock, stop): (Arc<GraphClient>, AssetLibrary, Arc<dyn Clock>, Stop),
-        (campaign, message, settings): (Campaign, CampaignMessage, Settings),
+        (campaign, message, settings, times): (Campaign, CampaignMessage, Settings, Times),
         ready: Ready,
         watch: Arc<Watch>,
     ) -> Self {
@@ -108,8 +112,9 @@ impl Sending {
             campaign,
             message,
             settings,
+            times,
             ready: Mutex::new(Arc::new(ready)),
-            healing: Turn::new(()),
+            healing: sync::Mutex::new(()),
             healed: AtomicU64::new(0),
             watch,
             permits: Semaphore::new(usize::try_from(SAME_REFUSALS).unwrap_or(1)),
@@ -151,7 +156,7 @@ impl Sending {
         let mut patience = self.graph.patience();
         let mut unreachable = 0;
         while !jobs.is_empty() && !self.is_over() {
-            jobs = self.without_closed_windows(jobs).await;
+            jobs = self.whose_turn_it_is(jobs).await;
             let later = jobs.split_off(jobs.len().min(self.most_at_once()));
             let round = if jobs.is_empty() { (Vec::new(), None) } else { self.round(jobs, &mut patience).await };
             let (again, lost) = round;
@@ -180,21 +185,33 @@ impl Sending {
         if self.watch.sent() == 0 { batch.min(usize::try_from(SAME_REFUSALS).unwrap_or(1)) } else { batch }
     }
 
-    async fn without_closed_windows(&self, jobs: Vec<Job>) -> Vec<Job> {
-        if !self.message.needs_open_window() {
-            return jobs;
-        }
+    /// Those who may get it now; the others are left out, or put off until they may.
+    async fn whose_turn_it_is(&self, jobs: Vec<Job>) -> Vec<Job> {
         let now = self.clock.now();
-        let is_closed = |job: &Job| job.recipient.last_interaction_at.is_some_and(|last| now.since(last) > OPEN_WINDOW);
-        let (closed, open): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_closed);
-        if !closed.is_empty() {
-            let skip = || Event::Skip { reason: "window".to_owned() };
-            let entries: Vec<_> = closed.iter().map(|job| self.entry(job, skip())).collect();
-            if self.write(entries).await {
-                self.watch.add_skipped(closed.len() as u64);
-            }
+        let (mut going, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
+        for job in jobs {
+            let skip = |reason: &str| Event::Skip { reason: reason.to_owned() };
+            let event = match self.times.turn(now, job.recipient.timezone.as_deref(), !job.follows) {
+                Turn::TooLate => skip("expired"),
+                _ if self.is_window_closed(&job, now) => skip("window"),
+                Turn::At(due) => Event::Defer { due },
+                Turn::Now => {
+                    going.push(job);
+                    continue;
+                }
+            };
+            skipped += u64::from(matches!(event, Event::Skip { .. }));
+            entries.push(self.entry(&job, event));
         }
-        open
+        if !entries.is_empty() && self.write(entries).await {
+            self.watch.add_skipped(skipped);
+        }
+        going
+    }
+
+    fn is_window_closed(&self, job: &Job, now: Timestamp) -> bool {
+        let last = job.recipient.last_interaction_at;
+        self.message.needs_open_window() && last.is_some_and(|last| now.since(last) > OPEN_WINDOW)
     }
 
     fn entry(&self, job: &Job, event: Event) -> Entry {
@@ -388,7 +405,7 @@ impl Sending {
     async fn follow(&self, ready: &Arc<Ready>, job: Job, then: Then, lost: &mut Option<GraphError>) -> Option<Job> {
         match then {
             Then::Next if job.key.part + 1 < self.campaign.parts => {
-                Some(Job { key: DeliveryKey { part: job.key.part + 1, ..job.key }, attempt: 0, ..job })
+                Some(Job { key: DeliveryKey { part: job.key.part + 1, ..job.key }, attempt: 0, follows: true, ..job })
             }
             Then::Done | Then::Next => None,
             Then::Again => Some(job),

@@ -10,13 +10,14 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
 use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{Counts, End, RunSummary};
-use super::tally::Watch;
+use super::tally::{Waiting, Watch};
 use super::{CampaignError, settle};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::graph::GraphClient;
 use crate::library::AssetLibrary;
 use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Reach, Record, RecordError, Worker};
@@ -25,6 +26,9 @@ use crate::stop::Stop;
 /// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
 /// next to nothing, and nothing of it is written down before it may go.
 const CONCURRENCY: usize = 64;
+
+/// How often a run that waits looks whether the campaign was paused.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What a campaign is sent with.
 #[derive(Debug, Clone)]
@@ -50,6 +54,7 @@ pub struct Run {
     pub(super) settings: Settings,
     pub(super) watch: Arc<Watch>,
     pub(super) ready: Ready,
+    pub(super) stage: Stage,
     worker: Worker,
 }
 
@@ -66,11 +71,12 @@ impl Run {
             return Err(CampaignError::NotPlanned { name: name.clone() });
         }
         let message = serde_json::from_str(&campaign.message).map_err(unintelligible)?;
-        let settings = serde_json::from_str(&campaign.settings).map_err(unintelligible)?;
+        let settings: Settings = serde_json::from_str(&campaign.settings).map_err(unintelligible)?;
+        let stage = settings.ramp.stage(&campaign);
         match parts.record.enlist(campaign.id, std::process::id(), parts.clock.now()).await? {
             Enlisted::Won(worker) => {
                 let (watch, ready) = (Arc::default(), Vec::new());
-                Ok(Self { parts, campaign, message, settings, watch, ready, worker })
+                Ok(Self { parts, campaign, message, settings, watch, ready, stage, worker })
             }
             Enlisted::Held(holder) => Err(CampaignError::Held { name: name.clone(), holder }),
         }
@@ -103,6 +109,7 @@ impl Run {
             settle::resend_doubtful(&*self.parts.record, self.campaign.id, self.parts.clock.now()).await?;
         }
         let sending = Arc::new(self.sending());
+        self.wait_for_start(&sending).await;
         self.send_all(&sending).await;
         let record = &self.parts.record;
         let now = self.parts.clock.now();
@@ -111,7 +118,7 @@ impl Run {
             (Some(end), _) => end,
             (None, Err(error)) => End::Store(Arc::new(error)),
             (None, Ok(())) if self.parts.stop.is_requested() => End::Interrupted,
-            (None, Ok(())) => End::Finished,
+            (None, Ok(())) => self.stage_end().await,
         };
         // Whatever fails from here on: what the record could not be told must still be told to somebody.
         if let Err(error) = self.note_end(&end, sending.uploads()).await {
@@ -137,11 +144,52 @@ impl Run {
         let why = match end {
             End::Page(error) => error.to_string(),
             End::Asset(error) => error.to_string(),
+            End::Stage(stage) => {
+                let change = Change::Stage(stage.next().number(), stage.question().to_owned());
+                return record.change(self.campaign.id, change).await;
+            }
             // Whoever paused it has written down why.
             End::Paused(why) if !self.is_paused().await? => why.clone(),
             _ => return Ok(()),
         };
         record.change(self.campaign.id, Change::Pause(why)).await
+    }
+
+    /// What it means that nothing is left to be sent of the stage.
+    async fn stage_end(&self) -> End {
+        match self.stand().await {
+            Err(error) => End::Store(Arc::new(error)),
+            // Behind a part that is unknown others wait; that is no reason to ask.
+            Ok((_, counts)) if self.stage != Stage::Everybody && counts.pending > counts.held_back => {
+                End::Stage(self.stage)
+            }
+            Ok(_) => End::Finished,
+        }
+    }
+
+    /// Waits until the campaign may be sent. Those who try it out need not wait.
+    async fn wait_for_start(&self, sending: &Sending) {
+        let clock = &self.parts.clock;
+        let Some(start) = self.settings.times.start_at.filter(|_| self.stage != Stage::Testers) else { return };
+        self.watch.set_waiting(Some(Waiting { reason: "it begins then".to_owned(), until: Some(start) }));
+        while let Some(wait) = Some(start.since(clock.now())).filter(|wait| !wait.is_zero()) {
+            tokio::select! {
+                () = clock.sleep(wait.min(LOOK)) => {}
+                () = sending.over() => break,
+            }
+            self.heed_pause(sending).await;
+        }
+        self.watch.set_waiting(None);
+    }
+
+    /// Ends the run where somebody has paused the campaign. Who sends learns of it with the next intent; who waits has to
+    /// look.
+    async fn heed_pause(&self, sending: &Sending) {
+        match self.is_paused().await {
+            Ok(false) => {}
+            Ok(true) => sending.halt(End::Paused("paused".to_owned())),
+            Err(error) => sending.halt(End::Store(Arc::new(error))),
+        }
     }
 
     async fn is_paused(&self) -> Result<bool, RecordError> {
@@ -162,10 +210,14 @@ impl Run {
     fn sending(&mut self) -> Sending {
         let RunParts { record, graph, library, clock, stop } = self.parts.clone();
         let scribe = Scribe::new(record, self.worker, Arc::clone(&clock));
+        let mut times = self.settings.times.clone();
+        if self.stage == Stage::Testers {
+            times.quiet_hours = None;
+        }
         Sending::new(
             scribe,
             (graph, library, clock, stop),
-            (self.campaign.clone(), self.message.clone(), self.settings.clone()),
+            (self.campaign.clone(), self.message.clone(), self.settings.clone(), times),
             std::mem::take(&mut self.ready),
             Arc::clone(&self.watch),
         )
@@ -189,16 +241,41 @@ impl Run {
         }
     }
 
+    /// The place in the list of the last who belongs to the stage, where that is not everybody.
+    async fn last_of_stage(&self) -> Result<Option<u64>, RecordError> {
+        match self.settings.ramp.canary.filter(|_| self.stage == Stage::Canary) {
+            Some(canary) => self.parts.record.place_of(self.campaign.id, canary.of(self.campaign.recipients)).await,
+            None => Ok(None),
+        }
+    }
+
+    fn waiting_until(&self, due: Timestamp) -> Waiting {
+        let reason = match self.settings.times.quiet_hours {
+            Some(quiet) => format!("quiet hours, {quiet} where they live"),
+            None => "for signs of what may have arrived".to_owned(),
+        };
+        Waiting { reason, until: Some(due) }
+    }
+
     /// Hands out recipients until there are none, or a reason to stop.
     async fn feed(&self, sending: &Sending, rows: &mpsc::Sender<ClaimedRow>, handed_out: &HandedOut, chunk: usize) {
         let RunParts { record, clock, .. } = &self.parts;
+        let last = match self.last_of_stage().await {
+            Ok(last) => last,
+            Err(error) => return sending.halt(End::Store(Arc::new(error))),
+        };
+        let reach = match (self.stage, last) {
+            (Stage::Testers, _) => Reach::These(&self.settings.ramp.testers),
+            (_, Some(last)) => Reach::UpTo(last),
+            (_, None) => Reach::All,
+        };
         loop {
             // Asked before claiming: what is handed out may still come back.
             let idle = handed_out.is_none();
             if sending.is_over() {
                 return;
             }
-            let claims = match record.claim_deliveries(&self.worker, Reach::All, chunk, clock.now()).await {
+            let claims = match record.claim_deliveries(&self.worker, reach, chunk, clock.now()).await {
                 Ok(claims) => claims,
                 Err(error) => return sending.halt(End::Store(Arc::new(error))),
             };
@@ -207,13 +284,17 @@ impl Run {
                 else {
                     return;
                 };
+                if idle {
+                    self.watch.set_waiting(claims.next_due.map(|due| self.waiting_until(due)));
+                }
                 tokio::select! {
                     () = handed_out.returned.notified() => {}
-                    () = clock.sleep(wait) => {}
+                    () = clock.sleep(wait.min(LOOK)) => if idle { self.heed_pause(sending).await },
                     () = sending.over() => {}
                 }
                 continue;
             }
+            self.watch.set_waiting(None);
             for row in claims.rows {
                 handed_out.add();
                 tokio::select! {

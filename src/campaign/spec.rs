@@ -1,18 +1,21 @@
 //! The campaign file: what goes to whom, and how.
 
+use std::fmt;
 use std::fs;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::CampaignError;
 use super::nonce::MOST_PARTS;
 use super::part::{Part, PartFile};
+use super::portion::Portion;
+use super::ramp::Ramp;
 use super::template::Template;
+use super::times::{QuietHours, Times, Zone, moment};
 use crate::graph::{Message, MessagingType, NotificationType, SendRequest, Tag};
-use crate::ids::{CampaignName, Platform, Recipient};
+use crate::ids::{CampaignName, InvalidId, Platform, Recipient};
 
 /// A campaign as its file describes it.
 #[derive(Debug, Clone)]
@@ -65,7 +68,13 @@ pub struct Settings {
     pub media_per_second: Option<NonZeroU32>,
     /// How many failures pause it.
     #[serde(default)]
-    pub stop_after_failures: Option<FailureLimit>,
+    pub stop_after_failures: Option<Portion>,
+    /// Who gets it before everybody does.
+    #[serde(default)]
+    pub ramp: Ramp,
+    /// When it may be sent.
+    #[serde(default)]
+    pub times: Times,
 }
 
 const fn one() -> u16 {
@@ -83,6 +92,8 @@ impl Settings {
             messages_per_second: None,
             media_per_second: None,
             stop_after_failures: None,
+            ramp: Ramp::default(),
+            times: Times::default(),
         }
     }
 }
@@ -120,72 +131,6 @@ impl Delivery {
     }
 }
 
-/// How many failures pause a campaign.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum FailureLimit {
-    /// So many.
-    Count(u64),
-    /// This share of all that was tried, once it was enough to tell.
-    Share(f64),
-}
-
-impl FailureLimit {
-    /// Fewer attempts tell nothing about a share.
-    const TELLING: u64 = 20;
-
-    /// Whether so many failures among so many attempts are too many.
-    #[expect(clippy::cast_precision_loss, reason = "a share of a few millions")]
-    pub fn is_passed(self, failed: u64, tried: u64) -> bool {
-        match self {
-            Self::Count(most) => failed >= most,
-            Self::Share(most) => tried >= Self::TELLING && failed as f64 > most * tried as f64,
-        }
-    }
-}
-
-impl FromStr for FailureLimit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("{text:?} is no number of failures: write 50, or 5%");
-        match text.trim().strip_suffix('%') {
-            Some(percent) => match percent.trim().parse::<f64>() {
-                Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Self::Share(percent / 100.0)),
-                _ => Err(refuse()),
-            },
-            None => match text.trim().parse() {
-                Ok(count) if count > 0 => Ok(Self::Count(count)),
-                _ => Err(refuse()),
-            },
-        }
-    }
-}
-
-impl Serialize for FailureLimit {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Count(count) => serializer.collect_str(count),
-            Self::Share(share) => serializer.collect_str(&format_args!("{}%", share * 100.0)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for FailureLimit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Text(String),
-            Number(u64),
-        }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Text(text) => text,
-            Written::Number(number) => number.to_string(),
-        };
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 mod words {
     use super::{Deserialize, Deserializer, MessagingType, Serializer};
 
@@ -213,8 +158,34 @@ struct SpecFile {
     batch: Option<u16>,
     concurrency: Option<NonZeroU16>,
     #[serde(default)]
+    testers: Vec<WordFile>,
+    canary: Option<Portion>,
+    start_at: Option<WordFile>,
+    expires_at: Option<WordFile>,
+    quiet_hours: Option<QuietHours>,
+    timezone: Option<Zone>,
+    #[serde(default)]
     limits: LimitsFile,
     message: Vec<PartFile>,
+}
+
+/// What may be written with quotes or without: a PSID, or a time.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum WordFile {
+    Text(String),
+    Number(u64),
+    Time(toml::value::Datetime),
+}
+
+impl fmt::Display for WordFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -222,7 +193,7 @@ struct SpecFile {
 struct LimitsFile {
     messages_per_second: Option<NonZeroU32>,
     media_per_second: Option<NonZeroU32>,
-    stop_after_failures: Option<FailureLimit>,
+    stop_after_failures: Option<Portion>,
 }
 
 impl CampaignSpec {
@@ -259,6 +230,21 @@ impl CampaignSpec {
             let reason = format!("a batch holds 1 to {} messages", crate::graph::MAX_BATCH);
             return Err(key("batch", reason));
         }
+        let testers: Result<_, _> = file.testers.iter().map(|word| word.to_string().parse()).collect();
+        let testers = testers.map_err(|error: InvalidId| key("testers", error.to_string()))?;
+        let time = |name: &str, word: &Option<WordFile>| {
+            let time = word.as_ref().map(|word| moment(&word.to_string(), file.timezone.as_ref())).transpose();
+            time.map_err(|reason| key(name, reason))
+        };
+        let times = Times {
+            start_at: time("start_at", &file.start_at)?,
+            expires_at: time("expires_at", &file.expires_at)?,
+            quiet_hours: file.quiet_hours,
+            timezone: file.timezone.clone(),
+        };
+        if times.start_at.zip(times.expires_at).is_some_and(|(start, end)| end <= start) {
+            return Err(key("expires_at", "it expires before it starts".to_owned()));
+        }
         let parts: Result<_, String> = file.message.into_iter().map(PartFile::into_part).collect();
         let message = CampaignMessage {
             messaging_type,
@@ -278,6 +264,8 @@ impl CampaignSpec {
                 messages_per_second: file.limits.messages_per_second,
                 media_per_second: file.limits.media_per_second,
                 stop_after_failures: file.limits.stop_after_failures,
+                ramp: Ramp { testers, canary: file.canary },
+                times,
                 ..Settings::new(base)
             },
         })
@@ -388,7 +376,7 @@ stop_after_failures = "5%"
         let message = |part: usize| spec.message.parts[part].variants()[0].message.clone();
         assert_eq!(message(1), *json!({"attachment": {"payload": {"file": "hero.png"}}}).as_object().unwrap());
         assert_eq!(message(2)["attachment"]["payload"]["elements"][0]["file"], "hero.png");
-        assert_eq!(spec.settings.stop_after_failures, Some(FailureLimit::Share(0.05)));
+        assert_eq!(spec.settings.stop_after_failures, Some(Portion::Share(0.05)));
         assert_eq!(spec.settings.delivery, Delivery::AtMostOnce);
         spec.message.check(Platform::Messenger).unwrap();
         let stored = serde_json::to_string(&spec.message).unwrap();
@@ -406,12 +394,5 @@ stop_after_failures = "5%"
         assert!(
             error(&WHOLE.replace("file = \"hero.png\"\n", "file = \"hero.png\"\ntext = \"a\"\n")).contains("one of")
         );
-    }
-
-    #[test]
-    fn a_share_of_failures_needs_enough_to_tell() {
-        let share = FailureLimit::Share(0.05);
-        assert!(!share.is_passed(19, 19) && !share.is_passed(1, 20) && share.is_passed(2, 20));
-        assert!(FailureLimit::Count(3).is_passed(3, 3) && !FailureLimit::Count(3).is_passed(2, 900));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::ramp::Stage;
 use super::spec::CampaignMessage;
 use super::tally::ErrorCount;
 use crate::delivery;
@@ -182,6 +183,8 @@ pub enum End {
     Interrupted,
     /// The campaign was paused, by somebody or by its own brakes.
     Paused(String),
+    /// This stage is through; the next one waits for a yes.
+    Stage(Stage),
     /// Meta takes nothing from this Page.
     Page(GraphError),
     /// Meta's limits, or the network, stood in the way for too long.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::spec::FailureLimit;
+use super::portion::Portion;
 use crate::clock::Timestamp;
 use crate::delivery::Refusal;
 use crate::graph::{Entry, lookup};
@@ -14,6 +14,9 @@ pub(super) const SAME_REFUSALS: u64 = 5;
 
 /// So many doubts without a receipt between them pause a campaign: it is no one message that is lost, but Meta that is down.
 pub(super) const DOUBTS_IN_A_ROW: u64 = 25;
+
+/// Fewer attempts tell nothing about a share that failed.
+const TELLING: u64 = 20;
 
 /// Counts of one run, as they stand. Cheap to read as often as one likes.
 #[derive(Debug, Default)]
@@ -144,7 +147,7 @@ impl Watch {
     }
 
     /// Counts a refusal; gives the reason to pause, if it is one too many.
-    pub(super) fn add_failed(&self, refusal: &Refusal, limit: Option<FailureLimit>) -> Option<String> {
+    pub(super) fn add_failed(&self, refusal: &Refusal, limit: Option<Portion>) -> Option<String> {
         let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
         let same = {
             let mut errors = locked(&self.errors);
@@ -159,7 +162,16 @@ impl Watch {
             return Some(format!("the first {same} messages were all refused alike: {}", refusal.reason));
         }
         let tried = sent + failed + self.unknown();
-        limit.filter(|limit| limit.is_passed(failed, tried)).map(|_| format!("{failed} of {tried} messages failed"))
+        limit.filter(|limit| is_passed(*limit, failed, tried)).map(|_| format!("{failed} of {tried} messages failed"))
+    }
+}
+
+/// Whether so many failures among so many attempts are too many.
+#[expect(clippy::cast_precision_loss, reason = "a share of a few millions")]
+fn is_passed(limit: Portion, failed: u64, tried: u64) -> bool {
+    match limit {
+        Portion::Count(most) => failed >= most,
+        Portion::Share(most) => tried >= TELLING && failed as f64 > most * tried as f64,
     }
 }
 
@@ -200,11 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_failures_needs_enough_to_tell() {
+        let share = Portion::Share(0.05);
+        assert!(!is_passed(share, 19, 19) && !is_passed(share, 1, 20) && is_passed(share, 2, 20));
+        assert!(is_passed(Portion::Count(3), 3, 3) && !is_passed(Portion::Count(3), 2, 900));
+    }
+
+    #[test]
     fn too_many_failures_are_a_reason_to_pause() {
         let watch = Watch::default();
         watch.add_sent();
-        assert_eq!(watch.add_failed(&refused(1), Some(FailureLimit::Count(2))), None);
-        let why = watch.add_failed(&refused(2), Some(FailureLimit::Count(2)));
+        assert_eq!(watch.add_failed(&refused(1), Some(Portion::Count(2))), None);
+        let why = watch.add_failed(&refused(2), Some(Portion::Count(2)));
         assert_eq!(why.as_deref(), Some("2 of 3 messages failed"));
     }
 }

@@ -284,7 +284,7 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
         End::Page(error) | End::Busy(error) => Some(Failure::Graph(error.clone())),
         End::Asset(error) => Some(Failure::of_library(error)),
         End::Store(error) => Some(Failure::Campaign(crate::campaign::CampaignError::Ledger(Arc::clone(error)))),
-        End::Finished | End::Interrupted | End::Paused(_) => None,
+        End::Finished | End::Interrupted | End::Paused(_) | End::Stage(_) => None,
     };
     for unsaved in &summary.unsaved {
         let id = unsaved.message_id.as_deref().unwrap_or_default();
