@@ -1,5 +1,6 @@
 //! `campaign`: a message to many people, once each.
 
+mod attach;
 mod events;
 mod export;
 mod live;
