@@ -2,6 +2,7 @@
 
 mod kill;
 mod matrix;
+mod storm;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
