@@ -167,7 +167,7 @@ pub(in crate::cli) struct SettleArgs {
     /// Take all that is unknown, once the echoes were read, for this.
     #[arg(long, value_name = "WHAT")]
     pub(in crate::cli) assume: Option<SettleAssumption>,
-    /// Webhooks in which messages came back: certain evidence.
+    /// Webhooks in which messages came back, or what a run left that could not record it: certain evidence.
     #[arg(long, value_name = "FILE.jsonl")]
     pub(in crate::cli) echoes: Option<PathBuf>,
 }

@@ -310,7 +310,7 @@ mod tests {
         let mut run = OwnRun { before, forecast: Forecast { secs_per_message: 0.1 }, meter: Meter::default() };
         let shut = Pace { shut_for: Some(Duration::from_secs(50)), ..PACE };
         let view = run.look(&watch, &shut, NOON);
-        assert_eq!(view.left, Some(Duration::from_secs(60)));
+        assert_eq!(view.left, Some(Duration::from_mins(1)));
         assert!(view.waiting.as_deref().is_some_and(|why| why.contains(":50: Meta's limit")), "{view:?}");
         assert_eq!(run.look(&watch, &PACE, NOON).waiting, None);
         let probing = Pace { shut_for: Some(Duration::ZERO), ..PACE };

@@ -23,6 +23,7 @@ use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
 use super::attach::look_on;
+use super::emergency;
 use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
 use super::live::Live;
 use super::show::{figures, print_status, proof};
@@ -297,6 +298,9 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
         let id = unsaved.message_id.as_deref().unwrap_or_default();
         output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.outcome, shown_text(id)));
     }
+    if !summary.unsaved.is_empty() {
+        keep_unsaved(context, summary);
+    }
     let (campaign, counts) = (find(context, record, &summary.campaign.name).await?, summary.counts);
     for error in &summary.errors {
         output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
@@ -327,6 +331,19 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
         (None, End::Interrupted) => Exit::Interrupted,
         _ => exit_by_counts(&campaign, &counts),
     })
+}
+
+/// Keeps what the record could not be told where it can be read again.
+fn keep_unsaved(context: &Context, summary: &RunSummary) {
+    let (output, name) = (&context.output, &summary.campaign.name);
+    let (path, kept) = emergency::keep(&std::env::temp_dir(), name, &summary.unsaved, context.clock.now());
+    let path = shown(&path);
+    match kept {
+        Ok(()) => output.complain(format_args!(
+            "  kept in {path}: once the record can be written, `reattach campaign settle {name} --echoes {path}`"
+        )),
+        Err(error) => output.complain(format_args!("  nor could it be kept in {path}: {error}")),
+    }
 }
 
 /// The lines everybody gets who sent a campaign or looked on.
