@@ -1,5 +1,6 @@
 //! One call: intents to the disk, messages to Meta, results to the disk, in this order and no other.
 
+use std::collections::HashMap;
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -223,6 +224,7 @@ impl Sending {
     async fn round(&self, jobs: Vec<Job>, patience: &mut Duration) -> (Vec<Job>, Option<GraphError>) {
         let ready = Arc::clone(&locked(&self.ready));
         let (mut going, mut entries, mut thens) = (Vec::new(), Vec::new(), Vec::new());
+        let mut nonces = HashMap::new();
         for job in jobs {
             let random = fastrand::u32(..);
             let request = self.request(&ready, &job, random);
@@ -247,7 +249,8 @@ impl Sending {
         let begun = begun.into_inner();
         let mut again = Vec::new();
         let mut results = results.into_iter();
-        for (place, (job, ..)) in going.into_iter().enumerate() {
+        for (place, (job, random, _)) in going.into_iter().enumerate() {
+            nonces.insert(job.key, self.nonce(&job, random));
             match results.next() {
                 Some(result) => {
                     let (event, then) = self.judge(&ready, &job, result, place < begun);
@@ -258,7 +261,7 @@ impl Sending {
             }
         }
         let told = entries.iter().map(|entry| entry.event.clone()).collect::<Vec<_>>();
-        if !entries.is_empty() && !self.write(entries).await {
+        if !entries.is_empty() && !self.write_results(entries, &nonces).await {
             return (Vec::new(), None);
         }
         if self.watch.sent() == 0 {
@@ -329,10 +332,14 @@ impl Sending {
 
     fn request(&self, ready: &Ready, job: &Job, random: u32) -> SendRequest {
         let part = self.ready_for(ready, job);
-        let (campaign, attempt) = (self.campaign.name.clone(), job.attempt + 1);
-        let nonce = Nonce { campaign, key: job.key, attempt, random };
-        let message = with_nonce(part.template.fill(&job.recipient.variables), &nonce.to_string());
+        let message = part.template.fill(&job.recipient.variables);
+        let message = with_nonce(message, &self.nonce(job, random).to_string());
         self.message.request(job.recipient.recipient.clone(), message)
+    }
+
+    /// The nonce of the attempt that comes next.
+    fn nonce(&self, job: &Job, random: u32) -> Nonce {
+        Nonce { campaign: self.campaign.name.clone(), key: job.key, attempt: job.attempt + 1, random }
     }
 
     /// What is to be written of an attempt, and what comes then. `begun` says whether it was intended at all.
@@ -454,12 +461,22 @@ impl Sending {
 
     /// Writes to the ledger; whether all of it is on the disk. What stands in the way ends the run.
     async fn write(&self, entries: Vec<Entry>) -> bool {
+        self.write_results(entries, &HashMap::new()).await
+    }
+
+    /// The same for results of attempts that had these nonces: what cannot be written is kept for whoever asks.
+    async fn write_results(&self, entries: Vec<Entry>, nonces: &HashMap<DeliveryKey, Nonce>) -> bool {
         match self.scribe.write(entries.clone()).await {
             Ok(written) if written.contains(&Written::Paused) => {
                 self.halt(End::Paused("paused".to_owned()));
                 false
             }
-            Ok(_) => true,
+            Ok(_) => {
+                if let Some(full) = self.scribe.full() {
+                    self.halt(End::Store(full));
+                }
+                true
+            }
             Err(error) => {
                 let unsaved = entries.iter().filter_map(|entry| {
                     let (outcome, message_id) = match &entry.event {
@@ -468,7 +485,7 @@ impl Sending {
                         Event::NotSent => ("not sent", None),
                         _ => return None,
                     };
-                    Some(Unsaved { key: entry.key, outcome, message_id })
+                    Some(Unsaved { key: entry.key, outcome, message_id, nonce: nonces.get(&entry.key).cloned() })
                 });
                 locked(&self.unsaved).extend(unsaved);
                 self.halt(End::Store(error));

@@ -3,13 +3,17 @@
 //! One task writes. Whoever wants something written waits until it is on the disk; what arrives while the disk is busy
 //! goes with the next write. So the order that matters is kept for each message – intent, first byte, result, next – and
 //! the disk is waited for once for many.
+//!
+//! Where the disk is full when there is a result to write, the record gives up the room it keeps for that. From then on
+//! results are written, and no intents.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::delivery::Event;
 use crate::record::{Entry, Record, RecordError, Worker, Written};
 
 /// The most that is written at once.
@@ -25,17 +29,29 @@ struct Job {
     done: oneshot::Sender<Result<Vec<Written>, WriteError>>,
 }
 
+impl Job {
+    fn begins_something(&self) -> bool {
+        self.entries.iter().any(is_intent)
+    }
+}
+
+fn is_intent(entry: &Entry) -> bool {
+    matches!(entry.event, Event::Intend { .. })
+}
+
 /// Writes for many at once. Clones write with each other; the task ends with the last of them.
 #[derive(Clone)]
 pub(super) struct Scribe {
     jobs: mpsc::Sender<Job>,
+    full: Arc<OnceLock<WriteError>>,
 }
 
 impl Scribe {
     pub(super) fn new(record: Arc<dyn Record>, worker: Worker, clock: Arc<dyn Clock>) -> Self {
         let (jobs, queue) = mpsc::channel(MOST);
-        tokio::spawn(write_all(record, worker, clock, queue));
-        Self { jobs }
+        let full = Arc::default();
+        tokio::spawn(Desk { record, worker, clock, full: Arc::clone(&full) }.write_all(queue));
+        Self { jobs, full }
     }
 
     /// Writes the entries; when this returns they are on the disk, all of them or, on an error, none.
@@ -46,40 +62,76 @@ impl Scribe {
         self.jobs.send(Job { entries, done }).await.unwrap_or_else(|_| panic!("{gone}"));
         answer.await.expect(gone)
     }
-}
 
-async fn write_all(record: Arc<dyn Record>, worker: Worker, clock: Arc<dyn Clock>, mut queue: mpsc::Receiver<Job>) {
-    let mut jobs = Vec::new();
-    while queue.recv_many(&mut jobs, MOST).await > 0 {
-        let mut entries = Vec::with_capacity(jobs.len());
-        let mut answers = Vec::with_capacity(jobs.len());
-        for Job { entries: own, done } in jobs.drain(..) {
-            answers.push((own.len(), done));
-            entries.extend(own);
-        }
-        let mut written = write_once(&*record, &worker, &*clock, &entries).await.map(Vec::into_iter).map_err(Arc::new);
-        for (count, done) in answers {
-            let answer = match &mut written {
-                Ok(written) => Ok(written.by_ref().take(count).collect()),
-                Err(error) => Err(Arc::clone(error)),
-            };
-            // Who was abandoned meanwhile hears of it from the record.
-            let _ = done.send(answer);
-        }
+    /// Why nothing more may be begun, though results can still be written: they have the last room there is.
+    pub(super) fn full(&self) -> Option<WriteError> {
+        self.full.get().cloned()
     }
 }
 
-async fn write_once(
-    record: &dyn Record,
-    worker: &Worker,
-    clock: &dyn Clock,
-    entries: &[Entry],
-) -> Result<Vec<Written>, RecordError> {
-    for pause in PAUSES {
-        match record.write(worker, entries).await {
-            Err(RecordError::Locked { .. } | RecordError::Full { .. }) => clock.sleep(pause).await,
-            done => return done,
+/// The task that writes.
+struct Desk {
+    record: Arc<dyn Record>,
+    worker: Worker,
+    clock: Arc<dyn Clock>,
+    full: Arc<OnceLock<WriteError>>,
+}
+
+impl Desk {
+    async fn write_all(self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::new();
+        while queue.recv_many(&mut jobs, MOST).await > 0 {
+            let mut written = self.write(&mut jobs).await;
+            if let Err(error) = &written
+                && self.makes_room(error, &jobs).await
+            {
+                written = self.write(&mut jobs).await;
+            }
+            let mut written = written.map(Vec::into_iter);
+            for Job { entries, done } in jobs.drain(..) {
+                let answer = match &mut written {
+                    Ok(written) => Ok(written.by_ref().take(entries.len()).collect()),
+                    Err(error) => Err(Arc::clone(error)),
+                };
+                // Who was abandoned meanwhile hears of it from the record.
+                let _ = done.send(answer);
+            }
         }
     }
-    record.write(worker, entries).await
+
+    /// Writes what all jobs bring, but for intents where the disk is full: those are taken out and refused.
+    async fn write(&self, jobs: &mut Vec<Job>) -> Result<Vec<Written>, WriteError> {
+        if let Some(full) = self.full.get() {
+            for Job { done, .. } in jobs.extract_if(.., |job| job.begins_something()) {
+                let _ = done.send(Err(Arc::clone(full)));
+            }
+        }
+        let entries: Vec<Entry> = jobs.iter().flat_map(|job| job.entries.iter().cloned()).collect();
+        if entries.is_empty() { Ok(Vec::new()) } else { self.write_patiently(&entries).await.map_err(Arc::new) }
+    }
+
+    async fn write_patiently(&self, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
+        for pause in PAUSES {
+            match self.record.write(&self.worker, entries).await {
+                // The time is not spent before the room that is kept for results.
+                Err(error @ RecordError::Full { .. }) if self.full.get().is_none() => return Err(error),
+                Err(RecordError::Locked { .. } | RecordError::Full { .. }) => self.clock.sleep(pause).await,
+                done => return done,
+            }
+        }
+        self.record.write(&self.worker, entries).await
+    }
+
+    /// Whether it is worth another try: the disk is full, and among the jobs is a result, for which room is kept.
+    async fn makes_room(&self, error: &WriteError, jobs: &[Job]) -> bool {
+        let is_full = matches!(**error, RecordError::Full { .. });
+        if !is_full || jobs.iter().all(Job::begins_something) || self.full.set(Arc::clone(error)).is_err() {
+            return false;
+        }
+        tracing::warn!(%error, "nothing more is begun: what has left is written into the room that was kept for it");
+        if let Err(error) = self.record.make_room().await {
+            tracing::warn!(%error, "that room could not be given up");
+        }
+        true
+    }
 }

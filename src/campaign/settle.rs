@@ -3,7 +3,7 @@
 //! Certain evidence first: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in. Without
 //! any, an operator's word.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,6 +22,7 @@ use crate::secret::AppSecret;
 
 use super::recipients::BadRow;
 use super::round::MOST_ATTEMPTS;
+use super::summary::UNRECORDED;
 
 /// How many deliveries are decided at once.
 const PAGE: usize = 1_000;
@@ -58,6 +59,8 @@ pub struct Echo {
 pub struct Echoes {
     /// Messages of ours.
     pub found: Vec<Echo>,
+    /// Attempts of which a run that could not record it says that they sent nothing.
+    pub not_sent: Vec<Nonce>,
     /// Lines that are no webhook, or whose signature is wrong.
     pub bad: Vec<BadRow>,
     /// Whether every line was signed by the app, as far as that could be checked.
@@ -125,7 +128,8 @@ async fn decide_all(
 
 /// The echoes of `campaign` in a file of webhooks, one JSON a line: a webhook's body, one of its `messaging` events, or
 /// `{"headers":{"X-Hub-Signature-256":"sha256=…"},"body":"…"}`. With the app's secret, a signature that is there must be
-/// right.
+/// right. A line a run left that could not record something ([`Unsaved::to_line`](super::Unsaved::to_line)) is evidence as
+/// well.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -145,7 +149,7 @@ pub fn read_echoes(
         match webhook(&text, app_secret) {
             Ok((body, signed)) => {
                 echoes.verified &= signed;
-                collect(&body, campaign, &mut echoes.found);
+                collect(&body, campaign, &mut echoes);
             }
             Err(reason) => echoes.bad.push(BadRow { line, reason }),
         }
@@ -179,21 +183,43 @@ fn is_signed(body: &str, signature: &str, secret: &AppSecret) -> bool {
 }
 
 /// Finds our echoes wherever they stand in it.
-fn collect(value: &Value, campaign: &CampaignName, found: &mut Vec<Echo>) {
+fn collect(value: &Value, campaign: &CampaignName, echoes: &mut Echoes) {
     match value {
         Value::Object(object) => {
             let text = |key: &str| object.get(key).and_then(Value::as_str);
+            let nonce = |key: &str| Nonce::in_metadata(text(key)?).filter(|nonce| nonce.campaign == *campaign);
             let is_echo = object.get("is_echo") == Some(&Value::Bool(true));
-            if let (true, Some(metadata), Some(mid)) = (is_echo, text("metadata"), text("mid"))
-                && let Some(nonce) = Nonce::in_metadata(metadata).filter(|nonce| nonce.campaign == *campaign)
-            {
-                found.push(Echo { nonce, message_id: mid.to_owned() });
+            if let (true, Some(nonce), Some(mid)) = (is_echo, nonce("metadata"), text("mid")) {
+                echoes.found.push(Echo { nonce, message_id: mid.to_owned() });
             }
-            object.values().for_each(|value| collect(value, campaign, found));
+            if let (Some(UNRECORDED), Some(nonce)) = (text("event"), nonce("nonce")) {
+                match (text("outcome"), text("message_id")) {
+                    (Some("sent"), Some(mid)) => echoes.found.push(Echo { nonce, message_id: mid.to_owned() }),
+                    (Some("failed" | "not sent"), _) => echoes.not_sent.push(nonce),
+                    _ => {}
+                }
+            }
+            object.values().for_each(|value| collect(value, campaign, echoes));
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, campaign, found)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, campaign, echoes)),
         _ => {}
     }
+}
+
+/// Has those sent that were not, as far as nothing else is known of them; says how many. What Meta refused it is likely to
+/// refuse again, and then that is on record.
+pub async fn apply_not_sent(
+    record: &dyn Record,
+    campaign: CampaignId,
+    not_sent: &[Nonce],
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let attempts: HashSet<_> = not_sent.iter().map(|nonce| (nonce.key, nonce.attempt, Some(nonce.random))).collect();
+    let event = |listed: &ListedDelivery| {
+        let attempt = (listed.key, listed.delivery.attempt, listed.delivery.nonce);
+        attempts.contains(&attempt).then_some(Event::AssumeNotSent)
+    };
+    decide_all(record, campaign, State::Unknown, event, now).await
 }
 
 /// Settles what the echoes prove; says how many deliveries that were. Echoes of anything else change nothing.
@@ -252,6 +278,26 @@ mod tests {
         let ids: Vec<_> = echoes.found.iter().map(|echo| (echo.nonce.key.seq, echo.message_id.as_str())).collect();
         assert_eq!(ids, [(1, "m_1"), (2, "m_2")]);
         assert_eq!((echoes.bad.len(), echoes.bad[0].line, echoes.verified), (1, 5, false));
+    }
+
+    #[test]
+    fn what_a_run_could_not_record_is_evidence() {
+        let (spring, other) = ("spring".parse().unwrap(), "other".parse().unwrap());
+        let line = |seq, outcome, message_id: Option<&str>, campaign: &CampaignName| {
+            let key = DeliveryKey { seq, part: 0 };
+            let nonce = Some(Nonce { campaign: campaign.clone(), key, attempt: 1, random: 10 });
+            super::super::Unsaved { key, outcome, message_id: message_id.map(Into::into), nonce }.to_line(campaign)
+        };
+        let lines = [
+            line(1, "sent", Some("m_1"), &spring),
+            line(2, "failed", None, &spring),
+            line(3, "not sent", None, &spring),
+            line(4, "sent", Some("m_4"), &other),
+        ];
+        let echoes = read(&lines, None);
+        let sent: Vec<_> = echoes.found.iter().map(|echo| (echo.nonce.key.seq, echo.message_id.as_str())).collect();
+        let not_sent: Vec<_> = echoes.not_sent.iter().map(|nonce| nonce.key.seq).collect();
+        assert_eq!((sent, not_sent, echoes.bad.len()), (vec![(1, "m_1")], vec![2, 3], 0));
     }
 
     #[test]

@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::Nonce;
 use super::ramp::Stage;
 use super::spec::CampaignMessage;
 use super::tally::ErrorCount;
 use crate::delivery;
 use crate::graph::GraphError;
+use crate::ids::CampaignName;
 use crate::record::{Campaign, DeliveryKey, PartCount, RecordError};
+
+/// The `event` of a line that says what the record could not be told.
+pub(super) const UNRECORDED: &str = "unrecorded";
 
 /// How many deliveries of a campaign stand where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,6 +210,28 @@ pub struct Unsaved {
     pub outcome: &'static str,
     /// The message's id.
     pub message_id: Option<String>,
+    /// Which attempt it was of; `None` for what was never attempted.
+    pub nonce: Option<Nonce>,
+}
+
+impl Unsaved {
+    /// It as a line [`read_echoes`](super::settle::read_echoes) takes for evidence. Nobody is named in it but by their
+    /// place in the list.
+    ///
+    /// **Shape**: `{"event":"unrecorded","campaign","recipient_number","part","outcome":"sent|failed|not sent",
+    /// "message_id","nonce"}`.
+    pub fn to_line(&self, campaign: &CampaignName) -> String {
+        json!({
+            "event": UNRECORDED,
+            "campaign": campaign.as_str(),
+            "recipient_number": self.key.seq,
+            "part": self.key.part + 1,
+            "outcome": self.outcome,
+            "message_id": self.message_id,
+            "nonce": self.nonce.as_ref().map(ToString::to_string),
+        })
+        .to_string()
+    }
 }
 
 /// What a run came to.

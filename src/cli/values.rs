@@ -51,9 +51,20 @@ pub(super) fn human_span(span: Duration) -> String {
 
 /// `14:32:05`, as the clock on the wall here shows it.
 pub(super) fn local_time(time: Timestamp) -> String {
+    local(time, "%H:%M:%S")
+}
+
+/// The same, and where it is not within some hours of `now`, the day instead of the second: `27 Nov 14:32`.
+pub(super) fn local_moment(time: Timestamp, now: Timestamp) -> String {
+    const SAME_DAY: Duration = Duration::from_hours(18);
+    let apart = time.since(now).max(now.since(time));
+    local(time, if apart < SAME_DAY { "%H:%M:%S" } else { "%e %b %H:%M" }).trim_start().to_owned()
+}
+
+fn local(time: Timestamp, format: &str) -> String {
     let zone = jiff::tz::TimeZone::system();
     match jiff::Timestamp::from_millisecond(time.as_unix_millis()) {
-        Ok(time) => time.to_zoned(zone).strftime("%H:%M:%S").to_string(),
+        Ok(time) => time.to_zoned(zone).strftime(format).to_string(),
         Err(_) => time.to_string(),
     }
 }

@@ -329,6 +329,9 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// The right to send a campaign, durable before this returns.
+    ///
+    /// # Errors
+    /// `Full` where not even the room can be had that is kept for results.
     async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError>;
 
     /// Up to `limit` recipients within `reach` who are this worker's from now on, those whose turn came before first.
@@ -346,6 +349,11 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// # Errors
     /// `Refused` when a delivery is not the worker's or cannot take its step; then nothing is stored.
     async fn write(&self, worker: &Worker, entries: &[Entry]) -> Result<Vec<Written>, RecordError>;
+
+    /// Gives up the room that is kept for results, when the disk is full; whether there was any.
+    async fn make_room(&self) -> Result<bool, RecordError> {
+        Ok(false)
+    }
 
     /// Ends the worker: what it has claimed is planned again, what it has in flight is unknown.
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError>;

@@ -11,6 +11,7 @@ mod file;
 mod head;
 mod heals;
 mod owners;
+mod reserve;
 mod server_times;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use tokio::task::spawn_blocking;
 use self::fault::Fault;
 use self::head::{Head, Mark};
 use self::owners::Owners;
+use self::reserve::Reserve;
 use self::uploads::column;
 use super::rows;
 use super::{
@@ -54,6 +56,7 @@ struct State {
     connection: Connection,
     owners: Owners,
     mark: Mark,
+    reserve: Reserve,
     /// After a failed write nothing the engine says can be relied on: least of all a second try that succeeds.
     failed: bool,
 }
@@ -65,8 +68,8 @@ impl SqliteRecord {
         let opening = spawn_blocking(move || {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
-            let (owners, mark) = (Owners::beside(&path), Mark::beside(&path));
-            let state = State { connection, owners, mark, failed: false };
+            let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
+            let state = State { connection, owners, mark, reserve, failed: false };
             Ok(Self { path, state: Arc::new(Mutex::new(state)) })
         });
         opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))

@@ -1,10 +1,13 @@
 //! Campaigns, held against what the sandbox has seen: nobody twice, nobody lost, and every count true.
 
+mod full;
 mod kill;
 mod matrix;
+mod storm;
 
 use std::collections::{BTreeMap, HashMap};
-use std::process::Child;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStderr};
 
 use reattach::sandbox::TruthMessage;
 use rustix::process::{Pid, Signal, kill_process};
@@ -437,18 +440,76 @@ fn a_pause_takes_effect_within_one_request_and_only_resume_goes_on() {
 }
 
 #[test]
-fn a_second_run_says_who_holds_it_and_sends_nothing() {
+fn a_second_run_looks_on_and_ends_as_the_first() {
     let world = fast_world();
     campaign(&world, 500, TEXT);
+    world.sandbox().describe_people(json!({"id": "1499", "error": "551"})).expect("a person");
     let child = start_slowly(&world, 70);
-    let second = run(&world).ended_with(6);
-    let message = second.events_of("error")[0]["message"].as_str().expect("words").to_owned();
-    assert!(message.contains(&format!("process {}", child.id())), "{message}");
-    assert_eq!(closing(&world.json(["campaign", "status", "spring"]).ended_with(0))["state"], "running");
+    let pid = format!("process {}", child.id());
+    campaign(&world, 501, TEXT);
     world.json(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(6);
-    Ran::new(child.wait_with_output().expect("ends")).ended_with(0);
-    assert_eq!(world.truth().message_count, 500);
+    campaign(&world, 500, TEXT);
+    let suppressing = ["campaign", "resume", "spring", "--suppress", "library/people.csv"];
+    assert!(world.json(suppressing).ended_with(6).stdout.contains(&pid), "it cannot leave out anybody any more");
+    assert_eq!(closing(&world.json(["campaign", "status", "spring"]).ended_with(0))["state"], "running");
+    let lookers = [run(&world), world.json(["campaign", "resume", "spring"])];
+    let first = Ran::new(child.wait_with_output().expect("ends")).ended_with(3);
+    let looker = |looker: Ran| {
+        let looker = looker.ended_with(3);
+        assert!(looker.stderr.contains(&pid) && looker.events().len() == 1, "{looker:?}");
+        assert_eq!(closing(&looker), closing(&first));
+    };
+    let [second, resumed] = lookers;
+    looker(second);
+    // When that one came, there was nothing left to look at: it sent what was to be sent, which is nothing.
+    assert_eq!(closing(&resumed.ended_with(3))["sent"], 499);
+    assert_eq!(world.truth().message_count, 499);
     check_against_truth(&world);
+}
+
+/// Starts a second run beside one that sends, and returns once it looks on.
+fn start_looking(world: &World) -> (Child, BufReader<ChildStderr>) {
+    let mut child = world.start(["campaign", "resume", "spring", "--json"]);
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("a line");
+    assert!(line.contains("looking on"), "{line}");
+    (child, stderr)
+}
+
+#[test]
+fn ctrl_c_ends_the_looking_on_and_not_the_campaign() {
+    let world = fast_world();
+    campaign(&world, 1_000, TEXT);
+    let child = start_slowly(&world, 70);
+    let (looker, _stderr) = start_looking(&world);
+    kill_process(Pid::from_child(&looker), Signal::INT).expect("a signal");
+    let ended = Ran::new(looker.wait_with_output().expect("ends")).ended_with(130);
+    assert_eq!(closing(&ended)["state"], "running");
+    let first = Ran::new(child.wait_with_output().expect("ends")).ended_with(0);
+    assert_eq!(closing(&first)["sent"], 1_000);
+    check_against_truth(&world);
+}
+
+#[test]
+fn who_looks_on_learns_how_a_run_ended_before_its_end() {
+    let dead =
+        json!({"on": "send", "times": 100_000, "fault": {"graph": {"code": 190, "message": "no"}, "status": 400}});
+    let stopping = |world: &World, child: &Child, how: &str| match how {
+        "paused" => drop(world.json(["campaign", "pause", "spring"]).ended_with(0)),
+        "killed" => kill_process(Pid::from_child(child), Signal::KILL).expect("a signal"),
+        _ => world.sandbox().set_faults(dead.clone()).expect("a fault"),
+    };
+    for (how, code) in [("paused", 0), ("killed", 5), ("dead token", 4)] {
+        let world = fast_world();
+        campaign(&world, 2_000, TEXT);
+        let mut child = start_slowly(&world, 70);
+        let (looker, _stderr) = start_looking(&world);
+        stopping(&world, &child, how);
+        let ended = Ran::new(looker.wait_with_output().expect("ends")).ended_with(code);
+        child.wait().expect("ends");
+        assert_eq!(closing(&ended)["state"], "paused", "{how}");
+    }
 }
 
 #[test]

@@ -82,7 +82,10 @@ Examples:
   reattach campaign run spring.toml
   reattach campaign run spring.toml --suppress opted-out.txt --yes
   reattach campaign run --name spring --to recipients.csv --file hero.png
-  reattach campaign run --name hello --to recipients.csv --text 'Hi {first_name}'")]
+  reattach campaign run --name hello --to recipients.csv --text 'Hi {first_name}'
+
+Where another process sends it already, this looks on and ends as that one does; Ctrl-C ends the
+looking on alone.")]
 pub(in crate::cli) struct RunArgs {
     /// The campaign file.
     #[arg(value_name = "FILE.toml", required_unless_present = "name", conflicts_with_all = ["name", "to", "CampaignContent"])]
@@ -164,7 +167,7 @@ pub(in crate::cli) struct SettleArgs {
     /// Take all that is unknown, once the echoes were read, for this.
     #[arg(long, value_name = "WHAT")]
     pub(in crate::cli) assume: Option<SettleAssumption>,
-    /// Webhooks in which messages came back: certain evidence.
+    /// Webhooks in which messages came back, or what a run left that could not record it: certain evidence.
     #[arg(long, value_name = "FILE.jsonl")]
     pub(in crate::cli) echoes: Option<PathBuf>,
 }

@@ -206,6 +206,7 @@ impl Ledger for SqliteRecord {
     async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError> {
         self.call(move |engine| {
             engine.bury_workers(now)?;
+            engine.reserve.keep()?;
             let owner = engine.owners.own()?;
             engine.write(|transaction| {
                 let enlisted = enlist(transaction, campaign, &owner, pid, now)?;
@@ -271,6 +272,10 @@ impl Ledger for SqliteRecord {
             })
         })
         .await
+    }
+
+    async fn make_room(&self) -> Result<bool, RecordError> {
+        self.call(move |engine| Ok(engine.reserve.release()?)).await
     }
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {

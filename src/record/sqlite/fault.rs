@@ -62,7 +62,9 @@ impl Fault {
             Self::Known(error) => error,
             Self::Refused(source) => RecordError::Refused { path, source },
             Self::System(error) => match error.kind() {
-                io::ErrorKind::StorageFull => RecordError::Full { path, source: error.into() },
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    RecordError::Full { path, source: error.into() }
+                }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     RecordError::Unreachable { path, source: error.into() }
                 }

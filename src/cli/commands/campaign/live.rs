@@ -1,30 +1,62 @@
-//! What can be seen while a campaign is sent: a bar, and below it how Meta refuses.
+//! What can be seen while a campaign is sent: a bar, how fast and until when, what became of how many, what it waits for,
+//! and how Meta refuses.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::campaign::{Counts, Watch};
+use crate::campaign::{Counts, ErrorCount, Preflight, Watch};
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
-use crate::cli::values::thousands;
-use crate::graph::GraphClient;
+use crate::cli::values::{human_span, local_moment, thousands};
+use crate::clock::{Clock, Timestamp};
+use crate::graph::{GraphClient, Pace};
 
-/// How often it is drawn.
+/// How often a run of our own is drawn: what it counts is at hand.
 const EVERY: Duration = Duration::from_millis(200);
 /// How many kinds of refusals are shown.
 const KINDS: usize = 3;
+/// Where the words below the bar begin.
+const INDENT: &str = "          ";
+/// An end so near needs no time of day.
+const SOON: Duration = Duration::from_mins(10);
+
+/// One look at a campaign that is being sent.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) counts: Counts,
+    /// Messages on their way, where that can be seen.
+    pub(super) in_flight: u64,
+    /// Messages a second of late.
+    pub(super) per_second: u64,
+    /// What Meta's limits leave of the pace, where that is less than all of it.
+    pub(super) slowed_to: Option<u32>,
+    /// How much longer it takes, once that can be told.
+    pub(super) left: Option<Duration>,
+    /// Why nothing is sent just now.
+    pub(super) waiting: Option<String>,
+    pub(super) errors: Vec<ErrorCount>,
+}
+
+/// Lines on the terminal, until this is dropped.
+#[derive(Debug, Clone)]
+struct Lines {
+    bar: ProgressBar,
+    below: ProgressBar,
+}
 
 /// A view that is drawn until it is dropped.
 pub(super) struct Live {
-    task: tokio::task::JoinHandle<()>,
-    bars: [ProgressBar; 2],
+    lines: Lines,
+    clock: Arc<dyn Clock>,
+    task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Live {
-    /// A view of what `watch` sees, where there is somebody to look; it began with `counts`.
-    pub(super) fn new(context: &Context, counts: Counts, watch: Arc<Watch>, graph: Arc<GraphClient>) -> Option<Self> {
+    /// An empty view, where there is somebody to look.
+    pub(super) fn new(context: &Context) -> Option<Self> {
         let hidden = context.global.no_progress || context.output.is_quiet() || context.output.bars.is_hidden();
         if hidden {
             return None;
@@ -32,77 +64,272 @@ impl Live {
         let style = |template: &str| {
             ProgressStyle::with_template(template).expect("the template is well formed").progress_chars("━━─")
         };
-        let bar = context.output.bars.add(ProgressBar::new(counts.total));
-        bar.set_style(style(
-            "  sending {bar:30.green/dim} {percent:>3}%  {human_pos} of {human_len}, {msg}, {eta} left",
-        ));
+        let bar = context.output.bars.add(ProgressBar::new(0));
+        bar.set_style(style("  sending {bar:30.green/dim} {percent:>3}%  {human_pos} of {human_len}"));
         let below = context.output.bars.add(ProgressBar::new_spinner());
         below.set_style(style("{msg}"));
-        bar.set_position(counts.total - counts.pending);
-        bar.reset_eta();
-        let bars = [bar, below];
-        let task = tokio::spawn(draw(bars.clone(), counts, watch, graph));
-        Some(Self { task, bars })
+        Some(Self { lines: Lines { bar, below }, clock: Arc::clone(&context.clock), task: None })
+    }
+
+    /// The view of a run of our own, which `ahead` was said of; drawn without being asked.
+    pub(super) fn of_run(
+        context: &Context,
+        ahead: &Preflight,
+        watch: Arc<Watch>,
+        graph: Arc<GraphClient>,
+    ) -> Option<Self> {
+        let mut live = Self::new(context)?;
+        let (lines, clock) = (live.lines.clone(), Arc::clone(&live.clock));
+        let mut own = OwnRun { before: ahead.counts.clone(), forecast: Forecast::of(ahead), meter: Meter::default() };
+        live.task = Some(tokio::spawn(async move {
+            loop {
+                let now = clock.now();
+                lines.draw(&own.look(&watch, &graph.governor().pace(), now), now);
+                tokio::time::sleep(EVERY).await;
+            }
+        }));
+        Some(live)
+    }
+
+    /// Draws what was seen.
+    pub(super) fn show(&self, view: &View) {
+        self.lines.draw(view, self.clock.now());
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.task.abort();
-        self.bars.iter().for_each(ProgressBar::finish_and_clear);
-    }
-}
-
-async fn draw([bar, below]: [ProgressBar; 2], counts: Counts, watch: Arc<Watch>, graph: Arc<GraphClient>) {
-    let before = counts.total - counts.pending;
-    let mut rate = Rate::default();
-    loop {
-        let done = watch.sent() + watch.failed() + watch.unknown() + watch.skipped();
-        bar.set_position((before + done).min(counts.total));
-        bar.set_message(figures(&watch, &graph, rate.now(done)));
-        below.set_message(refusals(&watch));
-        tokio::time::sleep(EVERY).await;
-    }
-}
-
-fn figures(watch: &Watch, graph: &GraphClient, per_second: u64) -> String {
-    let mut text = format!("{}/s", thousands(per_second));
-    let others = [(watch.failed(), "failed"), (watch.unknown(), "unknown"), (watch.skipped(), "skipped")];
-    for (number, word) in others.into_iter().filter(|(number, _)| *number > 0) {
-        text = format!("{text}, {} {word}", thousands(number));
-    }
-    let pace = graph.governor().pace();
-    if let Some(shut) = pace.shut_for {
-        text = format!("{text}, Meta says wait: {} s", shut.as_secs());
-    } else if pace.per_second < pace.full_per_second {
-        text = format!("{text}, slowed to {}/s", pace.per_second);
-    }
-    text
-}
-
-/// How Meta refuses, the most frequent ways first, in the catalogue's words.
-fn refusals(watch: &Watch) -> String {
-    let lines = watch.errors().into_iter().take(KINDS).map(|error| super::send::refusal_line(&error));
-    lines.map(|line| format!("          {}", shown_text(&line))).collect::<Vec<_>>().join("\n")
-}
-
-/// The rate over the last seconds.
-#[derive(Debug, Default)]
-struct Rate {
-    samples: std::collections::VecDeque<u64>,
-}
-
-impl Rate {
-    /// How many samples make the rate: three seconds' worth.
-    const SAMPLES: usize = 15;
-
-    fn now(&mut self, done: u64) -> u64 {
-        self.samples.push_back(done);
-        if self.samples.len() > Self::SAMPLES {
-            self.samples.pop_front();
+        if let Some(task) = &self.task {
+            task.abort();
         }
-        let first = self.samples.front().copied().unwrap_or(done);
-        let steps = (self.samples.len() - 1).max(1) as u64;
-        (done - first) * 1_000 / (steps * u64::try_from(EVERY.as_millis()).unwrap_or(1))
+        self.lines.bar.finish_and_clear();
+        self.lines.below.finish_and_clear();
+    }
+}
+
+impl Lines {
+    fn draw(&self, view: &View, now: Timestamp) {
+        self.bar.set_length(view.counts.total);
+        self.bar.set_position(view.counts.total.saturating_sub(view.counts.pending));
+        let width = usize::from(console::Term::stderr().size().1);
+        let lines = words(view, now).into_iter().map(|line| fitting(&line, width));
+        self.below.set_message(lines.collect::<Vec<_>>().join("\n"));
+    }
+}
+
+/// The line below the bar, cut where the terminal ends: one that wraps makes the picture jump.
+fn fitting(line: &str, width: usize) -> String {
+    console::truncate_str(&format!("{INDENT}{line}"), width.saturating_sub(1), "…").into_owned()
+}
+
+/// What stands below the bar, line by line.
+fn words(view: &View, now: Timestamp) -> Vec<String> {
+    let View { counts, in_flight, .. } = view;
+    let mut speed = format!("{}/s", thousands(view.per_second));
+    if let Some(slowed) = view.slowed_to {
+        speed = format!("{speed}, slowed to {}/s by Meta's limits", thousands(slowed.into()));
+    }
+    if let Some(left) = view.left {
+        speed = format!("{speed}, about {} left", human_span(left));
+        if left >= SOON {
+            speed = format!("{speed}: until {}", local_moment(now.plus(left), now));
+        }
+    }
+    let numbers = [
+        (counts.sent, "sent"),
+        (*in_flight, "on their way"),
+        (counts.failed, "failed"),
+        (counts.unknown, "unknown"),
+        (counts.skipped, "skipped"),
+        (counts.pending.saturating_sub(*in_flight), "to be sent"),
+    ];
+    let shown = numbers.into_iter().filter(|(number, word)| *number > 0 || *word == "sent");
+    let numbers: Vec<_> = shown.map(|(number, word)| format!("{} {word}", thousands(number))).collect();
+    let refusals = view.errors.iter().take(KINDS).map(|error| shown_text(&super::send::refusal_line(error)));
+    let waiting = view.waiting.as_ref().map(|why| shown_text(why));
+    [speed, numbers.join(", ")].into_iter().chain(waiting).chain(refusals).collect()
+}
+
+/// What is remembered between two looks at a run of our own.
+struct OwnRun {
+    /// Where the campaign stood when it began.
+    before: Counts,
+    forecast: Forecast,
+    meter: Meter,
+}
+
+impl OwnRun {
+    fn look(&mut self, watch: &Watch, pace: &Pace, now: Timestamp) -> View {
+        let (sent, failed, unknown, skipped) = (watch.sent(), watch.failed(), watch.unknown(), watch.skipped());
+        let done = sent + failed + unknown + skipped;
+        let pending = self.before.pending.saturating_sub(done);
+        let counts = Counts {
+            pending,
+            sent: self.before.sent + sent,
+            failed: self.before.failed + failed,
+            unknown: self.before.unknown + unknown,
+            skipped: self.before.skipped + skipped,
+            ..self.before.clone()
+        };
+        let wait = watch.waiting().filter(|waiting| waiting.until.is_none_or(|until| until > now));
+        let shut_for = pace.shut_for;
+        self.meter.note(Instant::now(), done, wait.is_none() && shut_for.is_none());
+        let rest = wait.as_ref().and_then(|wait| wait.until).map(|until| until.since(now)).max(shut_for);
+        let left = self.forecast.left(pending, pace, self.meter.mean()).map(|left| left + rest.unwrap_or_default());
+        let waiting = match (wait, shut_for) {
+            (Some(wait), _) => Some(match wait.until {
+                Some(until) => format!("waiting until {}: {}", local_moment(until, now), wait.reason),
+                None => format!("waiting: {}", wait.reason),
+            }),
+            (None, Some(Duration::ZERO)) => Some("waiting: asking Meta whether its limit is lifted".to_owned()),
+            (None, Some(shut)) => Some(format!("waiting until {}: Meta's limit", local_moment(now.plus(shut), now))),
+            (None, None) => None,
+        };
+        let slowed_to = (pace.per_second < pace.full_per_second).then_some(pace.per_second);
+        View {
+            counts,
+            in_flight: watch.in_flight(),
+            per_second: self.meter.per_second(),
+            slowed_to,
+            left,
+            waiting,
+            errors: watch.errors(),
+        }
+    }
+}
+
+/// How long it takes at the pace that was promised, which does not jump as what was measured does.
+#[derive(Debug, Clone, Copy)]
+struct Forecast {
+    secs_per_message: f64,
+}
+
+impl Forecast {
+    fn of(ahead: &Preflight) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a forecast")]
+        let pending = ahead.counts.pending.max(1) as f64;
+        Self { secs_per_message: ahead.duration.as_secs_f64() / pending }
+    }
+
+    /// At the pace as Meta's limits leave it, and no faster than it went on average while it could; `None` where nothing
+    /// is known of either.
+    #[expect(clippy::cast_precision_loss, reason = "a forecast")]
+    fn left(self, pending: u64, pace: &Pace, mean: Option<f64>) -> Option<Duration> {
+        let slower = f64::from(pace.full_per_second) / f64::from(pace.per_second.max(1));
+        let promised = self.secs_per_message * slower;
+        let secs = pending as f64 * mean.map_or(promised, |mean| promised.max(1.0 / mean));
+        (secs > 0.0).then(|| Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX))
+    }
+}
+
+/// How fast it goes: of late, and on average since it was first looked at, without the time it had to wait.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    late: VecDeque<(Instant, u64)>,
+    going: Duration,
+    done_before: Option<u64>,
+}
+
+impl Meter {
+    /// What counts as of late.
+    const LATE: Duration = Duration::from_secs(5);
+    /// A mean over less says little.
+    const TELLING: Duration = Duration::from_secs(5);
+
+    /// Takes note that so many are `done`; `is_going` says that nothing stood in the way since the last time.
+    pub(super) fn note(&mut self, now: Instant, done: u64, is_going: bool) {
+        if let Some((last, _)) = self.late.back().filter(|_| is_going) {
+            self.going += now.saturating_duration_since(*last);
+        }
+        self.done_before.get_or_insert(done);
+        self.late.push_back((now, done));
+        // One older look is kept, so that there are two even where looks are far apart.
+        while self.late.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= Self::LATE) {
+            self.late.pop_front();
+        }
+    }
+
+    /// Messages a second of late.
+    pub(super) fn per_second(&self) -> u64 {
+        let (Some((then, before)), Some((now, done))) = (self.late.front(), self.late.back()) else { return 0 };
+        let millis = now.saturating_duration_since(*then).as_millis().max(1);
+        u64::try_from(u128::from(done.saturating_sub(*before)) * 1_000 / millis).unwrap_or(u64::MAX)
+    }
+
+    /// Messages a second on average; `None` where that cannot be told yet.
+    #[expect(clippy::cast_precision_loss, reason = "a mean")]
+    pub(super) fn mean(&self) -> Option<f64> {
+        let done = self.late.back()?.1.saturating_sub(self.done_before?);
+        (self.going >= Self::TELLING && done > 0).then(|| done as f64 / self.going.as_secs_f64())
+    }
+
+    /// How long `pending` messages take at that.
+    #[expect(clippy::cast_precision_loss, reason = "a forecast")]
+    pub(super) fn left(&self, pending: u64) -> Option<Duration> {
+        let secs = pending as f64 / self.mean()?;
+        Some(Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { per_second: 30, full_per_second: 30, shut_for: None, waiting: 0, calls_left: None };
+    const NOON: Timestamp = Timestamp::from_unix_millis(1_775_044_800_000);
+
+    #[test]
+    fn the_forecast_is_the_pace_and_not_the_last_seconds() {
+        let forecast = Forecast { secs_per_message: 0.1 };
+        assert_eq!(forecast.left(100, &PACE, None), Some(Duration::from_secs(10)));
+        assert_eq!(forecast.left(100, &Pace { per_second: 15, ..PACE }, None), Some(Duration::from_secs(20)));
+        assert_eq!(forecast.left(100, &PACE, Some(50.0)), Some(Duration::from_secs(10)), "faster than it may");
+        assert_eq!(forecast.left(100, &PACE, Some(5.0)), Some(Duration::from_secs(20)), "the machine is the limit");
+        assert_eq!(forecast.left(0, &PACE, None), None);
+    }
+
+    #[test]
+    fn time_spent_waiting_makes_nobody_slow() {
+        let (mut meter, began) = (Meter::default(), Instant::now());
+        let after = |secs| began + Duration::from_secs(secs);
+        (0..=10).for_each(|secs| meter.note(after(secs), secs * 20, true));
+        assert_eq!((meter.per_second(), meter.mean()), (20, Some(20.0)));
+        (11..=600).for_each(|secs| meter.note(after(secs), 200, false));
+        assert_eq!((meter.per_second(), meter.mean()), (0, Some(20.0)));
+        assert_eq!(meter.left(400), Some(Duration::from_secs(20)));
+        let mut rare = Meter::default();
+        rare.note(began, 0, true);
+        rare.note(after(60), 600, true);
+        assert_eq!(rare.per_second(), 10);
+    }
+
+    #[test]
+    fn what_is_waited_for_is_said_and_lengthens_the_forecast() {
+        let watch = Watch::default();
+        let before = Counts { total: 100, pending: 100, ..Counts::default() };
+        let mut run = OwnRun { before, forecast: Forecast { secs_per_message: 0.1 }, meter: Meter::default() };
+        let shut = Pace { shut_for: Some(Duration::from_secs(50)), ..PACE };
+        let view = run.look(&watch, &shut, NOON);
+        assert_eq!(view.left, Some(Duration::from_mins(1)));
+        assert!(view.waiting.as_deref().is_some_and(|why| why.contains(":50: Meta's limit")), "{view:?}");
+        assert_eq!(run.look(&watch, &PACE, NOON).waiting, None);
+        let probing = Pace { shut_for: Some(Duration::ZERO), ..PACE };
+        assert!(run.look(&watch, &probing, NOON).waiting.is_some());
+    }
+
+    #[test]
+    fn a_line_never_wraps() {
+        let error = ErrorCount { code: Some(551), subcode: Some(1_545_041), count: 12, message: String::new() };
+        let counts =
+            Counts { total: 2_000_000, pending: 1_000_000, sent: 900_000, failed: 12, unknown: 3, ..Counts::default() };
+        let left = Some(Duration::from_hours(9));
+        let view = View { counts, in_flight: 64, per_second: 30, left, errors: vec![error], ..View::default() };
+        let lines = words(&view, NOON);
+        assert!(lines[0].starts_with("30/s, about 9 h left: until "), "{lines:?}");
+        assert_eq!(lines[1], "900,000 sent, 64 on their way, 12 failed, 3 unknown, 999,936 to be sent");
+        assert!(lines[2].starts_with("551/1545041 × 12: "), "{lines:?}");
+        for width in [20, 80, 120] {
+            assert!(lines.iter().all(|line| console::measure_text_width(&fitting(line, width)) < width), "{lines:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `campaign`: a message to many people, once each.
 
+mod attach;
+mod emergency;
 mod events;
 mod export;
 mod live;

@@ -8,8 +8,8 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
-    CampaignMessage, CampaignSpec, End, ErrorCount, Part, PlanOptions, Planned, Preflight, Replan, Run, RunParts,
-    RunSummary, Settings, plan as write_plan, read_suppressed,
+    CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, PlanOptions, Planned, Preflight,
+    Replan, Run, RunParts, RunSummary, Settings, plan as write_plan, read_suppressed,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::events::ErrorEvent;
@@ -22,6 +22,8 @@ use crate::graph::{Governor, MessagingType, PaceLimits};
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
+use super::attach::look_on;
+use super::emergency;
 use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
 use super::live::Live;
 use super::show::{figures, print_status, print_variants, proof};
@@ -161,6 +163,13 @@ async fn drive(
     campaign: Campaign,
     suppress: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
+    if let Some(holder) = campaign.holder {
+        // Who sends has read the list: people who are to be left out now could not be told to it.
+        return match suppress {
+            Some(_) => Err(CampaignError::Held { name: campaign.name, holder }.into()),
+            None => look_on(context, &*record, campaign, holder).await,
+        };
+    }
     let session = paced(context.session(&*record).await?, &campaign);
     if campaign.space.page != session.page.id {
         return Err(Failure::WrongPage {
@@ -168,10 +177,6 @@ async fn drive(
             actual: session.page.id,
             actual_name: session.page.name,
         });
-    }
-    if let Some(holder) = campaign.holder {
-        let name = campaign.name.clone();
-        return Err(crate::campaign::CampaignError::Held { name, holder }.into());
     }
     let suppressed = match suppress {
         Some(path) => leave_out(context, &*record, &campaign, &path).await?,
@@ -187,7 +192,10 @@ async fn drive(
         clock: Arc::clone(&context.clock),
         stop: context.stop.clone(),
     };
-    let mut run = Run::begin(parts, campaign.clone()).await?;
+    let mut run = match Run::begin(parts, campaign.clone()).await {
+        Err(CampaignError::Held { holder, .. }) => return look_on(context, &*record, campaign, holder).await,
+        begun => begun?,
+    };
     // From here on a pause is one that was asked for meanwhile.
     record.change(campaign.id, Change::Unpause).await?;
     let ahead = match run.preflight().await {
@@ -208,7 +216,7 @@ async fn drive(
         run.give_up().await?;
         return Err(declined);
     }
-    let live = Live::new(context, ahead.counts, run.watch(), Arc::clone(&session.graph));
+    let live = Live::of_run(context, &ahead, run.watch(), Arc::clone(&session.graph));
     let sent = run.send().await;
     drop(live);
     let summary = sent?;
@@ -283,32 +291,25 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
     let failure = match &summary.end {
         End::Page(error) | End::Busy(error) => Some(Failure::Graph(error.clone())),
         End::Asset(error) => Some(Failure::of_library(error)),
-        End::Store(error) => Some(Failure::Campaign(crate::campaign::CampaignError::Ledger(Arc::clone(error)))),
+        End::Store(error) => Some(Failure::Campaign(CampaignError::Ledger(Arc::clone(error)))),
         End::Finished | End::Interrupted | End::Paused(_) | End::Stage(_) => None,
     };
     for unsaved in &summary.unsaved {
         let id = unsaved.message_id.as_deref().unwrap_or_default();
         output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.outcome, shown_text(id)));
     }
+    if !summary.unsaved.is_empty() {
+        keep_unsaved(context, summary);
+    }
     let (campaign, counts) = (find(context, record, &summary.campaign.name).await?, &summary.counts);
     for error in &summary.errors {
         output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
     }
-    output.result(format_args!(
-        "{}: {}  {}",
-        output.palette.strong(&campaign.name),
-        figures(counts),
-        output.palette.faint(format_args!("({:.2} s)", summary.elapsed.as_secs_f64())),
-    ));
-    output.result(format_args!("  {}", proof(&campaign, counts)));
-    print_variants(output, counts);
-    if let End::Paused(why) = &summary.end {
-        output.result(format_args!("  paused: {}", shown_text(campaign.paused.as_deref().unwrap_or(why))));
-    }
-    if counts.unknown > 0 {
-        let settle = format!("`reattach campaign settle {}`", campaign.name);
-        output.result(format_args!("  {} may have arrived: {settle}", count(counts.unknown, "message")));
-    }
+    let paused = match &summary.end {
+        End::Paused(why) => Some(campaign.paused.as_deref().unwrap_or(why)),
+        _ => None,
+    };
+    print_closing(context, &campaign, counts, paused, summary.elapsed);
     if let Some(failure) = &failure {
         output.event(&ErrorEvent::new(failure));
         failure.print(output);
@@ -325,14 +326,60 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
         }
     }
     output.event(&CampaignEvent::new(&campaign, counts));
-    let is_over = matches!(summary.end, End::Finished | End::Paused(_));
     Ok(match (&failure, &summary.end) {
         (Some(failure), _) => failure.exit(),
         (None, End::Interrupted) => Exit::Interrupted,
-        _ if is_over && counts.unknown > 0 => Exit::UnknownOutcome,
-        _ if counts.failed > 0 || campaign.malformed > 0 => Exit::SomeFailed,
-        _ => Exit::Done,
+        _ => exit_by_counts(&campaign, &counts),
     })
+}
+
+/// Keeps what the record could not be told where it can be read again.
+fn keep_unsaved(context: &Context, summary: &RunSummary) {
+    let (output, name) = (&context.output, &summary.campaign.name);
+    let (path, kept) = emergency::keep(&std::env::temp_dir(), name, &summary.unsaved, context.clock.now());
+    let path = shown(&path);
+    match kept {
+        Ok(()) => output.complain(format_args!(
+            "  kept in {path}: once the record can be written, `reattach campaign settle {name} --echoes {path}`"
+        )),
+        Err(error) => output.complain(format_args!("  nor could it be kept in {path}: {error}")),
+    }
+}
+
+/// The lines everybody gets who sent a campaign or looked on.
+pub(super) fn print_closing(
+    context: &Context,
+    campaign: &Campaign,
+    counts: &Counts,
+    paused: Option<&str>,
+    elapsed: Duration,
+) {
+    let output = &context.output;
+    output.result(format_args!(
+        "{}: {}  {}",
+        output.palette.strong(&campaign.name),
+        figures(counts),
+        output.palette.faint(format_args!("({:.2} s)", elapsed.as_secs_f64())),
+    ));
+    output.result(format_args!("  {}", proof(campaign, counts)));
+    print_variants(output, counts);
+    if let Some(why) = paused {
+        output.result(format_args!("  paused: {}", shown_text(why)));
+    }
+    if counts.unknown > 0 {
+        let settle = format!("`reattach campaign settle {}`", campaign.name);
+        output.result(format_args!("  {} may have arrived: {settle}", count(counts.unknown, "message")));
+    }
+}
+
+/// How a command ends whose campaign is at its end, or paused.
+pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
+    match counts {
+        Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
+        Counts { failed: 1.., .. } => Exit::SomeFailed,
+        _ if campaign.malformed > 0 => Exit::SomeFailed,
+        _ => Exit::Done,
+    }
 }
 
 /// `551/1545041 × 12: This person isn't available right now. …`

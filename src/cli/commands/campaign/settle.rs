@@ -1,7 +1,7 @@
 //! `campaign settle`: what may have been sent, and what became of it.
 
 use crate::campaign::Nonce;
-use crate::campaign::settle::{Assumption, apply_echoes, assume, read_echoes};
+use crate::campaign::settle::{Assumption, apply_echoes, apply_not_sent, assume, read_echoes};
 use crate::cli::args::{SettleArgs, SettleAssumption};
 use crate::cli::config::PageSettings;
 use crate::cli::exit::Exit;
@@ -30,12 +30,17 @@ pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Fai
             context.output.complain(format_args!("{}: {}", shown(path), shown_text(&bad.to_string())));
         }
         let settled = apply_echoes(&*record, campaign.id, &echoes.found, now).await?;
+        let not_sent = apply_not_sent(&*record, campaign.id, &echoes.not_sent, now).await?;
         context.output.remark(format_args!(
             "{} came back: {} settled as sent{}",
             count(echoes.found.len() as u64, "message"),
             settled,
             if echoes.verified || echoes.found.is_empty() { "" } else { " (signatures were not checked)" }
         ));
+        if not_sent > 0 {
+            let messages = count(not_sent, "message");
+            context.output.remark(format_args!("{messages} had not been sent: the next run sends them"));
+        }
     }
     if let Some(what) = args.assume {
         let (assumption, words) = match what {
