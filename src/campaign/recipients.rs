@@ -50,7 +50,7 @@ pub struct RecipientReader {
 }
 
 enum Source {
-    Csv { reader: csv::Reader<Lines<BufReader<File>>>, columns: Columns, row: csv::ByteRecord },
+    Csv { reader: Box<csv::Reader<Lines<BufReader<File>>>>, columns: Columns, row: csv::ByteRecord },
     Jsonl { reader: BufReader<File>, line: u64 },
 }
 
@@ -155,7 +155,7 @@ fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> R
         variables: variables.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
         count: names.len(),
     };
-    Ok(Source::Csv { reader, columns, row: csv::ByteRecord::new() })
+    Ok(Source::Csv { reader: Box::new(reader), columns, row: csv::ByteRecord::new() })
 }
 
 /// The line on which a row begins that ends before line `next`.

@@ -123,6 +123,11 @@ impl Context {
         }
     }
 
+    /// Whether there is somebody to ask, who wants to be asked.
+    pub(super) fn asks(&self) -> bool {
+        !self.global.yes && std::io::stdin().is_terminal()
+    }
+
     /// The record of this store.
     pub(super) async fn record(&self) -> Result<Arc<dyn Record>, Failure> {
         let record = record::open(&self.settings.store.join("record.db")).await?;

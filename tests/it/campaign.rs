@@ -1,8 +1,11 @@
 //! Campaigns, held against what the sandbox has seen: nobody twice, nobody lost, and every count true.
 
 mod full;
+mod hours;
+mod indoors;
 mod kill;
 mod matrix;
+mod ramp;
 mod storm;
 
 use std::collections::{BTreeMap, HashMap};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::campaign::{Counts, Preflight, PreflightAsset, State, VariantCounts};
+use crate::campaign::{Counts, Preflight, PreflightAsset, QuietHours, State, VariantCounts};
 use crate::clock::Timestamp;
 use crate::delivery::{self, Delivery};
 use crate::graph::{Class, lookup};
@@ -90,6 +90,12 @@ pub(super) struct PreflightEvent<'a> {
     duration_secs: u64,
     bytes_saved: u64,
     delivery: &'static str,
+    stage: &'static str,
+    stage_recipients: u64,
+    start_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    quiet_hours: Option<QuietHours>,
+    ends_at: Timestamp,
     assets: Vec<AssetLine<'a>>,
 }
 
@@ -127,6 +133,12 @@ impl<'a> PreflightEvent<'a> {
             duration_secs: ahead.duration.as_secs(),
             bytes_saved: ahead.bytes_saved,
             delivery: ahead.delivery.as_str(),
+            stage: ahead.stage.as_str(),
+            stage_recipients: ahead.stage_recipients,
+            start_at: ahead.times.start_at,
+            expires_at: ahead.times.expires_at,
+            quiet_hours: ahead.times.quiet_hours,
+            ends_at: ahead.ends_at,
             assets: ahead.assets.iter().map(line).collect(),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
     CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, PlanOptions, Planned, Preflight,
-    Replan, Run, RunParts, RunSummary, Settings, plan as write_plan, read_suppressed,
+    Replan, Run, RunParts, RunSummary, Settings, Stage, Times, plan as write_plan, read_suppressed, waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::events::ErrorEvent;
@@ -17,7 +17,8 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
-use crate::cli::values::{count, human_size, human_span, thousands};
+use crate::cli::values::{count, human_size, human_span, local_moment, thousands};
+use crate::clock::Timestamp;
 use crate::graph::{Governor, MessagingType, PaceLimits};
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
@@ -54,9 +55,9 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let planned = planned(context, &record, &spec, args.replan).await?;
     context.output.remark(format_args!("{}: {}", spec.name, plan_line(&planned)));
     let campaign = planned.campaign;
-    if campaign.paused.as_deref() == Some(BY_HAND) {
+    if let Some(why) = campaign.paused.as_deref().filter(|why| *why == BY_HAND || waits_for_yes(&campaign)) {
         return Err(Failure::Usage {
-            message: format!("the campaign {} is paused", spec.name),
+            message: format!("the campaign {} is paused: {why}", spec.name),
             hint: format!("`reattach campaign resume {}` goes on with it", spec.name),
         });
     }
@@ -116,6 +117,9 @@ fn plan_line(planned: &Planned) -> String {
     }
     if malformed > 0 {
         line = format!("{line}, {} that cannot be used", count(malformed, "row"));
+    }
+    if planned.added > 0 {
+        line = format!("{line}, {} put on it", count(planned.added, "tester"));
     }
     line
 }
@@ -192,35 +196,72 @@ async fn drive(
         clock: Arc::clone(&context.clock),
         stop: context.stop.clone(),
     };
-    let mut run = match Run::begin(parts, campaign.clone()).await {
-        Err(CampaignError::Held { holder, .. }) => return look_on(context, &*record, campaign, holder).await,
-        begun => begun?,
-    };
-    // From here on a pause is one that was asked for meanwhile.
-    record.change(campaign.id, Change::Unpause).await?;
-    let ahead = match run.preflight().await {
-        Ok(ahead) => ahead,
-        Err(error) => {
-            run.give_up().await?;
-            return Err(error.into());
+    let mut campaign = campaign;
+    loop {
+        let mut run = match Run::begin(parts.clone(), campaign.clone()).await {
+            Err(CampaignError::Held { holder, .. }) => return look_on(context, &*record, campaign, holder).await,
+            begun => begun?,
+        };
+        // From here on a pause is one that was asked for meanwhile.
+        record.change(campaign.id, Change::Unpause).await?;
+        let agreed = look_ahead(context, &session, &campaign, &mut run, suppressed).await;
+        if let Some(bars) = &bars {
+            bars.clear();
         }
-    };
-    if let Some(bars) = bars {
-        bars.clear();
+        let ahead = match agreed {
+            Ok(ahead) => ahead,
+            Err(declined) => {
+                if let Some(why) = campaign.paused {
+                    record.change(campaign.id, Change::Pause(why)).await?;
+                }
+                run.give_up().await?;
+                return Err(declined);
+            }
+        };
+        let live = Live::of_run(context, &ahead, run.watch(), Arc::clone(&session.graph));
+        let sent = run.send().await;
+        drop(live);
+        let summary = sent?;
+        let exit = conclude(context, &*record, &summary).await?;
+        let End::Stage(stage) = summary.end else { return Ok(exit) };
+        if !context.asks() {
+            let name = &campaign.name;
+            context.output.note(format_args!("  look at what they got: `reattach campaign resume {name}` goes on"));
+            return Ok(exit);
+        }
+        let who = match stage {
+            Stage::Testers => "The testers have it",
+            Stage::Canary | Stage::Everybody => "The first few have it",
+        };
+        if context.confirm(&format!("{who}: look at what they got.")).is_err() {
+            return Ok(exit);
+        }
+        campaign = find(context, &*record, &campaign.name).await?;
     }
-    context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
-    print_ahead(context, &session, &campaign, &ahead, suppressed);
-    if ahead.counts.pending > 0
-        && let Err(declined) = context.confirm(&format!("This sends {}.", count(ahead.counts.pending, "message")))
-    {
-        run.give_up().await?;
-        return Err(declined);
+}
+
+/// Looks ahead, says what is about to happen, and asks.
+async fn look_ahead(
+    context: &Context,
+    session: &Session,
+    campaign: &Campaign,
+    run: &mut Run,
+    suppressed: u64,
+) -> Result<Preflight, Failure> {
+    let ahead = run.preflight().await?;
+    context.output.event(&PreflightEvent::new(campaign, &ahead, suppressed));
+    print_ahead(context, session, campaign, &ahead, suppressed);
+    if ahead.counts.pending > 0 {
+        let most = ahead.stage_recipients.saturating_mul(u64::from(campaign.parts));
+        let messages = count(ahead.counts.pending.min(most), "message");
+        let about_to = match ahead.stage {
+            Stage::Testers => format!("This sends {messages} to those who try it out, and then waits for a yes."),
+            Stage::Canary => format!("This sends {messages} at most to the first few, and then waits for a yes."),
+            Stage::Everybody => format!("This sends {messages}."),
+        };
+        context.confirm(&about_to)?;
     }
-    let live = Live::of_run(context, &ahead, run.watch(), Arc::clone(&session.graph));
-    let sent = run.send().await;
-    drop(live);
-    let summary = sent?;
-    conclude(context, &*record, &summary).await
+    Ok(ahead)
 }
 
 /// The session at the campaign's own pace, where that is slower than the Page's.
@@ -266,6 +307,11 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
         to = format!("{to}, {} {word}", thousands(number));
     }
     line("to", to);
+    match ahead.stage {
+        Stage::Testers => line("now", format!("{}, who try it out", count(ahead.stage_recipients, "tester"))),
+        Stage::Canary => line("now", format!("the first {}", count(ahead.stage_recipients, "recipient"))),
+        Stage::Everybody => {}
+    }
     for asset in &ahead.assets {
         let size = asset.size_bytes.map_or_else(String::new, |size| format!(", {}", human_size(size)));
         let how = if asset.uploaded { "uploaded just now" } else { "uploaded before" };
@@ -279,10 +325,36 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
     let pace = format!("{} a second at most", thousands(ahead.messages_per_second.into()));
     let duration = if ahead.duration < Duration::from_secs(1) { "a moment".into() } else { human_span(ahead.duration) };
     line("calls", format!("{}, {pace}: {duration}", thousands(ahead.calls)));
+    for (what, words) in when(ahead, context.clock.now()) {
+        line(what, words);
+    }
     if ahead.bytes_saved > 0 {
         line("saved", format!("{} that need no upload, sent by id", human_size(ahead.bytes_saved)));
     }
     line("delivery", format!("{}: {}", ahead.delivery.as_str(), ahead.delivery.promise()));
+}
+
+/// When it may be sent, as far as there are rules.
+fn when(ahead: &Preflight, now: Timestamp) -> Vec<(&'static str, String)> {
+    let Times { start_at, expires_at, quiet_hours, timezone } = &ahead.times;
+    let mut lines = Vec::new();
+    if let Some(start) = start_at.filter(|start| *start > now && ahead.stage != Stage::Testers) {
+        lines.push(("begins", format!("{}, in {}", local_moment(start, now), human_span(start.since(now)))));
+    }
+    if let Some(quiet) = quiet_hours.filter(|_| ahead.stage != Stage::Testers) {
+        let zone =
+            timezone.as_ref().map_or("this machine's time zone".to_owned(), |zone| shown_text(&zone.to_string()));
+        lines.push(("quiet", format!("{quiet} by each recipient's clock; {zone}, where the list does not say")));
+    }
+    if let Some(end) = expires_at {
+        let rest = match (*end <= now, *end < ahead.ends_at) {
+            (true, _) => ": it is over, and whoever does not have it is left out",
+            (false, true) => ", before everybody has it at that pace: the last are left out",
+            (false, false) => "",
+        };
+        lines.push(("expires", format!("{}{rest}", local_moment(*end, now))));
+    }
+    lines
 }
 
 /// Prints how a run ended.
@@ -307,6 +379,7 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
     }
     let paused = match &summary.end {
         End::Paused(why) => Some(campaign.paused.as_deref().unwrap_or(why)),
+        End::Stage(_) => campaign.paused.as_deref(),
         _ => None,
     };
     print_closing(context, &campaign, counts, paused, summary.elapsed);
@@ -329,7 +402,7 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
     Ok(match (&failure, &summary.end) {
         (Some(failure), _) => failure.exit(),
         (None, End::Interrupted) => Exit::Interrupted,
-        _ => exit_by_counts(&campaign, &counts),
+        _ => exit_by_counts(&campaign, counts),
     })
 }
 

@@ -1,0 +1,152 @@
+//! A whole campaign in this process and in virtual time, its record on the disk, and Meta behind the wall.
+//!
+//! The clock stands still while anything is done, the record's own threads included, and goes on where all wait: tokio
+//! holds its paused clock for as long as a blocking task of a current-thread runtime runs.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{HeaderMap, StatusCode};
+use reattach::cache::FileCache;
+use reattach::campaign::{CampaignSpec, PlanOptions, Replan, Run, RunParts, RunSummary, plan};
+use reattach::clock::{Clock, ManualClock, SystemClock, Timestamp};
+use reattach::graph::{Answered, Attempt, Body, Call, GraphClient, RetryPolicy, Transport};
+use reattach::ids::{KeySpace, Platform};
+use reattach::library::{AssetLibrary, Inspector, LibraryParts, NoReport, UrlQuery};
+use reattach::media::{BytePool, Reader};
+use reattach::record::{self, Campaign, Record};
+use reattach::stop::Stop;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::support::client::graph_options;
+
+/// The longest wait of one call: `--max-wait`.
+const PATIENCE: Duration = Duration::from_mins(15);
+const LATENCY: Duration = Duration::from_millis(40);
+
+/// A Graph API that takes every message, but for the time of a storm, and keeps count of its own.
+#[derive(Debug)]
+struct Meta {
+    begun: Instant,
+    storm: Range<Duration>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// When each recipient's message was taken.
+    taken: BTreeMap<String, Duration>,
+    refused: usize,
+}
+
+#[async_trait]
+impl Transport for Meta {
+    async fn execute(&self, call: Call) -> Attempt {
+        let now = self.begun.elapsed();
+        let Body::Json(body) = call.body else { panic!("a send is JSON") };
+        let body: Value = serde_json::from_slice(&body).expect("JSON");
+        let recipient = body["recipient"]["id"].as_str().expect("a PSID").to_owned();
+        let (status, body) = {
+            let mut seen = self.seen.lock().expect("whole");
+            if self.storm.contains(&now) {
+                seen.refused += 1;
+                let error =
+                    r#"{"error":{"code":613,"message":"(#613) Calls to this api have exceeded the rate limit."}}"#;
+                (400, error.to_owned())
+            } else {
+                assert_eq!(seen.taken.insert(recipient.clone(), now), None, "{recipient} got it twice");
+                (200, format!(r#"{{"recipient_id":"{recipient}","message_id":"m_{recipient}"}}"#))
+            }
+        };
+        tokio::time::sleep(LATENCY).await;
+        let status = StatusCode::from_u16(status).expect("a status");
+        Attempt::Answered(Answered { status, headers: HeaderMap::new(), body: body.into() })
+    }
+}
+
+/// A place where campaigns are planned and sent, and nothing else happens.
+pub(super) struct Room {
+    folder: TempDir,
+    pub(super) record: Arc<dyn Record>,
+    pub(super) clock: Arc<dyn Clock>,
+    meta: Arc<Meta>,
+}
+
+impl Room {
+    /// A room in which it is this time.
+    pub(super) async fn at(now: &str) -> Self {
+        Self::with_storm(now, Duration::ZERO..Duration::ZERO).await
+    }
+
+    /// The same, where Meta refuses everything for a time, counted from now.
+    pub(super) async fn with_storm(now: &str, storm: Range<Duration>) -> Self {
+        // Thousands of waits for a disk are not what this is about.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder = folder.expect("a folder");
+        let record = record::open(&folder.path().join("record.db")).await.expect("a record");
+        let clock = Arc::new(ManualClock::new(now.parse::<Timestamp>().expect("a time")));
+        let meta = Arc::new(Meta { begun: Instant::now(), storm, seen: Mutex::default() });
+        Self { folder, record, clock, meta }
+    }
+
+    /// Plans a campaign for this list, with what the file says beside.
+    pub(super) async fn plan(&self, list: &str, rest: &str) -> Campaign {
+        std::fs::write(self.folder.path().join("people.csv"), list).expect("a file");
+        let spec = format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}");
+        std::fs::write(self.folder.path().join("spring.toml"), spec).expect("a file");
+        let spec = CampaignSpec::load(&self.folder.path().join("spring.toml")).expect("a campaign");
+        let options = PlanOptions { space: self.space(), replan: Replan::Refused, stop: Stop::new() };
+        plan(&self.record, &spec, &options, &self.clock).await.expect("a plan").campaign
+    }
+
+    /// Sends it, until that ends.
+    pub(super) async fn run(&self, campaign: &Campaign) -> RunSummary {
+        let run = Run::begin(self.parts(), campaign.clone()).await.expect("nobody else has it");
+        run.send().await.expect("a run")
+    }
+
+    /// When each recipient's message was taken, counted from the beginning.
+    pub(super) fn taken(&self) -> BTreeMap<String, Duration> {
+        self.meta.seen.lock().expect("whole").taken.clone()
+    }
+
+    pub(super) fn refused(&self) -> usize {
+        self.meta.seen.lock().expect("whole").refused
+    }
+
+    fn space(&self) -> KeySpace {
+        let page = "106000000000001".parse().expect("a Page");
+        let origin = "https://graph.facebook.com".parse().expect("an origin");
+        KeySpace { origin, page, platform: Platform::Messenger }
+    }
+
+    fn parts(&self) -> RunParts {
+        let (record, clock) = (Arc::clone(&self.record), Arc::clone(&self.clock));
+        let retry = RetryPolicy { max_wait: PATIENCE, ..RetryPolicy::default() };
+        let options = graph_options("https://graph.facebook.com", "PAGE-TOKEN", retry);
+        let meta: Arc<dyn Transport> = Arc::<Meta>::clone(&self.meta);
+        let graph = Arc::new(GraphClient::new(options, meta, Arc::clone(&clock)));
+        let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock)));
+        let cache = Arc::new(FileCache::disabled());
+        let library = AssetLibrary::new(LibraryParts {
+            graph: Arc::clone(&graph),
+            record: Arc::clone(&record),
+            inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
+            upload_reader: reader(),
+            space: self.space(),
+            url_query: UrlQuery::Kept,
+            concurrency: 1,
+            clock: Arc::clone(&clock),
+            stop: Stop::new(),
+            reporter: Arc::new(NoReport),
+        });
+        RunParts { record, graph, library, clock, stop: Stop::new() }
+    }
+}
