@@ -14,6 +14,7 @@ mod part;
 mod plan;
 mod portion;
 mod preflight;
+mod quotes;
 mod ramp;
 mod recipients;
 mod round;
