@@ -11,6 +11,7 @@
 mod error;
 mod nonce;
 mod part;
+mod permission;
 mod plan;
 mod portion;
 mod preflight;
@@ -31,6 +32,7 @@ mod verdict;
 pub use error::CampaignError;
 pub use nonce::Nonce;
 pub use part::{Part, Variant};
+pub use permission::Permission;
 pub use plan::{PlanOptions, Planned, Replan, plan};
 pub use portion::Portion;
 pub use preflight::{Preflight, PreflightAsset};

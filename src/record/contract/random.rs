@@ -178,7 +178,7 @@ impl Bench<'_> {
         // What comes before and what comes behind an intent, and now and then either.
         let due = self.book.now.plus(MINUTE);
         let event = match (begun ^ (choice >= 240), choice % 8) {
-            (false, 0..4) => Event::Intend { nonce, variant: (nonce % 3 == 0).then(|| "a".to_owned()) },
+            (false, 0..4) => Event::Intend { nonce, variant: nonce.is_multiple_of(3).then(|| "a".to_owned()) },
             (false, 4) => Event::Invalid { reason: reason() },
             (false, 5) => Event::Skip { reason: reason() },
             (false, 6) => Event::Defer { due },

@@ -87,9 +87,12 @@ pub(super) struct PreflightEvent<'a> {
     pending: u64,
     calls: u64,
     messages_per_second: u32,
+    /// What the campaign asks for, where the Page's own limit is lower.
+    messages_per_second_asked: Option<u32>,
     duration_secs: u64,
     bytes_saved: u64,
     delivery: &'static str,
+    permission: &'static str,
     assets: Vec<AssetLine<'a>>,
 }
 
@@ -124,9 +127,11 @@ impl<'a> PreflightEvent<'a> {
             pending: ahead.counts.pending,
             calls: ahead.calls,
             messages_per_second: ahead.messages_per_second,
+            messages_per_second_asked: ahead.asked_per_second,
             duration_secs: ahead.duration.as_secs(),
             bytes_saved: ahead.bytes_saved,
             delivery: ahead.delivery.as_str(),
+            permission: ahead.permission.as_str(),
             assets: ahead.assets.iter().map(line).collect(),
         }
     }

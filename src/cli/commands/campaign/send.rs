@@ -8,8 +8,8 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, PlanOptions, Planned, Preflight,
-    Replan, Run, RunParts, RunSummary, Settings, plan as write_plan, read_suppressed,
+    CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, Permission, PlanOptions, Planned,
+    Preflight, Replan, Run, RunParts, RunSummary, Settings, plan as write_plan, read_suppressed,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::events::ErrorEvent;
@@ -18,7 +18,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
 use crate::cli::values::{count, human_size, human_span, thousands};
-use crate::graph::{Governor, MessagingType, PaceLimits};
+use crate::graph::{Governor, MessagingType, PaceLimits, SEND_PERMISSION};
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
@@ -260,6 +260,13 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
     let output = &context.output;
     let line = |what: &str, words: String| output.remark(format_args!("  {what:<12} {words}"));
     line("page", format!("{} ({})", shown_text(&session.page.name), session.page.id));
+    line(
+        "permission",
+        match ahead.permission {
+            Permission::Granted => SEND_PERMISSION.to_owned(),
+            Permission::NotChecked => "not checked: Meta does not tell this token what it may do".to_owned(),
+        },
+    );
     let mut to = count(ahead.recipients, "recipient");
     let others = [(suppressed, "suppressed"), (ahead.closed_windows, "whose 24 hours are over, left out")];
     for (number, word) in others.into_iter().filter(|(number, _)| *number > 0) {
@@ -276,7 +283,13 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
     if campaign.started_at.is_some() && ahead.counts.pending < ahead.counts.total {
         line("so far", figures(&ahead.counts));
     }
-    let pace = format!("{} a second at most", thousands(ahead.messages_per_second.into()));
+    let pace = thousands(ahead.messages_per_second.into());
+    let pace = match ahead.asked_per_second {
+        Some(asked) => {
+            format!("{pace} a second (the Page's own limit; the campaign asks for {})", thousands(asked.into()))
+        }
+        None => format!("{pace} a second at most"),
+    };
     let duration = if ahead.duration < Duration::from_secs(1) { "a moment".into() } else { human_span(ahead.duration) };
     line("calls", format!("{}, {pace}: {duration}", thousands(ahead.calls)));
     if ahead.bytes_saved > 0 {
@@ -329,7 +342,7 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
     Ok(match (&failure, &summary.end) {
         (Some(failure), _) => failure.exit(),
         (None, End::Interrupted) => Exit::Interrupted,
-        _ => exit_by_counts(&campaign, &counts),
+        _ => exit_by_counts(&campaign, counts),
     })
 }
 
