@@ -425,7 +425,7 @@ fn a_campaign_that_asks_for_more_than_its_page_may_is_told_so() {
     world.configure("[limits]\nmessages_per_second = 25\n");
     campaign(&world, 3, &format!("{TEXT}[limits]\nmessages_per_second = 60\n"));
     let text = world.run(["campaign", "run", "library/spring.toml", "--yes"]).ended_with(0).stdout;
-    assert!(text.contains("25 a second (the Page's own limit; the campaign asks for 60)"), "{text}");
+    assert!(text.contains("25 a second: the Page's own limit; the campaign asks for 60"), "{text}");
     let ahead = run(&world).ended_with(0).events_of("preflight").remove(0);
     assert_eq!((&ahead["messages_per_second"], &ahead["messages_per_second_asked"]), (&json!(25), &json!(60)));
     campaign(&world, 3, &format!("{TEXT}[limits]\nmessages_per_second = 20\n"));

@@ -284,14 +284,12 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
         line("so far", figures(&ahead.counts));
     }
     let pace = thousands(ahead.messages_per_second.into());
-    let pace = match ahead.asked_per_second {
-        Some(asked) => {
-            format!("{pace} a second (the Page's own limit; the campaign asks for {})", thousands(asked.into()))
-        }
-        None => format!("{pace} a second at most"),
-    };
+    if let Some(asked) = ahead.asked_per_second {
+        let asked = thousands(asked.into());
+        line("pace", format!("{pace} a second: the Page's own limit; the campaign asks for {asked}"));
+    }
     let duration = if ahead.duration < Duration::from_secs(1) { "a moment".into() } else { human_span(ahead.duration) };
-    line("calls", format!("{}, {pace}: {duration}", thousands(ahead.calls)));
+    line("calls", format!("{}, {pace} a second at most: {duration}", thousands(ahead.calls)));
     if ahead.bytes_saved > 0 {
         line("saved", format!("{} that need no upload, sent by id", human_size(ahead.bytes_saved)));
     }
