@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::graph::{GraphError, InvalidRequest};
+use crate::graph::{GraphError, InvalidRequest, SEND_PERMISSION};
 use crate::ids::{CampaignName, InvalidId};
 use crate::library::LibraryError;
 use crate::record::{Holder, RecordError};
@@ -50,6 +50,20 @@ pub enum CampaignError {
     /// A name that is none.
     #[error(transparent)]
     Name(#[from] InvalidId),
+    /// A list that cannot be read for a quote that is never closed, or closes another field.
+    #[error("{}, line {line}: a quote opens here and is not closed where its field ends", path.display())]
+    UnclosedQuote {
+        /// The list.
+        path: PathBuf,
+        /// Where, counted from 1.
+        line: u64,
+    },
+    /// A token that may not send.
+    #[error("the token may not send: {reason}")]
+    NotPermitted {
+        /// What Meta says of it.
+        reason: String,
+    },
     /// A list that lacks a column.
     #[error("{} has no column {column:?}; it has {known}", path.display())]
     NoColumn {
@@ -128,6 +142,12 @@ impl CampaignError {
             Self::Message { source, .. } => source.hint().map(Into::into),
             Self::Template { .. } => Some("write {{ and }} where a brace is meant".into()),
             Self::NoColumn { .. } => Some("the first row names the columns; one of them is called recipient".into()),
+            Self::UnclosedQuote { .. } => Some(
+                "close it; a quote that belongs to the text is written twice, within quotes: \"5\"\" wide\"".into(),
+            ),
+            Self::NotPermitted { .. } => {
+                Some(format!("make a new Page access token, and ask for {SEND_PERMISSION} when it is made"))
+            }
             Self::Changed { .. } => Some(
                 "give it another name, or say --replan: what was sent stays sent, and the rest goes by the new plan"
                     .into(),

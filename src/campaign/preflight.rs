@@ -1,6 +1,7 @@
 //! A look ahead, before the first message: what will be sent, by which ids, for how long, to whom not.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use super::spec::Delivery;
 use super::summary::Counts;
 use super::template::Template;
 use super::times::Times;
-use super::{CampaignError, Run};
+use super::{CampaignError, Permission, Run};
 use crate::clock::Timestamp;
 use crate::graph::{Load, Message};
 use crate::library::{AssetOutcome, PlanRules, Prepared, PreparedAsset};
@@ -45,6 +46,8 @@ pub struct Preflight {
     pub calls: u64,
     /// Messages a second, at most.
     pub messages_per_second: u32,
+    /// What the campaign asks for, where the Page's own limit is lower and holds.
+    pub asked_per_second: Option<u32>,
     /// How long it takes at that pace.
     pub duration: Duration,
     /// Bytes that are not uploaded once for each person.
@@ -59,6 +62,8 @@ pub struct Preflight {
     pub times: Times,
     /// When it will be done, at that pace and if nobody sleeps.
     pub ends_at: Timestamp,
+    /// Whether the token may send.
+    pub permission: Permission,
 }
 
 /// An asset a campaign draws on.
@@ -121,9 +126,10 @@ impl Run {
     /// about to happen. Nothing is sent.
     ///
     /// # Errors
-    /// When an asset leads to no id, or to other bytes than when the campaign was begun.
+    /// When the token may not send, and when an asset leads to no id, or to other bytes than when the campaign was begun.
     pub async fn preflight(&mut self) -> Result<Preflight, CampaignError> {
         let parts = &self.parts;
+        let permission = Permission::of(&parts.graph, &*parts.clock).await?;
         let now = parts.clock.now();
         let counts = Counts::new(&self.message, &parts.record.count(self.campaign.id, now).await?);
         let sample = parts.record.first_recipient(self.campaign.id).await?;
@@ -144,6 +150,7 @@ impl Run {
         // Whoever sleeps when it begins gets it within a day.
         let night = if times.quiet_hours.is_some() { NIGHT } else { Duration::ZERO };
         let rules = PlanRules { renew_within: ends_at.plus(night).since(now) + MARGIN, force: false };
+        let asked = self.settings.messages_per_second.map(NonZeroU32::get);
         let mut ready = Vec::new();
         for (part, (templates, said)) in templates.iter().zip(&self.message.parts).enumerate() {
             let mut variants = Vec::new();
@@ -178,12 +185,14 @@ impl Run {
             bytes_saved,
             assets,
             messages_per_second: limits.messages_per_second,
+            asked_per_second: asked.filter(|asked| *asked > limits.messages_per_second),
             duration,
             delivery: self.settings.delivery,
             stage: self.stage,
             stage_recipients: self.stage_recipients(),
             times,
             ends_at,
+            permission,
         })
     }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::CampaignError;
+use super::quotes::{Quotes, UnclosedQuote};
 use super::times::Zone;
 use crate::clock::Timestamp;
 use crate::ids::Recipient;
@@ -107,7 +108,7 @@ impl RecipientReader {
             Source::Csv { reader, columns, row } => match reader.read_byte_record(row) {
                 Ok(true) => Ok(Some(kept(csv_row(line_of(reader.position().line(), row), row, columns, variables)))),
                 Ok(false) => Ok(None),
-                Err(error) => Err(unreadable(path, io::Error::other(error))),
+                Err(error) => Err(csv_failure(path, error)),
             },
             Source::Jsonl { reader, line } => loop {
                 let mut text = Vec::new();
@@ -127,16 +128,29 @@ fn unreadable(path: &Path, source: io::Error) -> CampaignError {
     CampaignError::Unreadable { path: path.to_owned(), source }
 }
 
+/// Why a table cannot be read any further: its own quotes, or the file.
+fn csv_failure(path: &Path, error: csv::Error) -> CampaignError {
+    let io = match error.into_kind() {
+        csv::ErrorKind::Io(io) => io,
+        other => io::Error::other(format!("{other:?}")),
+    };
+    match io.get_ref().and_then(|cause| cause.downcast_ref::<UnclosedQuote>()) {
+        Some(UnclosedQuote { line }) => CampaignError::UnclosedQuote { path: path.to_owned(), line: *line },
+        None => unreadable(path, io),
+    }
+}
+
 fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> Result<Source, CampaignError> {
     let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
     let header = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
     // Spreadsheets of many countries write semicolons.
     let count = |delimiter: u8| header.split(|byte| *byte == delimiter).count();
     let delimiter = [b',', b';', b'\t'].into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Lines::new(reader));
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Lines::new(reader, delimiter));
     let names: Vec<String> = reader
         .byte_headers()
-        .map_err(|error| unreadable(path, io::Error::other(error)))?
+        .map_err(|error| csv_failure(path, error))?
         .iter()
         .map(|name| String::from_utf8_lossy(name).trim().to_owned())
         .collect();
@@ -164,15 +178,17 @@ fn line_of(next: u64, row: &csv::ByteRecord) -> u64 {
     next.saturating_sub(1 + within as u64)
 }
 
-/// Text in which every line ends alike, the last one too: so that lines can be counted.
+/// Text in which every line ends alike, the last one too: so that lines can be counted. It ends with an error where a
+/// quote is not closed.
 struct Lines<R> {
     text: R,
     last: u8,
+    quotes: Quotes,
 }
 
 impl<R> Lines<R> {
-    fn new(text: R) -> Self {
-        Self { text, last: b'\n' }
+    fn new(text: R, delimiter: u8) -> Self {
+        Self { text, last: b'\n', quotes: Quotes::new(delimiter) }
     }
 }
 
@@ -181,6 +197,7 @@ impl<R: BufRead> Read for Lines<R> {
         loop {
             let chunk = self.text.fill_buf()?;
             if chunk.is_empty() {
+                self.quotes.end().map_err(io::Error::other)?;
                 let missing = usize::from(self.last != b'\n' && !out.is_empty());
                 out[..missing].fill(b'\n');
                 self.last = b'\n';
@@ -189,6 +206,7 @@ impl<R: BufRead> Read for Lines<R> {
             let taken = chunk.len().min(out.len());
             let mut kept = 0;
             for byte in chunk[..taken].iter().filter(|byte| **byte != b'\r') {
+                self.quotes.follow(*byte).map_err(io::Error::other)?;
                 out[kept] = *byte;
                 kept += 1;
             }
@@ -410,6 +428,19 @@ mod tests {
             assert!(lines[0].starts_with("3 1 a\nb"), "{lines:?}");
             assert!(lines[1].starts_with("line 6: \"x\"") && lines[2].starts_with("line 7: \"y\""), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_quote_that_swallows_the_rest_is_refused_by_its_line() {
+        let rest = "4,D\n".repeat(5_000);
+        for text in
+            [format!("recipient,name\r\n1,Ada\r\n2,\"B\r\n{rest}"), format!("recipient,name\n1,Ada\n2,\"B\n{rest}")]
+        {
+            let error = read("a.csv", text.as_bytes(), &["name"]).unwrap_err();
+            assert!(matches!(error, CampaignError::UnclosedQuote { line: 3, .. }) && error.hint().is_some(), "{error}");
+        }
+        let error = read("a.csv", b"recipient,\"name\n1,Ada\n", &["name"]).unwrap_err();
+        assert!(matches!(error, CampaignError::UnclosedQuote { line: 1, .. }), "{error}");
     }
 
     #[test]

@@ -229,6 +229,7 @@ fn campaign_exit(error: &CampaignError) -> Exit {
         | CampaignError::Ledger(_)
         | CampaignError::Held { .. }
         | CampaignError::Unintelligible { .. } => Exit::Store,
+        CampaignError::NotPermitted { .. } => Exit::Credentials,
         CampaignError::Stopped => Exit::Interrupted,
         _ => Exit::Usage,
     }

@@ -432,6 +432,18 @@ pub struct TokenFacts {
     pub error: Option<String>,
 }
 
+/// The permission without which a token can neither upload nor send.
+///
+/// **Source**: Messenger Platform, "Send a Message" and "Saving Assets" (read 2026): required permissions.
+pub const SEND_PERMISSION: &str = "pages_messaging";
+
+impl TokenFacts {
+    /// Whether Meta lists what the token may do, and this is not among it.
+    pub fn lacks_send_permission(&self) -> bool {
+        !self.scopes.is_empty() && !self.scopes.iter().any(|scope| scope == SEND_PERMISSION)
+    }
+}
+
 /// Meta's receipt for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {

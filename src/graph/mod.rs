@@ -22,8 +22,8 @@ mod wire;
 pub use batch::MAX_BATCH;
 pub use catalogue::{CATALOGUE, Class, Entry, lookup};
 pub use client::{
-    ApiVersion, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, Sent, TokenFacts, TokenOwner,
-    UrlUpload,
+    ApiVersion, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION, Sent, TokenFacts,
+    TokenOwner, UrlUpload,
 };
 pub use error::{Certainty, Failure, GraphError, Operation, Refusal};
 pub use governor::{Governor, Load, Pace, PaceLimits};

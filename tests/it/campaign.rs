@@ -400,6 +400,42 @@ fn people_who_opted_out_or_whose_window_is_closed_get_nothing() {
     assert!(reached.iter().all(|psid| psid == "2" || psid == "3"), "{reached:?}");
 }
 
+#[test]
+fn a_token_that_may_not_send_is_told_apart_from_one_that_does_not_say() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    let says = |body: Value| {
+        let fault = json!({"status": 200, "body": body.to_string()});
+        world.sandbox().set_faults(json!({"on": "debug_token", "times": 1, "fault": fault})).expect("a fault");
+        run(&world)
+    };
+    let poor = says(json!({"data": {"is_valid": true, "scopes": ["pages_show_list"]}})).ended_with(4);
+    let told = poor.events_of("error")[0]["message"].as_str().expect("words").to_owned();
+    assert!(told.contains("may not send") && told.contains("pages_show_list"), "{told}");
+    assert!(says(json!({"data": {"is_valid": false, "scopes": []}})).ended_with(4).stdout.contains("not valid"));
+    assert_eq!(world.truth().message_count, 0);
+    let silent =
+        json!({"graph": {"code": 100, "message": "(#100) You must provide an app access token"}, "status": 400});
+    world.sandbox().set_faults(json!({"on": "debug_token", "times": 1, "fault": silent})).expect("a fault");
+    let ran = run(&world).ended_with(0);
+    assert_eq!(ran.events_of("preflight")[0]["permission"], "not_checked");
+    assert_eq!(run(&world).ended_with(0).events_of("preflight")[0]["permission"], "granted");
+}
+
+#[test]
+fn a_campaign_that_asks_for_more_than_its_page_may_is_told_so() {
+    let world = World::new();
+    world.configure("[limits]\nmessages_per_second = 25\n");
+    campaign(&world, 3, &format!("{TEXT}[limits]\nmessages_per_second = 60\n"));
+    let text = world.run(["campaign", "run", "library/spring.toml", "--yes"]).ended_with(0).stdout;
+    assert!(text.contains("25 a second: the Page's own limit; the campaign asks for 60"), "{text}");
+    let ahead = run(&world).ended_with(0).events_of("preflight").remove(0);
+    assert_eq!((&ahead["messages_per_second"], &ahead["messages_per_second_asked"]), (&json!(25), &json!(60)));
+    campaign(&world, 3, &format!("{TEXT}[limits]\nmessages_per_second = 20\n"));
+    let ahead = run(&world).ended_with(0).events_of("preflight").remove(0);
+    assert_eq!((&ahead["messages_per_second"], &ahead["messages_per_second_asked"]), (&json!(20), &Value::Null));
+}
+
 /// Starts a run whose every send takes a while, and returns once some have arrived.
 fn start_slowly(world: &World, arrived: u64) -> Child {
     let slow = json!({"on": "send", "times": 1_000_000, "when": "after", "fault": {"stall_ms": 50}});

@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::{count, human_size, human_span};
-use crate::graph::{ApiVersion, GraphClient, Identity, TokenFacts, TokenOwner};
+use crate::graph::{ApiVersion, GraphClient, Identity, SEND_PERMISSION, TokenFacts, TokenOwner};
 use crate::record::{self, UploadFilter};
 
 /// How long Meta may take to answer all questions together.
@@ -26,8 +26,6 @@ const CLOCK_WRONG: Duration = Duration::from_hours(1);
 const TOKEN_ENDS_SOON: Duration = Duration::from_hours(14 * 24);
 /// A disk with less than this left is worth a word.
 const DISK_LOW_BYTES: u64 = 200 << 20;
-/// Without it a token can neither upload nor send.
-const PERMISSION: &str = "pages_messaging";
 /// Ids counted at a time.
 const ROWS: usize = 1_000;
 
@@ -202,18 +200,18 @@ fn permission(context: &Context, facts: Option<&TokenFacts>) -> Finding {
         let why = facts.error.as_deref().unwrap_or("it is not valid");
         return Wrong(why.to_owned(), "make a new Page access token".into(), Exit::Credentials);
     }
-    if !facts.scopes.is_empty() && !facts.scopes.iter().any(|scope| scope == PERMISSION) {
-        let message = format!("{PERMISSION} is missing; there is {}", facts.scopes.join(", "));
-        return Wrong(message, format!("ask for {PERMISSION} when the token is made"), Exit::Credentials);
+    if facts.lacks_send_permission() {
+        let message = format!("{SEND_PERMISSION} is missing; there is {}", facts.scopes.join(", "));
+        return Wrong(message, format!("ask for {SEND_PERMISSION} when the token is made"), Exit::Credentials);
     }
     let left = facts.expires_at.map(|end| end.since(context.clock.now()));
     match left {
         Some(left) if left < TOKEN_ENDS_SOON => Warning(
-            format!("{PERMISSION}, but the token ends in {}", human_span(left)),
+            format!("{SEND_PERMISSION}, but the token ends in {}", human_span(left)),
             "make a long-lived Page access token, which does not end",
         ),
-        Some(left) => Fine(format!("{PERMISSION}; the token ends in {}", human_span(left))),
-        None => Fine(format!("{PERMISSION}; the token does not end")),
+        Some(left) => Fine(format!("{SEND_PERMISSION}; the token ends in {}", human_span(left))),
+        None => Fine(format!("{SEND_PERMISSION}; the token does not end")),
     }
 }
 

@@ -49,7 +49,11 @@ struct Seen {
 impl Transport for Meta {
     async fn execute(&self, call: Call) -> Attempt {
         let now = self.begun.elapsed();
-        let Body::Json(body) = call.body else { panic!("a send is JSON") };
+        let Body::Json(body) = call.body else {
+            // Whether the token may send is not for it to know.
+            let body = r#"{"error":{"code":100,"message":"(#100) You must provide an app access token"}}"#.into();
+            return Attempt::Answered(Answered { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body });
+        };
         let body: Value = serde_json::from_slice(&body).expect("JSON");
         let recipient = body["recipient"]["id"].as_str().expect("a PSID").to_owned();
         let (status, body) = {

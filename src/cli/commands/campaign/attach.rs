@@ -95,6 +95,7 @@ fn is_refusal(why: &str) -> bool {
 #[derive(Debug, Default)]
 struct Glances {
     meter: Meter,
+    done: Option<u64>,
     due: Option<Instant>,
 }
 
@@ -111,7 +112,10 @@ impl Glances {
     /// What was seen by counting from `began` to `now`.
     fn take(&mut self, began: Instant, now: Instant, counts: Counts) -> View {
         self.due = Some(now + Self::EVERY.max((now - began) * Self::PART));
-        self.meter.note(now, counts.total - counts.pending, true);
+        let done = counts.total - counts.pending;
+        // Who looks on cannot tell waiting from stopping; neither says how fast it goes.
+        let is_going = self.done.replace(done) != Some(done);
+        self.meter.note(now, done, is_going);
         let (per_second, left) = (self.meter.per_second(), self.meter.left(counts.pending));
         View { counts, per_second, left, ..View::default() }
     }

@@ -87,6 +87,8 @@ pub(super) struct PreflightEvent<'a> {
     pending: u64,
     calls: u64,
     messages_per_second: u32,
+    /// What the campaign asks for, where the Page's own limit is lower.
+    messages_per_second_asked: Option<u32>,
     duration_secs: u64,
     bytes_saved: u64,
     delivery: &'static str,
@@ -96,6 +98,7 @@ pub(super) struct PreflightEvent<'a> {
     expires_at: Option<Timestamp>,
     quiet_hours: Option<QuietHours>,
     ends_at: Timestamp,
+    permission: &'static str,
     assets: Vec<AssetLine<'a>>,
 }
 
@@ -130,6 +133,7 @@ impl<'a> PreflightEvent<'a> {
             pending: ahead.counts.pending,
             calls: ahead.calls,
             messages_per_second: ahead.messages_per_second,
+            messages_per_second_asked: ahead.asked_per_second,
             duration_secs: ahead.duration.as_secs(),
             bytes_saved: ahead.bytes_saved,
             delivery: ahead.delivery.as_str(),
@@ -139,6 +143,7 @@ impl<'a> PreflightEvent<'a> {
             expires_at: ahead.times.expires_at,
             quiet_hours: ahead.times.quiet_hours,
             ends_at: ahead.ends_at,
+            permission: ahead.permission.as_str(),
             assets: ahead.assets.iter().map(line).collect(),
         }
     }

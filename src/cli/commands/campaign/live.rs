@@ -127,7 +127,7 @@ fn words(view: &View, now: Timestamp) -> Vec<String> {
     let View { counts, in_flight, .. } = view;
     let mut speed = format!("{}/s", thousands(view.per_second));
     if let Some(slowed) = view.slowed_to {
-        speed = format!("{speed}, slowed to {}/s by Meta's limits", thousands(slowed.into()));
+        speed = format!("{speed} (slowed to {}/s by Meta)", thousands(slowed.into()));
     }
     if let Some(left) = view.left {
         speed = format!("{speed}, about {} left", human_span(left));

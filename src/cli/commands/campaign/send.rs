@@ -8,8 +8,9 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, PlanOptions, Planned, Preflight,
-    Replan, Run, RunParts, RunSummary, Settings, Stage, Times, plan as write_plan, read_suppressed, waits_for_yes,
+    CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, Permission, PlanOptions, Planned,
+    Preflight, Replan, Run, RunParts, RunSummary, Settings, Stage, Times, plan as write_plan, read_suppressed,
+    waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::events::ErrorEvent;
@@ -19,7 +20,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
 use crate::cli::values::{count, human_size, human_span, local_moment, thousands};
 use crate::clock::Timestamp;
-use crate::graph::{Governor, MessagingType, PaceLimits};
+use crate::graph::{Governor, MessagingType, PaceLimits, SEND_PERMISSION};
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
@@ -301,6 +302,13 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
     let output = &context.output;
     let line = |what: &str, words: String| output.remark(format_args!("  {what:<12} {words}"));
     line("page", format!("{} ({})", shown_text(&session.page.name), session.page.id));
+    line(
+        "permission",
+        match ahead.permission {
+            Permission::Granted => SEND_PERMISSION.to_owned(),
+            Permission::NotChecked => "not checked: Meta does not tell this token what it may do".to_owned(),
+        },
+    );
     let mut to = count(ahead.recipients, "recipient");
     let others = [(suppressed, "suppressed"), (ahead.closed_windows, "whose 24 hours are over, left out")];
     for (number, word) in others.into_iter().filter(|(number, _)| *number > 0) {
@@ -322,9 +330,13 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
     if campaign.started_at.is_some() && ahead.counts.pending < ahead.counts.total {
         line("so far", figures(&ahead.counts));
     }
-    let pace = format!("{} a second at most", thousands(ahead.messages_per_second.into()));
+    let pace = thousands(ahead.messages_per_second.into());
+    if let Some(asked) = ahead.asked_per_second {
+        let asked = thousands(asked.into());
+        line("pace", format!("{pace} a second: the Page's own limit; the campaign asks for {asked}"));
+    }
     let duration = if ahead.duration < Duration::from_secs(1) { "a moment".into() } else { human_span(ahead.duration) };
-    line("calls", format!("{}, {pace}: {duration}", thousands(ahead.calls)));
+    line("calls", format!("{}, {pace} a second at most: {duration}", thousands(ahead.calls)));
     for (what, words) in when(ahead, context.clock.now()) {
         line(what, words);
     }
