@@ -106,7 +106,7 @@ impl Room {
         let spec = format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}");
         std::fs::write(self.folder.path().join("spring.toml"), spec).expect("a file");
         let spec = CampaignSpec::load(&self.folder.path().join("spring.toml")).expect("a campaign");
-        let options = PlanOptions { space: self.space(), replan: Replan::Refused, stop: Stop::new() };
+        let options = PlanOptions { space: Self::space(), replan: Replan::Refused, stop: Stop::new() };
         plan(&self.record, &spec, &options, &self.clock).await.expect("a plan").campaign
     }
 
@@ -125,7 +125,7 @@ impl Room {
         self.meta.seen.lock().expect("whole").refused
     }
 
-    fn space(&self) -> KeySpace {
+    fn space() -> KeySpace {
         let page = "106000000000001".parse().expect("a Page");
         let origin = "https://graph.facebook.com".parse().expect("an origin");
         KeySpace { origin, page, platform: Platform::Messenger }
@@ -144,7 +144,7 @@ impl Room {
             record: Arc::clone(&record),
             inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
             upload_reader: reader(),
-            space: self.space(),
+            space: Self::space(),
             url_query: UrlQuery::Kept,
             concurrency: 1,
             clock: Arc::clone(&clock),

@@ -59,7 +59,7 @@ fn a_no_at_a_stage_is_no_yes() {
 #[test]
 fn another_message_goes_to_the_testers_again_and_to_nobody_else_twice() {
     let world = fast_world();
-    campaign(&world, 20, &format!("testers = [\"1003\"]\n[[message]]\ntext = \"Helo {{name}}\"\n"));
+    campaign(&world, 20, "testers = [\"1003\"]\n[[message]]\ntext = \"Helo {name}\"\n");
     run(&world).ended_with(0);
     campaign(&world, 20, &format!("testers = [\"1003\"]\n{TEXT}"));
     run(&world).ended_with(2);
