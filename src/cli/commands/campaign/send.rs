@@ -197,7 +197,7 @@ async fn drive(
         clock: Arc::clone(&context.clock),
         stop: context.stop.clone(),
     };
-    let mut campaign = campaign;
+    let (mut campaign, mut has_agreed) = (campaign, false);
     loop {
         let mut run = match Run::begin(parts.clone(), campaign.clone()).await {
             Err(CampaignError::Held { holder, .. }) => return look_on(context, &*record, campaign, holder).await,
@@ -205,10 +205,18 @@ async fn drive(
         };
         // From here on a pause is one that was asked for meanwhile.
         record.change(campaign.id, Change::Unpause).await?;
-        let agreed = look_ahead(context, &session, &campaign, &mut run, suppressed).await;
+        let ahead = run.preflight().await.map_err(Failure::from);
         if let Some(bars) = &bars {
             bars.clear();
         }
+        let agreed = ahead.and_then(|ahead| {
+            context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
+            if !has_agreed {
+                print_ahead(context, &session, &campaign, &ahead, suppressed);
+                ask(context, &campaign, &ahead)?;
+            }
+            Ok(ahead)
+        });
         let ahead = match agreed {
             Ok(ahead) => ahead,
             Err(declined) => {
@@ -234,35 +242,26 @@ async fn drive(
             Stage::Testers => "The testers have it",
             Stage::Canary | Stage::Everybody => "The first few have it",
         };
-        if context.confirm(&format!("{who}: look at what they got.")).is_err() {
+        let pending = count(summary.counts.pending, "message");
+        if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).is_err() {
             return Ok(exit);
         }
+        has_agreed = true;
         campaign = find(context, &*record, &campaign.name).await?;
     }
 }
 
-/// Looks ahead, says what is about to happen, and asks.
-async fn look_ahead(
-    context: &Context,
-    session: &Session,
-    campaign: &Campaign,
-    run: &mut Run,
-    suppressed: u64,
-) -> Result<Preflight, Failure> {
-    let ahead = run.preflight().await?;
-    context.output.event(&PreflightEvent::new(campaign, &ahead, suppressed));
-    print_ahead(context, session, campaign, &ahead, suppressed);
-    if ahead.counts.pending > 0 {
-        let most = ahead.stage_recipients.saturating_mul(u64::from(campaign.parts));
-        let messages = count(ahead.counts.pending.min(most), "message");
-        let about_to = match ahead.stage {
-            Stage::Testers => format!("This sends {messages} to those who try it out, and then waits for a yes."),
-            Stage::Canary => format!("This sends {messages} at most to the first few, and then waits for a yes."),
-            Stage::Everybody => format!("This sends {messages}."),
-        };
-        context.confirm(&about_to)?;
+/// Asks before the first message.
+fn ask(context: &Context, campaign: &Campaign, ahead: &Preflight) -> Result<(), Failure> {
+    if ahead.counts.pending == 0 {
+        return Ok(());
     }
-    Ok(ahead)
+    let most = ahead.stage_recipients.saturating_mul(u64::from(campaign.parts));
+    let messages = count(ahead.counts.pending.min(most), "message");
+    context.confirm(&match ahead.stage {
+        Stage::Testers | Stage::Canary => format!("This sends {messages} at most, and then waits for a yes."),
+        Stage::Everybody => format!("This sends {messages}."),
+    })
 }
 
 /// The session at the campaign's own pace, where that is slower than the Page's.
@@ -316,8 +315,12 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
     }
     line("to", to);
     match ahead.stage {
-        Stage::Testers => line("now", format!("{}, who try it out", count(ahead.stage_recipients, "tester"))),
-        Stage::Canary => line("now", format!("the first {}", count(ahead.stage_recipients, "recipient"))),
+        Stage::Testers => {
+            line("first", format!("{}; then it waits for a yes", count(ahead.stage_recipients, "tester")))
+        }
+        Stage::Canary => {
+            line("first", format!("{}; then it waits for a yes", count(ahead.stage_recipients, "recipient")))
+        }
         Stage::Everybody => {}
     }
     for asset in &ahead.assets {
