@@ -314,14 +314,13 @@ fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead:
         to = format!("{to}, {} {word}", thousands(number));
     }
     line("to", to);
-    match ahead.stage {
-        Stage::Testers => {
-            line("first", format!("{}; then it waits for a yes", count(ahead.stage_recipients, "tester")))
-        }
-        Stage::Canary => {
-            line("first", format!("{}; then it waits for a yes", count(ahead.stage_recipients, "recipient")))
-        }
-        Stage::Everybody => {}
+    let first = match ahead.stage {
+        Stage::Testers => Some("tester"),
+        Stage::Canary => Some("recipient"),
+        Stage::Everybody => None,
+    };
+    if let Some(word) = first {
+        line("first", format!("{}; then it waits for a yes", count(ahead.stage_recipients, word)));
     }
     for asset in &ahead.assets {
         let size = asset.size_bytes.map_or_else(String::new, |size| format!(", {}", human_size(size)));
