@@ -130,7 +130,9 @@ pub(in crate::cli) struct CampaignContent {
 #[command(after_help = "\
 Examples:
   reattach campaign resume spring
-  reattach campaign resume spring --scope failed --yes")]
+  reattach campaign resume spring --scope failed --yes
+
+Where another process sends it, this looks on, as `campaign run` does.")]
 pub(in crate::cli) struct ResumeArgs {
     /// Its name.
     pub(in crate::cli) name: CampaignName,
