@@ -41,6 +41,9 @@ impl Sheet<'_> {
         }
         let next = delivery.step(event, *at)?;
         self.put(*key, &next, by.map(|worker| worker.epoch))?;
+        if let Some(doubted) = delivery.doubted_by(event) {
+            self.keep(*key, doubted)?;
+        }
         self.follow(*key, event, &next, by)
     }
 
@@ -317,14 +320,15 @@ impl Sheet<'_> {
         for state in [State::Claimed, State::InFlight] {
             for key in self.keys_in(state, None, usize::MAX, "AND worker = ?5", epoch)? {
                 if let Some((delivery, _)) = self.get(key)? {
-                    self.put(key, &delivery.abandoned(now), None)?;
+                    let event = delivery.abandonment();
+                    self.apply(&Entry { key, event, at: now }, None)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn recipient(&self, seq: u64) -> Result<NewRecipient, Fault> {
+    pub(super) fn recipient(&self, seq: u64) -> Result<NewRecipient, Fault> {
         let found = self.recipients_behind(seq - 1, 1)?.into_iter().next().filter(|(found, _)| *found == seq);
         let missing = || rows::damaged(RECIPIENTS, format!("there is no recipient {seq}"));
         Ok(found.ok_or_else(missing)?.1)
