@@ -479,7 +479,8 @@ mod tests {
     #[test]
     fn an_echo_proves_what_was_only_said_or_inferred_and_changes_nothing_that_is_certain() {
         let echo = Event::Echoed { message_id: "m_2".to_owned() };
-        let inferred = in_state(State::Unknown).step(&Event::InferredSent { message_id: "m_1".to_owned() }, NOW).unwrap();
+        let inferred =
+            in_state(State::Unknown).step(&Event::InferredSent { message_id: "m_1".to_owned() }, NOW).unwrap();
         assert!(inferred.is_inferred() && !inferred.is_certainly_sent());
         let said = in_state(State::Unknown).step(&Event::AssumeSent, NOW).unwrap();
         for taken in [inferred, said] {

@@ -106,19 +106,11 @@ pub trait Doubts: fmt::Debug + Send + Sync {
     ) -> Result<Vec<DoubtfulDelivery>, RecordError>;
 
     /// Every delivery to this person in all campaigns of the Page, but those nobody has touched.
-    async fn deliveries_to(
-        &self,
-        space: &KeySpace,
-        recipient: &Recipient,
-    ) -> Result<Vec<PersonsDelivery>, RecordError>;
+    async fn deliveries_to(&self, space: &KeySpace, recipient: &Recipient)
+    -> Result<Vec<PersonsDelivery>, RecordError>;
 
     /// Takes note of echoes, all or none; says of each what it changed.
-    async fn prove(
-        &self,
-        campaign: CampaignId,
-        proofs: &[Proof],
-        now: Timestamp,
-    ) -> Result<Vec<Proven>, RecordError>;
+    async fn prove(&self, campaign: CampaignId, proofs: &[Proof], now: Timestamp) -> Result<Vec<Proven>, RecordError>;
 
     /// Takes a delivery for sent because of these messages, of which the first counts.
     ///

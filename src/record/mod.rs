@@ -31,9 +31,7 @@ pub use self::campaigns::{
     ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
 };
 pub use self::derivations::{Derivation, Derivations};
-pub use self::doubts::{
-    DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven,
-};
+pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;
 pub use self::sqlite::SqliteRecord;
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::campaigns::{DIGEST, PID, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write};
+use super::campaigns::{
+    DIGEST, PID, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write,
+};
 use super::{NOW, Store, space};
 use crate::delivery::{Doubted, Event, State};
 use crate::record::{

@@ -169,7 +169,9 @@ impl Bench<'_> {
         let mut doubts = Vec::new();
         for state in State::ALL {
             let found = self.record.doubtful(self.campaign, state, None, 1_000).await.expect("listed");
-            doubts.extend(found.into_iter().flat_map(|one| one.attempts.into_iter().map(move |kept| (one.listed.key, kept))));
+            doubts.extend(
+                found.into_iter().flat_map(|one| one.attempts.into_iter().map(move |kept| (one.listed.key, kept))),
+            );
         }
         doubts.sort_by_key(|(key, kept)| (*key, kept.doubted.attempt));
         let kept: Vec<_> = self.book.doubts.iter().map(|((key, _), kept)| (*key, kept.clone())).collect();

@@ -54,12 +54,7 @@ impl Doubts for SqliteRecord {
         .await
     }
 
-    async fn prove(
-        &self,
-        campaign: CampaignId,
-        proofs: &[Proof],
-        now: Timestamp,
-    ) -> Result<Vec<Proven>, RecordError> {
+    async fn prove(&self, campaign: CampaignId, proofs: &[Proof], now: Timestamp) -> Result<Vec<Proven>, RecordError> {
         let proofs = proofs.to_vec();
         self.call(move |engine| {
             engine.bury_workers(now)?;
