@@ -253,6 +253,11 @@ impl Delivery {
         matches!(self.state, State::RetryAt | State::Claimed | State::InFlight) && self.reason.is_some()
     }
 
+    /// Whether it may have arrived, whatever is to become of it.
+    pub fn is_unknown_or_in_doubt(&self) -> bool {
+        self.state == State::Unknown || self.is_in_doubt()
+    }
+
     /// Whether Meta's word is known that it has the message: its receipt, or its echo.
     pub fn is_certainly_sent(&self) -> bool {
         self.state == State::Sent && self.reason.is_none()
@@ -271,7 +276,11 @@ impl Delivery {
             (State::InFlight, Event::Doubt { .. } | Event::DoubtAndRetry { .. }) => Some(self.at),
             // Kept already, but for those of records older than this.
             (State::Unknown, Event::Resend { .. } | Event::AssumeNotSent | Event::InferredNotSent)
-            | (State::RetryAt, Event::Claim | Event::InferredNotSent) => None,
+            | (State::RetryAt, Event::Claim | Event::InferredNotSent)
+                if self.is_unknown_or_in_doubt() =>
+            {
+                None
+            }
             _ => return None,
         };
         Some(Doubted { attempt: self.attempt, nonce: self.nonce?, intended_at })
@@ -319,10 +328,10 @@ impl Delivery {
             (Sent, Event::Echoed { message_id }) if !self.is_certainly_sent() => {
                 Self { message_id: Some(message_id.clone()), ..now(Sent) }
             }
-            (Unknown | RetryAt, Event::InferredSent { message_id }) => {
+            (Unknown | RetryAt, Event::InferredSent { message_id }) if self.is_unknown_or_in_doubt() => {
                 Self { message_id: Some(message_id.clone()), ..because(Sent, INFERRED) }
             }
-            (Unknown | RetryAt, Event::InferredNotSent) => because(Planned, INFERRED),
+            (Unknown | RetryAt, Event::InferredNotSent) if self.is_unknown_or_in_doubt() => because(Planned, INFERRED),
             (Unknown, Event::AssumeSent) => because(Sent, SAID),
             (Claimed, Event::Release) | (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
             (from, event) => return Err(IllegalStep { from, event: event.clone() }),
@@ -382,7 +391,9 @@ mod tests {
         let mut lines = Vec::new();
         for from in State::ALL {
             for event in events() {
-                if let Ok(to) = in_state(from).step(&event, NOW) {
+                let doubtful =
+                    Delivery { reason: (from == State::RetryAt).then(|| "why".to_owned()), ..in_state(from) };
+                if let Ok(to) = doubtful.step(&event, NOW) {
                     let name = format!("{event:?}");
                     let name = name.split([' ', '(']).next().unwrap_or_default().to_owned();
                     lines.push(format!("{from} {name} {}", to.state));
@@ -409,7 +420,7 @@ mod tests {
         in_flight Doubt unknown
         in_flight DoubtAndRetry retry_at
         retry_at Claim claimed
-        retry_at Skip skipped
+        retry_at Skip unknown
         retry_at Echoed sent
         retry_at InferredSent sent
         retry_at InferredNotSent planned
@@ -493,12 +504,15 @@ mod tests {
 
     #[test]
     fn what_is_inferred_not_sent_is_sent_as_if_it_had_never_been() {
-        let planned = in_state(State::RetryAt).step(&Event::InferredNotSent, NOW).unwrap();
+        assert!(in_state(State::RetryAt).step(&Event::InferredNotSent, NOW).is_err(), "it is in no doubt");
+        let planned = Delivery { reason: Some("reset".to_owned()), ..in_state(State::RetryAt) }
+            .step(&Event::InferredNotSent, NOW)
+            .unwrap();
         assert!(planned.is_inferred() && !planned.is_in_doubt());
         assert_eq!(planned.step(&Event::Skip { reason: String::new() }, NOW).unwrap().state, State::Skipped);
         let claimed = planned.step(&Event::Claim, NOW).unwrap();
         assert!(!claimed.is_in_doubt());
-        let flying = claimed.step(&Event::Intend { nonce: 1 }, NOW).unwrap();
+        let flying = claimed.step(&Event::Intend { nonce: 1, variant: None }, NOW).unwrap();
         let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
         assert_eq!(flying.step(&refused, NOW).unwrap().state, State::Failed);
     }

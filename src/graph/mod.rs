@@ -23,9 +23,8 @@ mod wire;
 pub use batch::MAX_BATCH;
 pub use catalogue::{CATALOGUE, Class, Entry, lookup};
 pub use client::{
-    ApiVersion, CALL_TIMEOUT, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION, Sent,
-    TokenFacts,
-    TokenOwner, UrlUpload,
+    ApiVersion, CALL_TIMEOUT, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION,
+    Sent, TokenFacts, TokenOwner, UrlUpload,
 };
 pub use conversation::{Conversation, ConversationMessage, MessageDetails};
 pub use error::{Certainty, Failure, GraphError, Operation, Refusal};

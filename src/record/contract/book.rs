@@ -117,6 +117,10 @@ impl Book {
     fn keep(&mut self, key: DeliveryKey, event: &Event) {
         if let Some(doubted) = self.delivery(key).doubted_by(event) {
             let kept = DoubtedAttempt { doubted, message_id: None };
+            let is_old = doubted.intended_at.is_none();
+            if is_old && self.doubts.keys().any(|(other, _)| *other == key) {
+                return;
+            }
             self.doubts.entry((key, doubted.attempt)).or_insert(kept);
         }
     }

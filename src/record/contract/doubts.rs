@@ -8,8 +8,8 @@ use super::campaigns::{
 use super::{NOW, Store, space};
 use crate::delivery::{Doubted, Event, State};
 use crate::record::{
-    CampaignId, DeliveryKey, DoubtedAttempt, Enlisted, Entry, Finding, NewCampaign, Proof, Proven, Reach, Record, RecordError,
-    Worker,
+    CampaignId, DeliveryKey, DoubtedAttempt, Enlisted, Entry, Finding, NewCampaign, Proof, Proven, Reach, Record,
+    RecordError, Worker,
 };
 
 const LATER: Duration = Duration::from_mins(3);

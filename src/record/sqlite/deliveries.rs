@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::doubts::ATTEMPTS;
 use super::fault::Fault;
 use super::uploads::column;
 use crate::clock::Timestamp;
@@ -102,8 +103,10 @@ impl Sheet<'_> {
     /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
     /// frontier has one.
     pub(super) fn begin_again(&self, seq: u64, now: Timestamp) -> Result<(), Fault> {
-        let forget = "DELETE FROM deliveries WHERE campaign = ?1 AND seq = ?2";
-        self.transaction.prepare_cached(forget)?.execute([self.campaign.0, signed(seq)])?;
+        for table in [TABLE, ATTEMPTS] {
+            let forget = format!("DELETE FROM {table} WHERE campaign = ?1 AND seq = ?2");
+            self.transaction.prepare_cached(&forget)?.execute([self.campaign.0, signed(seq)])?;
+        }
         self.put(DeliveryKey { seq, part: 0 }, &Delivery::planned(now), None)
     }
 

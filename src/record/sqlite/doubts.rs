@@ -17,7 +17,7 @@ use crate::record::{
     PersonsDelivery, Proof, Proven, RecordError,
 };
 
-const TABLE: &str = "doubted_attempts";
+pub(super) const ATTEMPTS: &str = "doubted_attempts";
 
 #[async_trait]
 impl Doubts for SqliteRecord {
@@ -98,8 +98,12 @@ impl Doubts for SqliteRecord {
 }
 
 impl Sheet<'_> {
-    /// Keeps an attempt that may have arrived; one that is kept stays as it is.
+    /// Keeps an attempt that may have arrived; one that is kept stays as it is. Without its time it is one that an older
+    /// version left, which kept none.
     pub(super) fn keep(&self, key: DeliveryKey, doubted: Doubted) -> Result<(), Fault> {
+        if doubted.intended_at.is_none() && !self.attempts_of(key)?.is_empty() {
+            return Ok(());
+        }
         self.put_attempt("INSERT INTO", "ON CONFLICT DO NOTHING", key, &DoubtedAttempt { doubted, message_id: None })
     }
 
@@ -143,14 +147,14 @@ impl Sheet<'_> {
     }
 
     fn read_attempt(&self, row: &Row) -> Result<(DeliveryKey, DoubtedAttempt), Fault> {
-        let key = DeliveryKey { seq: unsigned(column(row, TABLE, 0)?), part: column(row, TABLE, 1)? };
-        let intended_at = column::<Option<i64>>(row, TABLE, 4)?.map(Timestamp::from_unix_millis);
-        let doubted = Doubted { attempt: column(row, TABLE, 2)?, nonce: column(row, TABLE, 3)?, intended_at };
-        let kept = DoubtedAttempt { doubted, message_id: column(row, TABLE, 5)? };
-        if column::<i64>(row, TABLE, 6)? == i64::from(self.attempt_checksum(key, &kept)) {
+        let key = DeliveryKey { seq: unsigned(column(row, ATTEMPTS, 0)?), part: column(row, ATTEMPTS, 1)? };
+        let intended_at = column::<Option<i64>>(row, ATTEMPTS, 4)?.map(Timestamp::from_unix_millis);
+        let doubted = Doubted { attempt: column(row, ATTEMPTS, 2)?, nonce: column(row, ATTEMPTS, 3)?, intended_at };
+        let kept = DoubtedAttempt { doubted, message_id: column(row, ATTEMPTS, 5)? };
+        if column::<i64>(row, ATTEMPTS, 6)? == i64::from(self.attempt_checksum(key, &kept)) {
             return Ok((key, kept));
         }
-        Err(rows::damaged(TABLE, format!("the checksum of an attempt at {key} is wrong")).into())
+        Err(rows::damaged(ATTEMPTS, format!("the checksum of an attempt at {key} is wrong")).into())
     }
 
     /// All attempts that are kept, in their order: few, however large the campaign.
