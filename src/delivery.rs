@@ -11,6 +11,9 @@
 //!    └──────────┘ skipped   └──────▶ retry_at  (unknown, where a campaign sends at least once)
 //! ```
 //!
+//! An echo proves that a message arrived, whatever was said or inferred of it meanwhile: it makes any delivery that was
+//! ever tried, and that nobody holds, a sent one.
+//!
 //! A delivery that is in flight never goes back, except on proof that nothing was sent; and when its sender is gone it is
 //! `unknown`, for nobody can know. A doubt is never painted over by what comes later: a delivery that may have arrived ends
 //! as sent or unknown, though its second attempt be refused.
@@ -109,8 +112,20 @@ pub struct Delivery {
     pub code: Option<i64>,
     /// Meta's subcode, where it refused.
     pub subcode: Option<i64>,
-    /// Why it is in its state, in words. Of one that is yet to be sent: why an earlier attempt may have arrived.
+    /// Why it is in its state, in words. Of one that is yet to be sent: why an earlier attempt may have arrived; of one
+    /// that is sent: why that is taken for so, where it is not certain.
     pub reason: Option<String>,
+}
+
+/// An attempt that may have arrived. It is kept for good, whatever comes after it: its echo may come at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Doubted {
+    /// Which, from 1.
+    pub attempt: u32,
+    /// What tells it from all others.
+    pub nonce: u32,
+    /// When it was about to leave, by Meta's clock; `None` where that was not kept.
+    pub intended_at: Option<Timestamp>,
 }
 
 /// What happens to a delivery.
@@ -164,11 +179,18 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// Its echo came back: Meta has it, for certain.
+    /// The echo of one of its attempts came back: Meta has it, for certain.
     Echoed {
         /// The message's id.
         message_id: String,
     },
+    /// The conversation shows a message that nothing else explains.
+    InferredSent {
+        /// The message's id.
+        message_id: String,
+    },
+    /// The conversation shows no such message, though it would: it is to be sent.
+    InferredNotSent,
     /// It is sent once more although it may have arrived: the campaign, or an operator, prefers two to none.
     Resend {
         /// When.
@@ -205,6 +227,10 @@ pub struct IllegalStep {
 
 /// Why a delivery is unknown whose sender was killed.
 pub const LOST: &str = "the process that sent it ended before it had an answer";
+/// Why a delivery is sent that an operator says is.
+const SAID: &str = "an operator said so";
+/// Why a delivery is where a conversation led to.
+const INFERRED: &str = "inferred from the conversation";
 
 impl Delivery {
     /// A delivery nothing has happened to yet.
@@ -227,6 +253,39 @@ impl Delivery {
         matches!(self.state, State::RetryAt | State::Claimed | State::InFlight) && self.reason.is_some()
     }
 
+    /// Whether it may have arrived, whatever is to become of it.
+    pub fn is_unknown_or_in_doubt(&self) -> bool {
+        self.state == State::Unknown || self.is_in_doubt()
+    }
+
+    /// Whether Meta's word is known that it has the message: its receipt, or its echo.
+    pub fn is_certainly_sent(&self) -> bool {
+        self.state == State::Sent && self.reason.is_none()
+    }
+
+    /// Whether it is where it is because of what its conversation shows.
+    pub fn is_inferred(&self) -> bool {
+        self.reason.as_deref() == Some(INFERRED)
+    }
+
+    /// The attempt that `event` leaves in doubt, and that is to be kept; `None` where it leaves none, or where the one it
+    /// leaves was in doubt before.
+    pub fn doubted_by(&self, event: &Event) -> Option<Doubted> {
+        let intended_at = match (self.state, event) {
+            // It came into its state with its intent.
+            (State::InFlight, Event::Doubt { .. } | Event::DoubtAndRetry { .. }) => Some(self.at),
+            // Kept already, but for those of records older than this.
+            (State::Unknown, Event::Resend { .. } | Event::AssumeNotSent | Event::InferredNotSent)
+            | (State::RetryAt, Event::Claim | Event::InferredNotSent)
+                if self.is_unknown_or_in_doubt() =>
+            {
+                None
+            }
+            _ => return None,
+        };
+        Some(Doubted { attempt: self.attempt, nonce: self.nonce?, intended_at })
+    }
+
     /// The delivery after `event`, which happened at `at`.
     pub fn step(&self, event: &Event, at: Timestamp) -> Result<Self, IllegalStep> {
         use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
@@ -237,7 +296,8 @@ impl Delivery {
         let because = |state, reason: &str| Self { reason: Some(reason.to_owned()), ..now(state) };
         // What is not at its end keeps its doubt; what comes to its end in doubt is unknown.
         let doubtful = |next: Self| Self { reason: self.reason.clone(), ..next };
-        let ended = |end: Self| match &self.reason {
+        // Of one that is planned, the reason says why nothing was sent.
+        let ended = |end: Self| match self.reason.as_ref().filter(|_| self.state != Planned) {
             Some(doubt) => because(Unknown, &format!("{doubt}; later: {}", end.reason.as_deref().unwrap_or_default())),
             None => end,
         };
@@ -262,21 +322,31 @@ impl Delivery {
             (InFlight, Event::DoubtAndRetry { reason, due }) => Self { at: *due, ..because(RetryAt, reason) },
             (Planned | Claimed | RetryAt, Event::Skip { reason }) => ended(because(Skipped, reason)),
             (Unknown, Event::Resend { due }) => Self { at: *due, ..doubtful(now(RetryAt)) },
-            (Unknown | RetryAt, Event::Echoed { message_id }) => {
+            (Unknown | RetryAt | Planned | Failed | Skipped, Event::Echoed { message_id }) if self.attempt > 0 => {
                 Self { message_id: Some(message_id.clone()), ..now(Sent) }
             }
-            (Unknown, Event::AssumeSent) => because(Sent, "an operator said so"),
+            (Sent, Event::Echoed { message_id }) if !self.is_certainly_sent() => {
+                Self { message_id: Some(message_id.clone()), ..now(Sent) }
+            }
+            (Unknown | RetryAt, Event::InferredSent { message_id }) if self.is_unknown_or_in_doubt() => {
+                Self { message_id: Some(message_id.clone()), ..because(Sent, INFERRED) }
+            }
+            (Unknown | RetryAt, Event::InferredNotSent) if self.is_unknown_or_in_doubt() => because(Planned, INFERRED),
+            (Unknown, Event::AssumeSent) => because(Sent, SAID),
             (Claimed, Event::Release) | (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
             (from, event) => return Err(IllegalStep { from, event: event.clone() }),
         })
     }
 
+    /// What happens to it when its worker is gone: what had not left is given back, what may have left is in doubt.
+    pub fn abandonment(&self) -> Event {
+        if self.state == State::InFlight { Event::Doubt { reason: LOST.to_owned() } } else { Event::Release }
+    }
+
     /// What becomes of it when its worker is gone: what had not left is planned again, what may have left is unknown.
     #[must_use]
     pub fn abandoned(&self, at: Timestamp) -> Self {
-        let lost = Event::Doubt { reason: LOST.to_owned() };
-        let event = if self.state == State::InFlight { &lost } else { &Event::Release };
-        self.step(event, at).unwrap_or_else(|_| self.clone())
+        self.step(&self.abandonment(), at).unwrap_or_else(|_| self.clone())
     }
 }
 
@@ -308,6 +378,8 @@ mod tests {
             Event::Skip { reason: reason() },
             Event::Resend { due: NOW },
             Event::Echoed { message_id: "m_1".to_owned() },
+            Event::InferredSent { message_id: "m_1".to_owned() },
+            Event::InferredNotSent,
             Event::AssumeSent,
             Event::AssumeNotSent,
             Event::Reopen,
@@ -319,7 +391,9 @@ mod tests {
         let mut lines = Vec::new();
         for from in State::ALL {
             for event in events() {
-                if let Ok(to) = in_state(from).step(&event, NOW) {
+                let doubtful =
+                    Delivery { reason: (from == State::RetryAt).then(|| "why".to_owned()), ..in_state(from) };
+                if let Ok(to) = doubtful.step(&event, NOW) {
                     let name = format!("{event:?}");
                     let name = name.split([' ', '(']).next().unwrap_or_default().to_owned();
                     lines.push(format!("{from} {name} {}", to.state));
@@ -334,6 +408,7 @@ mod tests {
         insta::assert_snapshot!(table(), @r"
         planned Claim claimed
         planned Skip skipped
+        planned Echoed sent
         claimed Release planned
         claimed Intend in_flight
         claimed Defer retry_at
@@ -345,13 +420,19 @@ mod tests {
         in_flight Doubt unknown
         in_flight DoubtAndRetry retry_at
         retry_at Claim claimed
-        retry_at Skip skipped
+        retry_at Skip unknown
         retry_at Echoed sent
+        retry_at InferredSent sent
+        retry_at InferredNotSent planned
+        failed Echoed sent
         failed Reopen planned
         unknown Resend retry_at
         unknown Echoed sent
+        unknown InferredSent sent
+        unknown InferredNotSent planned
         unknown AssumeSent sent
         unknown AssumeNotSent planned
+        skipped Echoed sent
         ");
     }
 
@@ -404,6 +485,51 @@ mod tests {
         assert_eq!(claimed.step(&skip, NOW).unwrap().state, State::Unknown);
         let back = flying.step(&Event::NotSent, NOW).unwrap().step(&Event::Release, NOW).unwrap();
         assert_eq!((back.state, back.is_in_doubt()), (State::RetryAt, true));
+    }
+
+    #[test]
+    fn an_echo_proves_what_was_only_said_or_inferred_and_changes_nothing_that_is_certain() {
+        let echo = Event::Echoed { message_id: "m_2".to_owned() };
+        let inferred =
+            in_state(State::Unknown).step(&Event::InferredSent { message_id: "m_1".to_owned() }, NOW).unwrap();
+        assert!(inferred.is_inferred() && !inferred.is_certainly_sent());
+        let said = in_state(State::Unknown).step(&Event::AssumeSent, NOW).unwrap();
+        for taken in [inferred, said] {
+            let proven = taken.step(&echo, NOW).unwrap();
+            assert_eq!((proven.message_id.as_deref(), proven.is_certainly_sent()), (Some("m_2"), true));
+            assert!(proven.step(&echo, NOW).is_err());
+        }
+        assert!(Delivery::planned(NOW).step(&echo, NOW).is_err(), "nothing was ever sent");
+    }
+
+    #[test]
+    fn what_is_inferred_not_sent_is_sent_as_if_it_had_never_been() {
+        assert!(in_state(State::RetryAt).step(&Event::InferredNotSent, NOW).is_err(), "it is in no doubt");
+        let planned = Delivery { reason: Some("reset".to_owned()), ..in_state(State::RetryAt) }
+            .step(&Event::InferredNotSent, NOW)
+            .unwrap();
+        assert!(planned.is_inferred() && !planned.is_in_doubt());
+        assert_eq!(planned.step(&Event::Skip { reason: String::new() }, NOW).unwrap().state, State::Skipped);
+        let claimed = planned.step(&Event::Claim, NOW).unwrap();
+        assert!(!claimed.is_in_doubt());
+        let flying = claimed.step(&Event::Intend { nonce: 1, variant: None }, NOW).unwrap();
+        let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
+        assert_eq!(flying.step(&refused, NOW).unwrap().state, State::Failed);
+    }
+
+    #[test]
+    fn an_attempt_in_doubt_is_kept_with_the_time_of_its_intent() {
+        let flying = in_state(State::InFlight);
+        let kept = Doubted { attempt: 1, nonce: 7, intended_at: Some(NOW) };
+        assert_eq!(flying.doubted_by(&flying.abandonment()), Some(kept));
+        let doubt = Event::DoubtAndRetry { reason: String::new(), due: NOW };
+        assert_eq!(flying.doubted_by(&doubt), Some(kept));
+        assert_eq!(flying.doubted_by(&Event::Sent { message_id: None }), None);
+        assert_eq!(flying.doubted_by(&Event::NotSent), None);
+        // As older records left it.
+        let retried = in_state(State::Unknown).doubted_by(&Event::Resend { due: NOW });
+        assert_eq!(retried, Some(Doubted { intended_at: None, ..kept }));
+        assert_eq!(in_state(State::Claimed).doubted_by(&Event::Release), None);
     }
 
     proptest! {

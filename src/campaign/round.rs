@@ -291,7 +291,10 @@ impl Sending {
     ) -> Vec<Result<Sent, GraphError>> {
         let page = &self.campaign.space.page;
         let ready = async |count: usize| {
-            let intents = going[..count].iter().map(|(job, nonce, _)| self.entry(job, self.intent(job, *nonce)));
+            // By Meta's clock: what is in doubt later is looked for among messages of that time.
+            let at = self.graph.meta_now();
+            let intent = |job: &Job, nonce| Entry { key: job.key, event: self.intent(job, nonce), at };
+            let intents = going[..count].iter().map(|(job, nonce, _)| intent(job, *nonce));
             let yes = !self.is_over() && self.write(intents.collect()).await;
             if yes {
                 begun.store(count, Ordering::SeqCst);

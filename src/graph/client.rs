@@ -31,7 +31,7 @@ use crate::secret::{AccessToken, AppSecret};
 use crate::stop::Stop;
 
 /// How long a request may take, its file not counted: longer than the 75 s Meta gives a video.
-const CALL_TIMEOUT: Duration = Duration::from_mins(2);
+pub const CALL_TIMEOUT: Duration = Duration::from_mins(2);
 /// The slowest link that is waited for, in bytes a second.
 const SLOWEST_BYTES_PER_SEC: u64 = 64 * 1024;
 
@@ -110,6 +110,11 @@ impl GraphClient {
     /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
     pub fn clock_skew(&self) -> Option<ClockSkew> {
         self.server_time.skew()
+    }
+
+    /// What time it is at Meta, to the second; by our own clock before it has said so.
+    pub fn meta_now(&self) -> Timestamp {
+        self.server_time.at(self.clock.now())
     }
 
     /// Whether Meta has ever answered this client, however it did.

@@ -1,6 +1,6 @@
 //! The rate budget of one Page, shared by everything that calls Meta in its name.
 //!
-//! Three brakes: a pace for messages, media and all calls, kept over every second whatever Meta says; a gate, which a throttle shuts for everybody and one
+//! Three brakes: a pace for messages, media, conversations and all calls, kept over every second whatever Meta says; a gate, which a throttle shuts for everybody and one
 //! probe opens again; and Meta's own usage headers, which slow the pace before the gate must shut. All state stands
 //! behind one mutex that is never held across an await, so every decision sees, and leaves, a whole state.
 //!
@@ -9,7 +9,7 @@
 //! near is what the disk has taken of late.
 //!
 //! **Source**: Messenger Platform, "Rate Limiting" (2026-03-23): more than 40 messages a second, and the Page cannot send
-//! until its volume decreases; 10 a second of audio or video. Graph API, "Rate Limits": after a limit, stop.
+//! until its volume decreases; 10 a second of audio or video; two calls a second about conversations. Graph API, "Rate Limits": after a limit, stop.
 
 mod day;
 mod gate;
@@ -43,6 +43,9 @@ const RECOVERY: Duration = Duration::from_mins(2);
 const PRESSURE_FROM: f64 = 75.0;
 /// Usage headers that were not renewed for so long say nothing any more.
 const PRESSURE_LASTS: Duration = Duration::from_mins(5);
+
+/// Questions about conversations a Page may ask in a second.
+const CONVERSATIONS_PER_SECOND: u32 = 2;
 
 /// No call is admitted longer than this before its turn to leave.
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
@@ -79,16 +82,21 @@ pub struct Load {
     pub messages: u32,
     /// Those of the messages that hold audio or video.
     pub media: u32,
+    /// Those of the calls that ask for a conversation.
+    pub conversations: u32,
 }
 
 impl Load {
     /// One upload, or one question.
-    pub const CALL: Self = Self { calls: 1, messages: 0, media: 0 };
+    pub const CALL: Self = Self { calls: 1, messages: 0, media: 0, conversations: 0 };
+
+    /// One question about a conversation.
+    pub const CONVERSATION: Self = Self { conversations: 1, ..Self::CALL };
 
     /// What one send costs.
     pub fn of(request: &SendRequest) -> Self {
         let media = request.content.message().is_some_and(Message::has_sound_or_video);
-        Self { calls: 1, messages: 1, media: u32::from(media) }
+        Self { messages: 1, media: u32::from(media), ..Self::CALL }
     }
 
     /// What both cost together.
@@ -98,11 +106,12 @@ impl Load {
             calls: self.calls + other.calls,
             messages: self.messages + other.messages,
             media: self.media + other.media,
+            conversations: self.conversations + other.conversations,
         }
     }
 
     fn in_lane(self, lane: usize) -> u32 {
-        [self.media, self.messages, self.calls][lane]
+        [self.media, self.messages, self.conversations, self.calls][lane]
     }
 }
 
@@ -136,8 +145,8 @@ pub struct Governor {
     lane_moved: Notify,
 }
 
-/// Media, messages, all calls: the narrowest first, the order in which a call passes them.
-const LANES: usize = 3;
+/// Media, messages, conversations, all calls: the narrowest first, the order in which a call passes them.
+const LANES: usize = 4;
 const CALLS: usize = LANES - 1;
 
 #[derive(Debug)]
@@ -356,7 +365,8 @@ impl Governor {
 
     /// The full rate of a lane, a second.
     fn limit_of(&self, lane: usize) -> u32 {
-        [self.limits.media_per_second, self.limits.messages_per_second, self.limits.calls_per_second][lane]
+        let PaceLimits { messages_per_second, media_per_second, calls_per_second, .. } = self.limits;
+        [media_per_second, messages_per_second, CONVERSATIONS_PER_SECOND, calls_per_second][lane]
     }
 
     /// Returns once the gate is open, or the caller is to be the one that finds out whether it is.

@@ -7,6 +7,7 @@
 mod batch;
 mod catalogue;
 mod client;
+mod conversation;
 mod error;
 mod governor;
 mod hook;
@@ -22,9 +23,10 @@ mod wire;
 pub use batch::MAX_BATCH;
 pub use catalogue::{CATALOGUE, Class, Entry, lookup};
 pub use client::{
-    ApiVersion, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION, Sent, TokenFacts,
-    TokenOwner, UrlUpload,
+    ApiVersion, CALL_TIMEOUT, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION,
+    Sent, TokenFacts, TokenOwner, UrlUpload,
 };
+pub use conversation::{Conversation, ConversationMessage, MessageDetails};
 pub use error::{Certainty, Failure, GraphError, Operation, Refusal};
 pub use governor::{Governor, Load, Pace, PaceLimits};
 pub use hook::Hook;

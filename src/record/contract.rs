@@ -23,12 +23,14 @@ use crate::secret::TokenFingerprint;
 mod book;
 mod campaigns;
 mod derivations;
+mod doubts;
 mod random;
 
 pub(super) use campaigns::*;
 pub(super) use derivations::{
     a_copy_is_found_by_what_it_was_made_of_and_by_itself, another_copy_by_the_same_rules_takes_the_place_of_what_was,
 };
+pub(super) use doubts::*;
 pub(super) use heals::*;
 pub(super) use random::*;
 
@@ -90,6 +92,11 @@ macro_rules! suite {
             operators_decide_what_is_unknown
             counts_and_lists_tell_one_story
             campaigns_of_other_pages_are_others
+            every_attempt_in_doubt_is_kept_with_its_intent
+            the_echo_of_any_attempt_settles_its_delivery
+            who_got_it_twice_is_named
+            an_echo_corrects_what_was_inferred
+            what_a_person_got_is_known_of_all_campaigns_of_the_page
             random_work_comes_to_what_the_book_says
         }
     };

@@ -21,6 +21,7 @@ mod campaigns;
 #[cfg(test)]
 mod contract;
 mod derivations;
+mod doubts;
 mod error;
 mod rows;
 mod sqlite;
@@ -30,6 +31,7 @@ pub use self::campaigns::{
     ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
 };
 pub use self::derivations::{Derivation, Derivations};
+pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;
 pub use self::sqlite::SqliteRecord;
 
@@ -332,7 +334,7 @@ pub trait Aliases: fmt::Debug + Send + Sync {
 
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Ledger {
+pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Doubts + Ledger {
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod campaigns;
 mod claims;
 mod deliveries;
 mod derivations;
+mod doubts;
 mod fault;
 mod file;
 mod head;

@@ -56,6 +56,7 @@ enum On {
     Me,
     #[serde(rename = "debug_token")]
     DebugToken,
+    Conversations,
     /// A batch as a whole.
     Batch,
     /// Single requests and whole batches; not the requests in them.
@@ -71,6 +72,7 @@ impl On {
             Self::Send => target == Target::Send,
             Self::Me => target == Target::Me,
             Self::DebugToken => target == Target::DebugToken,
+            Self::Conversations => target == Target::Conversations,
             Self::Batch => target == Target::Batch,
             Self::Any => !request.in_batch,
         }

@@ -12,9 +12,9 @@ pub const HELP: &str = r#"CONTROL ROUTES (no token needed; U is the sandbox's UR
     curl U/__sandbox/faults -d '[{"on":"upload","fault":{"status":503}},{"fault":{"close":true}}]'
     curl U/__sandbox/faults -d '{"on":"batch","when":"after","fault":{"drop_last":true}}'
     curl U/__sandbox/faults -d '{"seed":7,"rate":0.1}'
-      on      upload, send, me, debug_token: also single requests of a batch; batch: one as a
-              whole; any: a request or a batch as a whole, and with a recipient also single
-              requests of a batch (any)
+      on      upload, send, me, debug_token, conversations: also single requests of a batch;
+              batch: one as a whole; any: a request or a batch as a whole, and with a recipient
+              also single requests of a batch (any)
       when    head (body unread; never a request of a batch), before (work not done), after (work
               done, answer spoiled) (before)
       times   how often it strikes (1);  every  strikes each Nth match (1)
@@ -38,8 +38,8 @@ pub const HELP: &str = r#"CONTROL ROUTES (no token needed; U is the sandbox's UR
   Who can be reached: one, or a list; others at any time. GET shows them, DELETE forgets them.
     curl U/__sandbox/people -d '{"id":"7","last_interaction_at":"2026-01-01T00:00:00Z"}'
     curl U/__sandbox/people -d '[{"id":"8","error":"551"},{"id":"9","platform":"instagram"}]'
-      last_interaction_at  when they last wrote, for the windows of 24 hours and 7 days; null is
-                           never
+      last_interaction_at  when they last wrote, for the windows of 24 hours and 7 days, and in
+                           their conversation; null is never
       error                what everything to them is refused with: code/subcode, or a code alone
                            (an unknown one lists all)
       platform             messenger, instagram (messenger)

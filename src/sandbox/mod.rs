@@ -5,7 +5,7 @@
 //! strict where Meta is strict and refuses in Meta's codes and words, lets ids expire by a clock that can be moved, does
 //! wrong on request, and keeps a log of what it accepted. [`HELP`] lists the control routes.
 //!
-//! It knows uploads, messages, sender actions, batches, `me` and `debug_token`. Until it is told otherwise, everybody can
+//! It knows uploads, messages, sender actions, batches, conversations, `me` and `debug_token`. Until it is told otherwise, everybody can
 //! be reached at any time and nothing is limited: control calls describe people, with their messaging windows and errors,
 //! and set rate limits. It does not keep files' bytes, fetch URLs, look into templates other than the media template and
 //! utility templates, or resolve references from one request of a batch to another.

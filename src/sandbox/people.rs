@@ -133,6 +133,11 @@ impl Person {
         self.platform
     }
 
+    /// When they last wrote, where that was said.
+    pub(super) fn last_wrote_at(&self) -> Option<Timestamp> {
+        if let LastInteraction::At(last) = self.last_interaction_at { Some(last) } else { None }
+    }
+
     /// Refuses for the reason the control call gave, if it gave one.
     pub(super) fn reach(&self) -> Result<(), GraphError> {
         match self.error.as_deref().map(RecipientError::parse) {

@@ -3,7 +3,7 @@
 //! Bytes of files are not kept. A message is kept as one JSON text and made into a `TruthMessage` when somebody asks, so
 //! that a million of them fit in memory; its id is computed from its place in the log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -25,10 +25,20 @@ pub(super) struct State {
     attachments: Vec<TruthAttachment>,
     place_of: HashMap<String, usize>,
     log: Vec<Entry>,
+    /// Where in the log the messages to each PSID stand, as far as anybody has asked.
+    conversations: Conversations,
     /// Comments and posts that were replied to, with the Page that did.
     replied: HashSet<(&'static str, String)>,
     random: Rng,
     message_salt: u64,
+}
+
+/// Nothing is kept of it before the first question: most sandboxes are asked none, and may hold a million messages.
+#[derive(Debug, Default)]
+struct Conversations {
+    /// How much of the log is in here.
+    read: usize,
+    places: BTreeMap<(&'static str, String), Vec<usize>>,
 }
 
 /// A message or sender action in the log.
@@ -70,6 +80,7 @@ impl State {
             attachments: Vec::new(),
             place_of: HashMap::new(),
             log: Vec::new(),
+            conversations: Conversations::default(),
             replied: HashSet::new(),
             random,
             message_salt,
@@ -148,6 +159,33 @@ impl State {
         let start = usize::try_from(since).unwrap_or(usize::MAX).min(self.log.len());
         let entries = self.log[start..].iter().take(limit);
         (start as u64 + 1..).zip(entries).map(|(sequence, entry)| self.truth_of(sequence, entry)).collect()
+    }
+
+    /// What `page` sent to a PSID, oldest first.
+    pub(super) fn messages_to(&mut self, page: &'static SandboxPage, psid: &str) -> Vec<TruthMessage> {
+        self.read_conversations();
+        let places = self.conversations.places.get(&(page.id, psid.to_owned())).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|place| self.truth_of(*place as u64 + 1, &self.log[*place])).collect()
+    }
+
+    /// The PSIDs `page` sent anything to.
+    pub(super) fn people_written_to(&mut self, page: &'static SandboxPage) -> Vec<String> {
+        self.read_conversations();
+        let people = self.conversations.places.keys();
+        people.filter(|(sender, _)| *sender == page.id).map(|(_, psid)| psid.clone()).collect()
+    }
+
+    fn read_conversations(&mut self) {
+        let Conversations { read, places } = &mut self.conversations;
+        for (place, entry) in self.log.iter().enumerate().skip(*read) {
+            let request: Value = serde_json::from_str(&entry.request).expect("the log holds JSON objects");
+            let psid =
+                request.pointer("/recipient/id").map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+            if let Some(psid) = psid {
+                places.entry((entry.page.id, psid)).or_default().push(place);
+            }
+        }
+        *read = self.log.len();
     }
 
     /// Puts back what `message_salt` said in another life.

@@ -52,6 +52,12 @@ impl SandboxClock {
     }
 }
 
+/// `time` as Graph writes it: `2026-01-31T12:00:00+0000`.
+pub(super) fn graph_time(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_millisecond(time.as_unix_millis()).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
 /// The moment RFC 3339 `text` names.
 pub(super) fn parse_rfc3339(text: &str) -> Result<Timestamp, jiff::Error> {
     let time: jiff::Timestamp = text.parse()?;

@@ -134,6 +134,8 @@ pub struct RequestCounts {
     pub me: u64,
     /// `GET /debug_token`.
     pub debug_token: u64,
+    /// `GET /{page}/conversations` and `GET /{conversation}`.
+    pub conversations: u64,
     /// `POST /` and `POST /{page}`, which take batches.
     pub batch: u64,
     /// Everything else outside `/__sandbox/`.

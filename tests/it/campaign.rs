@@ -6,6 +6,7 @@ mod indoors;
 mod kill;
 mod matrix;
 mod ramp;
+mod settle;
 mod storm;
 
 use std::collections::{BTreeMap, HashMap};

@@ -180,6 +180,7 @@ mistakes! {
     a_throttle_that_costs_an_attempt_is_told: ThrottleCosts, ATTEMPTS;
     a_page_error_that_fails_somebody_is_told: PageErrorFails, FAILED_IS_TRUE;
     a_refusal_that_covers_a_doubt_is_told: RefusalCoversDoubt, NOTHING_LOST, policy: Policy::AtLeastOnce;
+    a_forgotten_nonce_is_told: NonceForgotten, EVIDENCE, policy: Policy::AtLeastOnce;
     an_echo_of_another_attempt_is_told: EchoOfAnother, SENT_IS_TRUE, recipients: 2;
     a_result_in_memory_only_is_told: ResultInMemory, ONE_AT_A_TIME, recipients: 2;
     a_pause_that_is_ignored_is_told: PauseIgnored, PAUSE;
@@ -193,16 +194,16 @@ fn a_wrong_word_costs_a_second_message_and_nothing_else() {
     let careless = Campaign { operator: Operator::Careless, ..SMALL };
     explore(careless);
     insta::assert_snapshot!(shortest_way(careless, must::WRONG_WORD).expect("a way"), @r"
-    Enlist { worker: 1 }
-    Claim { worker: 1, row: 0 }
-    Intend { worker: 1, row: 0 }
-    Send { worker: 1, row: 0 }
-    GiveUp { worker: 1, row: 0 }
+    Enlist { worker: 0 }
+    Claim { worker: 0, row: 0 }
+    Intend { worker: 0, row: 0 }
+    Send { worker: 0, row: 0 }
+    GiveUp { worker: 0, row: 0 }
     Answer { row: 0, attempt: 1, answer: Accepted }
     AssumeNotSent { row: 0 }
-    Claim { worker: 1, row: 0 }
-    Intend { worker: 1, row: 0 }
-    Send { worker: 1, row: 0 }
+    Claim { worker: 0, row: 0 }
+    Intend { worker: 0, row: 0 }
+    Send { worker: 0, row: 0 }
     Answer { row: 0, attempt: 2, answer: Accepted }
     ");
 }

@@ -158,20 +158,31 @@ pub(in crate::cli) enum ResumeScope {
 Examples:
   reattach campaign settle spring
   reattach campaign settle spring --echoes webhooks.jsonl
-  reattach campaign settle spring --assume not-sent
+  reattach campaign settle spring --from-conversations
+  reattach campaign settle spring --from-conversations --assume not-sent
 
 webhooks.jsonl holds the bodies of Meta's message_echoes webhooks, one a line; where they are kept
 as {\"headers\": {\"X-Hub-Signature-256\": …}, \"body\": \"…\"}, their signature is checked against the app
-secret. What is assumed not sent is sent by the next run. Exit code 7: something is still unknown.")]
+secret. An echo of any attempt proves it; who got a message twice is named.
+
+--from-conversations asks Meta for the conversation with each person, two calls a second. A message
+of the right look and time is taken for the one that may have arrived; where there is none, and it
+can no longer arrive, the next run sends it. Both are inferred, and a later echo corrects them. It
+needs pages_read_engagement and pages_manage_metadata beside pages_messaging.
+
+What is assumed not sent is sent by the next run. Exit code 7: something is still unknown.")]
 pub(in crate::cli) struct SettleArgs {
     /// Its name.
     pub(in crate::cli) name: CampaignName,
-    /// Take all that is unknown, once the echoes were read, for this.
+    /// Take all that is still unknown, once all evidence was looked at, for this.
     #[arg(long, value_name = "WHAT")]
     pub(in crate::cli) assume: Option<SettleAssumption>,
     /// Webhooks in which messages came back, or what a run left that could not record it: certain evidence.
     #[arg(long, value_name = "FILE.jsonl")]
     pub(in crate::cli) echoes: Option<PathBuf>,
+    /// Ask Meta for the conversations: evidence that is not certain.
+    #[arg(long)]
+    pub(in crate::cli) from_conversations: bool,
 }
 
 /// What to take the unknown for.

@@ -117,6 +117,31 @@ async fn at_thirty_a_second_no_second_holds_more_and_little_is_wasted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn conversations_are_asked_for_twice_a_second_and_hold_up_no_message() {
+    let governor = governor(PaceLimits::default());
+    let begun = Instant::now();
+    let pass = async |load: Load, count: usize| {
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let mut patience = PATIENT;
+            let admitted = governor.admit(load, &mut patience, |_| ()).await.expect("let in");
+            admitted.depart().await.expect("let go").unhindered();
+            times.push(begun.elapsed());
+        }
+        times
+    };
+    let message = Load { messages: 1, ..Load::CALL };
+    let (asked, sent) = futures::future::join(pass(Load::CONVERSATION, 120), pass(message, 300)).await;
+    assert_eq!(most_in_a_second(&asked), 2);
+    let minute = Duration::from_mins(1);
+    assert!(
+        asked[119] >= minute - Duration::from_secs(1) && asked[119] <= minute + Duration::from_secs(1),
+        "{asked:?}"
+    );
+    assert!(sent[299] <= Duration::from_secs(11), "{:?}", sent[299]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storm_of_ten_minutes_costs_few_probes_fails_nobody_and_is_over_soon_after() {
     let storm = Duration::from_mins(10);
     let meta = Meta::new(storm);

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::NOW;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Event, State};
-use crate::record::{DeliveryKey, Entry, Worker, Written};
+use crate::record::{DeliveryKey, DoubtedAttempt, Entry, Proof, Proven, Worker, Written};
 
 pub(super) const PEOPLE: u64 = 4;
 pub(super) const PARTS: u8 = 2;
@@ -16,6 +16,8 @@ pub(super) const PARTS: u8 = 2;
 pub(super) struct Book {
     /// What is past `planned`, or was, and whose it is.
     pub(super) rows: BTreeMap<DeliveryKey, (Delivery, Option<i64>)>,
+    /// Attempts that may have arrived.
+    pub(super) doubts: BTreeMap<(DeliveryKey, u32), DoubtedAttempt>,
     pub(super) worker: Option<Worker>,
     /// The last one that is no more.
     pub(super) late: Option<Worker>,
@@ -29,7 +31,7 @@ pub(super) struct Refused;
 
 impl Book {
     pub(super) fn new() -> Self {
-        Self { rows: BTreeMap::new(), worker: None, late: None, paused: false, now: NOW }
+        Self { rows: BTreeMap::new(), doubts: BTreeMap::new(), worker: None, late: None, paused: false, now: NOW }
     }
 
     pub(super) fn delivery(&self, key: DeliveryKey) -> Delivery {
@@ -54,6 +56,7 @@ impl Book {
         turn.truncate(limit);
         for key in &turn {
             let claimed = self.delivery(*key).step(&Event::Claim, self.now).expect("it is its turn");
+            self.keep(*key, &Event::Claim);
             self.rows.insert(*key, (claimed, Some(worker.epoch)));
         }
         turn
@@ -106,8 +109,50 @@ impl Book {
             }
             _ => {}
         }
+        self.keep(*key, event);
         self.rows.insert(*key, (next, holder));
         Ok(())
+    }
+
+    fn keep(&mut self, key: DeliveryKey, event: &Event) {
+        if let Some(doubted) = self.delivery(key).doubted_by(event) {
+            let kept = DoubtedAttempt { doubted, message_id: None };
+            let is_old = doubted.intended_at.is_none();
+            if is_old && self.doubts.keys().any(|(other, _)| *other == key) {
+                return;
+            }
+            self.doubts.entry((key, doubted.attempt)).or_insert(kept);
+        }
+    }
+
+    pub(super) fn prove(&mut self, proof: &Proof) -> Proven {
+        let Proof { key, attempt, nonce, message_id } = proof;
+        let delivery = self.delivery(*key);
+        let kept = self.doubts.get_mut(&(*key, *attempt)).filter(|kept| kept.doubted.nonce == *nonce);
+        let is_last = (delivery.attempt, delivery.nonce) == (*attempt, Some(*nonce));
+        let known = kept.as_ref().and_then(|kept| kept.message_id.clone()).or(delivery.message_id.clone());
+        match (delivery.state, kept) {
+            (_, None) if !is_last => Proven::Foreign,
+            (State::Claimed | State::InFlight, _) => Proven::Held,
+            (State::Sent, kept) if delivery.reason.is_none() => {
+                let is_news = known.as_ref() != Some(message_id);
+                match kept {
+                    Some(kept) if is_news || kept.message_id.is_none() => kept.message_id = Some(message_id.clone()),
+                    Some(_) => {}
+                    None => return Proven::Known,
+                }
+                let is_another = delivery.message_id.as_ref() != Some(message_id);
+                if is_news && is_another { Proven::Twice } else { Proven::Known }
+            }
+            (_, kept) => {
+                if let Some(kept) = kept {
+                    kept.message_id = Some(message_id.clone());
+                }
+                let event = Event::Echoed { message_id: message_id.clone() };
+                self.decide(&[Entry { key: *key, event, at: self.now }]).expect("it was tried");
+                Proven::Settled
+            }
+        }
     }
 
     fn skip_if_missing(&mut self, key: DeliveryKey, reason: Option<&str>) {
@@ -143,9 +188,10 @@ impl Book {
 
     /// The end of the worker, if there is one.
     pub(super) fn bury(&mut self) {
-        for (delivery, holder) in self.rows.values_mut().filter(|row| row.1.is_some()) {
-            *delivery = delivery.abandoned(self.now);
-            *holder = None;
+        for key in self.held() {
+            self.keep(key, &self.delivery(key).abandonment());
+            let next = self.delivery(key).abandoned(self.now);
+            self.rows.insert(key, (next, None));
         }
         self.late = self.worker.take().or(self.late);
     }

@@ -43,7 +43,7 @@ async fn begin(record: &dyn Record, parts: u8) -> Worker {
 }
 
 /// A plan of `people`, whose PSIDs count from 1.
-async fn plan(record: &dyn Record, people: impl IntoIterator<Item = u64>, parts: u8) -> CampaignId {
+pub(super) async fn plan(record: &dyn Record, people: impl IntoIterator<Item = u64>, parts: u8) -> CampaignId {
     let planner = begin(record, parts).await;
     record.add_recipients(&planner, people.into_iter().map(somebody).collect()).await.expect("added");
     record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
@@ -54,39 +54,39 @@ async fn shown(record: &dyn Record) -> Campaign {
     record.campaign(&space("1"), &name(), NOW).await.expect("an answer").expect("a campaign")
 }
 
-async fn enlist(record: &dyn Record, campaign: CampaignId) -> Worker {
+pub(super) async fn enlist(record: &dyn Record, campaign: CampaignId) -> Worker {
     match record.enlist(campaign, PID, NOW).await.expect("an answer") {
         Enlisted::Won(worker) => worker,
         held @ Enlisted::Held(_) => panic!("{held:?}"),
     }
 }
 
-async fn claim(record: &dyn Record, worker: &Worker, limit: usize) -> Vec<ClaimedRow> {
+pub(super) async fn claim(record: &dyn Record, worker: &Worker, limit: usize) -> Vec<ClaimedRow> {
     record.claim_deliveries(worker, Reach::All, limit, NOW).await.expect("claims").rows
 }
 
-fn entry(seq: u64, part: u8, event: Event) -> Entry {
+pub(super) fn entry(seq: u64, part: u8, event: Event) -> Entry {
     Entry { key: DeliveryKey { seq, part }, event, at: NOW }
 }
 
-fn intent(seq: u64, part: u8) -> Entry {
+pub(super) fn intent(seq: u64, part: u8) -> Entry {
     entry(seq, part, Event::Intend { nonce: 7, variant: None })
 }
 
-fn sent(seq: u64, part: u8) -> Entry {
+pub(super) fn sent(seq: u64, part: u8) -> Entry {
     entry(seq, part, Event::Sent { message_id: Some(format!("m_{seq}_{part}")) })
 }
 
-fn refused(seq: u64, part: u8) -> Entry {
+pub(super) fn refused(seq: u64, part: u8) -> Entry {
     let refusal = Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() };
     entry(seq, part, Event::Refused(refusal))
 }
 
-fn doubt(seq: u64, part: u8) -> Entry {
+pub(super) fn doubt(seq: u64, part: u8) -> Entry {
     entry(seq, part, Event::Doubt { reason: "reset".to_owned() })
 }
 
-async fn write(record: &dyn Record, worker: &Worker, entries: &[Entry]) {
+pub(super) async fn write(record: &dyn Record, worker: &Worker, entries: &[Entry]) {
     let written = record.write(worker, entries).await.expect("written");
     assert!(written.iter().all(|written| *written == Written::Stored), "{written:?}");
 }
@@ -97,7 +97,7 @@ async fn all(record: &dyn Record, campaign: CampaignId) -> Vec<(u64, u8, State)>
     listed.iter().map(|listed| (listed.key.seq, listed.key.part, listed.delivery.state)).collect()
 }
 
-async fn state(record: &dyn Record, campaign: CampaignId, seq: u64, part: u8) -> State {
+pub(super) async fn state(record: &dyn Record, campaign: CampaignId, seq: u64, part: u8) -> State {
     let found = all(record, campaign).await.into_iter().find(|(s, p, _)| (*s, *p) == (seq, part));
     found.expect("a delivery").2
 }

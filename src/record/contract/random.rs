@@ -11,8 +11,8 @@ use tokio::sync::Mutex;
 use super::book::{Book, PARTS, PEOPLE, Refused, STOP, people, timeless};
 use super::campaigns::{DIGEST, PID, new, somebody};
 use super::{NOW, Store};
-use crate::delivery::{Event, Refusal, State};
-use crate::record::{CampaignId, Change, DeliveryKey, Enlisted, Entry, NewCampaign, Reach, Record};
+use crate::delivery::{Delivery, Event, Refusal, State};
+use crate::record::{CampaignId, Change, DeliveryKey, Enlisted, Entry, NewCampaign, Proof, Reach, Record};
 
 const CASES: u32 = 200;
 /// At most so many pieces of work in a case; half as many on average.
@@ -31,6 +31,8 @@ enum Work {
     /// The same by a worker that is no more.
     WriteLate(Pick, u8),
     Decide(Vec<(Pick, u8)>),
+    /// An echo comes in, of one of the attempts there were or of none; seldom with another id than the one before.
+    Echo(usize, u8),
     Suppress(u64),
     Pause,
     Unpause,
@@ -59,6 +61,7 @@ fn work() -> impl Strategy<Value = Work> {
         12 => prop::collection::vec((pick(), any::<u8>()), 1..4).prop_map(Work::Write),
         1 => (pick(), any::<u8>()).prop_map(|(pick, choice)| Work::WriteLate(pick, choice)),
         4 => prop::collection::vec((pick(), any::<u8>()), 1..3).prop_map(Work::Decide),
+        3 => (0..100_usize, any::<u8>()).prop_map(|(which, choice)| Work::Echo(which, choice)),
         1 => (1..=PEOPLE).prop_map(Work::Suppress),
         1 => Just(Work::Pause),
         2 => Just(Work::Unpause),
@@ -126,6 +129,11 @@ impl Bench<'_> {
                 let decided = self.record.decide(campaign, &entries).await.map_err(|_| Refused);
                 prop_assert_eq!(decided, self.book.decide(&entries), "{:?}", entries);
             }
+            Work::Echo(which, choice) => {
+                let proof = self.echo(*which, *choice);
+                let proven = self.record.prove(campaign, std::slice::from_ref(&proof), now).await.expect("an answer");
+                prop_assert_eq!(proven, [self.book.prove(&proof)], "{:?}", proof);
+            }
             Work::Suppress(seq) => {
                 let people = [somebody(*seq).recipient];
                 let dropped = self.record.suppress(campaign, &people, STOP, now).await.map_err(|_| Refused);
@@ -158,6 +166,16 @@ impl Bench<'_> {
         let listed = self.record.deliveries(self.campaign, None, None, 1_000).await.expect("listed");
         let listed: Vec<_> = listed.into_iter().map(|row| (row.key, timeless(row.delivery))).collect();
         prop_assert_eq!(&listed, &self.book.all());
+        let mut doubts = Vec::new();
+        for state in State::ALL {
+            let found = self.record.doubtful(self.campaign, state, None, 1_000).await.expect("listed");
+            doubts.extend(
+                found.into_iter().flat_map(|one| one.attempts.into_iter().map(move |kept| (one.listed.key, kept))),
+            );
+        }
+        doubts.sort_by_key(|(key, kept)| (*key, kept.doubted.attempt));
+        let kept: Vec<_> = self.book.doubts.iter().map(|((key, _), kept)| (*key, kept.clone())).collect();
+        prop_assert_eq!(doubts, kept);
         for part in 0..PARTS {
             for state in State::ALL {
                 let counted = counts.iter().filter(|count| (count.part, count.state) == (part, state));
@@ -193,17 +211,28 @@ impl Bench<'_> {
         Entry { key, event, at: self.book.now }
     }
 
+    fn echo(&self, which: usize, choice: u8) -> Proof {
+        let last = |(key, row): (&DeliveryKey, &(Delivery, Option<i64>))| Some((*key, row.0.attempt, row.0.nonce?));
+        let doubted = self.book.doubts.iter().map(|((key, attempt), kept)| (*key, *attempt, kept.doubted.nonce));
+        let attempts: Vec<_> = doubted.chain(self.book.rows.iter().filter_map(last)).collect();
+        let nobody = (DeliveryKey { seq: 1, part: 0 }, 1, u32::MAX);
+        let (key, attempt, nonce) = if attempts.is_empty() { nobody } else { attempts[which % attempts.len()] };
+        let message_id = if choice < 16 { format!("m_other_{choice}") } else { format!("m_{nonce}") };
+        Proof { key, attempt, nonce: nonce.wrapping_add(u32::from(choice >= 240)), message_id }
+    }
+
     /// What an operator might say.
     fn word(&self, pick: Pick, choice: u8) -> Entry {
         let ended = [State::Unknown, State::Failed, State::RetryAt];
         let key = choose(pick, &self.book.in_states(&ended));
         let failed = self.book.delivery(key).state == State::Failed;
-        let event = match choice % 5 {
+        let event = match choice % 6 {
             _ if failed != (choice >= 240) => Event::Reopen,
             0 => Event::AssumeSent,
             1 => Event::AssumeNotSent,
             2 => Event::Resend { due: self.book.now },
             3 => Event::Skip { reason: "an operator's".to_owned() },
+            4 => Event::InferredNotSent,
             _ => Event::Echoed { message_id: "m_echo".to_owned() },
         };
         Entry { key, event, at: self.book.now }

@@ -286,7 +286,7 @@ impl Ledger for SqliteRecord {
 
 impl Engine {
     /// Settles what workers left whose process is gone.
-    fn bury_workers(&mut self, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn bury_workers(&mut self, now: Timestamp) -> Result<(), Fault> {
         let dead = dead_workers(&self.connection.transaction()?, &self.owners)?;
         if dead.is_empty() {
             return Ok(());
@@ -566,6 +566,19 @@ fn sheet<'t>(transaction: &'t Transaction<'t>, stored: &Stored) -> Sheet<'t> {
     Sheet { transaction, campaign: stored.campaign.id, parts: stored.campaign.parts }
 }
 
+/// The ledger of a campaign.
+pub(super) fn load_sheet<'t>(transaction: &'t Transaction<'t>, id: CampaignId) -> Result<Sheet<'t>, Fault> {
+    Ok(sheet(transaction, &load(transaction, id)?))
+}
+
+/// Every campaign of a Page.
+pub(super) fn campaigns_of(transaction: &Transaction, space: &KeySpace) -> Result<Vec<CampaignId>, Fault> {
+    let Some(space) = space_id(transaction, space)? else { return Ok(Vec::new()) };
+    let mut query = transaction.prepare_cached("SELECT id FROM campaigns WHERE space = ?1 ORDER BY id")?;
+    let ids = query.query_map([space], |row| row.get(0).map(CampaignId))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
 fn id_of(transaction: &Transaction, space: i64, name: &CampaignName) -> Result<Option<CampaignId>, Fault> {
     Ok(transaction
         .prepare_cached("SELECT id FROM campaigns WHERE space = ?1 AND name = ?2")?
@@ -666,6 +679,7 @@ pub(super) fn verify_rows(transaction: &Transaction) -> Result<(), Fault> {
     for id in ids {
         let stored = load(transaction, CampaignId(id))?;
         let sheet = sheet(transaction, &stored);
+        sheet.verify_attempts()?;
         let mut last = None;
         loop {
             let page = sheet.list(None, last, PAGE)?;

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::doubts::ATTEMPTS;
 use super::fault::Fault;
 use super::uploads::column;
 use crate::clock::Timestamp;
@@ -41,6 +42,9 @@ impl Sheet<'_> {
         }
         let next = delivery.step(event, *at)?;
         self.put(*key, &next, by.map(|worker| worker.epoch))?;
+        if let Some(doubted) = delivery.doubted_by(event) {
+            self.keep(*key, doubted)?;
+        }
         self.follow(*key, event, &next, by)
     }
 
@@ -99,8 +103,10 @@ impl Sheet<'_> {
     /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
     /// frontier has one.
     pub(super) fn begin_again(&self, seq: u64, now: Timestamp) -> Result<(), Fault> {
-        let forget = "DELETE FROM deliveries WHERE campaign = ?1 AND seq = ?2";
-        self.transaction.prepare_cached(forget)?.execute([self.campaign.0, signed(seq)])?;
+        for table in [TABLE, ATTEMPTS] {
+            let forget = format!("DELETE FROM {table} WHERE campaign = ?1 AND seq = ?2");
+            self.transaction.prepare_cached(&forget)?.execute([self.campaign.0, signed(seq)])?;
+        }
         self.put(DeliveryKey { seq, part: 0 }, &Delivery::planned(now), None)
     }
 
@@ -317,14 +323,15 @@ impl Sheet<'_> {
         for state in [State::Claimed, State::InFlight] {
             for key in self.keys_in(state, None, usize::MAX, "AND worker = ?5", epoch)? {
                 if let Some((delivery, _)) = self.get(key)? {
-                    self.put(key, &delivery.abandoned(now), None)?;
+                    let event = delivery.abandonment();
+                    self.apply(&Entry { key, event, at: now }, None)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn recipient(&self, seq: u64) -> Result<NewRecipient, Fault> {
+    pub(super) fn recipient(&self, seq: u64) -> Result<NewRecipient, Fault> {
         let found = self.recipients_behind(seq - 1, 1)?.into_iter().next().filter(|(found, _)| *found == seq);
         let missing = || rows::damaged(RECIPIENTS, format!("there is no recipient {seq}"));
         Ok(found.ok_or_else(missing)?.1)

@@ -3,6 +3,7 @@
 use http::{Method, Uri};
 
 use super::super::error::GraphError;
+use super::conversation;
 
 /// What a request is after, as faults and counters tell requests apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,7 @@ pub(in crate::sandbox) enum Target {
     Send,
     Me,
     DebugToken,
+    Conversations,
     Batch,
     Other,
 }
@@ -45,6 +47,8 @@ impl Call {
             (&Method::POST, "messages") => Target::Send,
             (&Method::POST, "") => Target::Batch,
             (&Method::GET, "") if self.node == "debug_token" => Target::DebugToken,
+            (&Method::GET, "conversations") => Target::Conversations,
+            (&Method::GET, "") if self.node.starts_with(conversation::PREFIX) => Target::Conversations,
             (&Method::GET, "") if !self.node.is_empty() => Target::Me,
             _ => Target::Other,
         }
@@ -53,7 +57,9 @@ impl Call {
     /// The refusal of a path or method nothing answers to.
     pub(super) fn unsupported(&self) -> GraphError {
         match self.edge.as_str() {
-            "" | "message_attachments" | "messages" => GraphError::unsupported(self.method.as_str(), &self.node),
+            "" | "conversations" | "message_attachments" | "messages" => {
+                GraphError::unsupported(self.method.as_str(), &self.node)
+            }
             edge => GraphError::unknown_path(edge),
         }
     }

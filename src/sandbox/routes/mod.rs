@@ -5,6 +5,7 @@ mod auth;
 mod batch;
 mod buttons;
 mod call;
+mod conversation;
 mod debug_token;
 mod media_template;
 mod message;
@@ -123,6 +124,7 @@ fn run(shared: &Shared, bearer: Bearer, call: &Call, params: Params) -> Result<V
         Target::Send => send::run(shared, auth::page(bearer, call)?, params),
         Target::Me => node::run(bearer, call, &params),
         Target::DebugToken => debug_token::run(&params, shared.clock.now()),
+        Target::Conversations => conversation::run(shared, bearer, call, &params),
         // A batch without items, or one within a batch.
         Target::Batch | Target::Other => Err(call.unsupported()),
     }

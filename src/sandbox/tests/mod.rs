@@ -3,6 +3,7 @@
 mod batch;
 mod contents;
 mod control;
+mod conversations;
 mod faults;
 mod limits;
 mod memory;

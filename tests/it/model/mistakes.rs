@@ -32,6 +32,8 @@ pub(super) enum Mistake {
     PageErrorFails,
     /// A later refusal makes one forget that an earlier attempt may have arrived.
     RefusalCoversDoubt,
+    /// The next attempt's nonce takes the place of one that may have arrived.
+    NonceForgotten,
     /// An echo settles whoever waits for one.
     EchoOfAnother,
     /// The next delivery is taken while a result is in memory only.

@@ -4,7 +4,7 @@ use reattach::delivery::State;
 use stateright::Property;
 
 use super::protocol::{Campaign, Holding, Operator, Policy};
-use super::world::{Answer, Fate, Row, Stage, WORKERS, Worker, World, may_have_arrived};
+use super::world::{ATTEMPTS as ROOM, Answer, Fate, Row, Stage, WORKERS, Worker, World, may_have_arrived};
 
 pub(super) const ONCE: &str = "nobody gets more messages than the campaign allows";
 pub(super) const SENT_IS_TRUE: &str = "who is down as sent has the message";
@@ -16,7 +16,7 @@ pub(super) const ONE_AT_A_TIME: &str = "a worker that dies leaves one delivery i
 pub(super) const PAUSE: &str = "nothing leaves that was decided on in a pause";
 pub(super) const LEGAL: &str = "nobody asks for a step a delivery cannot take";
 pub(super) const HELD: &str = "what is held has a holder, and nothing else has";
-pub(super) const EVIDENCE: &str = "what is in doubt can still be settled by its echo";
+pub(super) const EVIDENCE: &str = "whatever arrives, its echo is known when it comes";
 pub(super) const NAMED: &str = "where nothing more will happen everybody has an end";
 
 pub(super) const WRONG_WORD: &str = "a wrong word sends it twice";
@@ -39,12 +39,8 @@ fn invariants(campaign: &Campaign) -> Vec<Property<Campaign>> {
         always(LEGAL, |_, world| every(world, |row| !row.seen.illegal_step)),
         always(HELD, |_, world| every(world, is_held)),
         always(NAMED, |_, world| !is_at_rest(world) || everybody_has_an_end(world)),
+        always(EVIDENCE, |_, world| every(world, evidence_finds_it)),
     ];
-    // A second attempt takes the place of the first on record: where a doubtful message is sent again, the echo of the
-    // first may come to nothing, and cost a message that policy allows.
-    if campaign.policy == Policy::AtMostOnce {
-        properties.push(always(EVIDENCE, |_, world| every(world, evidence_finds_it)));
-    }
     // An operator who says "not sent" of what was, sends it twice, and loses it till then.
     if campaign.operator == Operator::Truthful {
         properties.push(always(ONCE, |campaign, world| every(world, |row| is_within_limits(campaign, row))));
@@ -105,6 +101,9 @@ fn examples(campaign: &Campaign) -> Vec<Property<Campaign>> {
         properties.push(sometimes("somebody gets it twice who was in doubt", |_, world| {
             any(world, |row| row.delivery.state == State::Sent && row.seen.messages == 2)
         }));
+        properties.push(sometimes("the echo of an earlier attempt settles it", |_, world| {
+            any(world, |row| row.delivery.message_id.is_some() && row.fate_of(row.delivery.attempt) != Fate::Accepted)
+        }));
         properties.push(sometimes("a refusal leaves the doubt of an earlier attempt", |_, world| {
             any(world, |row| row.delivery.state == State::Unknown && row.fates[1] == Fate::Refused)
         }));
@@ -160,11 +159,9 @@ fn failed_is_true(row: &Row) -> bool {
     row.delivery.state != State::Failed || row.delivery.code.is_none() || row.fates.contains(&Fate::Refused)
 }
 
-/// Whether the echo of the last attempt that may have arrived bears the nonce on record.
+/// Whether the echo of every message bears a nonce on record: so doubts can be settled, and who got two be named.
 fn evidence_finds_it(row: &Row) -> bool {
-    let delivery = &row.delivery;
-    let waits = matches!(delivery.state, State::Unknown | State::RetryAt);
-    !waits || row.fate_of(delivery.attempt) != Fate::Accepted || delivery.nonce == Some(delivery.attempt)
+    (1..).take(ROOM).all(|attempt| row.fate_of(attempt) != Fate::Accepted || row.knows(attempt))
 }
 
 fn is_answered(row: &Row, worker: usize) -> bool {

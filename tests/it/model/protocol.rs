@@ -205,13 +205,12 @@ impl Campaign {
     fn actions_of_operator(&self, world: &World, row: usize, actions: &mut Vec<Action>) {
         let it = &world.rows[row];
         let again = it.delivery.attempt < self.attempts;
+        if !it.delivery.state.is_held() && !it.delivery.is_certainly_sent() {
+            self.echoes(world, row, actions);
+        }
         match it.delivery.state {
-            State::Planned => actions.push(Action::Suppress { row }),
+            State::Planned | State::RetryAt => actions.push(Action::Suppress { row }),
             State::Failed if again => actions.push(Action::Reopen { row }),
-            State::RetryAt => {
-                actions.push(Action::Suppress { row });
-                self.echoes(world, row, actions);
-            }
             State::Unknown => {
                 if again && self.policy == Policy::AtLeastOnce {
                     actions.push(Action::Resend { row });
@@ -222,7 +221,6 @@ impl Campaign {
                 if again && self.may_say_not_sent(it) {
                     actions.push(Action::AssumeNotSent { row });
                 }
-                self.echoes(world, row, actions);
             }
             State::InFlight if again && self.has(Mistake::SettleInFlight) => {
                 actions.push(Action::AssumeNotSent { row });
@@ -239,12 +237,12 @@ impl Campaign {
         }
     }
 
-    /// The echoes that settle a delivery: those of its last attempt, which the nonce tells from all others.
+    /// The echoes that settle a delivery: those of its attempts, which their nonces tell from all others.
     fn echoes(&self, world: &World, row: usize, actions: &mut Vec<Action>) {
         let it = &world.rows[row];
         for attempt in 1..=self.attempts {
             let of = |row: &Row| row.fate_of(attempt) == Fate::Accepted;
-            let matches = of(it) && it.delivery.nonce == Some(attempt);
+            let matches = of(it) && it.knows(attempt);
             if matches || (self.has(Mistake::EchoOfAnother) && world.rows.iter().any(of)) {
                 actions.push(Action::Echo { row, attempt });
             }

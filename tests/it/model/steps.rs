@@ -129,6 +129,7 @@ impl Campaign {
             it.overwrite(event);
             return true;
         }
+        self.keep(it, event);
         it.step(event, By::Itself);
         if *event == Event::NotSent {
             it.seen.attempts -= 1;
@@ -168,7 +169,16 @@ impl Campaign {
                 row.holder = None;
                 continue;
             }
+            let lost = row.delivery.abandonment();
+            self.keep(row, &lost);
             row.put(row.delivery.abandoned(NOW), By::Itself);
+        }
+    }
+
+    /// What the ledger keeps of an attempt that is about to be in doubt.
+    fn keep(&self, row: &mut Row, event: &Event) {
+        if !self.has(Mistake::NonceForgotten) {
+            row.keep(event);
         }
     }
 

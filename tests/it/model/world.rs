@@ -49,6 +49,8 @@ pub(super) struct Row {
     pub(super) holder: Option<usize>,
     /// What each worker has under way for it, of which the ledger knows nothing.
     pub(super) requests: [Option<Request>; WORKERS],
+    /// Of which attempts the ledger keeps the nonce, whatever comes after them.
+    pub(super) kept: [bool; ATTEMPTS],
     /// What became of each attempt in truth.
     pub(super) fates: [Fate; ATTEMPTS],
     /// What was seen.
@@ -189,6 +191,7 @@ impl Row {
             delivery: Delivery::planned(NOW),
             holder: None,
             requests: [None; WORKERS],
+            kept: [false; ATTEMPTS],
             fates: [Fate::None; ATTEMPTS],
             seen: Seen::default(),
         }
@@ -216,6 +219,18 @@ impl Row {
     /// Whether a message may yet come of an attempt that was made.
     pub(super) fn is_under_way(&self) -> bool {
         self.fates.contains(&Fate::OnTheWire) || self.requests.iter().any(Option::is_some)
+    }
+
+    /// Keeps the nonce of the attempt that `event` is about to leave in doubt.
+    pub(super) fn keep(&mut self, event: &Event) {
+        if let Some(place) = self.delivery.doubted_by(event).and_then(|doubted| place(doubted.attempt)) {
+            self.kept[place] = true;
+        }
+    }
+
+    /// Whether the ledger can tell that an echo is this attempt's. In here the nonce of an attempt is its number.
+    pub(super) fn knows(&self, attempt: u32) -> bool {
+        self.delivery.nonce == Some(attempt) || place(attempt).is_some_and(|place| self.kept[place])
     }
 
     /// What became of an attempt.
@@ -251,10 +266,15 @@ impl Row {
         if !may_have_arrived(&self.delivery) {
             self.delivery.nonce = None;
         }
-        // Of earlier attempts it only counts what came of them, not of which.
+        // Of earlier attempts it only counts what came of them, not of which; there are no echoes of what came to nothing.
         if self.requests.iter().flatten().all(|request| request.attempt == self.delivery.attempt) {
             let earlier = place(self.delivery.attempt).unwrap_or_default();
-            self.fates[..earlier].sort_unstable();
+            let mut attempts: Vec<_> =
+                (0..earlier).map(|at| (self.fates[at], self.kept[at] && self.fates[at] != Fate::None)).collect();
+            attempts.sort_unstable();
+            for (at, (fate, kept)) in attempts.into_iter().enumerate() {
+                (self.fates[at], self.kept[at]) = (fate, kept);
+            }
         }
     }
 
@@ -267,6 +287,7 @@ impl Row {
         let known = flags.iter().fold(holder, |digest, flag| digest << 1 | u64::from(*flag));
         let numbers = [*state as u32, *attempt, nonce.unwrap_or_default(), attempts, messages];
         let known = numbers.iter().fold(known, |digest, number| digest << 3 | u64::from(*number));
+        let known = self.kept.iter().fold(known, |digest, kept| digest << 1 | u64::from(*kept));
         let known = self.fates.iter().fold(known, |digest, fate| digest << 2 | *fate as u64);
         names.iter().fold(known, |digest, worker| digest << 7 | self.requests[*worker].map_or(0, Request::digest))
     }

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use crate::campaign::settle::Verdict;
 use crate::campaign::{Counts, Preflight, PreflightAsset, QuietHours, State, VariantCounts};
 use crate::clock::Timestamp;
 use crate::delivery::{self, Delivery};
 use crate::graph::{Class, lookup};
-use crate::record::{Campaign, ListedDelivery};
+use crate::record::{Campaign, Duplicate, Finding, ListedDelivery};
 
 /// `{"event":"campaign"}`: where a campaign stands.
 #[derive(Debug, Serialize)]
@@ -34,6 +35,9 @@ pub(super) struct CampaignEvent<'a> {
     holder_pid: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     variants: &'a [VariantCounts],
+    /// Messages somebody has beside the one that counts, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_messages: Option<u64>,
 }
 
 impl<'a> CampaignEvent<'a> {
@@ -61,7 +65,12 @@ impl<'a> CampaignEvent<'a> {
             started_at: campaign.started_at,
             holder_pid: campaign.holder.map(|holder| holder.pid),
             variants: &counts.variants,
+            duplicate_messages: None,
         }
+    }
+
+    pub(super) fn with_duplicates(self, duplicates: u64) -> Self {
+        Self { duplicate_messages: Some(duplicates), ..self }
     }
 }
 
@@ -165,6 +174,11 @@ pub(super) struct RecipientEvent<'a> {
     /// Which variant of the part was sent, where it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) variant: Option<&'a str>,
+    /// Whether the outcome is inferred from the conversation, and not certain.
+    inferred: bool,
+    /// Messages they have beside that one, as far as is known.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) duplicate_ids: &'a [String],
 }
 
 /// Why a delivery is not sent.
@@ -192,13 +206,98 @@ impl<'a> RecipientEvent<'a> {
             at: happened.then_some(delivery.at),
             attempts: delivery.attempt,
             variant: delivery.variant.as_deref(),
+            inferred: delivery.is_inferred(),
+            duplicate_ids: &[],
+        }
+    }
+}
+
+/// `{"event":"settled"}`: what a conversation says of a delivery that may have arrived.
+#[derive(Debug, Serialize)]
+pub(super) struct SettledEvent<'a> {
+    event: &'static str,
+    campaign: &'a str,
+    recipient: String,
+    part: u8,
+    /// `sent`, `not_sent` or `unknown`.
+    verdict: &'static str,
+    inferred: bool,
+    evidence: Evidence<'a>,
+}
+
+/// What a verdict rests on.
+#[derive(Debug, Serialize)]
+struct Evidence<'a> {
+    source: &'static str,
+    /// The messages that are taken for it.
+    messages: Vec<MessageSeen<'a>>,
+    /// Of how many there were to see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<usize>,
+    /// Why it is not enough.
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct MessageSeen<'a> {
+    message_id: &'a str,
+    attempt: u32,
+    created_at: Timestamp,
+}
+
+impl<'a> SettledEvent<'a> {
+    pub(super) fn new(campaign: &'a Campaign, listed: &ListedDelivery, verdict: &'a Verdict) -> Self {
+        let seen = |(finding, created_at): &'a (Finding, Timestamp)| MessageSeen {
+            message_id: &finding.message_id,
+            attempt: finding.attempt,
+            created_at: *created_at,
+        };
+        let (word, messages, shown, reason) = match verdict {
+            Verdict::Sent { found } => ("sent", found.iter().map(seen).collect(), None, None),
+            Verdict::NotSent { shown } => ("not_sent", Vec::new(), Some(*shown), None),
+            Verdict::Unclear(why) => ("unknown", Vec::new(), None, Some(why.to_string())),
+        };
+        Self {
+            event: "settled",
+            campaign: campaign.name.as_str(),
+            recipient: listed.recipient.to_string(),
+            part: listed.key.part + 1,
+            verdict: word,
+            inferred: word != "unknown",
+            evidence: Evidence { source: "conversation", messages, shown, reason },
+        }
+    }
+}
+
+/// `{"event":"duplicate"}`: somebody who has a part more than once.
+#[derive(Debug, Serialize)]
+pub(super) struct DuplicateEvent<'a> {
+    event: &'static str,
+    campaign: &'a str,
+    recipient: String,
+    part: u8,
+    message_id: Option<&'a str>,
+    duplicate_ids: &'a [String],
+}
+
+impl<'a> DuplicateEvent<'a> {
+    pub(super) fn new(campaign: &'a Campaign, duplicate: &'a Duplicate) -> Self {
+        let Duplicate { listed, others } = duplicate;
+        Self {
+            event: "duplicate",
+            campaign: campaign.name.as_str(),
+            recipient: listed.recipient.to_string(),
+            part: listed.key.part + 1,
+            message_id: listed.delivery.message_id.as_deref(),
+            duplicate_ids: others,
         }
     }
 }
 
 impl<'a> DeliveryError<'a> {
     fn of(delivery: &'a Delivery) -> Option<Self> {
-        let message = delivery.reason.as_deref().filter(|_| delivery.state != delivery::State::Sent)?;
+        let is_settled = delivery.state == delivery::State::Sent || delivery.is_inferred();
+        let message = delivery.reason.as_deref().filter(|_| !is_settled)?;
         let entry = delivery.code.and_then(|code| lookup(code, delivery.subcode));
         let class = match delivery.state {
             delivery::State::Failed => entry.map_or("refused", |entry| Class::as_str(entry.class)),

@@ -1,5 +1,7 @@
 //! `campaign export`: what became of each recipient, as a table or as JSON Lines.
 
+use std::collections::HashMap;
+
 use csv::WriterBuilder;
 
 use crate::cli::args::{LedgerExportArgs, LedgerFormat};
@@ -14,8 +16,19 @@ use super::find;
 /// How many deliveries are read at once.
 const PAGE: usize = 2_000;
 
-const HEADER: [&str; 10] =
-    ["campaign", "recipient", "part", "outcome", "message_id", "code", "subcode", "reason", "at", "variant"];
+const HEADER: [&str; 11] = [
+    "campaign",
+    "recipient",
+    "part",
+    "outcome",
+    "message_id",
+    "code",
+    "subcode",
+    "reason",
+    "at",
+    "variant",
+    "duplicate_messages",
+];
 
 pub(super) async fn run(context: &Context, args: LedgerExportArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
@@ -25,13 +38,16 @@ pub(super) async fn run(context: &Context, args: LedgerExportArgs) -> Result<Exi
     if format == LedgerFormat::Csv {
         context.output.raw(&line(HEADER.map(ToOwned::to_owned)));
     }
+    let duplicates = record.duplicates(campaign.id).await?;
+    let duplicates: HashMap<_, _> = duplicates.iter().map(|one| (one.listed.key, one.others.as_slice())).collect();
     let mut last = None;
     while !context.stop.is_requested() {
         let page = record.deliveries(campaign.id, None, last, PAGE).await?;
         let Some(end) = page.last() else { return Ok(Exit::Done) };
         last = Some(end.key);
         for listed in &page {
-            let event = RecipientEvent::new(&campaign, listed, name_of(listed, args.redact));
+            let mut event = RecipientEvent::new(&campaign, listed, name_of(listed, args.redact));
+            event.duplicate_ids = duplicates.get(&listed.key).copied().unwrap_or_default();
             match format {
                 LedgerFormat::Csv => context.output.raw(&line(cells(campaign.name.as_str(), event))),
                 LedgerFormat::Jsonl => {
@@ -49,7 +65,7 @@ fn name_of(listed: &ListedDelivery, redact: bool) -> String {
     if redact { format!("#{}", listed.key.seq) } else { listed.recipient.to_string() }
 }
 
-fn cells(campaign: &str, event: RecipientEvent) -> [String; 10] {
+fn cells(campaign: &str, event: RecipientEvent) -> [String; 11] {
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
     let error = event.error.as_ref();
     [
@@ -63,11 +79,12 @@ fn cells(campaign: &str, event: RecipientEvent) -> [String; 10] {
         error.map(|error| error.message.to_owned()).unwrap_or_default(),
         event.at.map(|at| at.to_string()).unwrap_or_default(),
         event.variant.unwrap_or_default().to_owned(),
+        event.duplicate_ids.len().to_string(),
     ]
 }
 
 /// A row of a table. No cell can be taken for a formula.
-fn line(cells: [String; 10]) -> Vec<u8> {
+fn line(cells: [String; 11]) -> Vec<u8> {
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     // Writing to memory does not fail.
     let _ = writer.write_record(cells.map(harmless));

@@ -1,5 +1,6 @@
 //! `campaign`: a message to many people, once each.
 
+mod ask;
 mod attach;
 mod emergency;
 mod events;
@@ -8,6 +9,7 @@ mod live;
 mod send;
 mod settle;
 mod show;
+mod unknown;
 
 use crate::campaign::{CampaignMessage, Counts};
 use crate::cli::args::{CampaignArgs, CampaignCommand};

@@ -29,7 +29,7 @@ use super::emergency;
 use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
 use super::live::Live;
 use super::show::{figures, print_status, print_variants, proof};
-use super::{BY_HAND, counts, find, space};
+use super::{BY_HAND, ask, counts, find, space};
 
 /// How many bad rows people are shown.
 const SHOWN: usize = 10;
@@ -387,7 +387,7 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
     if !summary.unsaved.is_empty() {
         keep_unsaved(context, summary);
     }
-    let (campaign, counts) = (find(context, record, &summary.campaign.name).await?, &summary.counts);
+    let (campaign, mut counts) = (find(context, record, &summary.campaign.name).await?, summary.counts.clone());
     for error in &summary.errors {
         output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
     }
@@ -396,7 +396,12 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
         End::Stage(_) => campaign.paused.as_deref(),
         _ => None,
     };
-    print_closing(context, &campaign, counts, paused, summary.elapsed);
+    print_closing(context, &campaign, &counts, paused, summary.elapsed);
+    if counts.unknown > 0 && ask::is_wanted(context, &campaign) {
+        ask::about_unknown(context, record, &campaign).await?;
+        counts = super::counts(context, record, &campaign).await?;
+        output.result(format_args!("  {}", figures(&counts)));
+    }
     if let Some(failure) = &failure {
         output.event(&ErrorEvent::new(failure));
         failure.print(output);
@@ -412,11 +417,11 @@ async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) 
             ));
         }
     }
-    output.event(&CampaignEvent::new(&campaign, counts));
+    output.event(&CampaignEvent::new(&campaign, &counts));
     Ok(match (&failure, &summary.end) {
         (Some(failure), _) => failure.exit(),
         (None, End::Interrupted) => Exit::Interrupted,
-        _ => exit_by_counts(&campaign, counts),
+        _ => exit_by_counts(&campaign, &counts),
     })
 }
 

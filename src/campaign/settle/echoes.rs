@@ -1,9 +1,6 @@
-//! What becomes of deliveries that may have arrived, and of those an operator wants tried again.
-//!
-//! Certain evidence first: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in. Without
-//! any, an operator's word.
+//! Certain evidence: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,38 +9,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::{CampaignError, Nonce};
+use super::{PAGE, decide_all};
+use crate::campaign::summary::UNRECORDED;
+use crate::campaign::{BadRow, CampaignError, Nonce};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
 use crate::ids::CampaignName;
 use crate::json;
-use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record};
+use crate::record::{CampaignId, ListedDelivery, Proof, Proven, Record};
 use crate::secret::AppSecret;
-
-use super::recipients::BadRow;
-use super::round::MOST_ATTEMPTS;
-use super::summary::UNRECORDED;
-
-/// How many deliveries are decided at once.
-const PAGE: usize = 1_000;
-
-/// What an operator says of all deliveries that may have arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Assumption {
-    /// They did.
-    Sent,
-    /// They did not, and are to be sent.
-    NotSent,
-}
-
-/// Which deliveries are tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Those Meta refused.
-    Failed,
-    /// Those that may have arrived: who got one may get another.
-    Unknown,
-}
 
 /// Evidence: a message came back as an echo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,68 +41,20 @@ pub struct Echoes {
     pub verified: bool,
 }
 
-/// Takes an operator's word for all deliveries that may have arrived; says how many there were.
-pub async fn assume(
-    record: &dyn Record,
-    campaign: CampaignId,
-    assumption: Assumption,
-    now: Timestamp,
-) -> Result<u64, CampaignError> {
-    let event = |_: &ListedDelivery| match assumption {
-        Assumption::Sent => Some(Event::AssumeSent),
-        Assumption::NotSent => Some(Event::AssumeNotSent),
-    };
-    decide_all(record, campaign, State::Unknown, event, now).await
-}
-
-/// Has deliveries tried again at the next run; says how many.
-pub async fn reopen(
-    record: &dyn Record,
-    campaign: CampaignId,
-    scope: Scope,
-    now: Timestamp,
-) -> Result<u64, CampaignError> {
-    match scope {
-        Scope::Failed => decide_all(record, campaign, State::Failed, |_| Some(Event::Reopen), now).await,
-        Scope::Unknown => decide_all(record, campaign, State::Unknown, |_| Some(Event::Resend { due: now }), now).await,
-    }
-}
-
-/// Has what may have arrived sent again, as long as it was not tried too often.
-pub(super) async fn resend_doubtful(
-    record: &dyn Record,
-    campaign: CampaignId,
-    now: Timestamp,
-) -> Result<u64, CampaignError> {
-    let event = |listed: &ListedDelivery| {
-        (listed.delivery.attempt < MOST_ATTEMPTS)
-            .then(|| Event::Resend { due: listed.delivery.at.plus(super::round::DOUBT_LASTS) })
-    };
-    decide_all(record, campaign, State::Unknown, event, now).await
-}
-
-async fn decide_all(
-    record: &dyn Record,
-    campaign: CampaignId,
-    state: State,
-    event: impl Fn(&ListedDelivery) -> Option<Event>,
-    now: Timestamp,
-) -> Result<u64, CampaignError> {
-    let (mut after, mut decided) = (None::<DeliveryKey>, 0);
-    loop {
-        let page = record.deliveries(campaign, Some(state), after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(decided) };
-        after = Some(last.key);
-        let entries: Vec<Entry> =
-            page.iter().filter_map(|listed| Some(Entry { key: listed.key, event: event(listed)?, at: now })).collect();
-        record.decide(campaign, &entries).await?;
-        decided += entries.len() as u64;
-    }
+/// What echoes have changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Deliveries that are sent, and were not before, or not for certain.
+    pub settled: u64,
+    /// Messages somebody has beside the one that counts.
+    pub duplicates: u64,
+    /// Echoes that come too early: a worker is at their delivery.
+    pub held: u64,
 }
 
 /// The echoes of `campaign` in a file of webhooks, one JSON a line: a webhook's body, one of its `messaging` events, or
 /// `{"headers":{"X-Hub-Signature-256":"sha256=…"},"body":"…"}`. With the app's secret, a signature that is there must be
-/// right. A line a run left that could not record something ([`Unsaved::to_line`](super::Unsaved::to_line)) is evidence as
+/// right. A line a run left that could not record something ([`Unsaved::to_line`](crate::campaign::Unsaved::to_line)) is evidence as
 /// well.
 ///
 /// # Errors
@@ -222,26 +148,34 @@ pub async fn apply_not_sent(
     decide_all(record, campaign, State::Unknown, event, now).await
 }
 
-/// Settles what the echoes prove; says how many deliveries that were. Echoes of anything else change nothing.
+/// Settles what the echoes prove, whichever attempt they are of and whatever was said or inferred meanwhile. Echoes of
+/// anything else change nothing.
 pub async fn apply_echoes(
     record: &dyn Record,
     campaign: CampaignId,
     echoes: &[Echo],
     now: Timestamp,
-) -> Result<u64, CampaignError> {
-    let proofs: HashMap<_, _> = echoes
-        .iter()
-        .map(|Echo { nonce, message_id }| ((nonce.key, nonce.attempt, Some(nonce.random)), message_id))
-        .collect();
-    let mut settled = 0;
-    for state in [State::Unknown, State::RetryAt] {
-        let prove = |listed: &ListedDelivery| {
-            let message_id = proofs.get(&(listed.key, listed.delivery.attempt, listed.delivery.nonce))?;
-            Some(Event::Echoed { message_id: (*message_id).clone() })
-        };
-        settled += decide_all(record, campaign, state, prove, now).await?;
+) -> Result<Applied, CampaignError> {
+    let mut applied = Applied::default();
+    for some in echoes.chunks(PAGE) {
+        let proofs: Vec<_> = some.iter().map(Proof::from).collect();
+        for proven in record.prove(campaign, &proofs, now).await? {
+            match proven {
+                Proven::Settled => applied.settled += 1,
+                Proven::Twice => applied.duplicates += 1,
+                Proven::Held => applied.held += 1,
+                Proven::Known | Proven::Foreign => {}
+            }
+        }
     }
-    Ok(settled)
+    Ok(applied)
+}
+
+impl From<&Echo> for Proof {
+    fn from(Echo { nonce, message_id }: &Echo) -> Self {
+        let Nonce { key, attempt, random, .. } = *nonce;
+        Self { key, attempt, nonce: random, message_id: message_id.clone() }
+    }
 }
 
 #[cfg(test)]
@@ -284,9 +218,9 @@ mod tests {
     fn what_a_run_could_not_record_is_evidence() {
         let (spring, other) = ("spring".parse().unwrap(), "other".parse().unwrap());
         let line = |seq, outcome, message_id: Option<&str>, campaign: &CampaignName| {
-            let key = DeliveryKey { seq, part: 0 };
+            let key = crate::record::DeliveryKey { seq, part: 0 };
             let nonce = Some(Nonce { campaign: campaign.clone(), key, attempt: 1, random: 10 });
-            super::super::Unsaved { key, outcome, message_id: message_id.map(Into::into), nonce }.to_line(campaign)
+            crate::campaign::Unsaved { key, outcome, message_id: message_id.map(Into::into), nonce }.to_line(campaign)
         };
         let lines = [
             line(1, "sent", Some("m_1"), &spring),

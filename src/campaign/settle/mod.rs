@@ -1,0 +1,142 @@
+//! What becomes of deliveries that may have arrived, and of those an operator wants tried again.
+//!
+//! Certain evidence first: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in
+//! ([`echoes`]). Then what a conversation shows, from which it is inferred ([`conversations`]). Without either, an
+//! operator's word.
+
+mod conversations;
+mod echoes;
+mod likeness;
+
+use std::collections::BTreeMap;
+
+use super::CampaignError;
+use super::round::{DOUBT_LASTS, MOST_ATTEMPTS};
+use crate::clock::Timestamp;
+use crate::delivery::{Event, State};
+use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record};
+
+pub use conversations::{Inquiry, InquirySummary, Unclear, Verdict};
+pub use echoes::{Applied, Echo, Echoes, apply_echoes, apply_not_sent, read_echoes};
+
+/// How many deliveries are decided at once.
+const PAGE: usize = 1_000;
+
+/// What an operator says of all deliveries that may have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assumption {
+    /// They did.
+    Sent,
+    /// They did not, and are to be sent.
+    NotSent,
+}
+
+/// What an operator decides on one delivery that may have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It did.
+    Sent,
+    /// It is sent once more: who got one may get another.
+    SendAgain,
+}
+
+/// Which deliveries are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those Meta refused.
+    Failed,
+    /// Those that may have arrived: who got one may get another.
+    Unknown,
+}
+
+/// Takes an operator's word for all deliveries that may have arrived; says how many there were.
+pub async fn assume(
+    record: &dyn Record,
+    campaign: CampaignId,
+    assumption: Assumption,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let event = |_: &ListedDelivery| match assumption {
+        Assumption::Sent => Some(Event::AssumeSent),
+        Assumption::NotSent => Some(Event::AssumeNotSent),
+    };
+    decide_all(record, campaign, State::Unknown, event, now).await
+}
+
+/// Takes an operator's word for one delivery that may have arrived.
+///
+/// # Errors
+/// When it no longer waits for that.
+pub async fn decide(
+    record: &dyn Record,
+    campaign: CampaignId,
+    key: DeliveryKey,
+    decision: Decision,
+    now: Timestamp,
+) -> Result<(), CampaignError> {
+    let event = match decision {
+        Decision::Sent => Event::AssumeSent,
+        Decision::SendAgain => Event::Resend { due: now },
+    };
+    Ok(record.decide(campaign, &[Entry { key, event, at: now }]).await?)
+}
+
+/// Has deliveries tried again at the next run; says how many.
+pub async fn reopen(
+    record: &dyn Record,
+    campaign: CampaignId,
+    scope: Scope,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    match scope {
+        Scope::Failed => decide_all(record, campaign, State::Failed, |_| Some(Event::Reopen), now).await,
+        Scope::Unknown => decide_all(record, campaign, State::Unknown, |_| Some(Event::Resend { due: now }), now).await,
+    }
+}
+
+/// Why deliveries are unknown, and how many for each reason, the most frequent first.
+pub async fn reasons(record: &dyn Record, campaign: CampaignId) -> Result<Vec<(String, u64)>, CampaignError> {
+    let (mut after, mut counts) = (None, BTreeMap::<_, u64>::new());
+    loop {
+        let page = record.deliveries(campaign, Some(State::Unknown), after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key);
+        for listed in page {
+            *counts.entry(listed.delivery.reason.unwrap_or_default()).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    Ok(counts)
+}
+
+/// Has what may have arrived sent again, as long as it was not tried too often.
+pub(super) async fn resend_doubtful(
+    record: &dyn Record,
+    campaign: CampaignId,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let event = |listed: &ListedDelivery| {
+        (listed.delivery.attempt < MOST_ATTEMPTS).then(|| Event::Resend { due: listed.delivery.at.plus(DOUBT_LASTS) })
+    };
+    decide_all(record, campaign, State::Unknown, event, now).await
+}
+
+async fn decide_all(
+    record: &dyn Record,
+    campaign: CampaignId,
+    state: State,
+    event: impl Fn(&ListedDelivery) -> Option<Event>,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let (mut after, mut decided) = (None::<DeliveryKey>, 0);
+    loop {
+        let page = record.deliveries(campaign, Some(state), after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(decided) };
+        after = Some(last.key);
+        let entries: Vec<Entry> =
+            page.iter().filter_map(|listed| Some(Entry { key: listed.key, event: event(listed)?, at: now })).collect();
+        record.decide(campaign, &entries).await?;
+        decided += entries.len() as u64;
+    }
+}
