@@ -11,10 +11,10 @@ use crate::cli::session::Context;
 use crate::cli::values::local_moment;
 use crate::record::{Campaign, Holder, Record};
 
+use super::closing::{exit_by_counts, print_closing};
 use super::counts;
 use super::events::CampaignEvent;
 use super::live::{Live, Meter, View};
-use super::send::{exit_by_counts, print_closing};
 
 /// How often it is asked whether somebody still sends.
 const ASK_EVERY: Duration = Duration::from_millis(500);

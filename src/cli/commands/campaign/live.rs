@@ -145,7 +145,7 @@ fn words(view: &View, now: Timestamp) -> Vec<String> {
     ];
     let shown = numbers.into_iter().filter(|(number, word)| *number > 0 || *word == "sent");
     let numbers: Vec<_> = shown.map(|(number, word)| format!("{} {word}", thousands(number))).collect();
-    let refusals = view.errors.iter().take(KINDS).map(|error| shown_text(&super::send::refusal_line(error)));
+    let refusals = view.errors.iter().take(KINDS).map(|error| shown_text(&super::closing::refusal_line(error)));
     let waiting = view.waiting.as_ref().map(|why| shown_text(why));
     [speed, numbers.join(", ")].into_iter().chain(waiting).chain(refusals).collect()
 }

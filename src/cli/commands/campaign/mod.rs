@@ -1,7 +1,9 @@
 //! `campaign`: a message to many people, once each.
 
+mod ahead;
 mod ask;
 mod attach;
+mod closing;
 mod emergency;
 mod events;
 mod export;

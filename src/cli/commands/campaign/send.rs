@@ -2,34 +2,31 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, json};
 
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, Counts, End, ErrorCount, Part, Permission, PlanOptions, Planned,
-    Preflight, Replan, Run, RunParts, RunSummary, Settings, Stage, Times, plan as write_plan, read_suppressed,
-    waits_for_yes,
+    CampaignError, CampaignMessage, CampaignSpec, End, Part, PlanOptions, Planned, Replan, Run, RunParts, Settings,
+    Stage, plan as write_plan, read_suppressed, waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
-use crate::cli::events::ErrorEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
-use crate::cli::values::{count, human_size, human_span, local_moment, thousands};
-use crate::clock::Timestamp;
-use crate::graph::{Governor, MessagingType, PaceLimits, SEND_PERMISSION};
+use crate::cli::values::count;
+use crate::graph::{Governor, MessagingType, PaceLimits};
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
+use super::ahead::{confirm, print_ahead};
 use super::attach::look_on;
-use super::emergency;
+use super::closing::conclude;
 use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
 use super::live::Live;
-use super::show::{figures, print_status, print_variants, proof};
-use super::{BY_HAND, ask, counts, find, space};
+use super::show::print_status;
+use super::{BY_HAND, counts, find, space};
 
 /// How many bad rows people are shown.
 const SHOWN: usize = 10;
@@ -213,7 +210,7 @@ async fn drive(
             context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
             if !has_agreed {
                 print_ahead(context, &session, &campaign, &ahead, suppressed);
-                ask(context, &campaign, &ahead)?;
+                confirm(context, &campaign, &ahead)?;
             }
             Ok(ahead)
         });
@@ -251,19 +248,6 @@ async fn drive(
     }
 }
 
-/// Asks before the first message.
-fn ask(context: &Context, campaign: &Campaign, ahead: &Preflight) -> Result<(), Failure> {
-    if ahead.counts.pending == 0 {
-        return Ok(());
-    }
-    let most = ahead.stage_recipients.saturating_mul(u64::from(campaign.parts));
-    let messages = count(ahead.counts.pending.min(most), "message");
-    context.confirm(&match ahead.stage {
-        Stage::Testers | Stage::Canary => format!("This sends {messages} at most, and then waits for a yes."),
-        Stage::Everybody => format!("This sends {messages}."),
-    })
-}
-
 /// The session at the campaign's own pace, where that is slower than the Page's.
 fn paced(session: Session, campaign: &Campaign) -> Session {
     let settings: Option<Settings> = serde_json::from_str(&campaign.settings).ok();
@@ -294,193 +278,4 @@ async fn leave_out(context: &Context, record: &dyn Record, campaign: &Campaign, 
         left_out += record.suppress(campaign.id, &some, "suppressed", context.clock.now()).await?;
     }
     Ok(left_out)
-}
-
-/// One page of what is about to happen.
-fn print_ahead(context: &Context, session: &Session, campaign: &Campaign, ahead: &Preflight, suppressed: u64) {
-    let output = &context.output;
-    let line = |what: &str, words: String| output.remark(format_args!("  {what:<12} {words}"));
-    line("page", format!("{} ({})", shown_text(&session.page.name), session.page.id));
-    line(
-        "permission",
-        match ahead.permission {
-            Permission::Granted => SEND_PERMISSION.to_owned(),
-            Permission::NotChecked => "not checked: Meta does not tell this token what it may do".to_owned(),
-        },
-    );
-    let mut to = count(ahead.recipients, "recipient");
-    let others = [(suppressed, "suppressed"), (ahead.closed_windows, "whose 24 hours are over, left out")];
-    for (number, word) in others.into_iter().filter(|(number, _)| *number > 0) {
-        to = format!("{to}, {} {word}", thousands(number));
-    }
-    line("to", to);
-    let first = match ahead.stage {
-        Stage::Testers => Some("tester"),
-        Stage::Canary => Some("recipient"),
-        Stage::Everybody => None,
-    };
-    if let Some(word) = first {
-        line("first", format!("{}; then it waits for a yes", count(ahead.stage_recipients, word)));
-    }
-    for asset in &ahead.assets {
-        let size = asset.size_bytes.map_or_else(String::new, |size| format!(", {}", human_size(size)));
-        let how = if asset.uploaded { "uploaded just now" } else { "uploaded before" };
-        let left = human_span(asset.expires_at.since(context.clock.now()));
-        let reference = shown_text(&asset.reference);
-        line("asset", format!("{reference}{size}, {how}: {}, {left} left", asset.attachment_id));
-    }
-    if campaign.started_at.is_some() && ahead.counts.pending < ahead.counts.total {
-        line("so far", figures(&ahead.counts));
-    }
-    let pace = thousands(ahead.messages_per_second.into());
-    if let Some(asked) = ahead.asked_per_second {
-        let asked = thousands(asked.into());
-        line("pace", format!("{pace} a second: the Page's own limit; the campaign asks for {asked}"));
-    }
-    let duration = if ahead.duration < Duration::from_secs(1) { "a moment".into() } else { human_span(ahead.duration) };
-    line("calls", format!("{}, {pace} a second at most: {duration}", thousands(ahead.calls)));
-    for (what, words) in when(ahead, context.clock.now()) {
-        line(what, words);
-    }
-    if ahead.bytes_saved > 0 {
-        line("saved", format!("{} that need no upload, sent by id", human_size(ahead.bytes_saved)));
-    }
-    line("delivery", format!("{}: {}", ahead.delivery.as_str(), ahead.delivery.promise()));
-}
-
-/// When it may be sent, as far as there are rules.
-fn when(ahead: &Preflight, now: Timestamp) -> Vec<(&'static str, String)> {
-    let Times { start_at, expires_at, quiet_hours, timezone } = &ahead.times;
-    let mut lines = Vec::new();
-    if let Some(start) = start_at.filter(|start| *start > now && ahead.stage != Stage::Testers) {
-        lines.push(("begins", format!("{}, in {}", local_moment(start, now), human_span(start.since(now)))));
-    }
-    if let Some(quiet) = quiet_hours.filter(|_| ahead.stage != Stage::Testers) {
-        let zone =
-            timezone.as_ref().map_or("this machine's time zone".to_owned(), |zone| shown_text(&zone.to_string()));
-        lines.push(("quiet", format!("{quiet} by each recipient's clock; {zone}, where the list does not say")));
-    }
-    if let Some(end) = expires_at {
-        let rest = match (*end <= now, *end < ahead.ends_at) {
-            (true, _) => ": it is over, and whoever does not have it is left out",
-            (false, true) => ", before everybody has it at that pace: the last are left out",
-            (false, false) => "",
-        };
-        lines.push(("expires", format!("{}{rest}", local_moment(*end, now))));
-    }
-    lines
-}
-
-/// Prints how a run ended.
-async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) -> Result<Exit, Failure> {
-    let output = &context.output;
-    let failure = match &summary.end {
-        End::Page(error) | End::Busy(error) => Some(Failure::Graph(error.clone())),
-        End::Asset(error) => Some(Failure::of_library(error)),
-        End::Store(error) => Some(Failure::Campaign(CampaignError::Ledger(Arc::clone(error)))),
-        End::Finished | End::Interrupted | End::Paused(_) | End::Stage(_) => None,
-    };
-    for unsaved in &summary.unsaved {
-        let id = unsaved.message_id.as_deref().unwrap_or_default();
-        output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.outcome, shown_text(id)));
-    }
-    if !summary.unsaved.is_empty() {
-        keep_unsaved(context, summary);
-    }
-    let (campaign, mut counts) = (find(context, record, &summary.campaign.name).await?, summary.counts.clone());
-    for error in &summary.errors {
-        output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
-    }
-    let paused = match &summary.end {
-        End::Paused(why) => Some(campaign.paused.as_deref().unwrap_or(why)),
-        End::Stage(_) => campaign.paused.as_deref(),
-        _ => None,
-    };
-    print_closing(context, &campaign, &counts, paused, summary.elapsed);
-    if counts.unknown > 0 && ask::is_wanted(context, &campaign) {
-        ask::about_unknown(context, record, &campaign).await?;
-        counts = super::counts(context, record, &campaign).await?;
-        output.result(format_args!("  {}", figures(&counts)));
-    }
-    if let Some(failure) = &failure {
-        output.event(&ErrorEvent::new(failure));
-        failure.print(output);
-        if counts.pending > 0 {
-            output.note(format_args!(
-                "  {} untouched: `reattach campaign resume {}` goes on",
-                if counts.pending == 1 {
-                    "1 message is".into()
-                } else {
-                    format!("{} messages are", thousands(counts.pending))
-                },
-                campaign.name
-            ));
-        }
-    }
-    output.event(&CampaignEvent::new(&campaign, &counts));
-    Ok(match (&failure, &summary.end) {
-        (Some(failure), _) => failure.exit(),
-        (None, End::Interrupted) => Exit::Interrupted,
-        _ => exit_by_counts(&campaign, &counts),
-    })
-}
-
-/// Keeps what the record could not be told where it can be read again.
-fn keep_unsaved(context: &Context, summary: &RunSummary) {
-    let (output, name) = (&context.output, &summary.campaign.name);
-    let (path, kept) = emergency::keep(&std::env::temp_dir(), name, &summary.unsaved, context.clock.now());
-    let path = shown(&path);
-    match kept {
-        Ok(()) => output.complain(format_args!(
-            "  kept in {path}: once the record can be written, `reattach campaign settle {name} --echoes {path}`"
-        )),
-        Err(error) => output.complain(format_args!("  nor could it be kept in {path}: {error}")),
-    }
-}
-
-/// The lines everybody gets who sent a campaign or looked on.
-pub(super) fn print_closing(
-    context: &Context,
-    campaign: &Campaign,
-    counts: &Counts,
-    paused: Option<&str>,
-    elapsed: Duration,
-) {
-    let output = &context.output;
-    output.result(format_args!(
-        "{}: {}  {}",
-        output.palette.strong(&campaign.name),
-        figures(counts),
-        output.palette.faint(format_args!("({:.2} s)", elapsed.as_secs_f64())),
-    ));
-    output.result(format_args!("  {}", proof(campaign, counts)));
-    print_variants(output, counts);
-    if let Some(why) = paused {
-        output.result(format_args!("  paused: {}", shown_text(why)));
-    }
-    if counts.unknown > 0 {
-        let settle = format!("`reattach campaign settle {}`", campaign.name);
-        output.result(format_args!("  {} may have arrived: {settle}", count(counts.unknown, "message")));
-    }
-}
-
-/// How a command ends whose campaign is at its end, or paused.
-pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
-    match counts {
-        Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
-        Counts { failed: 1.., .. } => Exit::SomeFailed,
-        _ if campaign.malformed > 0 => Exit::SomeFailed,
-        _ => Exit::Done,
-    }
-}
-
-/// `551/1545041 × 12: This person isn't available right now. …`
-pub(super) fn refusal_line(error: &ErrorCount) -> String {
-    let code = match (error.code, error.subcode) {
-        (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
-        (Some(code), None) => code.to_string(),
-        (None, _) => "not sent".to_owned(),
-    };
-    let meaning = error.entry().map_or(error.message.as_str(), |entry| entry.meaning);
-    format!("{code} × {}: {meaning}", thousands(error.count))
 }
