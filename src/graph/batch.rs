@@ -1,4 +1,4 @@
-//! Up to fifty sends in one call, each with an outcome of its own.
+//! Several requests in one call: up to fifty sends, each with an outcome of its own, and one question no address may hold.
 //!
 //! What it saves is round trips; for Meta's limits every item is a call. What it costs is certainty: an item may come back
 //! as `null`, which says nothing of whether it was sent. Items never depend on one another and have no names, for Meta
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::client::{GraphClient, Sent};
+use super::client::{GraphClient, Sent, TokenFacts};
 use super::error::{Failure, GraphError, Operation};
 use super::governor::Load;
 use super::message::{Content, InvalidRequest, SendRequest};
@@ -97,11 +97,29 @@ impl GraphClient {
         Ok(self.item_results(requests, &items))
     }
 
+    /// What Meta knows of this token: whose it is, what it may do, and until when. The question goes as a batch of one: its
+    /// own address would have the token in it, and addresses stand in logs.
+    ///
+    /// # Errors
+    /// Meta may refuse to tell a token about itself.
+    pub async fn inspect_token(&self) -> Result<TokenFacts, GraphError> {
+        let operation = Operation::Read;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("input_token", self.token().expose());
+        let relative_url = format!("debug_token?{}", query.finish());
+        let body = Body::Form(form(&[Written { method: "GET", relative_url, body: None }]));
+        let items: Items = self.run(operation, Load::CALL, Method::POST, self.url(&[""]), body).await?;
+        match items.0.into_iter().next().flatten() {
+            Some(answered) => result(operation, classify(&Attempt::Answered(answered))),
+            None => Err(GraphError::Unknown { operation, failure: Failure::Unanswered { fits: true } }),
+        }
+    }
+
     fn item_results(&self, requests: &[SendRequest], items: &Items) -> Vec<Result<Sent, GraphError>> {
         for item in items.0.iter().flatten() {
             self.governor.observe(&item.headers);
         }
-        outcomes(requests, &items.0).into_iter().map(result).collect()
+        outcomes(requests, &items.0).into_iter().map(|outcome| result(Operation::Send, outcome)).collect()
     }
 
     async fn send_at_once(
@@ -121,7 +139,8 @@ impl GraphClient {
 struct Written {
     method: &'static str,
     relative_url: String,
-    body: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
 }
 
 /// The form of `POST /`: `batch` is a JSON text, and every item's body a form again.
@@ -129,9 +148,12 @@ fn body(page: &PageId, requests: &[SendRequest]) -> bytes::Bytes {
     let written = |request| Written {
         method: "POST",
         relative_url: format!("{page}/messages"),
-        body: form_urlencoded::Serializer::new(String::new()).extend_pairs(wire::send_fields(request)).finish(),
+        body: Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(wire::send_fields(request)).finish()),
     };
-    let items: Vec<_> = requests.iter().map(written).collect();
+    form(&requests.iter().map(written).collect::<Vec<_>>())
+}
+
+fn form(items: &[Written]) -> bytes::Bytes {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("batch", &wire::to_text(&items)).append_pair("include_headers", "true");
     form.finish().into()
@@ -218,10 +240,9 @@ fn named(request: &SendRequest) -> Option<&str> {
     }
 }
 
-fn result(outcome: Outcome<Sent>) -> Result<Sent, GraphError> {
-    let operation = Operation::Send;
+fn result<T>(operation: Operation, outcome: Outcome<T>) -> Result<T, GraphError> {
     match outcome {
-        Outcome::Done(sent) => Ok(sent),
+        Outcome::Done(answer) => Ok(answer),
         Outcome::NotDone { scope, retry, failure } => {
             let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
             Err(GraphError::not_done(operation, scope, wait, failure))

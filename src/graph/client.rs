@@ -136,16 +136,6 @@ impl GraphClient {
         self.run(Operation::Read, Load::CALL, Method::GET, url, Body::Empty).await
     }
 
-    /// What Meta knows of this token: whose it is, what it may do, and until when.
-    ///
-    /// # Errors
-    /// Meta may refuse to tell a token about itself.
-    pub async fn inspect_token(&self) -> Result<TokenFacts, GraphError> {
-        let mut url = self.url(&["debug_token"]);
-        url.query_pairs_mut().append_pair("input_token", self.options.token.expose());
-        self.run(Operation::Read, Load::CALL, Method::GET, url, Body::Empty).await
-    }
-
     /// The id under which `page` may send the file to anyone, for 90 days.
     ///
     /// # Errors
@@ -209,6 +199,10 @@ impl GraphClient {
         let body = Body::Multipart(wire::send_form(&request, upload.part()?));
         let url = self.url(&[page.as_str(), "messages"]);
         self.run(Operation::Send, Load::of(&request), Method::POST, url, body).await
+    }
+
+    pub(super) fn token(&self) -> &AccessToken {
+        &self.options.token
     }
 
     pub(super) fn platform(&self) -> Platform {

@@ -371,9 +371,18 @@ fn the_commands_of_the_other_pages_work_as_written() {
     fs::write(home.join("banners/hero.png"), png(1)).expect("a file");
     fs::write(home.join("people.csv"), "recipient,first_name\n11,Ada\n22,Grace\n").expect("a file");
     let campaigns = page("docs/CAMPAIGNS.md");
-    fs::write(home.join("spring.toml"), block(&campaigns, "toml")).expect("a file");
+    let [whole, ramp, variants] = blocks(&campaigns, "toml")[..] else { panic!("three campaigns") };
+    fs::write(home.join("spring.toml"), whole).expect("a file");
     assert!(run_as_written(&world, &campaigns) >= 6);
     assert_eq!((world.uploads(), world.truth().message_count), (1, 4), "two people, two parts");
+    for (name, rest) in [("ramp", format!("{ramp}[[message]]\ntext = \"Hi\"\n")), ("variants", variants.to_owned())] {
+        for picture in ["dog.png", "cat.png"] {
+            fs::write(home.join(picture), png(1)).expect("a file");
+        }
+        let file = format!("name = \"{name}\"\nrecipients = \"people.csv\"\n{rest}");
+        fs::write(home.join("part.toml"), file).expect("a file");
+        world.run(["campaign", "plan", "part.toml"]).ended_with(0);
+    }
     assert!(run_as_written(&world, &page("docs/OPERATING.md")) >= 4);
 }
 
@@ -417,9 +426,13 @@ fn page(name: &str) -> String {
 }
 
 /// The only block of this language.
-fn block<'a>(readme: &'a str, language: &str) -> &'a str {
+fn block<'a>(page: &'a str, language: &str) -> &'a str {
+    let [block] = blocks(page, language)[..] else { panic!("one block of {language}") };
+    block
+}
+
+/// All blocks of this language.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
-    let (_, rest) = readme.split_once(&fence).expect("a block");
-    assert!(!rest.contains(&fence), "a second block of {language}");
-    rest.split("```").next().expect("a text")
+    page.split(&fence).skip(1).map(|rest| rest.split("```").next().expect("a text")).collect()
 }

@@ -1,3 +1,4 @@
+use serde_json::json;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -262,13 +263,15 @@ async fn a_file_goes_with_its_message_in_one_step_and_only_once() {
 
 #[tokio::test]
 async fn whose_a_token_is_and_what_it_may_is_read_as_far_as_meta_says() {
+    let told = |status: u16, body: &str| answer(200, json!([{ "code": status, "body": body }]).to_string().leak());
     let meta = Scripted::new(vec![
         answer(200, r#"{"id":"1","name":"Ada","metadata":{"type":"user","connections":{}}}"#),
-        answer(
+        told(
             200,
             r#"{"data":{"app_id":"5","type":"PAGE","is_valid":true,"expires_at":0,"scopes":["pages_messaging",7],"data_access_expires_at":1760000000}}"#,
         ),
-        answer(200, r#"{"data":{"is_valid":false,"error":{"code":190,"message":"expired"},"expires_at":1}}"#),
+        told(200, r#"{"data":{"is_valid":false,"error":{"code":190,"message":"expired"},"expires_at":1}}"#),
+        told(400, r#"{"error":{"code":100,"message":"(#100) You must provide an app access token"}}"#),
     ]);
     let client = meta.client(None);
     assert_eq!(client.me().await.expect("an identity").owner, Some(TokenOwner::User));
@@ -279,5 +282,11 @@ async fn whose_a_token_is_and_what_it_may_is_read_as_far_as_meta_says() {
     let facts = client.inspect_token().await.expect("facts");
     assert_eq!((facts.is_valid, facts.error.as_deref()), (false, Some("expired")));
     assert_eq!(facts.expires_at, Some(Timestamp::from_unix_millis(1_000)));
-    assert!(!format!("{:?}", meta.calls()).contains("PAGE-TOKEN-canary"), "a call shows no query");
+    let refused = client.inspect_token().await.expect_err("Meta does not say");
+    assert_eq!(refused.refusal().map(|refusal| refusal.code), Some(100));
+    let mut calls = meta.calls();
+    assert!(calls.iter().all(|call| !call.url.as_str().contains("canary")), "an address holds the token");
+    let Body::Form(form) = calls.pop().expect("a call").body else { panic!("a batch is a form") };
+    let asked = String::from_utf8(form.to_vec()).expect("text");
+    assert!(asked.contains("debug_token%3Finput_token%3DPAGE-TOKEN-canary"), "{asked}");
 }

@@ -48,6 +48,7 @@ async fn who_sleeps_past_the_end_gets_nothing() {
     assert!(matches!(summary.end, End::Finished), "{:?}", summary.end);
     assert_eq!((summary.counts.sent, summary.counts.skipped), (3, 1));
     assert_eq!(hours(&room), after(&[("2", 0), ("3", 0), ("4", 2)]));
+    assert!(summary.elapsed < Duration::from_hours(3), "nobody waits for who sleeps past the end");
     let skipped = room.record.deliveries(campaign.id, Some(State::Skipped), None, 9).await.expect("deliveries");
     assert_eq!((skipped[0].key.seq, skipped[0].delivery.reason.as_deref()), (1, Some("expired")));
 }
@@ -70,7 +71,7 @@ async fn what_is_late_is_left_out_and_not_delivered_stale() {
 #[tokio::test(start_paused = true)]
 async fn it_begins_when_it_is_to_begin_and_those_who_try_it_out_need_not_wait() {
     let room = Room::at("2026-12-01T05:00:00Z").await;
-    let start = "start_at = 2026-12-01T08:00:00+01:00\ntesters = [\"7\"]\ncanary = 2\n";
+    let start = "start_at = 2026-12-01T10:30:00+01:00\ntesters = [\"7\"]\ncanary = 2\n";
     let campaign = room.plan("recipient\n1\n2\n3\n", &format!("{start}{NIGHT}{HI}")).await;
     let summary = room.run(&campaign).await;
     assert!(matches!(summary.end, End::Stage(Stage::Testers)), "{:?}", summary.end);
@@ -78,7 +79,7 @@ async fn it_begins_when_it_is_to_begin_and_those_who_try_it_out_need_not_wait() 
     room.record.change(campaign.id, Change::Unpause).await.expect("changed");
     let summary = room.run(&again(&room, &campaign).await).await;
     assert!(matches!(summary.end, End::Stage(Stage::Canary)), "{:?}", summary.end);
-    assert_eq!(hours(&room), after(&[("1", 3), ("2", 3), ("7", 0)]));
+    assert_eq!(hours(&room), after(&[("1", 4), ("2", 4), ("7", 0)]));
     room.record.change(campaign.id, Change::Unpause).await.expect("changed");
     let summary = room.run(&again(&room, &campaign).await).await;
     assert!(matches!(summary.end, End::Finished), "{:?}", summary.end);

@@ -143,7 +143,7 @@ fn an_echo_of_an_earlier_attempt_settles_it_and_names_who_got_it_twice() {
     assert_eq!(closing(&settled)["duplicate_messages"], 2);
     let twice = settled.events_of("duplicate");
     let mut ids: Vec<_> = twice.iter().flat_map(|one| [&one["message_id"], &one["duplicate_ids"][0]]).collect();
-    ids.sort_by_key(|id| id.to_string());
+    ids.sort_by_key(ToString::to_string);
     ids.dedup();
     assert_eq!(ids.len(), 4, "{twice:?}");
     let csv = world.run(["campaign", "export", "spring"]).ended_with(0).stdout;
