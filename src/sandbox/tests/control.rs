@@ -91,7 +91,7 @@ async fn the_state_shows_everything_over_http_too() {
     );
     assert_eq!(
         state["counters"]["requests"],
-        json!({ "upload": 1, "send": 1, "me": 0, "debug_token": 0, "batch": 0, "other": 0 })
+        json!({ "upload": 1, "send": 1, "me": 0, "debug_token": 0, "conversations": 0, "batch": 0, "other": 0 })
     );
 }
 
