@@ -15,7 +15,6 @@ mod permission;
 mod plan;
 mod portion;
 mod preflight;
-mod quotes;
 mod ramp;
 mod recipients;
 mod round;

@@ -5,6 +5,8 @@
 //! only the ones the message uses are read. `last_interaction_at` says when the person last wrote, and `timezone`, where a
 //! campaign asks, by which clock they live.
 
+mod quotes;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use self::quotes::{Quotes, UnclosedQuote};
 use super::CampaignError;
-use super::quotes::{Quotes, UnclosedQuote};
 use super::times::Zone;
 use crate::clock::Timestamp;
 use crate::ids::Recipient;
