@@ -232,15 +232,16 @@ impl CampaignSpec {
         }
         let testers: Result<_, _> = file.testers.iter().map(|word| word.to_string().parse()).collect();
         let testers = testers.map_err(|error: InvalidId| key("testers", error.to_string()))?;
+        let timezone = file.timezone.clone().unwrap_or_else(Zone::here);
         let time = |name: &str, word: &Option<WordFile>| {
-            let time = word.as_ref().map(|word| moment(&word.to_string(), file.timezone.as_ref())).transpose();
+            let time = word.as_ref().map(|word| moment(&word.to_string(), &timezone)).transpose();
             time.map_err(|reason| key(name, reason))
         };
         let times = Times {
             start_at: time("start_at", &file.start_at)?,
             expires_at: time("expires_at", &file.expires_at)?,
             quiet_hours: file.quiet_hours,
-            timezone: file.timezone.clone(),
+            timezone: timezone.clone(),
         };
         if times.start_at.zip(times.expires_at).is_some_and(|(start, end)| end <= start) {
             return Err(key("expires_at", "it expires before it starts".to_owned()));

@@ -22,9 +22,9 @@ pub struct Times {
     /// Not within these hours, by each recipient's own clock.
     #[serde(default)]
     pub quiet_hours: Option<QuietHours>,
-    /// Where those live of whom the list does not say so; `None` is where this machine stands.
+    /// Where those live of whom the list does not say so.
     #[serde(default)]
-    pub timezone: Option<Zone>,
+    pub timezone: Zone,
 }
 
 /// Whether it is time for a message.
@@ -56,7 +56,7 @@ impl Times {
     fn zone(&self, listed: Option<&str>) -> TimeZone {
         // Whatever the list says was looked at when it was planned.
         let listed = listed.and_then(|word| word.parse::<Zone>().ok());
-        listed.as_ref().or(self.timezone.as_ref()).map_or_else(TimeZone::system, |zone| zone.0.clone())
+        listed.unwrap_or_else(|| self.timezone.clone()).0
     }
 }
 
@@ -108,6 +108,20 @@ impl fmt::Display for QuietHours {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone(TimeZone, String);
 
+impl Zone {
+    /// Where this machine stands, as far as it knows.
+    pub fn here() -> Self {
+        let here = TimeZone::system();
+        here.iana_name().and_then(|name| name.parse().ok()).unwrap_or_default()
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(TimeZone::UTC, "UTC".to_owned())
+    }
+}
+
 impl FromStr for Zone {
     type Err = String;
 
@@ -143,12 +157,11 @@ impl fmt::Display for Zone {
 }
 
 /// A moment as a campaign file has it: with an offset, or by the clocks of `zone`.
-pub(super) fn moment(text: &str, zone: Option<&Zone>) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str, zone: &Zone) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let zone = zone.map_or_else(TimeZone::system, |zone| zone.0.clone());
-    let zoned = text.parse::<DateTime>().and_then(|time| time.to_zoned(zone));
+    let zoned = text.parse::<DateTime>().and_then(|time| time.to_zoned(zone.0.clone()));
     let zoned = zoned.map_err(|_| format!("{text:?} is no time such as 2026-12-01T09:00:00+01:00"))?;
     Ok(Timestamp::from_unix_millis(zoned.timestamp().as_millisecond()))
 }
@@ -182,7 +195,7 @@ mod tests {
     }
 
     fn times(quiet: &str) -> Times {
-        Times { quiet_hours: Some(quiet.parse().unwrap()), timezone: Some("UTC".parse().unwrap()), ..Times::default() }
+        Times { quiet_hours: Some(quiet.parse().unwrap()), ..Times::default() }
     }
 
     fn turn(quiet: &str, now: &str, zone: &str) -> String {
@@ -243,7 +256,7 @@ mod tests {
             assert!(hours.parse::<QuietHours>().is_err(), "{hours}");
         }
         let berlin = "Europe/Berlin".parse().unwrap();
-        let read = |text| moment(text, Some(&berlin)).map(|time| time.to_string());
+        let read = |text| moment(text, &berlin).map(|time| time.to_string());
         assert_eq!(read("2026-12-01T09:00:00").as_deref(), Ok("2026-12-01T08:00:00Z"));
         assert_eq!(read("2026-12-01 09:00:00+03:00").as_deref(), Ok("2026-12-01T06:00:00Z"));
         assert!(read("tomorrow").is_err());

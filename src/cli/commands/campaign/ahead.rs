@@ -79,8 +79,7 @@ fn when(ahead: &Preflight, now: Timestamp) -> Vec<(&'static str, String)> {
         lines.push(("begins", format!("{}, in {}", local_moment(start, now), human_span(start.since(now)))));
     }
     if let Some(quiet) = quiet_hours.filter(|_| ahead.stage != Stage::Testers) {
-        let zone =
-            timezone.as_ref().map_or("this machine's time zone".to_owned(), |zone| shown_text(&zone.to_string()));
+        let zone = shown_text(&timezone.to_string());
         lines.push(("quiet", format!("{quiet} by each recipient's clock; {zone}, where the list does not say")));
     }
     if let Some(end) = expires_at {
