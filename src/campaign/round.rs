@@ -14,7 +14,7 @@ use super::preflight::{OPEN_WINDOW, ReadyPart};
 use super::scribe::Scribe;
 use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{End, Unsaved};
-use super::tally::{SAME_REFUSALS, Waiting, Watch};
+use super::tally::{AfterRefusal, SAME_REFUSALS, Waiting, Watch};
 use super::times::{Times, Turn};
 use super::verdict::Verdict;
 use crate::clock::{Clock, Timestamp};
@@ -398,11 +398,10 @@ impl Sending {
             Event::Invalid { reason } => invalid(reason),
             _ => return,
         };
-        if let Some(why) = self.watch.add_failed(&refusal, self.settings.stop_after_failures) {
-            self.halt(End::Paused(why));
-        } else if self.watch.failed() >= SAME_REFUSALS {
-            // They were refused for different reasons, and so not for a mistake in the message.
-            self.let_everybody_go();
+        match self.watch.add_failed(&refusal, self.settings.stop_after_failures) {
+            AfterRefusal::Pause(why) => self.halt(End::Paused(why)),
+            AfterRefusal::Go => self.let_everybody_go(),
+            AfterRefusal::Wait => {}
         }
     }
 

@@ -146,24 +146,41 @@ impl Watch {
         self.in_flight.fetch_sub(by, Ordering::Relaxed);
     }
 
-    /// Counts a refusal; gives the reason to pause, if it is one too many.
-    pub(super) fn add_failed(&self, refusal: &Refusal, limit: Option<Portion>) -> Option<String> {
+    /// Counts a refusal, and says what it means for all the others.
+    pub(super) fn add_failed(&self, refusal: &Refusal, limit: Option<Portion>) -> AfterRefusal {
+        let mut errors = locked(&self.errors);
+        // Within the lock: who counts one refusal must not see another counted by half.
         let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
-        let same = {
-            let mut errors = locked(&self.errors);
-            let empty = ErrorCount { code: refusal.code, subcode: refusal.subcode, count: 0, message: String::new() };
-            let error = errors.entry((refusal.code, refusal.subcode)).or_insert(empty);
-            error.count += 1;
-            error.message.clone_from(&refusal.reason);
-            error.count
-        };
-        let sent = self.sent();
+        let empty = ErrorCount { code: refusal.code, subcode: refusal.subcode, count: 0, message: String::new() };
+        let error = errors.entry((refusal.code, refusal.subcode)).or_insert(empty);
+        error.count += 1;
+        error.message.clone_from(&refusal.reason);
+        let (sent, same) = (self.sent(), error.count);
+        drop(errors);
         if sent == 0 && same >= SAME_REFUSALS && same == failed {
-            return Some(format!("the first {same} messages were all refused alike: {}", refusal.reason));
+            let why = format!("the first {same} messages were all refused alike: {}", refusal.reason);
+            return AfterRefusal::Pause(why);
         }
         let tried = sent + failed + self.unknown();
-        limit.filter(|limit| is_passed(*limit, failed, tried)).map(|_| format!("{failed} of {tried} messages failed"))
+        match limit {
+            Some(limit) if is_passed(limit, failed, tried) => {
+                AfterRefusal::Pause(format!("{failed} of {tried} messages failed"))
+            }
+            _ if failed >= SAME_REFUSALS => AfterRefusal::Go,
+            _ => AfterRefusal::Wait,
+        }
     }
+}
+
+/// What a refusal means for those whose turn has not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AfterRefusal {
+    /// It may be the message that is wrong: only a few may go.
+    Wait,
+    /// It is not the message: all may go.
+    Go,
+    /// Nobody may go any more, for this reason.
+    Pause(String),
 }
 
 /// Whether so many failures among so many attempts are too many.
@@ -189,17 +206,35 @@ mod tests {
 
     #[test]
     fn five_of_a_kind_and_nothing_else_are_a_reason_to_pause() {
+        use AfterRefusal::{Go, Pause, Wait};
         let watch = Watch::default();
         for _ in 1..SAME_REFUSALS {
-            assert_eq!(watch.add_failed(&refused(100), None), None);
+            assert_eq!(watch.add_failed(&refused(100), None), Wait);
         }
-        assert!(watch.add_failed(&refused(100), None).is_some());
+        assert!(matches!(watch.add_failed(&refused(100), None), Pause(_)));
         let mixed = Watch::default();
         mixed.add_failed(&refused(551), None);
-        assert!((0..9).all(|_| mixed.add_failed(&refused(100), None).is_none()));
+        let after: Vec<_> = (0..9).map(|_| mixed.add_failed(&refused(100), None)).collect();
+        assert!(
+            after[..3].iter().all(|after| *after == Wait) && after[3..].iter().all(|after| *after == Go),
+            "{after:?}"
+        );
         let going = Watch::default();
         going.add_sent();
-        assert!((0..9).all(|_| going.add_failed(&refused(100), None).is_none()));
+        assert!((0..9).all(|_| !matches!(going.add_failed(&refused(100), None), Pause(_))));
+    }
+
+    #[test]
+    fn refusals_counted_at_once_let_nobody_go() {
+        for _ in 0..200 {
+            let watch = Watch::default();
+            let count = || watch.add_failed(&refused(100), None);
+            let after: Vec<_> = std::thread::scope(|scope| {
+                let counting: Vec<_> = (0..SAME_REFUSALS).map(|_| scope.spawn(count)).collect();
+                counting.into_iter().map(|counting| counting.join().unwrap()).collect()
+            });
+            assert_eq!(after.iter().filter(|after| **after == AfterRefusal::Wait).count() as u64, SAME_REFUSALS - 1);
+        }
     }
 
     #[test]
@@ -222,8 +257,8 @@ mod tests {
     fn too_many_failures_are_a_reason_to_pause() {
         let watch = Watch::default();
         watch.add_sent();
-        assert_eq!(watch.add_failed(&refused(1), Some(Portion::Count(2))), None);
+        assert_eq!(watch.add_failed(&refused(1), Some(Portion::Count(2))), AfterRefusal::Wait);
         let why = watch.add_failed(&refused(2), Some(Portion::Count(2)));
-        assert_eq!(why.as_deref(), Some("2 of 3 messages failed"));
+        assert_eq!(why, AfterRefusal::Pause("2 of 3 messages failed".to_owned()));
     }
 }
