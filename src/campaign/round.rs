@@ -21,7 +21,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::delivery::{Event, Refusal};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
 use crate::library::{AssetLibrary, LibraryError};
-use crate::record::{Campaign, ClaimedRow, DeliveryKey, Entry, NewRecipient, Written};
+use crate::record::{Campaign, ClaimedRow, DeliveryKey, Entry, NewRecipient, RecordError, Written};
 use crate::stop::Stop;
 
 /// How often a message that may have arrived is sent in all, where a campaign sends at least once.
@@ -300,6 +300,10 @@ impl Sending {
                 begun.store(count, Ordering::SeqCst);
                 self.watch.flying(count as u64);
             }
+            if yes && !self.scribe.may_begin(self.graph.longest_call()) {
+                self.halt(lapsed());
+                return false;
+            }
             yes
         };
         let results = match going {
@@ -473,6 +477,10 @@ impl Sending {
                 self.halt(End::Paused("paused".to_owned()));
                 false
             }
+            Ok(written) if written.contains(&Written::Lapsed) => {
+                self.halt(lapsed());
+                false
+            }
             Ok(_) => {
                 if let Some(full) = self.scribe.full() {
                     self.halt(End::Store(full));
@@ -495,6 +503,11 @@ impl Sending {
             }
         }
     }
+}
+
+/// The end of one worker, of which a run makes another.
+fn lapsed() -> End {
+    End::Store(Arc::new(RecordError::Lapsed))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

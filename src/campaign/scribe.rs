@@ -44,14 +44,22 @@ fn is_intent(entry: &Entry) -> bool {
 pub(super) struct Scribe {
     jobs: mpsc::Sender<Job>,
     full: Arc<OnceLock<WriteError>>,
+    record: Arc<dyn Record>,
+    worker: Worker,
 }
 
 impl Scribe {
     pub(super) fn new(record: Arc<dyn Record>, worker: Worker, clock: Arc<dyn Clock>) -> Self {
         let (jobs, queue) = mpsc::channel(MOST);
         let full = Arc::default();
-        tokio::spawn(Desk { record, worker, clock, full: Arc::clone(&full) }.write_all(queue));
-        Self { jobs, full }
+        let desk = Desk { record: Arc::clone(&record), worker, clock, full: Arc::clone(&full) };
+        tokio::spawn(desk.write_all(queue));
+        Self { jobs, full, record, worker }
+    }
+
+    /// Whether a call that takes no longer than this may begin now, its intent being on the disk.
+    pub(super) fn may_begin(&self, call: Duration) -> bool {
+        self.record.may_begin(&self.worker, call)
     }
 
     /// Writes the entries; when this returns they are on the disk, all of them or, on an error, none.

@@ -108,20 +108,31 @@ impl Run {
             // What a crash left in doubt is sent again as well.
             settle::resend_doubtful(&*self.parts.record, self.campaign.id, self.parts.clock.now()).await?;
         }
-        let sending = Arc::new(self.sending());
-        self.wait_for_start(&sending).await;
-        self.send_all(&sending).await;
-        let record = &self.parts.record;
-        let now = self.parts.clock.now();
-        let retired = record.retire(&self.worker, now).await;
-        let mut end = match (sending.halted(), retired) {
+        let (mut uploads, mut unsaved) = (0, Vec::new());
+        let (halted, retired) = loop {
+            let sending = Arc::new(self.sending());
+            self.wait_for_start(&sending).await;
+            self.send_all(&sending).await;
+            uploads += sending.uploads();
+            unsaved.extend(sending.unsaved());
+            let retired = self.parts.record.retire(&self.worker, self.parts.clock.now()).await;
+            match sending.halted() {
+                Some(End::Store(error)) if matches!(*error, RecordError::Lapsed) && !self.parts.stop.is_requested() => {
+                    if let Err(error) = self.enlist_again().await {
+                        break (Some(End::Store(Arc::new(error))), retired);
+                    }
+                }
+                halted => break (halted, retired),
+            }
+        };
+        let mut end = match (halted, retired) {
             (Some(end), _) => end,
             (None, Err(error)) => End::Store(Arc::new(error)),
             (None, Ok(())) if self.parts.stop.is_requested() => End::Interrupted,
             (None, Ok(())) => self.stage_end().await,
         };
         // Whatever fails from here on: what the record could not be told must still be told to somebody.
-        if let Err(error) = self.note_end(&end, sending.uploads()).await {
+        if let Err(error) = self.note_end(&end, uploads).await {
             end = End::Store(Arc::new(error));
         }
         let (campaign, counts) = match self.stand().await {
@@ -132,7 +143,17 @@ impl Run {
             }
         };
         let (sent, errors) = (self.watch.sent(), self.watch.errors());
-        Ok(RunSummary { end, campaign, counts, sent, errors, unsaved: sending.unsaved(), elapsed: began.elapsed() })
+        Ok(RunSummary { end, campaign, counts, sent, errors, unsaved, elapsed: began.elapsed() })
+    }
+
+    /// Goes on as another worker, where this one was taken for dead.
+    async fn enlist_again(&mut self) -> Result<(), RecordError> {
+        tracing::warn!("the record was out of reach for too long: going on with what is left");
+        match self.parts.record.enlist(self.campaign.id, std::process::id(), self.parts.clock.now()).await? {
+            Enlisted::Won(worker) => self.worker = worker,
+            Enlisted::Held(_) => return Err(RecordError::Lapsed),
+        }
+        Ok(())
     }
 
     /// Writes down why nothing more is sent, where that is more than the end of the list or of our patience.
@@ -207,7 +228,7 @@ impl Run {
         Ok((campaign, counts))
     }
 
-    fn sending(&mut self) -> Sending {
+    fn sending(&self) -> Sending {
         let RunParts { record, graph, library, clock, stop } = self.parts.clone();
         let scribe = Scribe::new(record, self.worker, Arc::clone(&clock));
         let mut times = self.settings.times.clone();
@@ -218,7 +239,7 @@ impl Run {
             scribe,
             (graph, library, clock, stop),
             (self.campaign.clone(), self.message.clone(), self.settings.clone(), times),
-            std::mem::take(&mut self.ready),
+            self.ready.clone(),
             Arc::clone(&self.watch),
         )
     }

@@ -34,6 +34,8 @@ use crate::stop::Stop;
 pub const CALL_TIMEOUT: Duration = Duration::from_mins(2);
 /// The slowest link that is waited for, in bytes a second.
 const SLOWEST_BYTES_PER_SEC: u64 = 64 * 1024;
+/// How much longer the largest messages may take than an empty one, and a turn to leave may be away.
+const LONGEST_BODY: Duration = Duration::from_secs(10);
 
 /// Whom to ask, and as whom.
 #[derive(Debug, Clone)]
@@ -251,6 +253,11 @@ impl GraphClient {
     /// How long one call may wait for Meta's rate limits.
     pub fn patience(&self) -> Duration {
         self.options.retry.max_wait
+    }
+
+    /// How long the call of a message takes at most, from the moment it may leave.
+    pub fn longest_call(&self) -> Duration {
+        CALL_TIMEOUT + LONGEST_BODY
     }
 
     /// The budget this client keeps to.

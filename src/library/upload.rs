@@ -20,9 +20,6 @@ use super::single_flight::Flight;
 use super::subject::{Candidate, SharedBytes, Subject, WebAddress};
 use super::{AssetOutcome, AssetReport, LibraryError, Progress, Reporter};
 
-/// How often to ask whether another process has finished an upload we wait for.
-const POLL: Duration = Duration::from_millis(50);
-
 /// How long to wait for it without a word.
 const WORTH_A_WORD: Duration = Duration::from_secs(5);
 
@@ -95,7 +92,7 @@ impl AssetLibrary {
     async fn ensure(&self, job: &Job, seen: Option<&AttachmentId>) -> Result<Ensured, LibraryError> {
         let key = job.subject.key();
         let record = &self.parts.record;
-        let mut waited = Duration::ZERO;
+        let (begun, mut told) = (Instant::now(), false);
         loop {
             let slot = self.upload_slots.acquire().await;
             match record.claim(key, self.parts.clock.now()).await? {
@@ -115,22 +112,26 @@ impl AssetLibrary {
                     if let Some(upload) = self.newer_than(key, seen).await? {
                         return Ok(Ensured::Found(upload));
                     }
-                    self.wait_for_other(&job.subject, &mut waited).await?;
+                    self.wait_for_other(&job.subject, begun, &mut told).await?;
                 }
             }
         }
     }
 
-    /// Waits a little for the upload another process has claimed.
-    async fn wait_for_other(&self, subject: &Subject, waited: &mut Duration) -> Result<(), LibraryError> {
-        if *waited == WORTH_A_WORD {
+    /// Waits for the upload another process has claimed, until it is worth asking again.
+    async fn wait_for_other(&self, subject: &Subject, begun: Instant, told: &mut bool) -> Result<(), LibraryError> {
+        let waited = begun.elapsed();
+        if waited >= WORTH_A_WORD && !std::mem::replace(told, true) {
             tracing::warn!(asset = subject.name(), "waiting for another process that is uploading the same");
         }
-        if self.parts.stop.is_requested() || *waited >= LONGEST_WAIT {
+        let stop = &self.parts.stop;
+        if stop.is_requested() || waited >= LONGEST_WAIT {
             return Err(LibraryError::Claimed { asset: subject.name() });
         }
-        self.parts.clock.sleep(POLL).await;
-        *waited += POLL;
+        tokio::select! {
+            () = self.parts.record.until_free(subject.key()) => {}
+            () = stop.requested() => {}
+        }
         Ok(())
     }
 

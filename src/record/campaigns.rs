@@ -8,6 +8,7 @@
 //! skipped, those behind it are skipped; behind one that is unknown they wait.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -194,6 +195,8 @@ pub enum Written {
     Stored,
     /// It was an intent, and the campaign is paused: nothing was stored, and nothing may leave.
     Paused,
+    /// It was an intent, and the worker's lease is over: nothing was stored, and nothing may leave.
+    Lapsed,
 }
 
 /// One delivery and whose it is.
@@ -354,6 +357,15 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn make_room(&self) -> Result<bool, RecordError> {
         Ok(false)
     }
+
+    /// Whether any number may send one campaign at a time, each with its share.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether a call that takes no longer than this, begun now, is over before anybody takes the worker for dead and what
+    /// it has in flight for unknown. Asked between an intent and its first byte.
+    fn may_begin(&self, worker: &Worker, call: Duration) -> bool;
 
     /// Ends the worker: what it has claimed is planned again, what it has in flight is unknown.
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError>;

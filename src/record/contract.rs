@@ -71,7 +71,6 @@ macro_rules! suite {
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
             a_list_is_kept_in_its_order_without_its_duplicates
             a_plan_that_was_cut_off_is_not_sent
-            one_works_on_a_campaign_at_a_time
             everybody_is_claimed_once_and_in_order
             parts_follow_one_another
             what_is_not_sent_takes_the_parts_behind_it_along
@@ -114,9 +113,14 @@ pub(super) use suite;
 pub(super) trait Store: Send + Sync {
     /// Opens the record there, once more.
     async fn open(&self) -> Box<dyn Record>;
+
+    /// How much random work it is given, in cases.
+    fn cases(&self) -> u32 {
+        200
+    }
 }
 
-const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
 
 fn space(page: &str) -> KeySpace {
     KeySpace {

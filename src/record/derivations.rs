@@ -105,6 +105,11 @@ impl DerivationRow {
                 format!("the checksum of a copy of {} is wrong", hex::encode(self.source)),
             ));
         }
+        self.into_derivation_unchecked()
+    }
+
+    /// The same of an engine that has checksums of its own.
+    pub(super) fn into_derivation_unchecked(self) -> Result<Derivation, RecordError> {
         let side = |side: i64| u32::try_from(side).map_err(|error| damaged(Self::TABLE, error));
         Ok(Derivation {
             source: hash(&self.source)?,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 /// What the engine said, in its own words.
 type Cause = Box<dyn Error + Send + Sync>;
 
-/// Why the record could not do what it was asked. Displayed as what follows "failed to".
+/// Why the record could not do what it was asked. Displayed as what follows "failed to". Of a shared record, the path is
+/// its server's address.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -93,6 +94,25 @@ pub enum RecordError {
         /// What the system or the engine said.
         source: Cause,
     },
+    /// The server cannot be reached, or not now. What it has acknowledged is safe there.
+    #[error("reach the record {server}")]
+    Away {
+        /// The server, without a password.
+        server: String,
+        /// What the network, the client or the server said.
+        source: Cause,
+    },
+    /// The server does not take us as we are: user, password, database, rights, certificate or version.
+    #[error("use the record {server}")]
+    NotLetIn {
+        /// The server, without a password.
+        server: String,
+        /// What it said.
+        source: Cause,
+    },
+    /// The server has not heard of this process for so long that what it had claimed has passed on.
+    #[error("go on with the record: it was out of reach for too long, and what was claimed has passed on")]
+    Lapsed,
     /// An earlier call failed, after which nothing this record says could be relied on.
     #[error("use the record {}: an earlier write failed", path.display())]
     Stopped {
@@ -120,6 +140,12 @@ impl RecordError {
                  beside it",
             ),
             Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
+            Self::Away { .. } => Some("see whether the server runs and can be reached, and try again: nothing is lost"),
+            Self::NotLetIn { .. } => Some(
+                "check user, password, database and certificate, and that the role may use the schema reattach: \
+                 docs/POSTGRES.md",
+            ),
+            Self::Lapsed => Some("run it again: it goes on where it stopped"),
             Self::Refused { .. } => None,
         }
     }

@@ -3,8 +3,9 @@
 //! Says nothing of files on this machine beyond where an upload came from; that is the cache's, which may vanish. What
 //! an engine has accepted is on the disk before it answers.
 //!
-//! The traits are contracts; `contract` is the suite that holds every engine to them. The one engine so far is
-//! SQLite (`sqlite`): a file `record.db`, and beside it `owners/`, where every process that uploads holds a lock.
+//! The traits are contracts; `contract` is the suite that holds every engine to them. There are two: SQLite (`sqlite`), a
+//! file `record.db`, and beside it `owners/`, where every process that uploads holds a lock; and PostgreSQL (`postgres`), a
+//! database that many hosts share, where every process that uploads holds a lease.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ mod contract;
 mod derivations;
 mod doubts;
 mod error;
+mod postgres;
 mod rows;
 mod sqlite;
 
@@ -33,6 +35,7 @@ pub use self::campaigns::{
 pub use self::derivations::{Derivation, Derivations};
 pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;
+pub use self::postgres::{AddressError, PostgresRecord, ServerAddress};
 pub use self::sqlite::SqliteRecord;
 
 /// The record in the SQLite file at `path`, which is created, with its folder, where it is missing.
@@ -42,6 +45,15 @@ pub use self::sqlite::SqliteRecord;
 /// made beside it (`PATH.before-vN`).
 pub async fn open(path: &Path) -> Result<Arc<dyn Record>, RecordError> {
     Ok(Arc::new(SqliteRecord::open(path).await?))
+}
+
+/// The record in the PostgreSQL database at `address`, whose tables are made where they are missing.
+///
+/// # Errors
+/// `Away` where the server cannot be reached, `NotLetIn` where it does not take us, `NewerFormat` where a newer program has
+/// changed its tables. An older form is migrated, by one process at a time.
+pub async fn connect(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordError> {
+    Ok(Arc::new(PostgresRecord::open(address).await?))
 }
 
 /// One upload whose id is known.
@@ -246,6 +258,10 @@ pub trait Uploads: fmt::Debug + Send + Sync {
     ///
     /// Someone may have completed the key just before: who wins looks it up again before uploading.
     async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError>;
+
+    /// Returns when it is worth asking again for a key that was held: where the engine hears of it, as soon as its holder
+    /// is done, and in any case before long.
+    async fn until_free(&self, key: &AssetKey);
 
     /// Makes `upload` the key's upload, live, and ends the claim; durable before this returns. Asked again with the
     /// same claim and id, it answers the same.

@@ -9,10 +9,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Heal, NewUpload, RecordError, Upload, UploadState};
+use super::{Alias, AliasTarget, Heal, NewUpload, RecordError, Upload, UploadState};
 use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
-use crate::ids::{Asset, AssetKey, ContentHash, KeySpace};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, WebUrl};
 
 /// What table `uploads` holds beside its key and the checksum. The order of the fields is part of the checksum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +30,8 @@ pub(super) struct UploadRow {
 }
 
 impl UploadRow {
+    const TABLE: &str = "uploads";
+
     /// A size past `i64::MAX` becomes negative, which every engine's schema refuses.
     pub(super) fn new(upload: &NewUpload, state: UploadState, epoch: i64) -> Self {
         Self {
@@ -55,25 +57,30 @@ impl UploadRow {
 
     /// The upload of `key` this row stands for, as stored with `checksum`.
     pub(super) fn into_upload(self, key: AssetKey, checksum: i64) -> Result<Upload, RecordError> {
-        const TABLE: &str = "uploads";
         if checksum != i64::from(self.checksum(&key)) {
-            return Err(damaged(TABLE, format!("the checksum of {} is wrong", key.asset)));
+            return Err(damaged(Self::TABLE, format!("the checksum of {} is wrong", key.asset)));
         }
-        let number = |value: i64| u32::try_from(value).map_err(|error| damaged(TABLE, error));
+        self.into_upload_of(key)
+    }
+
+    /// The same of an engine that has checksums of its own.
+    pub(super) fn into_upload_of(self, key: AssetKey) -> Result<Upload, RecordError> {
+        let number = |value: i64| u32::try_from(value).map_err(|error| damaged(Self::TABLE, error));
         let dimensions = match (self.width, self.height) {
             (Some(width), Some(height)) => Some(Dimensions { width: number(width)?, height: number(height)? }),
             _ => None,
         };
         Ok(Upload {
             key,
-            attachment_id: parse(TABLE, &self.attachment_id)?,
+            attachment_id: parse(Self::TABLE, &self.attachment_id)?,
             uploaded_at: Timestamp::from_unix_millis(self.uploaded_at),
             expires_at: Timestamp::from_unix_millis(self.expires_at),
-            size_bytes: u64::try_from(self.size_bytes).map_err(|error| damaged(TABLE, error))?,
+            size_bytes: u64::try_from(self.size_bytes).map_err(|error| damaged(Self::TABLE, error))?,
             mime: self.mime,
             dimensions,
             source: self.source.map(|bytes| OsString::from_vec(bytes).into()),
-            state: UploadState::parse(&self.state).ok_or_else(|| damaged(TABLE, format!("state {:?}", self.state)))?,
+            state: UploadState::parse(&self.state)
+                .ok_or_else(|| damaged(Self::TABLE, format!("state {:?}", self.state)))?,
         })
     }
 }
@@ -90,6 +97,33 @@ pub(super) struct AliasRow {
 }
 
 impl AliasRow {
+    pub(super) const TABLE: &str = "aliases";
+
+    pub(super) fn new(alias: &Alias) -> Self {
+        let AliasTarget { asset, kind, source } = &alias.target;
+        Self {
+            name: alias.name.as_str().to_owned(),
+            digest: asset.digest().to_vec(),
+            url: asset.url().map(WebUrl::as_str).map(str::to_owned),
+            kind: kind.as_str().to_owned(),
+            source: source.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
+            set_at: alias.set_at.as_unix_millis(),
+        }
+    }
+
+    /// The alias this row stands for.
+    pub(super) fn into_alias(self) -> Result<Alias, RecordError> {
+        Ok(Alias {
+            name: parse(Self::TABLE, &self.name)?,
+            target: AliasTarget {
+                asset: asset(Self::TABLE, &self.digest, self.url.as_deref())?,
+                kind: parse(Self::TABLE, &self.kind)?,
+                source: self.source.map(|bytes| OsString::from_vec(bytes).into()),
+            },
+            set_at: Timestamp::from_unix_millis(self.set_at),
+        })
+    }
+
     /// CRC-32 of the row.
     pub(super) fn checksum(&self) -> u32 {
         crc32fast::hash(&postcard::to_allocvec(self).expect("rows have no form postcard lacks"))

@@ -21,6 +21,7 @@ mod uploads;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -43,8 +44,11 @@ use crate::secret::TokenFingerprint;
 /// How many statements are kept prepared: more than there are.
 const STATEMENTS: usize = 100;
 
+/// How often to ask whether a key is free.
+const POLL: Duration = Duration::from_millis(50);
+
 mod embedded {
-    refinery::embed_migrations!("src/record/migrations");
+    refinery::embed_migrations!("src/record/migrations/sqlite");
 }
 
 /// The record in a SQLite file. Several may be open on one file, in this process and others.
@@ -120,6 +124,11 @@ impl Uploads for SqliteRecord {
     async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError> {
         let key = key.clone();
         self.call(move |state| state.claim(key, now)).await
+    }
+
+    /// Nobody tells; asking costs next to nothing.
+    async fn until_free(&self, _: &AssetKey) {
+        tokio::time::sleep(POLL).await;
     }
 
     async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError> {

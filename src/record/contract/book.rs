@@ -80,6 +80,13 @@ impl Book {
         Ok(written)
     }
 
+    /// What a worker that is no more is told: its own mistake or the pause, and nothing is stored either way.
+    pub(super) fn write_late(&self, entry: &Entry) -> Vec<Result<Vec<Written>, Refused>> {
+        let told_of_the_pause = self.paused && matches!(entry.event, Event::Intend { .. });
+        let paused = told_of_the_pause.then(|| Ok(vec![Written::Paused]));
+        paused.into_iter().chain([Err(Refused)]).collect()
+    }
+
     pub(super) fn decide(&mut self, entries: &[Entry]) -> Result<(), Refused> {
         let mut next = self.clone();
         entries.iter().try_for_each(|entry| next.apply(entry, None))?;

@@ -20,12 +20,12 @@ fn name() -> CampaignName {
     "spring".parse().expect("a name")
 }
 
-pub(super) fn new(parts: u8) -> NewCampaign {
+pub(in crate::record) fn new(parts: u8) -> NewCampaign {
     let (message, settings) = ("{}".to_owned(), "{}".to_owned());
     NewCampaign { space: space("1"), name: name(), message, settings, parts }
 }
 
-pub(super) fn somebody(psid: u64) -> NewRecipient {
+pub(in crate::record) fn somebody(psid: u64) -> NewRecipient {
     let variables = Map::from_iter([("name".to_owned(), Value::from(format!("n{psid}")))]);
     NewRecipient {
         recipient: Recipient::Psid(psid.to_string()),
@@ -43,7 +43,11 @@ async fn begin(record: &dyn Record, parts: u8) -> Worker {
 }
 
 /// A plan of `people`, whose PSIDs count from 1.
-pub(super) async fn plan(record: &dyn Record, people: impl IntoIterator<Item = u64>, parts: u8) -> CampaignId {
+pub(in crate::record) async fn plan(
+    record: &dyn Record,
+    people: impl IntoIterator<Item = u64>,
+    parts: u8,
+) -> CampaignId {
     let planner = begin(record, parts).await;
     record.add_recipients(&planner, people.into_iter().map(somebody).collect()).await.expect("added");
     record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
@@ -54,7 +58,7 @@ async fn shown(record: &dyn Record) -> Campaign {
     record.campaign(&space("1"), &name(), NOW).await.expect("an answer").expect("a campaign")
 }
 
-pub(super) async fn enlist(record: &dyn Record, campaign: CampaignId) -> Worker {
+pub(in crate::record) async fn enlist(record: &dyn Record, campaign: CampaignId) -> Worker {
     match record.enlist(campaign, PID, NOW).await.expect("an answer") {
         Enlisted::Won(worker) => worker,
         held @ Enlisted::Held(_) => panic!("{held:?}"),
@@ -228,7 +232,7 @@ pub(in crate::record) async fn a_worker_that_retires_leaves_nothing_held(store: 
     record.retire(&worker, NOW).await.expect("retired");
     assert_eq!(all(&*record, campaign).await, [(1, 0, State::Unknown), (2, 0, State::Planned)]);
     let late = record.write(&worker, &[sent(1, 0)]).await;
-    assert!(matches!(late, Err(RecordError::Refused { .. })), "{late:?}");
+    assert!(matches!(late, Err(RecordError::Refused { .. } | RecordError::Lapsed)), "{late:?}");
 }
 
 pub(in crate::record) async fn entries_are_stored_together_or_not_at_all(store: &dyn Store) {
@@ -249,7 +253,7 @@ pub(in crate::record) async fn nobody_writes_what_is_not_theirs(store: &dyn Stor
     let stranger = Worker { epoch: worker.epoch + 1, ..worker };
     for (who, what) in [(stranger, intent(1, 0)), (worker, intent(2, 0)), (worker, entry(2, 0, Event::Release))] {
         let refused = record.write(&who, std::slice::from_ref(&what)).await;
-        assert!(matches!(refused, Err(RecordError::Refused { .. })), "{what:?}: {refused:?}");
+        assert!(matches!(refused, Err(RecordError::Refused { .. } | RecordError::Lapsed)), "{what:?}: {refused:?}");
     }
     let refused = record.claim_deliveries(&stranger, Reach::All, 1, NOW).await;
     assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");

@@ -1,18 +1,14 @@
 //! What people call what: the table `aliases`.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::fault::Fault;
 use super::uploads::column;
-use crate::clock::Timestamp;
-use crate::ids::{AliasName, WebUrl};
+use crate::ids::AliasName;
 use crate::record::rows::{self, AliasRow};
-use crate::record::{Alias, AliasTarget, RecordError};
+use crate::record::{Alias, RecordError};
 
-const TABLE: &str = "aliases";
+const TABLE: &str = AliasRow::TABLE;
 const COLUMNS: &str = "name, sha256, url, kind, source, set_at, checksum";
 
 pub(super) fn get(connection: &Connection, name: &AliasName) -> Result<Option<Alias>, Fault> {
@@ -25,15 +21,7 @@ pub(super) fn get(connection: &Connection, name: &AliasName) -> Result<Option<Al
 /// One statement, so that nobody ever finds the name pointing at nothing, or at both.
 pub(super) fn set(transaction: &Transaction, alias: &Alias) -> Result<Option<Alias>, Fault> {
     let before = get(transaction, &alias.name)?;
-    let AliasTarget { asset, kind, source } = &alias.target;
-    let row = AliasRow {
-        name: alias.name.as_str().to_owned(),
-        digest: asset.digest().to_vec(),
-        url: asset.url().map(WebUrl::as_str).map(str::to_owned),
-        kind: kind.as_str().to_owned(),
-        source: source.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
-        set_at: alias.set_at.as_unix_millis(),
-    };
+    let row = AliasRow::new(alias);
     let sql = format!("REPLACE INTO aliases ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     let values = params![row.name, row.digest, row.url, row.kind, row.source, row.set_at, row.checksum()];
     transaction.prepare_cached(&sql)?.execute(values)?;
@@ -69,13 +57,5 @@ fn read(row: &Row) -> Result<Alias, RecordError> {
     if column::<i64>(row, TABLE, 6)? != i64::from(stored.checksum()) {
         return Err(rows::damaged(TABLE, format!("the checksum of {} is wrong", stored.name)));
     }
-    Ok(Alias {
-        name: rows::parse(TABLE, &stored.name)?,
-        target: AliasTarget {
-            asset: rows::asset(TABLE, &stored.digest, stored.url.as_deref())?,
-            kind: rows::parse(TABLE, &stored.kind)?,
-            source: stored.source.map(|bytes| OsString::from_vec(bytes).into()),
-        },
-        set_at: Timestamp::from_unix_millis(stored.set_at),
-    })
+    stored.into_alias()
 }

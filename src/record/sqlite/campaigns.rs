@@ -1,5 +1,7 @@
 //! Campaigns: the tables `campaigns`, `campaign_recipients` and `campaign_workers`, and who may change them when.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -276,6 +278,11 @@ impl Ledger for SqliteRecord {
 
     async fn make_room(&self) -> Result<bool, RecordError> {
         self.call(move |engine| Ok(engine.reserve.release()?)).await
+    }
+
+    /// A lock that dies with its process cannot be lost before.
+    fn may_begin(&self, _: &Worker, _: Duration) -> bool {
+        true
     }
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {

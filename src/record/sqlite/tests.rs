@@ -18,6 +18,7 @@ use crate::record::rows::UploadRow;
 use crate::record::{Derivations, UploadState};
 
 contract::suite!(place());
+contract::suite! { place() => one_works_on_a_campaign_at_a_time }
 
 /// A folder that holds, or will hold, `record.db`.
 struct Place(TempDir);

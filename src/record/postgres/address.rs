@@ -1,0 +1,318 @@
+//! Where the server is, who we are to it, and how much it is trusted: `postgres://…` taken apart.
+//!
+//! What libpq understands is left to the client, but for what it does not know: `sslmode=verify-full`, `sslrootcert`, and
+//! `reattach_lease`, which is ours.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
+use url::form_urlencoded;
+
+/// How long a process may be silent before what it had claimed passes on.
+const LEASE: Duration = Duration::from_secs(30);
+/// Where all tables lie.
+pub(super) const SCHEMA: &str = "reattach";
+/// How long the server works on one statement.
+pub(super) const STATEMENT: Duration = Duration::from_secs(30);
+/// How long a statement waits for another's lock.
+const LOCK: Duration = Duration::from_secs(10);
+/// How long the network may take to open a connection to one host; start-up and TLS come on top.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How soon a peer that answers nothing is given up.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Where a shared record is. `Debug` and `Display` show no password.
+#[derive(Clone)]
+pub struct ServerAddress {
+    config: Config,
+    trust: Trust,
+    lease: Duration,
+    shown: String,
+}
+
+/// What is asked of the server before it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Nothing: it is on this machine, or the user said so.
+    Plain,
+    /// Encryption, whoever it is: the user said so.
+    Encrypted,
+    /// A certificate of its host's name, by the system's authorities or those in this file.
+    Verified(Option<PathBuf>),
+}
+
+/// Why an address cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is not `postgres://…`, or an option in it is wrong.
+    #[error("{0}")]
+    Malformed(String),
+    /// It would send everything in the clear over a network.
+    #[error("sslmode={0} is not known here: say disable, require or verify-full")]
+    UnknownSslMode(String),
+}
+
+impl ServerAddress {
+    /// Whether a password came with it.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
+    /// The same with this password, which the server may ask for.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
+        self
+    }
+
+    /// The password of the first line of a passfile that fits; `None` where none does.
+    ///
+    /// **Source**: PostgreSQL 15, "The Password File": `host:port:database:user:password`, `*` fits all, `\` escapes.
+    pub fn password_in(&self, passfile: &str) -> Option<String> {
+        let user = self.config.get_user()?;
+        let database = self.config.get_dbname().unwrap_or(user);
+        let ports = self.config.get_ports();
+        let places: Vec<(String, u16)> = (self.config.get_hosts().iter().enumerate())
+            .map(|(place, host)| {
+                let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+                match host {
+                    Host::Tcp(name) => (name.clone(), port),
+                    Host::Unix(_) => ("localhost".to_owned(), port),
+                }
+            })
+            .collect();
+        let fits = |fields: &[String]| {
+            let is = |field: usize, value: &str| fields[field] == "*" || fields[field] == value;
+            is(2, database) && is(3, user) && places.iter().any(|(host, port)| is(0, host) && is(1, &port.to_string()))
+        };
+        let lines = passfile.lines().filter(|line| !line.starts_with('#')).map(fields_of);
+        lines.filter(|fields| fields.len() == 5).find(|fields| fits(fields)).map(|mut fields| fields.remove(4))
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        self.lease
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = AddressError;
+
+    fn from_str(url: &str) -> Result<Self, AddressError> {
+        let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut mode, mut authorities, mut lease, mut others) = (None, None, LEASE, Vec::new());
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "sslmode" => mode = Some(value.into_owned()),
+                "sslrootcert" => authorities = Some(PathBuf::from(value.into_owned())),
+                "reattach_lease" => {
+                    let seconds = value.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
+                    let wrong = || AddressError::Malformed("reattach_lease is a number of seconds up to 3600".into());
+                    lease = Duration::from_secs(seconds.ok_or_else(wrong)?);
+                }
+                _ => others.push((name, value)),
+            }
+        }
+        let query = others.iter().fold(form_urlencoded::Serializer::new(String::new()), |mut query, (name, value)| {
+            query.append_pair(name, value);
+            query
+        });
+        // The client reads `%20`, and takes `+` for itself.
+        let mut query = query;
+        let query = query.finish().replace('+', "%20");
+        let mut config: Config = format!("{place}?{query}").parse().map_err(|error| malformed(&error))?;
+        if !place.starts_with("postgres://") && !place.starts_with("postgresql://") {
+            return Err(AddressError::Malformed("it does not begin with postgres://".into()));
+        }
+        if config.get_hosts().is_empty() {
+            return Err(AddressError::Malformed("it names no host".into()));
+        }
+        let is_local = config.get_hosts().iter().all(is_local);
+        let trust = match mode.as_deref() {
+            None if is_local => Trust::Plain,
+            Some("disable") => Trust::Plain,
+            Some("require") if authorities.is_none() => Trust::Encrypted,
+            None | Some("verify-full" | "require") => Trust::Verified(authorities),
+            Some(other) => return Err(AddressError::UnknownSslMode(other.to_owned())),
+        };
+        let names_its_session = others.iter().any(|(name, _)| name == "target_session_attrs");
+        prepare(&mut config, &trust, names_its_session);
+        let shown = shown(&config);
+        Ok(Self { config, trust, lease, shown })
+    }
+}
+
+/// Sets what the user need not think of, and leaves what they said.
+fn prepare(config: &mut Config, trust: &Trust, names_its_session: bool) {
+    config.ssl_mode(if *trust == Trust::Plain { SslMode::Disable } else { SslMode::Require });
+    if config.get_user().is_none() {
+        config.user("reattach");
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("reattach");
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    config.keepalives_idle(SILENCE / 2).keepalives_interval(SILENCE / 4).keepalives_retries(2);
+    if config.get_hosts().len() > 1 {
+        // A first host that accepts and then says nothing must not keep us from the others for ever.
+        config.load_balance_hosts(LoadBalanceHosts::Random);
+        if !names_its_session {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+    }
+    let ours = format!(
+        "-c search_path={SCHEMA} -c statement_timeout={} -c lock_timeout={} \
+         -c idle_in_transaction_session_timeout={} -c client_min_messages=warning",
+        STATEMENT.as_millis(),
+        LOCK.as_millis(),
+        2 * STATEMENT.as_millis(),
+    );
+    let options = config.get_options().map_or_else(|| ours.clone(), |theirs| format!("{theirs} {ours}"));
+    config.options(options);
+}
+
+fn malformed(error: &tokio_postgres::Error) -> AddressError {
+    // Its own words are two: what it is, and which option; neither repeats a value.
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    AddressError::Malformed(cause.unwrap_or_else(|| error.to_string()))
+}
+
+/// Whether nothing that is said to it leaves this machine.
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+    }
+}
+
+/// `postgres://user@host:port,host:port/database`.
+fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts: Vec<String> = (config.get_hosts().iter().enumerate())
+        .map(|(place, host)| {
+            let name = match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            };
+            match ports.get(place).or(ports.first()) {
+                Some(port) => format!("{name}:{port}"),
+                None => name,
+            }
+        })
+        .collect();
+    let user = config.get_user().unwrap_or_default();
+    format!("postgres://{user}@{}/{}", hosts.join(","), config.get_dbname().unwrap_or(user))
+}
+
+/// The fields of a line of a passfile.
+fn fields_of(line: &str) -> Vec<String> {
+    let (mut fields, mut field) = (Vec::new(), String::new());
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => field.extend(letters.next()),
+            ':' => fields.push(std::mem::take(&mut field)),
+            letter => field.push(letter),
+        }
+    }
+    fields.push(field);
+    fields
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServerAddress").field(&self.shown).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str) -> ServerAddress {
+        url.parse().expect("an address")
+    }
+
+    #[test]
+    fn off_this_machine_the_server_proves_who_it_is_unless_told_otherwise() {
+        for (url, trust) in [
+            ("postgres://127.0.0.1/r", Trust::Plain),
+            ("postgres://localhost,[::1]/r", Trust::Plain),
+            ("postgres:///r?host=/run/postgresql", Trust::Plain),
+            ("postgres://db.example/r", Trust::Verified(None)),
+            ("postgres://localhost,db.example/r", Trust::Verified(None)),
+            ("postgres://127.0.0.1/r?sslmode=verify-full&sslrootcert=/ca.pem", Trust::Verified(Some("/ca.pem".into()))),
+            ("postgres://db.example/r?sslmode=require", Trust::Encrypted),
+            ("postgres://db.example/r?sslmode=disable", Trust::Plain),
+        ] {
+            assert_eq!(*address(url).trust(), trust, "{url}");
+        }
+        for mode in ["prefer", "allow", "verify-ca", "none"] {
+            let refused = format!("postgres://db.example/r?sslmode={mode}").parse::<ServerAddress>();
+            assert_eq!(refused.expect_err("refused"), AddressError::UnknownSslMode(mode.to_owned()));
+        }
+    }
+
+    #[test]
+    fn several_hosts_are_tried_in_any_order_for_one_that_can_be_written_to() {
+        let several = address("postgres://u@a.example:5433,b.example:5434/r");
+        assert_eq!(several.config().get_load_balance_hosts(), LoadBalanceHosts::Random);
+        assert_eq!(several.config().get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        assert_eq!(several.to_string(), "postgres://u@a.example:5433,b.example:5434/r");
+        let told = address("postgres://u@a.example,b.example/r?target_session_attrs=any");
+        assert_eq!(told.config().get_target_session_attrs(), TargetSessionAttrs::Any);
+    }
+
+    #[test]
+    fn no_form_of_it_shows_the_password() {
+        let secret =
+            address("postgres://u:hunter2secret@127.0.0.1/r?application_name=a%20b").with_password("hunter3secret");
+        let shown = format!("{secret} {secret:?} {:?}", secret.config());
+        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(secret.config().get_application_name(), Some("a b"));
+        for url in
+            ["postgres://u:hunter2secret@127.0.0.1:port/r", "postgres://u:hunter2secret@h/r?nonsense=hunter2secret"]
+        {
+            let error = url.parse::<ServerAddress>().expect_err("malformed").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_passfile_answers_for_host_port_database_and_user() {
+        let passfile = "# mine\nother:*:*:*:no\n*:5432:r:u:p\\:w\\\\d\n*:*:*:*:last\n";
+        assert_eq!(address("postgres://u@h/r").password_in(passfile).as_deref(), Some("p:w\\d"));
+        assert_eq!(address("postgres://v@h/r").password_in(passfile).as_deref(), Some("last"));
+        assert_eq!(address("postgres://v@h/r").password_in("h:1:r:v:p").as_deref(), None);
+    }
+
+    #[test]
+    fn a_lease_is_a_number_of_seconds() {
+        assert_eq!(address("postgres://h/r?reattach_lease=2").lease(), Duration::from_secs(2));
+        assert!("postgres://h/r?reattach_lease=0".parse::<ServerAddress>().is_err());
+    }
+}

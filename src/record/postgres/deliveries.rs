@@ -1,0 +1,603 @@
+//! What became of every part of every message: the table `deliveries`, and the one way its rows change.
+//!
+//! A transaction reads all rows it may touch, locked and in their order, takes the steps in memory, and writes what has
+//! changed at once: three statements for a thousand entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::doubts;
+use super::fault::Fault;
+use super::session::Tx;
+use super::uploads::column;
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, Doubted, Event, State};
+use crate::record::rows;
+use crate::record::{
+    CampaignId, ClaimedRow, Claims, DeliveryKey, Entry, ListedDelivery, NewRecipient, PartCount, RecordError, Worker,
+    Written,
+};
+
+const TABLE: &str = "deliveries";
+const RECIPIENTS: &str = "campaign_recipients";
+const COLUMNS: &str = "seq, part, state, attempt, nonce, at, message_id, code, subcode, reason, worker, variant";
+const RECIPIENT_COLUMNS: &str = "seq, recipient, variables, last_interaction_at, timezone";
+
+/// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
+const BEHIND: &str = "an earlier part was not sent";
+
+/// How soon to look again for what other workers hold now, should they die.
+const LOOK_AGAIN_MILLIS: i64 = 1_000;
+
+/// A row as it is stored: the delivery, and who answers for it.
+type Stored = (Delivery, Option<i64>);
+
+/// The rows of some recipients within a transaction, and what is to become of them.
+pub(super) struct Sheet {
+    campaign: CampaignId,
+    parts: u8,
+    rows: BTreeMap<DeliveryKey, Stored>,
+    changed: BTreeSet<DeliveryKey>,
+    /// What there was to begin with: the rest is new, and must be so to everybody.
+    there: BTreeSet<DeliveryKey>,
+    /// Attempts that have come to be in doubt.
+    doubted: Vec<(DeliveryKey, Doubted)>,
+    /// Recipients whose attempts are forgotten.
+    forgotten: Vec<i64>,
+}
+
+impl Sheet {
+    pub(super) fn empty(campaign: CampaignId, parts: u8) -> Self {
+        Self {
+            campaign,
+            parts,
+            rows: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            there: BTreeSet::new(),
+            doubted: Vec::new(),
+            forgotten: Vec::new(),
+        }
+    }
+
+    /// All rows of these recipients, nobody else's until the transaction ends.
+    pub(super) async fn of(tx: &Tx, campaign: CampaignId, parts: u8, seqs: &BTreeSet<u64>) -> Result<Self, Fault> {
+        let seqs: Vec<i64> = seqs.iter().copied().map(signed).collect();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM deliveries WHERE campaign = $1 AND seq = ANY ($2) ORDER BY seq, part FOR UPDATE"
+        );
+        let mut sheet = Self::empty(campaign, parts);
+        for row in tx.rows(&sql, &[&campaign.0, &seqs]).await? {
+            sheet.take_in(&row)?;
+        }
+        Ok(sheet)
+    }
+
+    /// Takes in a row that is locked.
+    fn take_in(&mut self, row: &Row) -> Result<DeliveryKey, RecordError> {
+        let (key, stored) = read(row)?;
+        self.rows.insert(key, stored);
+        self.there.insert(key);
+        Ok(key)
+    }
+
+    /// Writes what has changed.
+    pub(super) async fn save(self, tx: &Tx) -> Result<(), Fault> {
+        let (left, gone): (Vec<_>, Vec<_>) = self.changed.iter().partition(|key| self.rows.contains_key(key));
+        let (old, new): (Vec<_>, Vec<_>) = left.into_iter().partition(|key| self.there.contains(key));
+        let gone: Vec<_> = gone.into_iter().filter(|key| self.there.contains(key)).collect();
+        if !gone.is_empty() {
+            let sql = "DELETE FROM deliveries USING unnest($2::bigint[], $3::bigint[]) AS gone (seq, part)
+                       WHERE campaign = $1 AND deliveries.seq = gone.seq AND deliveries.part = gone.part";
+            let (seqs, parts): (Vec<_>, Vec<_>) = gone.into_iter().map(numbers).unzip();
+            tx.execute(sql, &[&self.campaign.0, &seqs, &parts]).await?;
+        }
+        let values = "unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                      $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[])";
+        let insert = format!("INSERT INTO deliveries (campaign, {COLUMNS}) SELECT $1, * FROM {values}");
+        self.store(tx, &insert, &new).await?;
+        let update = format!(
+            "UPDATE deliveries SET state = new.state, attempt = new.attempt, nonce = new.nonce, at = new.at,
+             message_id = new.message_id, code = new.code, subcode = new.subcode, reason = new.reason,
+             worker = new.worker, variant = new.variant
+             FROM {values} AS new ({COLUMNS})
+             WHERE campaign = $1 AND deliveries.seq = new.seq AND deliveries.part = new.part"
+        );
+        self.store(tx, &update, &old).await?;
+        doubts::forget(tx, self.campaign, &self.forgotten).await?;
+        doubts::keep(tx, self.campaign, &self.doubted).await
+    }
+
+    /// A delivery as it stands; `None` where it has no row.
+    pub(super) fn delivery(&self, key: DeliveryKey) -> Option<&Delivery> {
+        self.rows.get(&key).map(|(delivery, _)| delivery)
+    }
+
+    async fn store(&self, tx: &Tx, sql: &str, keys: &[DeliveryKey]) -> Result<(), Fault> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<&Stored> = keys.iter().map(|key| &self.rows[key]).collect();
+        let (seqs, parts): (Vec<_>, Vec<_>) = keys.iter().copied().map(numbers).unzip();
+        let of = |number: fn(&Delivery) -> Option<i64>| -> Vec<Option<i64>> {
+            rows.iter().map(|(delivery, _)| number(delivery)).collect()
+        };
+        let text = |text: fn(&Delivery) -> Option<&String>| -> Vec<Option<String>> {
+            rows.iter().map(|(delivery, _)| text(delivery).map(|text| storable(text))).collect()
+        };
+        let states: Vec<&str> = rows.iter().map(|(delivery, _)| delivery.state.as_str()).collect();
+        let workers: Vec<Option<i64>> = rows.iter().map(|(_, worker)| *worker).collect();
+        tx.execute(
+            sql,
+            &[
+                &self.campaign.0,
+                &seqs,
+                &parts,
+                &states,
+                &of(|delivery| Some(delivery.attempt.into())),
+                &of(|delivery| delivery.nonce.map(i64::from)),
+                &of(|delivery| Some(delivery.at.as_unix_millis())),
+                &text(|delivery| delivery.message_id.as_ref()),
+                &of(|delivery| delivery.code),
+                &of(|delivery| delivery.subcode),
+                &text(|delivery| delivery.reason.as_ref()),
+                &workers,
+                &text(|delivery| delivery.variant.as_ref()),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    fn put(&mut self, key: DeliveryKey, delivery: Delivery, worker: Option<i64>) {
+        let worker = worker.filter(|_| delivery.state.is_held());
+        self.rows.insert(key, (delivery, worker));
+        self.changed.insert(key);
+    }
+
+    fn put_if_missing(&mut self, key: DeliveryKey, delivery: Delivery, worker: Option<i64>) {
+        if !self.rows.contains_key(&key) {
+            self.put(key, delivery, worker);
+        }
+    }
+
+    /// Applies `event` to a delivery, and what follows from it to the parts behind it. `by` is the worker, if it is one.
+    pub(super) fn apply(&mut self, entry: &Entry, by: Option<&Worker>) -> Result<(), Fault> {
+        let Entry { key, event, at } = entry;
+        let (delivery, holder) = self.rows.get(key).cloned().unwrap_or_else(|| (Delivery::planned(*at), None));
+        if let Some(worker) = by
+            && holder != Some(worker.epoch)
+            && *event != Event::Claim
+        {
+            return Err(Fault::Refused(format!("{key} is not held by worker {}", worker.epoch).into()));
+        }
+        let next = delivery.step(event, *at)?;
+        self.put(*key, next.clone(), by.map(|worker| worker.epoch));
+        if let Some(doubted) = delivery.doubted_by(event) {
+            // One without a time is of an older record, and of no use where another is kept.
+            if doubted.intended_at.is_some() || self.doubted.iter().all(|(other, _)| other != key) {
+                self.doubted.push((*key, doubted));
+            }
+        }
+        self.follow(*key, event, &next, by);
+        Ok(())
+    }
+
+    /// Gives the worker these deliveries, in this order.
+    fn claim(
+        &mut self,
+        worker: &Worker,
+        turn: &[DeliveryKey],
+        people: &BTreeMap<u64, NewRecipient>,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedRow>, Fault> {
+        let claims = turn.iter().map(|key| {
+            let attempt = self.rows.get(key).map_or(0, |(delivery, _)| delivery.attempt);
+            self.apply(&Entry { key: *key, event: Event::Claim, at: now }, Some(worker))?;
+            let missing = || rows::damaged(RECIPIENTS, format!("there is no recipient {}", key.seq));
+            Ok(ClaimedRow { key: *key, attempt, recipient: people.get(&key.seq).cloned().ok_or_else(missing)? })
+        });
+        claims.collect()
+    }
+
+    /// What a delivery's step means for the parts behind it.
+    fn follow(&mut self, key: DeliveryKey, event: &Event, next: &Delivery, by: Option<&Worker>) {
+        match next.state {
+            State::Sent if key.part + 1 < self.parts => {
+                let state = if by.is_some() { State::Claimed } else { State::Planned };
+                let following = Delivery { state, ..Delivery::planned(next.at) };
+                let following_key = DeliveryKey { part: key.part + 1, ..key };
+                self.put_if_missing(following_key, following, by.map(|worker| worker.epoch));
+            }
+            State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
+            State::Planned if *event == Event::Reopen => {
+                for part in key.part + 1..self.parts {
+                    let key = DeliveryKey { part, ..key };
+                    let is_behind = |(delivery, _): &Stored| {
+                        delivery.state == State::Skipped && delivery.reason.as_deref() == Some(BEHIND)
+                    };
+                    if self.rows.get(&key).is_some_and(is_behind) {
+                        self.rows.remove(&key);
+                        self.changed.insert(key);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn skip_behind(&mut self, key: DeliveryKey, reason: &str, at: Timestamp) {
+        let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
+        for part in key.part + 1..self.parts {
+            self.put_if_missing(DeliveryKey { part, ..key }, skipped.clone(), None);
+        }
+    }
+
+    /// Skips all that is not yet sent to a recipient nobody holds; says whether there was anything.
+    pub(super) fn drop_rest(&mut self, seq: u64, reason: &str, at: Timestamp) -> Result<bool, Fault> {
+        let mut dropped = false;
+        for part in 0..self.parts {
+            let key = DeliveryKey { seq, part };
+            let skip = Entry { key, event: Event::Skip { reason: reason.to_owned() }, at };
+            match self.rows.get(&key).map(|(delivery, _)| delivery.state) {
+                None if part == 0 => {
+                    self.apply(&skip, None)?;
+                    return Ok(true);
+                }
+                None => {
+                    dropped = true;
+                    self.skip_behind(DeliveryKey { part: part - 1, ..key }, reason, at);
+                    break;
+                }
+                Some(State::Planned | State::RetryAt) => {
+                    dropped = true;
+                    self.apply(&skip, None)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
+    /// frontier has one.
+    pub(super) fn begin_again(&mut self, seq: u64, now: Timestamp) {
+        self.forgotten.push(signed(seq));
+        for part in 1..self.parts {
+            let key = DeliveryKey { seq, part };
+            self.rows.remove(&key);
+            self.changed.insert(key);
+        }
+        self.put(DeliveryKey { seq, part: 0 }, Delivery::planned(now), None);
+    }
+
+    /// The part that is to be sent to a recipient next, and from when on; nothing where none is, or somebody has it.
+    fn turn_of(&self, seq: u64) -> Option<(DeliveryKey, Timestamp)> {
+        let anytime = Timestamp::from_unix_millis(i64::MIN);
+        for part in 0..self.parts {
+            let key = DeliveryKey { seq, part };
+            match self.rows.get(&key).map(|(delivery, _)| (delivery.state, delivery.at)) {
+                None if part == 0 => return Some((key, anytime)),
+                Some((State::Planned, _)) => return Some((key, anytime)),
+                Some((State::RetryAt, at)) => return Some((key, at)),
+                Some((State::Sent, _)) => {}
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Applies what a worker writes. Where it may begin nothing, its intents come back as that says.
+    pub(super) fn write(
+        &mut self,
+        worker: &Worker,
+        entries: &[Entry],
+        begin_nothing: Option<Written>,
+    ) -> Result<Vec<Written>, Fault> {
+        entries
+            .iter()
+            .map(|entry| match begin_nothing {
+                Some(why) if matches!(entry.event, Event::Intend { .. }) => Ok(why),
+                _ => self.apply(entry, Some(worker)).map(|()| Written::Stored),
+            })
+            .collect()
+    }
+}
+
+/// Up to `limit` recipients who are this worker's from now on.
+///
+/// Rows another worker is just claiming are passed over, not waited for. Who has no row at all is found behind the
+/// frontier, which one worker at a time moves.
+pub(super) async fn claim(
+    tx: &Tx,
+    worker: &Worker,
+    parts: u8,
+    up_to: i64,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Claims, Fault> {
+    let campaign = worker.campaign;
+    let mut sheet = Sheet::empty(campaign, parts);
+    let mut turn = Vec::with_capacity(limit);
+    let waiting = "state = 'planned' AND $4::bigint IS NOT NULL ORDER BY seq, part";
+    let due = "state = 'retry_at' AND at <= $4 ORDER BY at, seq, part";
+    for which in [waiting, due] {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM deliveries WHERE campaign = $1 AND seq <= $2 AND {which} LIMIT $3
+             FOR UPDATE SKIP LOCKED"
+        );
+        let room = i64::try_from(limit - turn.len()).unwrap_or(i64::MAX);
+        for row in tx.rows(&sql, &[&campaign.0, &up_to, &room, &now.as_unix_millis()]).await? {
+            turn.push(sheet.take_in(&row)?);
+        }
+    }
+    let mut people = recipients(tx, campaign, turn.iter().map(|key| signed(key.seq)).collect()).await?;
+    if turn.len() < limit {
+        for (seq, recipient) in fresh(tx, campaign, up_to, limit - turn.len()).await? {
+            turn.push(DeliveryKey { seq, part: 0 });
+            people.insert(seq, recipient);
+        }
+    }
+    let rows = sheet.claim(worker, &turn, &people, now)?;
+    sheet.save(tx).await?;
+    Ok(Claims { rows, next_due: next_due(tx, worker, up_to, now).await? })
+}
+
+/// What is to be sent to these recipients, wherever they stand.
+pub(super) async fn claim_these(
+    tx: &Tx,
+    worker: &Worker,
+    parts: u8,
+    seqs: &[u64],
+    limit: usize,
+    now: Timestamp,
+) -> Result<Claims, Fault> {
+    let campaign = worker.campaign;
+    // Who has no row is claimed by one worker at a time.
+    tx.one("SELECT id FROM campaigns WHERE id = $1 FOR UPDATE", &[&campaign.0]).await?;
+    let mut sheet = Sheet::of(tx, campaign, parts, &seqs.iter().copied().collect()).await?;
+    let turns = seqs.iter().filter_map(|seq| sheet.turn_of(*seq));
+    let (turn, later): (Vec<_>, Vec<_>) = turns.partition(|(_, at)| *at <= now);
+    let turn: Vec<DeliveryKey> = turn.into_iter().map(|(key, _)| key).take(limit).collect();
+    let people = recipients(tx, campaign, turn.iter().map(|key| signed(key.seq)).collect()).await?;
+    let rows = sheet.claim(worker, &turn, &people, now)?;
+    sheet.save(tx).await?;
+    let soon = next_due(tx, worker, 0, now).await?;
+    Ok(Claims { rows, next_due: later.into_iter().map(|(_, at)| at).chain(soon).min() })
+}
+
+/// These people, by their places.
+pub(super) async fn recipients(
+    tx: &Tx,
+    campaign: CampaignId,
+    seqs: Vec<i64>,
+) -> Result<BTreeMap<u64, NewRecipient>, Fault> {
+    if seqs.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = format!("SELECT {RECIPIENT_COLUMNS} FROM campaign_recipients WHERE campaign = $1 AND seq = ANY ($2)");
+    tx.rows(&sql, &[&campaign.0, &seqs]).await?.iter().map(|row| Ok(recipient(row)?)).collect()
+}
+
+/// People behind the frontier, up to a place, who have no row yet. Moves it.
+async fn fresh(tx: &Tx, campaign: CampaignId, up_to: i64, room: usize) -> Result<Vec<(u64, NewRecipient)>, Fault> {
+    let held = tx.one("SELECT frontier FROM campaigns WHERE id = $1 FOR UPDATE", &[&campaign.0]).await?;
+    let mut frontier: i64 = held.map(|row| column(&row, "campaigns", 0)).transpose()?.unwrap_or_default();
+    let before = frontier;
+    let mut found = Vec::new();
+    let sql = format!(
+        "SELECT {RECIPIENT_COLUMNS}, EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND part = 0
+                                             AND deliveries.seq = campaign_recipients.seq)
+         FROM campaign_recipients WHERE campaign = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+    );
+    while found.len() < room {
+        let limit = i64::try_from(room - found.len()).unwrap_or(i64::MAX);
+        let rows = tx.rows(&sql, &[&campaign.0, &frontier, &up_to, &limit]).await?;
+        let Some(last) = rows.last() else { break };
+        frontier = column(last, RECIPIENTS, 0)?;
+        for row in &rows {
+            // Whoever has a row already was dealt with when the list was.
+            if !column::<bool>(row, RECIPIENTS, 5)? {
+                found.push(recipient(row)?);
+            }
+        }
+    }
+    if frontier != before {
+        tx.execute("UPDATE campaigns SET frontier = $2 WHERE id = $1", &[&campaign.0, &frontier]).await?;
+    }
+    Ok(found)
+}
+
+/// When to look again: when a delivery falls due, or soon, where others hold some that may come back.
+async fn next_due(tx: &Tx, worker: &Worker, up_to: i64, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    let sql = "SELECT (SELECT at FROM deliveries WHERE campaign = $1 AND state = 'retry_at' AND at > $2 AND seq <= $4
+                       ORDER BY at LIMIT 1),
+                      EXISTS (SELECT FROM deliveries
+                              WHERE campaign = $1 AND state IN ('claimed', 'in_flight') AND worker <> $3)";
+    let values: &[&(dyn ToSql + Sync)] = &[&worker.campaign.0, &now.as_unix_millis(), &worker.epoch, &up_to];
+    let Some(row) = tx.one(sql, values).await? else {
+        return Ok(None);
+    };
+    let (due, others): (Option<i64>, bool) = (column(&row, TABLE, 0)?, column(&row, TABLE, 1)?);
+    let soon = others.then(|| now.as_unix_millis() + LOOK_AGAIN_MILLIS);
+    Ok(due.into_iter().chain(soon).min().map(Timestamp::from_unix_millis))
+}
+
+/// Lets go of what a worker holds in these states.
+pub(super) async fn abandon(
+    tx: &Tx,
+    worker: &Worker,
+    parts: u8,
+    states: &[State],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM deliveries WHERE campaign = $1 AND state IN ('claimed', 'in_flight') AND state = ANY ($2)
+         AND worker = $3 ORDER BY seq, part FOR UPDATE"
+    );
+    let mut sheet = Sheet::empty(worker.campaign, parts);
+    for row in tx.rows(&sql, &[&worker.campaign.0, &states, &worker.epoch]).await? {
+        let key = sheet.take_in(&row)?;
+        let event = sheet.rows[&key].0.abandonment();
+        sheet.apply(&Entry { key, event, at: now }, None)?;
+    }
+    sheet.save(tx).await
+}
+
+/// At most `limit` recipients behind the one of number `seq`.
+pub(super) async fn recipients_behind(
+    tx: &Tx,
+    campaign: CampaignId,
+    seq: u64,
+    limit: usize,
+) -> Result<Vec<(u64, NewRecipient)>, Fault> {
+    let sql = format!(
+        "SELECT {RECIPIENT_COLUMNS} FROM campaign_recipients WHERE campaign = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = tx.rows(&sql, &[&campaign.0, &signed(seq), &limit]).await?;
+    rows.iter().map(|row| Ok(recipient(row)?)).collect()
+}
+
+pub(super) async fn count(tx: &Tx, campaign: CampaignId, parts: u8, people: u64) -> Result<Vec<PartCount>, Fault> {
+    let sql = "SELECT part, state, count(*), variant FROM deliveries WHERE campaign = $1
+               GROUP BY part, state, variant ORDER BY part, state, variant";
+    let mut counts = Vec::new();
+    for row in tx.rows(sql, &[&campaign.0]).await? {
+        let (part, count) = (small(column(&row, TABLE, 0)?)?, unsigned(column(&row, TABLE, 2)?));
+        counts.push(PartCount {
+            part,
+            variant: column(&row, TABLE, 3)?,
+            state: state(column(&row, TABLE, 1)?)?,
+            count,
+        });
+    }
+    for part in 0..parts {
+        let explicit: u64 = counts.iter().filter(|count| count.part == part).map(|count| count.count).sum();
+        let implicit = people.saturating_sub(explicit);
+        let is_alike =
+            |count: &&mut PartCount| count.part == part && count.variant.is_none() && count.state == State::Planned;
+        match counts.iter_mut().find(is_alike) {
+            Some(planned) => planned.count += implicit,
+            None if implicit > 0 => {
+                counts.push(PartCount { part, variant: None, state: State::Planned, count: implicit });
+            }
+            None => {}
+        }
+    }
+    Ok(counts)
+}
+
+/// Walks the list of people, so that what has no row is there as well; of any other state alone, its rows.
+pub(super) async fn list(
+    tx: &Tx,
+    campaign: CampaignId,
+    parts: u8,
+    wanted: Option<State>,
+    after: Option<DeliveryKey>,
+    limit: usize,
+) -> Result<Vec<ListedDelivery>, Fault> {
+    let columns = "d.state, d.attempt, d.nonce, d.at, d.message_id, d.code, d.subcode, d.reason, d.worker, d.variant,
+                   r.recipient";
+    let (seq, part) = after.map_or((0, -1), |key| (signed(key.seq), i64::from(key.part)));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = match wanted {
+        Some(state) if state != State::Planned => {
+            let sql = format!(
+                "SELECT d.seq, d.part, {columns} FROM deliveries d JOIN campaign_recipients r USING (campaign, seq)
+                 WHERE campaign = $1 AND d.state = '{state}' AND (seq, d.part) > ($2, $3) ORDER BY seq, d.part LIMIT $4"
+            );
+            tx.rows(&sql, &[&campaign.0, &seq, &part, &limit]).await?
+        }
+        wanted => {
+            let condition = if wanted.is_some() { "AND coalesce(d.state, 'planned') = 'planned'" } else { "" };
+            let sql = format!(
+                "SELECT r.seq, p.part::bigint, {columns} FROM campaign_recipients r
+                 CROSS JOIN generate_series(0, $5::bigint - 1) AS p (part)
+                 LEFT JOIN deliveries d ON d.campaign = r.campaign AND d.seq = r.seq AND d.part = p.part
+                 WHERE r.campaign = $1 AND r.seq >= $2 AND (r.seq, p.part) > ($2, $3) {condition}
+                 ORDER BY r.seq, p.part LIMIT $4"
+            );
+            tx.rows(&sql, &[&campaign.0, &seq, &part, &limit, &i64::from(parts)]).await?
+        }
+    };
+    rows.iter()
+        .map(|row| {
+            let key = key(row)?;
+            let delivery = match column::<Option<&str>>(row, TABLE, 2)? {
+                Some(_) => read(row)?.1.0,
+                None => Delivery::planned(Timestamp::from_unix_millis(0)),
+            };
+            let recipient = rows::parse(RECIPIENTS, column(row, RECIPIENTS, 12)?)?;
+            Ok(ListedDelivery { key, recipient, delivery })
+        })
+        .collect()
+}
+
+/// [`COLUMNS`] of the table that is called so.
+pub(super) fn columns_of(table: &str) -> String {
+    COLUMNS.split(", ").map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
+}
+
+fn key(row: &Row) -> Result<DeliveryKey, RecordError> {
+    Ok(DeliveryKey { seq: unsigned(column(row, TABLE, 0)?), part: small(column(row, TABLE, 1)?)? })
+}
+
+/// A row that begins with [`COLUMNS`].
+pub(super) fn read(row: &Row) -> Result<(DeliveryKey, Stored), RecordError> {
+    let delivery = Delivery {
+        state: state(column(row, TABLE, 2)?)?,
+        attempt: small(column(row, TABLE, 3)?)?,
+        nonce: column::<Option<i64>>(row, TABLE, 4)?.map(small).transpose()?,
+        at: Timestamp::from_unix_millis(column(row, TABLE, 5)?),
+        message_id: column(row, TABLE, 6)?,
+        code: column(row, TABLE, 7)?,
+        subcode: column(row, TABLE, 8)?,
+        reason: column(row, TABLE, 9)?,
+        variant: column(row, TABLE, 11)?,
+    };
+    Ok((key(row)?, (delivery, column(row, TABLE, 10)?)))
+}
+
+/// A row that begins with [`RECIPIENT_COLUMNS`].
+fn recipient(row: &Row) -> Result<(u64, NewRecipient), RecordError> {
+    let variables = match column::<Option<&str>>(row, RECIPIENTS, 2)? {
+        Some(text) => serde_json::from_str(text).map_err(|error| rows::damaged(RECIPIENTS, error))?,
+        None => serde_json::Map::new(),
+    };
+    let recipient = NewRecipient {
+        recipient: rows::parse(RECIPIENTS, column(row, RECIPIENTS, 1)?)?,
+        variables,
+        last_interaction_at: column::<Option<i64>>(row, RECIPIENTS, 3)?.map(Timestamp::from_unix_millis),
+        timezone: column(row, RECIPIENTS, 4)?,
+    };
+    Ok((unsigned(column(row, RECIPIENTS, 0)?), recipient))
+}
+
+fn state(word: &str) -> Result<State, RecordError> {
+    State::parse(word).ok_or_else(|| rows::damaged(TABLE, format!("state {word:?}")))
+}
+
+pub(super) fn small<T: TryFrom<i64, Error: std::fmt::Display>>(number: i64) -> Result<T, RecordError> {
+    number.try_into().map_err(|error| rows::damaged(TABLE, error))
+}
+
+pub(super) fn numbers(key: DeliveryKey) -> (i64, i64) {
+    (signed(key.seq), key.part.into())
+}
+
+/// The one character PostgreSQL's texts lack.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Numbers of recipients never come near the end of either.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

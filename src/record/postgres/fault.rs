@@ -1,0 +1,175 @@
+//! From what PostgreSQL and its client say to what a caller can do about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+use super::address::ServerAddress;
+use crate::delivery::IllegalStep;
+use crate::record::RecordError;
+
+/// What went wrong inside a call, before it is said of which server.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Engine(tokio_postgres::Error),
+    Pool(PoolError),
+    /// The server did not answer in time.
+    Silence,
+    /// Already in the caller's terms.
+    Known(RecordError),
+    /// What was to be stored breaks a rule of ours.
+    Refused(Box<dyn Error + Send + Sync>),
+    /// The worker's lease is over.
+    Lapsed,
+    /// The server cannot hold a record.
+    Unfit(String),
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Engine(error),
+            error => Self::Pool(error),
+        }
+    }
+}
+
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        Self::Known(error)
+    }
+}
+
+impl From<IllegalStep> for Fault {
+    fn from(error: IllegalStep) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<refinery::Error> for Fault {
+    fn from(error: refinery::Error) -> Self {
+        Self::Unfit(chain(&error))
+    }
+}
+
+/// What the engine said: its message and code, and never the row it was about, which may name people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);
+
+impl Fault {
+    /// What the server answered, by its code.
+    fn state(&self) -> Option<&SqlState> {
+        match self {
+            Self::Engine(error) => error.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the server cannot be reached, or not now: the same may work in a while.
+    pub(super) fn is_away(&self) -> bool {
+        match self {
+            Self::Silence | Self::Pool(_) => true,
+            Self::Engine(error) => match error.code() {
+                Some(state) => {
+                    state.code().starts_with("08")
+                        || [
+                            SqlState::ADMIN_SHUTDOWN,
+                            SqlState::CRASH_SHUTDOWN,
+                            SqlState::CANNOT_CONNECT_NOW,
+                            SqlState::TOO_MANY_CONNECTIONS,
+                            // A primary that has stepped down meanwhile.
+                            SqlState::READ_ONLY_SQL_TRANSACTION,
+                            SqlState::QUERY_CANCELED,
+                            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                        ]
+                        .contains(state)
+                }
+                None => !is_ours(error),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the server undid it in favour of another: the same at once may work.
+    pub(super) fn is_collision(&self) -> bool {
+        self.state().is_some_and(
+            |state| // Two who insert the same at once: every row that may be there already is asked for first.
+            [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION]
+                .contains(state),
+        )
+    }
+
+    /// Whether it waited for somebody else's lock for too long.
+    pub(super) fn is_lock(&self) -> bool {
+        self.state() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
+    /// The error of a call to the record at `server`.
+    pub(super) fn using(self, server: &ServerAddress) -> RecordError {
+        let path = || PathBuf::from(server.to_string());
+        if self.is_away() {
+            return RecordError::Away { server: server.to_string(), source: self.said() };
+        }
+        let class = self.state().map(|state| state.code().to_owned()).unwrap_or_default();
+        match (self, &*class) {
+            (Self::Known(error), _) => error,
+            (Self::Refused(source), _) => RecordError::Refused { path: path(), source },
+            (Self::Lapsed, _) => RecordError::Lapsed,
+            (fault, "55P03" | "40001" | "40P01") => RecordError::Locked { path: path(), source: fault.said() },
+            (fault, "53100") => RecordError::Full { path: path(), source: fault.said() },
+            (fault, "XX001" | "XX002") => RecordError::Corrupt { path: path(), what: fault.said().to_string() },
+            (fault, "42501" | "3D000" | "28000" | "28P01") => {
+                RecordError::NotLetIn { server: server.to_string(), source: fault.said() }
+            }
+            (fault, class) if class.starts_with("22") || class.starts_with("23") => {
+                RecordError::Refused { path: path(), source: fault.said() }
+            }
+            (fault, _) => RecordError::Failed { path: path(), source: fault.said() },
+        }
+    }
+
+    /// The error of an attempt to open it, where whatever has no better name is a matter of being let in.
+    pub(super) fn opening(self, server: &ServerAddress) -> RecordError {
+        match self.using(server) {
+            RecordError::Failed { source, .. } => RecordError::NotLetIn { server: server.to_string(), source },
+            error => error,
+        }
+    }
+
+    fn said(self) -> Box<dyn Error + Send + Sync> {
+        Box::new(Said(match self {
+            Self::Engine(error) => match error.as_db_error() {
+                Some(said) => format!("{} ({})", said.message(), said.code().code()),
+                None => chain(&error),
+            },
+            Self::Pool(PoolError::Timeout(_)) => "no connection was to be had in time".to_owned(),
+            Self::Pool(error) => chain(&error),
+            Self::Silence => "it did not answer in time".to_owned(),
+            Self::Unfit(why) => why,
+            other => format!("{other:?}"),
+        }))
+    }
+}
+
+/// Whether it was our mistake, and not the network's.
+fn is_ours(error: &tokio_postgres::Error) -> bool {
+    // The client tells its kinds of error by their words alone.
+    let said = error.to_string();
+    ["serializing", "deserializing", "invalid", "expected", "unexpected number", "TLS", "authentication"]
+        .iter()
+        .any(|word| said.contains(word))
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,321 @@
+//! Connections, and work on them: tried again where nothing can have come of it, and otherwise found out about first.
+//!
+//! Whatever changes anything is one transaction with a receipt in it. If the answer to its COMMIT is lost, the receipt
+//! tells whether it was committed, and only where it was not is the work done again.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, RecyclingMethod, Runtime, Timeouts,
+};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::address::{STATEMENT, ServerAddress};
+use super::fault::Fault;
+use super::tls;
+use crate::record::RecordError;
+
+/// How many connections a process has at most, but for the one that keeps it alive.
+const MOST: usize = 8;
+/// How long to wait for one of them, and for one to be made: the network, TLS and the server's word together.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much longer than the server works on a statement we wait for its answer.
+const MARGIN: Duration = Duration::from_secs(5);
+/// The first pause before a server that is away is asked again; each further one is twice as long, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a server may be away before a call fails.
+pub(super) const ABSENCE: Duration = Duration::from_mins(1);
+/// The same of what a campaign is waiting for, which has nothing better to do.
+pub(super) const LONG_ABSENCE: Duration = Duration::from_mins(10);
+
+/// The connections of one record.
+pub(super) struct Sessions {
+    pool: Pool,
+    address: ServerAddress,
+}
+
+/// A transaction, or a statement alone. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Tx(Arc<Open>);
+
+struct Open {
+    client: Option<Object>,
+    /// Whether the connection can be used again. One whose transaction was left open is closed.
+    settled: AtomicBool,
+}
+
+/// What a piece of work may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// One statement.
+    Ask,
+    /// Several, which all see the same.
+    Read,
+    Write,
+}
+
+/// How an attempt ended.
+enum Attempt<T> {
+    Done(T),
+    /// Nothing has come of it.
+    Failed(Fault),
+    /// It may have been committed, under this ticket.
+    Doubtful(T, i64, Fault),
+}
+
+impl Sessions {
+    pub(super) fn new(address: ServerAddress) -> io::Result<Self> {
+        let verified = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+        let manager = Manager::from_config(address.config().clone(), tls::connector(address.trust())?, verified);
+        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+        let config = PoolConfig { timeouts, ..PoolConfig::new(MOST) };
+        // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
+        let durable = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(async move {
+                let sql = "SELECT set_config('synchronous_commit', 'on', false)
+                           WHERE current_setting('synchronous_commit') = 'off'";
+                client.simple_query(sql).await.map(drop).map_err(HookError::Backend)
+            })
+        });
+        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(durable).build();
+        Ok(Self { pool: pool.map_err(io::Error::other)?, address })
+    }
+
+    pub(super) fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// A connection of its own use.
+    pub(super) async fn client(&self) -> Result<Object, Fault> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// The answer to one statement.
+    pub(super) async fn ask<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Ask, ABSENCE, work).await
+    }
+
+    /// What several statements find, all of them at one moment.
+    pub(super) async fn read<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Read, ABSENCE, work).await
+    }
+
+    /// Does `work`, all or nothing, and makes it durable. It may be begun several times, and is done once.
+    pub(super) async fn write<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Write, ABSENCE, work).await
+    }
+
+    /// The same, however long the server is away, nearly.
+    pub(super) async fn write_patiently<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Write, LONG_ABSENCE, work).await
+    }
+
+    async fn run<T, F, Fut>(&self, mode: Mode, absence: Duration, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        let mut absence = Absence::begin(absence);
+        loop {
+            let fault = match self.attempt(mode, &work).await {
+                Attempt::Done(value) => return Ok(value),
+                Attempt::Failed(fault) => fault,
+                Attempt::Doubtful(value, ticket, fault) => {
+                    if self.was_committed(ticket, &mut absence).await? {
+                        return Ok(value);
+                    }
+                    fault
+                }
+            };
+            if let Err(fault) = absence.pause(fault).await {
+                return Err(fault.using(&self.address));
+            }
+        }
+    }
+
+    async fn attempt<T, F, Fut>(&self, mode: Mode, work: &F) -> Attempt<T>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        let ticket = i64::from_ne_bytes(fastrand::u64(..).to_ne_bytes());
+        let tx = match self.begin(mode, ticket).await {
+            Ok(tx) => tx,
+            Err(fault) => return Attempt::Failed(fault),
+        };
+        match work(tx.clone()).await {
+            Err(fault) => {
+                // A connection that cannot even do this is not used again.
+                if mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok() {
+                    tx.settle(!fault.is_away());
+                }
+                Attempt::Failed(fault)
+            }
+            Ok(value) if mode == Mode::Ask => {
+                tx.settle(true);
+                Attempt::Done(value)
+            }
+            Ok(value) => match tx.batch("COMMIT").await {
+                Ok(()) => {
+                    tx.settle(true);
+                    Attempt::Done(value)
+                }
+                Err(fault) if mode == Mode::Write && fault.is_away() => Attempt::Doubtful(value, ticket, fault),
+                Err(fault) => Attempt::Failed(fault),
+            },
+        }
+    }
+
+    async fn begin(&self, mode: Mode, ticket: i64) -> Result<Tx, Fault> {
+        let client = Some(self.pool.get().await?);
+        let tx = Tx(Arc::new(Open { client, settled: AtomicBool::new(false) }));
+        match mode {
+            Mode::Ask => {}
+            Mode::Read => tx.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+            // In one message, so that a receipt costs no wait.
+            Mode::Write => {
+                let begin = format!("BEGIN; INSERT INTO receipts (ticket, committed) VALUES ({ticket}, true)");
+                tx.batch(&begin).await?;
+            }
+        }
+        Ok(tx)
+    }
+
+    /// Whether the transaction with this ticket was committed. It never will be, once this has said no.
+    async fn was_committed(&self, ticket: i64, absence: &mut Absence) -> Result<bool, RecordError> {
+        loop {
+            let asking = async {
+                let tx = self.begin(Mode::Ask, ticket).await?;
+                // Waits for a transaction with the same ticket that is not at its end.
+                let sql = "INSERT INTO receipts (ticket, committed) VALUES ($1, false) ON CONFLICT DO NOTHING";
+                tx.execute(sql, &[&ticket]).await?;
+                let found = tx.one("SELECT committed FROM receipts WHERE ticket = $1", &[&ticket]).await?;
+                let committed = found.is_some_and(|row| row.get(0));
+                tx.settle(true);
+                Ok::<_, Fault>(committed)
+            };
+            match asking.await {
+                Ok(committed) => return Ok(committed),
+                Err(fault) => {
+                    // It is not at its end yet, such as where it waits for a standby.
+                    let fault = if fault.is_lock() { Fault::Silence } else { fault };
+                    if let Err(fault) = absence.pause(fault).await {
+                        return Err(fault.using(&self.address));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sessions").field(&self.address).finish()
+    }
+}
+
+/// How long the server has been away, as far as one call knows.
+struct Absence {
+    ends: Instant,
+    pause: Duration,
+}
+
+impl Absence {
+    fn begin(longest: Duration) -> Self {
+        Self { ends: Instant::now() + longest, pause: FIRST_PAUSE }
+    }
+
+    /// Returns when it is worth trying again; gives the fault back where it is not.
+    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+        if !(fault.is_away() || fault.is_collision()) || Instant::now() + self.pause > self.ends {
+            return Err(fault);
+        }
+        // Not all at once.
+        sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
+        self.pause = (self.pause * 2).min(LAST_PAUSE);
+        Ok(())
+    }
+}
+
+impl Tx {
+    pub(super) async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
+        in_time(async {
+            let client = self.client();
+            let statement = client.prepare_cached(sql).await?;
+            Ok(client.query(&statement, values).await?)
+        })
+        .await
+    }
+
+    /// The first row, if there is any.
+    pub(super) async fn one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// How many rows it changed.
+    pub(super) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Fault> {
+        in_time(async {
+            let client = self.client();
+            let statement = client.prepare_cached(sql).await?;
+            Ok(client.execute(&statement, values).await?)
+        })
+        .await
+    }
+
+    async fn batch(&self, sql: &str) -> Result<(), Fault> {
+        in_time(async { Ok(self.client().batch_execute(sql).await?) }).await
+    }
+
+    fn client(&self) -> &Object {
+        self.0.client.as_ref().expect("it is there until it is dropped")
+    }
+
+    fn settle(&self, reusable: bool) {
+        self.0.settled.store(reusable, Ordering::SeqCst);
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout(STATEMENT + MARGIN, work).await.unwrap_or(Err(Fault::Silence))
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.settled.load(Ordering::SeqCst)
+            && let Some(client) = self.client.take()
+        {
+            // Closed with its transaction: the server undoes it.
+            drop(Object::take(client));
+        }
+    }
+}

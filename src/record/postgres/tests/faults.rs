@@ -1,0 +1,238 @@
+//! Connections that are cut at the worst moment, by a proxy between the record and its server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// Where to cut the connection of a transaction that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// The server never hears the COMMIT.
+    BeforeCommit,
+    /// The server commits, and its answer is lost.
+    AfterCommit,
+}
+
+/// A way to the server that is cut as often as asked.
+struct Proxy {
+    port: u16,
+    cuts: Arc<AtomicU32>,
+}
+
+impl Proxy {
+    async fn before(place: &Place, cut: Cut) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (server, cuts) = (place.server.port(), Arc::new(AtomicU32::new(0)));
+        let left = Arc::clone(&cuts);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server");
+                tokio::spawn(forward(client, server, cut, Arc::clone(&left)));
+            }
+        });
+        Self { port, cuts }
+    }
+
+    async fn record(&self, place: &Place) -> PostgresRecord {
+        let url = format!("postgres://postgres@127.0.0.1:{}/{}", self.port, place.database);
+        PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record")
+    }
+
+    /// Cuts the next transaction that changes something.
+    fn arm(&self) {
+        self.cuts.store(1, Ordering::SeqCst);
+    }
+
+    fn was_used(&self) -> bool {
+        self.cuts.load(Ordering::SeqCst) == 0
+    }
+}
+
+async fn forward(client: TcpStream, server: TcpStream, cut: Cut, left: Arc<AtomicU32>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let there = talk(&mut from_client, &mut to_server, cut, &left);
+    let back = answer(&mut from_server, &mut to_client);
+    // Whoever ends first ends both.
+    let cut_off = tokio::select! { cut_off = there => cut_off, () = back => false };
+    if cut_off && cut == Cut::AfterCommit {
+        drop(to_client);
+        drop(from_client);
+        // Until the server has said that it is done.
+        let mut answer = [0; 1_024];
+        let _ = from_server.read(&mut answer).await;
+    }
+}
+
+/// Whether it was cut off.
+async fn talk(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, cut: Cut, left: &AtomicU32) -> bool {
+    let (mut bytes, mut writes) = (vec![0; 64 << 10], false);
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let said = &bytes[..count];
+        let says = |word: &[u8]| said.windows(word.len()).any(|window| window == word);
+        writes |= says(b"INSERT INTO receipts");
+        let is_it = writes
+            && says(b"COMMIT")
+            && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        if is_it && cut == Cut::BeforeCommit {
+            return true;
+        }
+        if to.write_all(said).await.is_err() || is_it {
+            return is_it;
+        }
+        writes &= !says(b"COMMIT") && !says(b"ROLLBACK");
+    }
+    false
+}
+
+async fn answer(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) {
+    let mut bytes = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_cut_off_at_its_commit_is_done_once_and_says_so() {
+    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
+        let Some(place) = place() else { return };
+        let proxy = Proxy::before(&place, cut).await;
+        let record = proxy.record(&place).await;
+        let used = |what: &str| assert!(proxy.was_used(), "{what} was not cut off ({cut:?})");
+
+        record.own().await.expect("an owner");
+        proxy.arm();
+        let Claimed::Won(claim) = claimed(&record, 1).await else { panic!("it is free ({cut:?})") };
+        used("the claim");
+        proxy.arm();
+        assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored, "{cut:?}");
+        used("the upload");
+        proxy.arm();
+        assert!(record.forget(&key(1)).await.expect("forgotten").is_some(), "it says what was forgotten ({cut:?})");
+        used("forgetting");
+        let heal = Heal { key: key(1), refused: "old".parse().expect("an id"), at: NOW };
+        proxy.arm();
+        record.remember_heal(&heal, NOW).await.expect("remembered");
+        used("the heal");
+        let before = NOW.minus(Duration::from_secs(1));
+        assert_eq!(record.count_heals(&key(1), before, NOW).await.expect("counted"), 1, "{cut:?}");
+
+        let campaign = contract::plan(&record, 1..=3, 1).await;
+        proxy.arm();
+        let worker = contract::enlist(&record, campaign).await;
+        used("enlisting");
+        proxy.arm();
+        let rows = record.claim_deliveries(&worker, Reach::All, 2, NOW).await.expect("claims").rows;
+        used("the claim of deliveries");
+        assert_eq!(rows.iter().map(|row| row.key.seq).collect::<Vec<_>>(), [1, 2], "{cut:?}");
+        let entry = |event| Entry { key: rows[0].key, event, at: NOW };
+        for event in [Event::Intend { nonce: 7, variant: None }, Event::Sent { message_id: Some("m".to_owned()) }] {
+            proxy.arm();
+            assert_eq!(record.write(&worker, &[entry(event)]).await.expect("written"), [Written::Stored], "{cut:?}");
+            used("the ledger");
+        }
+        let listed = record.deliveries(campaign, None, None, 9).await.expect("listed");
+        let states: Vec<_> = listed.iter().map(|row| (row.delivery.state, row.delivery.attempt)).collect();
+        assert_eq!(states, [(State::Sent, 1), (State::Claimed, 0), (State::Planned, 0)], "{cut:?}");
+        record.verify().await.expect("healthy");
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_are_ended_at_any_moment_cost_nothing_but_time() {
+    let Some(place) = place() else { return };
+    let records = [place.record().await, place.record().await];
+    let working = futures::future::join_all(records.iter().enumerate().map(|(worker, record)| async move {
+        for number in 0..60_u16 {
+            let number = number * 2 + u16::try_from(worker).expect("small");
+            contract::store(record, &key(number), &number.to_string()).await;
+        }
+    }));
+    let ending = async {
+        let terminate = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+            place.database
+        );
+        loop {
+            let (server, terminate) = (place.server, terminate.clone());
+            tokio::task::spawn_blocking(move || server.sql("postgres", &terminate)).await.expect("ended");
+        }
+    };
+    tokio::select! {
+        _ = working => {}
+        () = ending => {}
+    }
+    let found = records[0].find(&(0..120).map(key).collect::<Vec<_>>()).await.expect("found");
+    for (number, upload) in found.into_iter().enumerate() {
+        assert_eq!(upload.expect("an upload").attachment_id.as_str(), number.to_string());
+    }
+    assert_eq!(records[0].count_orphans().await.expect("counted"), 0);
+}
+
+#[tokio::test]
+async fn two_who_lock_each_other_out_are_tried_again() {
+    let Some(place) = place() else { return };
+    let record = place.record().await;
+    contract::store(&record, &key(1), "a").await;
+    contract::store(&record, &key(2), "b").await;
+    let gate = &tokio::sync::Barrier::new(2);
+    let tries = &AtomicU32::new(0);
+    let both = |first: u16, second: u16| {
+        let sessions = &record.sessions;
+        async move {
+            let once = &AtomicU32::new(0);
+            sessions
+                .write(|tx| async move {
+                    tries.fetch_add(1, Ordering::SeqCst);
+                    uploads::forget(&tx, &key(first)).await?;
+                    if once.fetch_add(1, Ordering::SeqCst) == 0 {
+                        gate.wait().await;
+                    }
+                    uploads::forget(&tx, &key(second)).await
+                })
+                .await
+        }
+    };
+    let (one, other) = tokio::join!(both(1, 2), both(2, 1));
+    one.expect("done");
+    other.expect("done");
+    assert_eq!(tries.load(Ordering::SeqCst), 3, "one of them was undone, and tried again");
+}
+
+#[tokio::test]
+async fn a_full_disk_has_its_own_error_and_costs_nothing_stored() {
+    let Some(place) = place() else { return };
+    let record = place.record().await;
+    contract::store(&record, &key(1), "id").await;
+    // What the server says when its disk is full, from a trigger: nothing else of it is special.
+    place.sql(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT ON uploads FOR EACH ROW EXECUTE FUNCTION full_disk()",
+    );
+    let Claimed::Won(claim) = claimed(&record, 2).await else { panic!("it is free") };
+    let refused = record.complete(&claim, &result("id")).await;
+    assert!(matches!(refused, Err(RecordError::Full { .. })), "{refused:?}");
+    assert!(record.find(&[key(1)]).await.expect("found")[0].is_some());
+    place.sql("DROP TRIGGER full_disk ON uploads");
+    assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored);
+}
+
+#[tokio::test]
+async fn more_callers_than_connections_take_turns() {
+    let Some(place) = place() else { return };
+    let record = place.record().await;
+    let keys: Vec<_> = (0..100).map(key).collect();
+    let asked = futures::future::join_all((0..200).map(|_| record.find(&keys))).await;
+    assert!(asked.into_iter().all(|found| found.is_ok()));
+    let sessions = format!("SELECT count(*) <= 8 FROM pg_stat_activity WHERE datname = '{}'", place.database);
+    assert_eq!(place.server.sql("postgres", &sessions), "t");
+}
