@@ -52,7 +52,8 @@ pub(super) struct Global {
     /// The configured Pages to work for [default: the only one, or the one called `default`] [env: REATTACH_PAGE].
     #[arg(long, global = true, value_name = "NAME[,NAME…]")]
     pub(super) page: Option<String>,
-    /// Where ids are kept: `sled:FOLDER` [default: a folder in the platform's data folder] [env: REATTACH_STORE].
+    /// Where ids are kept: `sled:FOLDER`, or `postgres://…` to share them [default: a folder in the platform's data folder]
+    /// [env: REATTACH_STORE].
     #[arg(long, global = true, value_name = "URL")]
     pub(super) store: Option<String>,
     /// Another Graph API, such as the sandbox [default: https://graph.facebook.com] [env: REATTACH_GRAPH_URL].

@@ -17,6 +17,7 @@ use crate::graph::{ApiVersion, Auth, PaceLimits};
 use crate::ids::{Origin, PageId, Platform};
 use crate::library::UrlQuery;
 use crate::media::Private;
+use crate::record::{AddressError, ServerAddress};
 use crate::secret::{AccessToken, AppSecret};
 
 use super::args::Global;
@@ -24,7 +25,7 @@ use super::args::Global;
 pub(super) use credentials::{ACCESS_TOKEN, CredentialError};
 pub(super) use file::InstagramSendType;
 
-use credentials::{APP_SECRET, Place};
+use credentials::{APP_SECRET, Place, read_secret_file};
 use file::{File, PageFile, UrlQueryWord, load_file};
 
 /// What the flags say, and where they say nothing, the variables. An empty variable is one that is not set.
@@ -111,11 +112,22 @@ pub(super) enum ConfigError {
         /// The names asked for.
         pages: String,
     },
+    /// PostgreSQL's password file is open to others.
+    #[error(transparent)]
+    Passfile(CredentialError),
     /// A store of an unknown sort.
-    #[error("open the store {url:?}: only sled:FOLDER is known")]
+    #[error("open the store {url:?}: only sled:FOLDER and postgres://… are known")]
     UnknownStore {
         /// What was asked for.
         url: String,
+    },
+    /// A server that cannot be meant like that.
+    #[error("open the store {url:?}: {reason}")]
+    Address {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with it.
+        reason: AddressError,
     },
     /// No home folder to keep things in.
     #[error("find a folder for the store: no home folder is known")]
@@ -125,7 +137,10 @@ pub(super) enum ConfigError {
 /// What applies to this run.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
+    /// Where the cache lies, and the record, unless it is elsewhere.
     pub(super) store: PathBuf,
+    /// Where the record is, if not in the store's folder.
+    pub(super) server: Option<ServerAddress>,
     pub(super) origin: Origin,
     pub(super) api_version: ApiVersion,
     pub(super) platform: Platform,
@@ -172,7 +187,7 @@ impl Settings {
     pub(super) fn load(global: &Global) -> Result<Self, ConfigError> {
         let file = load_file(global.config.as_deref())?;
         let store = global.store.as_deref().or(file.store.as_deref());
-        let store = store.map_or_else(default_store, store_folder)?;
+        let (store, server) = store.map_or_else(|| Ok((default_store()?, None)), store_place)?;
         let secrets = file.pages.values().flat_map(|page| [&page.access_token_file, &page.app_secret_file]).flatten();
         let private: Vec<_> = secrets.chain(&file.path).chain([&store]).cloned().collect();
         let page = choose_page(global.page.as_deref(), &file)?;
@@ -181,6 +196,7 @@ impl Settings {
         Ok(Self {
             private: Arc::new(Private::new(private)),
             store,
+            server,
             origin: global.graph_url.clone().or(file.graph_url.map(|url| url.0)).unwrap_or_else(graph),
             api_version: global.api_version.clone().or(file.api_version.map(|v| v.0)).unwrap_or_default(),
             platform: global.platform.or(file.platform).unwrap_or_default(),
@@ -262,23 +278,51 @@ fn default_store() -> Result<PathBuf, ConfigError> {
     Ok(folders.data_dir().join("reattach"))
 }
 
-fn store_folder(url: &str) -> Result<PathBuf, ConfigError> {
-    match url.strip_prefix("sled:") {
-        Some(folder) if !folder.is_empty() => Ok(folder.into()),
+/// The folder of a store, and its server, if it has one. The cache is always on this machine.
+fn store_place(url: &str) -> Result<(PathBuf, Option<ServerAddress>), ConfigError> {
+    match url.split_once(':') {
+        Some(("sled", folder)) if !folder.is_empty() => Ok((folder.into(), None)),
+        Some(("postgres" | "postgresql", _)) => Ok((default_store()?, Some(server(url)?))),
         _ => Err(ConfigError::UnknownStore { url: without_password(url) }),
     }
 }
 
-/// A store's URL may carry a password, which no message may show.
-fn without_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // Fails only for URLs without a host, which carry no password.
-            let _ = parsed.set_password(Some("…"));
-            parsed.to_string()
-        }
-        _ => url.to_owned(),
+/// The server at `url`, with a password from where PostgreSQL's own programs look for one.
+pub(super) fn server(url: &str) -> Result<ServerAddress, ConfigError> {
+    let wrong = |reason| ConfigError::Address { url: without_password(url), reason };
+    let address: ServerAddress = url.parse().map_err(wrong)?;
+    if address.has_password() {
+        return Ok(address);
     }
+    let password = match env::var("PGPASSWORD").ok().filter(|text| !text.is_empty()) {
+        Some(password) => Some(password),
+        None => passfile()?.and_then(|text| address.password_in(&text)),
+    };
+    Ok(password.map(|password| address.clone().with_password(&password)).unwrap_or(address))
+}
+
+/// What PostgreSQL's password file holds, where there is one.
+fn passfile() -> Result<Option<String>, ConfigError> {
+    let named = env::var_os("PGPASSFILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let usual = || Some(etcetera::home_dir().ok()?.join(".pgpass"));
+    match named.or_else(usual).filter(|path| path.exists()) {
+        Some(path) => read_secret_file(&path).map(Some).map_err(ConfigError::Passfile),
+        None => Ok(None),
+    }
+}
+
+/// A store's URL may carry a password, which no message may show: neither before its hosts nor among its options. It may
+/// name several hosts, and so be none that others could take apart.
+pub(super) fn without_password(url: &str) -> String {
+    let (place, options) = url.split_once('?').unwrap_or((url, ""));
+    let shown = match (place.find("://"), place.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            let user = place[scheme + 3..at].split(':').next().unwrap_or_default();
+            format!("{}://{user}{}", &place[..scheme], &place[at..])
+        }
+        _ => place.to_owned(),
+    };
+    if options.is_empty() { shown } else { format!("{shown}?…") }
 }
 
 fn choose_page(asked: Option<&str>, file: &File) -> Result<PageChoice, ConfigError> {

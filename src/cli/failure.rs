@@ -165,7 +165,7 @@ impl Failure {
     pub(super) fn retryable(&self) -> bool {
         match self.graph() {
             Some(error) => error.retryable(),
-            None => matches!(self, Self::Record(RecordError::Locked { .. })),
+            None => matches!(self, Self::Record(RecordError::Locked { .. } | RecordError::Away { .. })),
         }
     }
 
@@ -264,7 +264,11 @@ fn config_hint(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::NoPageChosen { .. } => Some("name one with --page, or set page = \"…\" in the file".into()),
         ConfigError::SeveralPages { .. } => Some("name one with --page, and run the command once for each".into()),
-        ConfigError::UnknownStore { .. } => Some("for example --store sled:/var/lib/reattach".into()),
+        ConfigError::UnknownStore { .. } => {
+            Some("for example --store sled:/var/lib/reattach or --store postgres://reattach@db.example/reattach".into())
+        }
+        ConfigError::Address { .. } => Some("docs/POSTGRES.md says what may stand in it".into()),
+        ConfigError::Passfile(error) => Some(credential_hint(error)),
         ConfigError::StrangeOrigin { path, .. } => {
             Some(format!("if you trust it with your token, say so: --config {}", path.display()))
         }
@@ -287,7 +291,7 @@ fn credential_hint(error: &CredentialError) -> String {
              reattach.toml (access_token_env, access_token_file); `reattach sandbox` needs no real one"
         ),
         CredentialError::Unusable { .. } => "a token is one word of letters, digits and signs".into(),
-        CredentialError::Unreadable { .. } => "check the path in reattach.toml".into(),
+        CredentialError::Unreadable { .. } => "check its path and permissions".into(),
         CredentialError::Exposed { path, .. } => format!("chmod 600 {}, as a regular file", path.display()),
     }
 }

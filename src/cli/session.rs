@@ -130,7 +130,10 @@ impl Context {
 
     /// The record of this store.
     pub(super) async fn record(&self) -> Result<Arc<dyn Record>, Failure> {
-        let record = record::open(&self.settings.store.join("record.db")).await?;
+        let record = match &self.settings.server {
+            Some(server) => record::connect(server).await?,
+            None => record::open(&self.settings.store.join("record.db")).await?,
+        };
         if let Some(reading) = record.clock_reading(&self.settings.origin).await? {
             self.server_time.recall(reading);
         }

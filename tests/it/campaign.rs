@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const FAST: &str = "[limits]\nmessages_per_second = 100000\nmedia_per_second = 100000\ncalls_per_second = 100000\n";
+pub(crate) const FAST: &str =
+    "[limits]\nmessages_per_second = 100000\nmedia_per_second = 100000\ncalls_per_second = 100000\n";
 
 /// A world in which a Page may go as fast as it can.
 pub(crate) fn fast_world() -> World {
@@ -36,19 +37,19 @@ pub(crate) fn campaign(world: &World, people: u64, rest: &str) {
     world.put("spring.toml", format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}"));
 }
 
-const TEXT: &str = "[[message]]\ntext = \"Hi {name}\"\n";
+pub(crate) const TEXT: &str = "[[message]]\ntext = \"Hi {name}\"\n";
 pub(crate) const TEXT_AND_PICTURE: &str = "[[message]]\ntext = \"Hi {name}\"\n[[message]]\nfile = \"hero.png\"\n";
 
 fn run(world: &World) -> Ran {
     world.json(["campaign", "run", "library/spring.toml", "--yes"])
 }
 
-fn closing(ran: &Ran) -> Value {
+pub(crate) fn closing(ran: &Ran) -> Value {
     ran.events_of("campaign").pop().unwrap_or_else(|| panic!("no campaign event: {ran:?}"))
 }
 
 /// How often each (recipient, part) was accepted, the part told by the nonce.
-fn truth(world: &World) -> HashMap<(String, u8), u64> {
+pub(crate) fn truth(world: &World) -> HashMap<(String, u8), u64> {
     let mut seen = HashMap::new();
     for message in world.truth().messages {
         let row = message.metadata.as_deref().and_then(|metadata| metadata.split(':').nth(2)).expect("a nonce");
@@ -59,7 +60,7 @@ fn truth(world: &World) -> HashMap<(String, u8), u64> {
 }
 
 /// What the record says became of each (recipient, part).
-fn exported(world: &World) -> BTreeMap<(String, u8), String> {
+pub(crate) fn exported(world: &World) -> BTreeMap<(String, u8), String> {
     let ran = world.json(["campaign", "export", "spring"]).ended_with(0);
     let part = |event: &Value| u8::try_from(event["part"].as_u64().expect("a part")).expect("small");
     let text = |event: &Value, key: &str| event[key].as_str().expect("a text").to_owned();
@@ -69,7 +70,7 @@ fn exported(world: &World) -> BTreeMap<(String, u8), String> {
 /// The oracle: what is recorded as sent was accepted, what was accepted is recorded as sent or unknown, nobody has
 /// anything twice, and what is printed is what is stored.
 #[track_caller]
-fn check_against_truth(world: &World) {
+pub(crate) fn check_against_truth(world: &World) {
     let (truth, exported) = (truth(world), exported(world));
     assert!(truth.values().all(|count| *count == 1), "somebody got something twice");
     for (key, outcome) in &exported {

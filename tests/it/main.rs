@@ -19,6 +19,7 @@ mod limits;
 mod manifest;
 mod model;
 mod pages;
+mod postgres;
 mod power;
 mod rebuild;
 mod record;

@@ -272,11 +272,16 @@ fn api_version(version: &ApiVersion, today: &str) -> Finding {
 
 async fn record(context: &Context) -> Finding {
     let path = context.settings.store.join("record.db");
-    if !path.exists() {
-        return Fine(format!("none yet; the first upload makes {}", shown(&path)));
+    let server = context.settings.server.as_ref();
+    let place = server.map_or_else(|| shown(&path), |server| shown_text(&server.to_string()));
+    if server.is_none() && !path.exists() {
+        return Fine(format!("none yet; the first upload makes {place}"));
     }
     let checked = async {
-        let record = record::open(&path).await?;
+        let record = match server {
+            Some(server) => record::connect(server).await?,
+            None => record::open(&path).await?,
+        };
         record.verify().await?;
         let (mut ids, mut after) = (0, None);
         loop {
@@ -289,10 +294,10 @@ async fn record(context: &Context) -> Finding {
         }
     };
     match checked.await {
-        Ok((ids, 0)) => Fine(format!("sound, {} in {}", count(ids, "id"), shown(&path))),
+        Ok((ids, 0)) => Fine(format!("sound, {} in {place}", count(ids, "id"))),
         Ok((ids, orphans)) => {
             let orphans = count(orphans, "upload");
-            Fine(format!("sound, {} in {} ({orphans} whose id nobody will use)", count(ids, "id"), shown(&path)))
+            Fine(format!("sound, {} in {place} ({orphans} whose id nobody will use)", count(ids, "id")))
         }
         Err(error) => wrong(&Failure::Record(error)),
     }

@@ -90,7 +90,7 @@ impl Place {
     }
 }
 
-fn read_secret_file(path: &Path) -> Result<String, CredentialError> {
+pub(super) fn read_secret_file(path: &Path) -> Result<String, CredentialError> {
     let unreadable = |source| CredentialError::Unreadable { path: path.to_owned(), source };
     let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
     if let Some(why) = exposure(&metadata) {

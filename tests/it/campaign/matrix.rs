@@ -69,8 +69,7 @@ fn a_page_that_is_shut_out_for_a_while_sends_to_everybody_once_in_the_end() {
         "graph": {"code": 613, "message": "slow down"}, "status": 400, "headers": {"Retry-After": "1"},
     });
     let pass = json!({"on": "send", "times": 20, "fault": {"pass": true}});
-    // Few enough to be used up by probes alone, where a slow machine has nothing else under way.
-    world.sandbox().set_faults(json!([pass, {"on": "send", "times": 5, "fault": throttle}])).expect("faults");
+    world.sandbox().set_faults(json!([pass, {"on": "send", "times": 30, "fault": throttle}])).expect("faults");
     let closed = closing(&run(&world).ended_with(0));
     let counted = ["sent", "failed", "unknown"].map(|outcome| closed[outcome].as_u64().expect("a count"));
     assert_eq!(counted, [100, 0, 0], "{closed}");

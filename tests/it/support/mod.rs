@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod keeper;
 pub(crate) mod pictures;
+pub(crate) mod postgres;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use tokio::runtime::Runtime;
 pub(crate) struct World {
     sandbox: Option<Sandbox>,
     pub(crate) url: String,
+    /// Where ids are kept, if not in the world itself.
+    shared_store: Option<String>,
     home: TempDir,
     // Dropped last: the sandbox runs on it.
     pub(crate) runtime: Runtime,
@@ -26,7 +29,13 @@ impl World {
     pub(crate) fn new() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(sandbox::start(SandboxOptions::default())).expect("a sandbox");
-        Self { url: sandbox.url().to_owned(), sandbox: Some(sandbox), home: TempDir::new().expect("a folder"), runtime }
+        let (url, home) = (sandbox.url().to_owned(), TempDir::new().expect("a folder"));
+        Self { url, shared_store: None, sandbox: Some(sandbox), home, runtime }
+    }
+
+    /// The same world, its ids kept in the store at `url`.
+    pub(crate) fn sharing(self, url: String) -> Self {
+        Self { shared_store: Some(url), ..self }
     }
 
     /// The sandbox, while it runs.
@@ -53,6 +62,17 @@ impl World {
         self.home.path().join("store")
     }
 
+    /// The folder of the store it has where it is told of none.
+    pub(crate) fn store_of_its_own(&self) -> PathBuf {
+        self.home.path().join(".local/share/reattach")
+    }
+
+    /// The database its ids are kept in.
+    pub(crate) fn database(&self) -> &str {
+        let url = self.shared_store.as_deref().expect("a shared store");
+        url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a database")
+    }
+
     /// Puts a file into the library.
     pub(crate) fn put(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.library().join(name);
@@ -68,13 +88,14 @@ impl World {
 
     /// The binary in this world, speaking for the sandbox's first Page.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let own = || format!("sled:{}", self.store().display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_reattach"));
         command
             .args(arguments)
             .current_dir(self.home.path())
             .env_clear()
             .env("HOME", self.home.path())
-            .env("REATTACH_STORE", format!("sled:{}", self.store().display()))
+            .env("REATTACH_STORE", self.shared_store.clone().unwrap_or_else(own))
             .env("REATTACH_GRAPH_URL", &self.url)
             .env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-1")
             .stdin(Stdio::null());

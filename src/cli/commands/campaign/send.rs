@@ -165,7 +165,7 @@ async fn drive(
     campaign: Campaign,
     suppress: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
-    if let Some(holder) = campaign.holder {
+    if let Some(holder) = campaign.holder.filter(|_| !record.is_shared() || suppress.is_some()) {
         // Who sends has read the list: people who are to be left out now could not be told to it.
         return match suppress {
             Some(_) => Err(CampaignError::Held { name: campaign.name, holder }.into()),

@@ -1,0 +1,130 @@
+//! A store that many share: the binary on a PostgreSQL server, alone and with others.
+
+mod workers;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::support::pictures::png;
+use crate::support::postgres::Server;
+use crate::support::{Ran, World};
+
+/// The server, for one test at a time: some of them kill it. `None` where there is none.
+fn server() -> Option<(&'static Server, MutexGuard<'static, ()>)> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let server = Server::shared()?;
+    Some((server, TURN.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// A world whose ids are kept in a database of its own.
+fn world(server: &Server) -> World {
+    World::new().sharing(server.url(&server.database(None)))
+}
+
+#[test]
+fn a_shared_store_does_what_a_store_of_ones_own_does() {
+    let Some((server, _turn)) = server() else { return };
+    let world = world(server);
+    for number in 0..3 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 3);
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["reused"], 3);
+    world.run(["alias", "hero", "library/0.png"]).ended_with(0);
+    let resolved = world.json(["resolve", "@hero"]).ended_with(0);
+    assert_eq!(resolved.events_of("asset")[0]["outcome"], "reused");
+    world.run(["send", "--to", "1", "--file", "library/1.png"]).ended_with(0);
+    world.run(["forget", "library/2.png"]).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 2);
+    assert_eq!(world.uploads(), 3);
+    let doctor = world.json(["doctor"]).ended_with(0);
+    let record = doctor.events_of("doctor").into_iter().find(|event| event["check"] == "record").expect("a finding");
+    let message = record["message"].as_str().expect("words");
+    assert!(message.starts_with("sound, 2 ids in postgres://postgres@127.0.0.1"), "{message}");
+    assert!(world.store_of_its_own().join("cache").exists() && !world.store_of_its_own().join("record.db").exists());
+}
+
+#[test]
+fn no_password_is_ever_said_and_what_cannot_be_meant_is_a_mistake_of_the_caller() {
+    let world = World::new();
+    let told = |url: &str, passfile: &str| {
+        let mut command = world.command(["-vvv", "ls"]);
+        command.env("REATTACH_STORE", url).env("PGPASSWORD", "hunter2-variable").env("PGPASSFILE", passfile);
+        let ran = Ran::new(command.output().expect("runs"));
+        assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}", ran.stderr);
+        ran
+    };
+    let away = told("postgres://u:hunter2@127.0.0.1:1/r?connect_timeout=1", "").ended_with(6);
+    assert!(away.stderr.contains("reach the record postgres://u@127.0.0.1:1/r"), "{}", away.stderr);
+    for url in [
+        "postgres://u:hunter2@db.example/r?sslmode=prefer",
+        "postgres://u:hunter2@db.example/r?password=hunter2&nonsense=1",
+        "postgres://u:hunter2@db.example:port/r",
+        "mysql://u:hunter2@db.example/r",
+    ] {
+        let refused = told(url, "").ended_with(2);
+        assert!(refused.stderr.contains("open the store") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_password_is_taken_from_where_postgresql_looks_for_it_if_nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some((server, _turn)) = server() else { return };
+    let world = world(server);
+    let passfile = world.put("passfile", "*:*:*:postgres:hunter2\n");
+    let ls = |mode| {
+        std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        Ran::new(world.command(["ls"]).env("PGPASSFILE", &passfile).output().expect("runs"))
+    };
+    ls(0o600).ended_with(0);
+    let refused = ls(0o644).ended_with(2);
+    assert!(refused.stderr.contains("others may read it") && !refused.stderr.contains("hunter2"), "{}", refused.stderr);
+}
+
+#[test]
+fn eight_processes_that_resolve_the_same_new_files_at_once_upload_each_once() {
+    const FILES: u32 = 200;
+    let Some((server, _turn)) = server() else { return };
+    let world = world(server);
+    world.run(["ls"]).ended_with(0);
+    let mut arguments = vec!["resolve".to_owned(), "--json".to_owned()];
+    for number in 0..FILES {
+        arguments.push(world.put(format!("{number}.png"), png(number)).display().to_string());
+    }
+    let processes: Vec<_> = (0..8).map(|_| world.start(&arguments)).collect();
+    let ran = processes.into_iter().map(|process| Ran::new(process.wait_with_output().expect("ends")).ended_with(0));
+    let (mut ids, mut uploaded, mut resolved) = (HashMap::new(), 0, 0);
+    for ran in ran {
+        for asset in ran.events_of("asset") {
+            resolved += 1;
+            uploaded += u32::from(asset["outcome"] == "uploaded");
+            let (path, id) = (asset["path"].to_string(), asset["attachment_id"].to_string());
+            let first = ids.entry(path).or_insert_with(|| id.clone());
+            assert_eq!(*first, id, "two ids for one file");
+        }
+    }
+    assert_eq!((resolved, uploaded, world.uploads()), (8 * FILES, FILES, u64::from(FILES)));
+    let orphans = server.sql(world.database(), "SELECT count(*) FROM reattach.orphans");
+    assert_eq!(orphans, "0");
+}
+
+#[test]
+fn an_upload_whose_process_is_killed_passes_on_when_its_lease_is_over() {
+    let Some((server, _turn)) = server() else { return };
+    let url = format!("{}?reattach_lease=1", server.url(&server.database(None)));
+    let world = World::new().sharing(url);
+    world.put("a.png", png(1));
+    world.run(["ls"]).ended_with(0);
+    world.sandbox().set_faults(serde_json::json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
+    let mut killed = world.start(["sync", "library"]);
+    while world.truth().counters.requests.upload == 0 {
+        assert!(killed.try_wait().expect("runs").is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    killed.kill().expect("killed");
+    killed.wait().expect("ended");
+    world.sandbox().clear_faults();
+    assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
+    assert_eq!(server.sql(world.database(), "SELECT count(*) FROM reattach.orphans"), "1");
+}

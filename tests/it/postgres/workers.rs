@@ -1,0 +1,121 @@
+//! Several processes that send one campaign, while their server, or one of them, is killed: nobody twice, nobody lost,
+//! nothing stuck.
+//!
+//! `REATTACH_PG_PEOPLE` and `REATTACH_PG_KILLS` make it as long as a night has room for, `REATTACH_PG_SEED` repeats it.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use crate::campaign::{FAST, TEXT, TEXT_AND_PICTURE, campaign, check_against_truth, closing, exported, truth};
+use crate::support::pictures::png;
+use crate::support::postgres::Server;
+use crate::support::{Ran, World};
+
+use super::server;
+
+/// How long anything may take: far longer than it does.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// So long without a message is a standstill, where hundreds leave each second.
+const STILL: Duration = Duration::from_millis(700);
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// A planned campaign, and this many processes that send it.
+fn sending(server: &Server, lease: u32, people: u64, parts: &str, workers: usize) -> (World, Vec<Child>) {
+    let url = format!("{}?reattach_lease={lease}", server.url(&server.database(None)));
+    let world = World::new().sharing(url);
+    world.configure(FAST);
+    world.put("hero.png", png(1));
+    campaign(&world, people, parts);
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    let run = ["campaign", "run", "library/spring.toml", "--yes", "--json"];
+    let workers = (0..workers).map(|_| world.start(run)).collect();
+    (world, workers)
+}
+
+fn wait_for(world: &World, messages: u64, workers: &mut [Child]) {
+    let began = Instant::now();
+    while world.counts().messages_accepted < messages {
+        assert!(began.elapsed() < PATIENCE, "{} of {messages} messages", world.counts().messages_accepted);
+        assert!(workers.iter_mut().any(|worker| worker.try_wait().expect("runs").is_none()), "all ended by themselves");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Returns when nothing has left for a while.
+fn wait_until_still(world: &World) {
+    let began = Instant::now();
+    loop {
+        let before = world.counts().messages_accepted;
+        std::thread::sleep(STILL);
+        if world.counts().messages_accepted == before {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "messages leave although nobody can write them down");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "what repeats a run that failed")]
+fn workers_share_a_campaign_through_any_number_of_server_crashes() {
+    let Some((server, _turn)) = server() else { return };
+    let (people, kills) = (from_environment("REATTACH_PG_PEOPLE", 1_500), from_environment("REATTACH_PG_KILLS", 5));
+    let seed = from_environment("REATTACH_PG_SEED", fastrand::u64(..));
+    println!("REATTACH_PG_SEED={seed} REATTACH_PG_PEOPLE={people} REATTACH_PG_KILLS={kills}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (world, mut workers) = sending(server, 30, people, TEXT_AND_PICTURE, 4);
+    for kill in 0..kills {
+        wait_for(&world, kill * people * 2 / (kills + 1) + random.u64(1..50), &mut workers);
+        server.kill();
+        if kill == 0 {
+            wait_until_still(&world);
+        }
+        server.start_again();
+    }
+    let mut shares = Vec::new();
+    for worker in workers {
+        let ran = Ran::new(worker.wait_with_output().expect("ends")).ended_with(0);
+        shares.push(closing(&ran)["sent"].as_u64().expect("a count"));
+    }
+    check_against_truth(&world);
+    // Nobody but the server was killed, so every answer was written down in the end.
+    assert!(exported(&world).values().all(|outcome| outcome == "sent"), "something is not sent");
+    assert_eq!(truth(&world).len() as u64, people * 2);
+    let mut reached = std::collections::HashMap::new();
+    for message in world.truth().messages {
+        let part = u8::from(message.request["message"].get("attachment").is_some());
+        let before = reached.insert(message.recipient().expect("a recipient"), part);
+        assert_eq!(before, (part == 1).then_some(0), "the parts came in another order");
+    }
+    assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn what_a_killed_worker_had_goes_to_the_others_and_what_it_was_sending_is_unknown() {
+    let Some((server, _turn)) = server() else { return };
+    let (world, mut workers) = sending(server, 1, 1_000, TEXT, 3);
+    wait_for(&world, 200, &mut workers);
+    let mut killed = workers.remove(0);
+    killed.kill().expect("killed");
+    killed.wait().expect("ended");
+    // The longest call it may have begun is over a few minutes later: not to be waited for here.
+    let later = "UPDATE reattach.owners SET until = until - interval '3 min' WHERE until < now() - interval '2 s'";
+    let ended = |worker: &mut Child| worker.try_wait().expect("runs").is_some();
+    let began = Instant::now();
+    while !workers.iter_mut().all(&ended) {
+        server.sql(world.database(), later);
+        assert!(began.elapsed() < PATIENCE, "they wait for what nobody will bring");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    for worker in workers {
+        let ran = Ran::new(worker.wait_with_output().expect("ends"));
+        assert!(matches!(ran.code, Some(0 | 7)), "{ran:?}");
+    }
+    check_against_truth(&world);
+    let exported = exported(&world);
+    let unknown = exported.values().filter(|outcome| *outcome == "unknown").count();
+    assert!(unknown <= 64, "{unknown} are unknown, and it had 64 under way at most");
+    assert!(exported.values().all(|outcome| outcome == "sent" || outcome == "unknown"), "somebody is lost");
+}
