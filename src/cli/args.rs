@@ -24,7 +24,8 @@ pub(super) use campaign::{
 };
 pub(super) use library::{CheckArgs, DuplicatesArgs, RefreshArgs, ResolveArgs, SyncArgs, Way};
 pub(super) use recorded::{
-    AliasArgs, ExportArgs, ExportFormat, ForgetArgs, ImportArgs, LsArgs, PruneArgs, ShowArgs, StatusArgs, VerifyArgs,
+    AliasArgs, ExportArgs, ExportFormat, ForgetArgs, ImportArgs, LsArgs, MigrateArgs, PruneArgs, ShowArgs, StatusArgs,
+    VerifyArgs,
 };
 pub(super) use send::{SendArgs, SendContent};
 
@@ -124,6 +125,8 @@ pub(super) enum Command {
     Forget(ForgetArgs),
     /// Write what is on record into a file: ids to keep or to hand on, or names for bots.
     Export(ExportArgs),
+    /// Carry the record to another store: to a server many share, or back.
+    Migrate(MigrateArgs),
     /// Take ids from a manifest, a bottender-lock.json, or a map from names to ids.
     Import(ImportArgs),
     /// Strike off the record what is of no use any more; no file is touched.

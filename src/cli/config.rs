@@ -17,7 +17,7 @@ use crate::graph::{ApiVersion, Auth, PaceLimits};
 use crate::ids::{Origin, PageId, Platform};
 use crate::library::UrlQuery;
 use crate::media::Private;
-use crate::record::{AddressError, ServerAddress};
+use crate::record::{AddressError, RecordPlace, ServerAddress};
 use crate::secret::{AccessToken, AppSecret};
 
 use super::args::Global;
@@ -287,8 +287,19 @@ fn store_place(url: &str) -> Result<(PathBuf, Option<ServerAddress>), ConfigErro
     }
 }
 
+/// The record at `url`, which may name its file as well as its store.
+pub(super) fn record_place(url: &str) -> Result<RecordPlace, ConfigError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(RecordPlace::File(path.into())),
+        _ => match store_place(url)? {
+            (_, Some(server)) => Ok(RecordPlace::Server(server)),
+            (folder, None) => Ok(RecordPlace::File(folder.join("record.db"))),
+        },
+    }
+}
+
 /// The server at `url`, with a password from where PostgreSQL's own programs look for one.
-pub(super) fn server(url: &str) -> Result<ServerAddress, ConfigError> {
+fn server(url: &str) -> Result<ServerAddress, ConfigError> {
     let wrong = |reason| ConfigError::Address { url: without_password(url), reason };
     let address: ServerAddress = url.parse().map_err(wrong)?;
     if address.has_password() {
@@ -313,7 +324,7 @@ fn passfile() -> Result<Option<String>, ConfigError> {
 
 /// A store's URL may carry a password, which no message may show: neither before its hosts nor among its options. It may
 /// name several hosts, and so be none that others could take apart.
-pub(super) fn without_password(url: &str) -> String {
+fn without_password(url: &str) -> String {
     let (place, options) = url.split_once('?').unwrap_or((url, ""));
     let shown = match (place.find("://"), place.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {

@@ -113,6 +113,16 @@ pub enum RecordError {
     /// The server has not heard of this process for so long that what it had claimed has passed on.
     #[error("go on with the record: it was out of reach for too long, and what was claimed has passed on")]
     Lapsed,
+    /// A record that was carried over holds something else than where it came from.
+    #[error("carry the record over: of table {table} there are {here} rows here and {there} there, and they differ")]
+    Unlike {
+        /// The table.
+        table: &'static str,
+        /// How many rows it has where they come from.
+        here: u64,
+        /// How many it has where they were carried to.
+        there: u64,
+    },
     /// An earlier call failed, after which nothing this record says could be relied on.
     #[error("use the record {}: an earlier write failed", path.display())]
     Stopped {
@@ -146,6 +156,7 @@ impl RecordError {
                  docs/POSTGRES.md",
             ),
             Self::Lapsed => Some("run it again: it goes on where it stopped"),
+            Self::Unlike { .. } => Some("carry it to an empty place, while nobody works with either"),
             Self::Refused { .. } => None,
         }
     }

@@ -19,6 +19,7 @@ use crate::ids::{AliasName, Asset, AssetKey, AttachmentId, KeySpace, MediaKind, 
 use crate::secret::TokenFingerprint;
 
 mod campaigns;
+mod carry;
 #[cfg(test)]
 mod contract;
 mod derivations;
@@ -32,6 +33,7 @@ pub use self::campaigns::{
     Added, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
     ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
 };
+pub use self::carry::{CarriedTable, RecordPlace, carry_over};
 pub use self::derivations::{Derivation, Derivations};
 pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;

@@ -6,6 +6,7 @@
 mod address;
 mod aliases;
 mod campaigns;
+mod carry;
 mod claims;
 mod deliveries;
 mod derivations;

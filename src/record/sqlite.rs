@@ -3,6 +3,7 @@
 
 mod aliases;
 mod campaigns;
+mod carry;
 mod claims;
 mod deliveries;
 mod derivations;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "check",
     "sync",
     "refresh",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 22] = [
     "send",
     "campaign",
     "ls",
+    "migrate",
     "status",
     "show",
     "alias",

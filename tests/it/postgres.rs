@@ -128,3 +128,107 @@ fn an_upload_whose_process_is_killed_passes_on_when_its_lease_is_over() {
     assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
     assert_eq!(server.sql(world.database(), "SELECT count(*) FROM reattach.orphans"), "1");
 }
+
+/// A record with something of everything, in the world's own store.
+fn lived_in(world: &World) {
+    world.configure(crate::campaign::FAST);
+    for number in 0..5 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.put("hero.png", png(9));
+    crate::campaign::campaign(world, 40, crate::campaign::TEXT_AND_PICTURE);
+    let lost = serde_json::json!({"on": "send", "when": "after", "fault": {"reset": true}, "times": 3});
+    world.sandbox().set_faults(lost).expect("a fault");
+    world.json(["campaign", "run", "library/spring.toml", "--yes"]).ended_with(7);
+    world.run(["sync", "library"]).ended_with(0);
+    world.run(["alias", "hero", "library/0.png"]).ended_with(0);
+}
+
+/// All that can be asked of a store.
+fn told(world: &World, store: &str) -> Vec<String> {
+    let questions: [&[&str]; 4] =
+        [&["ls"], &["alias", "--list"], &["campaign", "status", "spring"], &["campaign", "export", "spring"]];
+    let asked = questions.iter().map(|question| {
+        let ran = Ran::new(world.command(*question).arg("--json").env("REATTACH_STORE", store).output().expect("runs"));
+        assert!(matches!(ran.code, Some(0 | 7)), "{ran:?}");
+        ran.stdout
+    });
+    asked.collect()
+}
+
+#[test]
+fn a_record_is_carried_to_the_server_and_back_and_goes_on_as_it_was() {
+    let Some((server, _turn)) = server() else { return };
+    let world = World::new();
+    lived_in(&world);
+    let own = format!("sled:{}", world.store().display());
+    let before = told(&world, &own);
+    let database = server.database(None);
+    let shared = server.url(&database);
+    let there = world.json(["migrate", "--from", &own, "--to", &shared]).ended_with(0);
+    assert_eq!(told(&world, &shared), before);
+    let summary = there.events_of("migrate_summary").remove(0);
+    assert!(summary["rows"].as_u64() > Some(130) && summary["rows"] == summary["carried"], "{summary}");
+
+    // Cut off, and begun again.
+    server.sql(&database, "DELETE FROM reattach.deliveries WHERE seq > 10");
+    let again = world.json(["migrate", "--from", &own, "--to", &shared]).ended_with(0);
+    let carried = |table: &str| {
+        let events = again.events_of("migrated");
+        events.iter().find(|event| event["table"] == table).expect("a table")["carried"].as_u64().expect("a count")
+    };
+    assert!(carried("deliveries") > 0 && carried("uploads") == 0, "{again:?}");
+    assert_eq!(told(&world, &shared), before);
+
+    let back = world.store().with_file_name("back");
+    let file = format!("sqlite:{}", back.join("record.db").display());
+    world.run(["migrate", "--from", &shared, "--to", &file]).ended_with(0);
+    let back = format!("sled:{}", back.display());
+    assert_eq!(told(&world, &back), before);
+    // Both go on: ids are known, what is unknown can be settled, and new epochs are greater than all there were.
+    let highest = "SELECT max(epoch) FROM uploads";
+    let lowest = "SELECT min(epoch) FROM uploads";
+    let ask = |folder: &std::path::Path, sql: &str| -> i64 {
+        let record = rusqlite::Connection::open(folder.join("record.db")).expect("a record");
+        record.query_row(sql, [], |row| row.get(0)).expect("a number")
+    };
+    let before = ask(&world.store(), highest);
+    for store in [&shared, &back] {
+        let run = |arguments: &[&str]| {
+            Ran::new(world.command(arguments).arg("--json").env("REATTACH_STORE", store).output().expect("runs"))
+        };
+        assert_eq!(run(&["sync", "library"]).ended_with(0).summary()["uploaded"], 0);
+        run(&["doctor"]).ended_with(0);
+        run(&["campaign", "settle", "spring", "--assume", "sent", "--yes"]).ended_with(0);
+        run(&["sync", "library", "--force"]).ended_with(0);
+    }
+    let there: i64 = server.sql(&database, &format!("SET search_path = reattach; {lowest}")).parse().expect("a number");
+    let here = ask(&world.store().with_file_name("back"), lowest);
+    assert!(there > before && here > before, "{before}, then {there} there and {here} here");
+}
+
+#[test]
+fn what_holds_something_else_or_is_being_worked_with_is_not_carried_into_or_out_of() {
+    let Some((server, _turn)) = server() else { return };
+    let world = World::new();
+    lived_in(&world);
+    let own = format!("sled:{}", world.store().display());
+    let shared = server.url(&server.database(None));
+    world.put("other.png", png(77));
+    let sync = ["sync", "library/other.png"];
+    Ran::new(world.command(sync).env("REATTACH_STORE", &shared).output().expect("runs")).ended_with(0);
+    let refused = world.run(["migrate", "--from", &own, "--to", &shared]).ended_with(6);
+    assert!(refused.stderr.contains("they differ") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+    let empty = server.url(&server.database(None));
+    world.sandbox().set_faults(serde_json::json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
+    let before = world.truth().counters.requests.upload;
+    let mut working = world.start(["sync", "library", "--force"]);
+    while world.truth().counters.requests.upload == before {
+        assert!(working.try_wait().expect("runs").is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    let refused = world.run(["migrate", "--from", &own, "--to", &empty]).ended_with(6);
+    assert!(refused.stderr.contains("at work"), "{}", refused.stderr);
+    working.kill().expect("killed");
+    working.wait().expect("ended");
+}

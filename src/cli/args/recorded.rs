@@ -94,6 +94,25 @@ pub(in crate::cli) struct ForgetArgs {
     pub(in crate::cli) reference: OsString,
 }
 
+/// `migrate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  reattach migrate --from sqlite:record.db --to postgres://reattach_owner@db.example/reattach
+  reattach migrate --from postgres://reattach_owner@db.example/reattach --to sqlite:copy/record.db
+
+Ids, names, campaigns and what became of every message go along; nothing changes where they come
+from. Nobody may be at work with either store. What is there is left as it is, so that a copy that
+was cut off goes on where it stopped; in the end both are held against each other, row by row.")]
+pub(in crate::cli) struct MigrateArgs {
+    /// The store it is in: `sqlite:FILE`, `sled:FOLDER` or `postgres://…`.
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) from: String,
+    /// The store it goes to, empty but for an earlier copy.
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) to: String,
+}
+
 /// `export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

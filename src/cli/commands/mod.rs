@@ -13,6 +13,7 @@ mod forget;
 mod import;
 mod ls;
 mod markers;
+mod migrate;
 mod prune;
 mod recorded;
 mod references;
@@ -52,6 +53,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Prune(args) => prune::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Duplicates(args) => duplicates::run(context, args).await,
+        Command::Migrate(args) => migrate::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,

@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// Where a shared record is. `Debug` and `Display` show no password.
 #[derive(Clone)]
 pub struct ServerAddress {
-    config: Config,
+    config: Box<Config>,
     trust: Trust,
     lease: Duration,
     shown: String,
@@ -150,7 +150,7 @@ impl FromStr for ServerAddress {
         };
         let names_its_session = others.iter().any(|(name, _)| name == "target_session_attrs");
         prepare(&mut config, &trust, names_its_session);
-        let shown = shown(&config);
+        let (shown, config) = (shown(&config), Box::new(config));
         Ok(Self { config, trust, lease, shown })
     }
 }

@@ -114,7 +114,9 @@ impl Doubts for PostgresRecord {
                 sheet.apply(&Entry { key, event, at: now }, None)?;
                 let attempts = attempts(&tx, campaign, &[signed(key.seq)]).await?;
                 let mut bench = Bench { sheet, attempts, named: Vec::new() };
-                found.iter().for_each(|finding| bench.identify(key, finding.attempt, &finding.message_id));
+                for finding in found {
+                    bench.identify(key, finding.attempt, &finding.message_id);
+                }
                 bench.save(&tx, campaign).await
             })
             .await

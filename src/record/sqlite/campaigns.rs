@@ -600,6 +600,19 @@ fn all(transaction: &Transaction) -> Result<Vec<Campaign>, Fault> {
 }
 
 fn load(transaction: &Transaction, id: CampaignId) -> Result<Stored, Fault> {
+    let (stored, stored_checksum) = load_unchecked(transaction, id)?;
+    if stored_checksum != i64::from(checksum(&stored)) {
+        return Err(rows::damaged(TABLE, format!("the checksum of {} is wrong", stored.campaign.name)).into());
+    }
+    Ok(stored)
+}
+
+/// Gives a row that came from elsewhere the checksum it would have had.
+pub(super) fn seal_row(transaction: &Transaction, id: CampaignId) -> Result<(), Fault> {
+    save(transaction, &load_unchecked(transaction, id)?.0)
+}
+
+fn load_unchecked(transaction: &Transaction, id: CampaignId) -> Result<(Stored, i64), Fault> {
     let mut query = transaction.prepare_cached(
         "SELECT space, name, message, settings, parts, digest, assets, recipients, duplicates, malformed, uploads, paused,
          planned_at, started_at, frontier, generation, checksum, stage FROM campaigns WHERE id = ?1",
@@ -632,11 +645,7 @@ fn load(transaction: &Transaction, id: CampaignId) -> Result<Stored, Fault> {
         stage: column(row, TABLE, 17)?,
         holder: holder(transaction, id)?,
     };
-    let stored = Stored { campaign, frontier: unsigned(number(14)?), generation: number(15)? };
-    if number(16)? != i64::from(checksum(&stored)) {
-        return Err(rows::damaged(TABLE, format!("the checksum of {} is wrong", stored.campaign.name)).into());
-    }
-    Ok(stored)
+    Ok((Stored { campaign, frontier: unsigned(number(14)?), generation: number(15)? }, number(16)?))
 }
 
 fn save(transaction: &Transaction, stored: &Stored) -> Result<(), Fault> {

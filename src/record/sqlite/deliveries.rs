@@ -176,7 +176,7 @@ impl Sheet<'_> {
         Ok((delivery, worker))
     }
 
-    fn checksum(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> u32 {
+    pub(super) fn checksum(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> u32 {
         let names = (self.campaign.0, key.seq, key.part, delivery.state.as_str());
         let Delivery { attempt, nonce, at, message_id, code, subcode, reason, .. } = delivery;
         let row = (names, attempt, nonce, at.as_unix_millis(), message_id, code, subcode, reason, worker);

@@ -130,7 +130,7 @@ impl Sheet<'_> {
         Ok(())
     }
 
-    fn attempt_checksum(&self, key: DeliveryKey, kept: &DoubtedAttempt) -> u32 {
+    pub(super) fn attempt_checksum(&self, key: DeliveryKey, kept: &DoubtedAttempt) -> u32 {
         let DoubtedAttempt { doubted: Doubted { attempt, nonce, intended_at }, message_id } = kept;
         let intended_at = intended_at.map(Timestamp::as_unix_millis);
         rows::crc(&(self.campaign.0, key.seq, key.part, attempt, nonce, intended_at, message_id))

@@ -93,6 +93,24 @@ fn workers_share_a_campaign_through_any_number_of_server_crashes() {
 }
 
 #[test]
+fn an_outage_longer_than_the_lease_is_outlived_as_well() {
+    let Some((server, _turn)) = server() else { return };
+    let (world, mut workers) = sending(server, 1, 1_000, TEXT, 2);
+    wait_for(&world, 200, &mut workers);
+    server.kill();
+    wait_until_still(&world);
+    std::thread::sleep(Duration::from_secs(1));
+    server.start_again();
+    for worker in workers {
+        let ran = Ran::new(worker.wait_with_output().expect("ends")).ended_with(0);
+        assert!(ran.stderr.contains("out of reach for too long"), "{}", ran.stderr);
+    }
+    check_against_truth(&world);
+    // Their answers came while the server was away, and were written down in the end.
+    assert!(exported(&world).values().all(|outcome| outcome == "sent"), "something is not sent");
+}
+
+#[test]
 fn what_a_killed_worker_had_goes_to_the_others_and_what_it_was_sending_is_unknown() {
     let Some((server, _turn)) = server() else { return };
     let (world, mut workers) = sending(server, 1, 1_000, TEXT, 3);
