@@ -209,6 +209,8 @@ impl Run {
         match self.is_paused().await {
             Ok(false) => {}
             Ok(true) => sending.halt(End::Paused("paused".to_owned())),
+            // Nothing is lost by looking later: before anything is sent, it has to be there again.
+            Err(error @ RecordError::Away { .. }) => tracing::warn!(%error, "looking later whether it is paused"),
             Err(error) => sending.halt(End::Store(Arc::new(error))),
         }
     }

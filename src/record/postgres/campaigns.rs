@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 
 use super::deliveries::{self, Sheet, signed, unsigned};
 use super::fault::Fault;
-use super::session::Tx;
+use super::session::{ABSENCE, LONG_ABSENCE, Tx};
 use super::uploads::{column, space, space_id, space_id_for_writing};
 use super::{PostgresRecord, locked};
 use crate::clock::Timestamp;
@@ -225,9 +225,9 @@ impl Ledger for PostgresRecord {
         limit: usize,
         now: Timestamp,
     ) -> Result<Claims, RecordError> {
-        self.bury_workers(now).await?;
+        self.bury_workers_within(LONG_ABSENCE, now).await?;
         self.sessions
-            .write_patiently(|tx| async move {
+            .write_within(LONG_ABSENCE, |tx| async move {
                 let gone = || Fault::Refused("nobody is sending the campaign under that number any more".into());
                 let standing = standing(&tx, worker).await?.ok_or_else(gone)?;
                 if !standing.is_alive {
@@ -248,7 +248,7 @@ impl Ledger for PostgresRecord {
 
     async fn write(&self, worker: &Worker, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
         self.sessions
-            .write_patiently(|tx| async move {
+            .write_within(LONG_ABSENCE, |tx| async move {
                 let Some(standing) = standing(&tx, worker).await? else { return Err(Fault::Lapsed) };
                 let begin_nothing = match standing {
                     Standing { is_alive: false, .. } => Some(Written::Lapsed),
@@ -276,7 +276,7 @@ impl Ledger for PostgresRecord {
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         locked(&self.workers).remove(&worker.epoch);
         self.sessions
-            .write_patiently(|tx| async move {
+            .write_within(LONG_ABSENCE, |tx| async move {
                 let sql = "SELECT parts FROM campaigns JOIN campaign_workers ON campaign = campaigns.id
                            WHERE campaign_workers.id = $1 FOR UPDATE OF campaign_workers";
                 let Some(row) = tx.one(sql, &[&worker.epoch]).await? else { return Ok(()) };
@@ -291,12 +291,16 @@ impl Ledger for PostgresRecord {
 impl PostgresRecord {
     /// Settles what workers left who are no more.
     pub(super) async fn bury_workers(&self, now: Timestamp) -> Result<(), RecordError> {
-        let dead = self.sessions.ask(|tx| async move { dead_workers(&tx, "").await }).await?;
+        self.bury_workers_within(ABSENCE, now).await
+    }
+
+    async fn bury_workers_within(&self, absence: Duration, now: Timestamp) -> Result<(), RecordError> {
+        let dead = self.sessions.ask_within(absence, |tx| async move { dead_workers(&tx, "").await }).await?;
         if dead.is_empty() {
             return Ok(());
         }
         self.sessions
-            .write(|tx| async move {
+            .write_within(absence, |tx| async move {
                 // Somebody else may have done so meanwhile, or be doing so; a renewal under way is waited for.
                 for dead in dead_workers(&tx, "FOR UPDATE OF campaign_workers, owners SKIP LOCKED").await? {
                     bury(&tx, &dead, now).await?;

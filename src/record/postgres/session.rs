@@ -128,14 +128,24 @@ impl Sessions {
         self.run(Mode::Write, ABSENCE, work).await
     }
 
-    /// The same, however long the server is away, nearly.
-    pub(super) async fn write_patiently<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
+    /// The same as [`ask`](Self::ask), however long the server may be away.
+    pub(super) async fn ask_within<T, F, Fut>(&self, absence: Duration, work: F) -> Result<T, RecordError>
     where
         T: Send,
         F: Fn(Tx) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Fault>> + Send,
     {
-        self.run(Mode::Write, LONG_ABSENCE, work).await
+        self.run(Mode::Ask, absence, work).await
+    }
+
+    /// The same as [`write`](Self::write), however long the server may be away.
+    pub(super) async fn write_within<T, F, Fut>(&self, absence: Duration, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Write, absence, work).await
     }
 
     async fn run<T, F, Fut>(&self, mode: Mode, absence: Duration, work: F) -> Result<T, RecordError>

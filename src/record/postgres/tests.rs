@@ -250,6 +250,30 @@ async fn any_number_send_a_campaign_and_nobody_has_the_same_as_another() {
 }
 
 #[tokio::test]
+async fn those_who_claim_what_came_back_at_the_same_time_share_it() {
+    let Some(place) = place() else { return };
+    let records = futures::future::join_all((0..4).map(|_| place.record())).await;
+    let campaign = contract::plan(&records[0], 1..=400, 1).await;
+    // All have a row, and are planned again.
+    let first = contract::enlist(&records[0], campaign).await;
+    assert_eq!(records[0].claim_deliveries(&first, Reach::All, 400, NOW).await.expect("claims").rows.len(), 400);
+    records[0].retire(&first, NOW).await.expect("retired");
+    let shares = futures::future::join_all(records.iter().map(|record| async move {
+        let (worker, mut share) = (contract::enlist(record, campaign).await, Vec::new());
+        loop {
+            let rows = record.claim_deliveries(&worker, Reach::All, 10, NOW).await.expect("claims").rows;
+            if rows.is_empty() {
+                return share;
+            }
+            share.extend(rows.into_iter().map(|row| row.key));
+        }
+    }));
+    let shares = shares.await.concat();
+    assert_eq!(shares.len(), 400, "somebody was claimed twice, or by nobody");
+    assert_eq!(shares.into_iter().collect::<BTreeSet<_>>().len(), 400);
+}
+
+#[tokio::test]
 async fn a_silent_workers_claims_pass_on_at_once_and_its_sends_are_unknown_when_they_must_be_over() {
     let Some(place) = place() else { return };
     let (silent, other) = (place.record().await, place.record().await);

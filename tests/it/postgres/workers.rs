@@ -1,7 +1,8 @@
 //! Several processes that send one campaign, while their server, or one of them, is killed: nobody twice, nobody lost,
 //! nothing stuck.
 //!
-//! `REATTACH_PG_PEOPLE` and `REATTACH_PG_KILLS` make it as long as a night has room for, `REATTACH_PG_SEED` repeats it.
+//! `REATTACH_PG_PEOPLE` and `REATTACH_PG_KILLS` make it as long as a night has room for, `REATTACH_PG_OUTAGE` keeps the
+//! server away for so many seconds the first time, and `REATTACH_PG_SEED` repeats a run.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -71,6 +72,7 @@ fn workers_share_a_campaign_through_any_number_of_server_crashes() {
         server.kill();
         if kill == 0 {
             wait_until_still(&world);
+            std::thread::sleep(Duration::from_secs(from_environment("REATTACH_PG_OUTAGE", 0)));
         }
         server.start_again();
     }
