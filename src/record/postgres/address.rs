@@ -53,7 +53,7 @@ pub enum AddressError {
     /// It is not `postgres://…`, or an option in it is wrong.
     #[error("{0}")]
     Malformed(String),
-    /// It would send everything in the clear over a network.
+    /// One that leaves it to chance whether anybody listens, or that nobody knows.
     #[error("sslmode={0} is not known here: say disable, require or verify-full")]
     UnknownSslMode(String),
 }
@@ -126,12 +126,11 @@ impl FromStr for ServerAddress {
                 _ => others.push((name, value)),
             }
         }
-        let query = others.iter().fold(form_urlencoded::Serializer::new(String::new()), |mut query, (name, value)| {
+        let mut query = others.iter().fold(form_urlencoded::Serializer::new(String::new()), |mut query, (name, value)| {
             query.append_pair(name, value);
             query
         });
         // The client reads `%20`, and takes `+` for itself.
-        let mut query = query;
         let query = query.finish().replace('+', "%20");
         let mut config: Config = format!("{place}?{query}").parse().map_err(|error| malformed(&error))?;
         if !place.starts_with("postgres://") && !place.starts_with("postgresql://") {
