@@ -165,7 +165,11 @@ impl Failure {
     pub(super) fn retryable(&self) -> bool {
         match self.graph() {
             Some(error) => error.retryable(),
-            None => matches!(self, Self::Record(RecordError::Locked { .. } | RecordError::Away { .. })),
+            None => match self {
+                Self::Record(error) | Self::Campaign(CampaignError::Record(error)) => is_passing(error),
+                Self::Campaign(CampaignError::Ledger(error)) => is_passing(error),
+                _ => false,
+            },
         }
     }
 
@@ -189,6 +193,11 @@ impl Failure {
             output.complain(format_args!("  {} {hint}", palette.strong("hint:")));
         }
     }
+}
+
+/// Whether the record may be had in a while.
+fn is_passing(error: &RecordError) -> bool {
+    matches!(error, RecordError::Locked { .. } | RecordError::Away { .. } | RecordError::Lapsed)
 }
 
 /// What caused it, what caused that, and so on.

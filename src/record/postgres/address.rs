@@ -126,10 +126,11 @@ impl FromStr for ServerAddress {
                 _ => others.push((name, value)),
             }
         }
-        let mut query = others.iter().fold(form_urlencoded::Serializer::new(String::new()), |mut query, (name, value)| {
-            query.append_pair(name, value);
-            query
-        });
+        let mut query =
+            others.iter().fold(form_urlencoded::Serializer::new(String::new()), |mut query, (name, value)| {
+                query.append_pair(name, value);
+                query
+            });
         // The client reads `%20`, and takes `+` for itself.
         let query = query.finish().replace('+', "%20");
         let mut config: Config = format!("{place}?{query}").parse().map_err(|error| malformed(&error))?;
@@ -139,7 +140,9 @@ impl FromStr for ServerAddress {
         if config.get_hosts().is_empty() {
             return Err(AddressError::Malformed("it names no host".into()));
         }
-        let is_local = config.get_hosts().iter().all(is_local);
+        // A host's name may stand for any address beside it.
+        let is_local =
+            config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         let trust = match mode.as_deref() {
             None if is_local => Trust::Plain,
             Some("disable") => Trust::Plain,
@@ -264,6 +267,7 @@ mod tests {
             ("postgres:///r?host=/run/postgresql", Trust::Plain),
             ("postgres://db.example/r", Trust::Verified(None)),
             ("postgres://localhost,db.example/r", Trust::Verified(None)),
+            ("postgres://localhost/r?hostaddr=192.0.2.1", Trust::Verified(None)),
             ("postgres://127.0.0.1/r?sslmode=verify-full&sslrootcert=/ca.pem", Trust::Verified(Some("/ca.pem".into()))),
             ("postgres://db.example/r?sslmode=require", Trust::Encrypted),
             ("postgres://db.example/r?sslmode=disable", Trust::Plain),

@@ -234,7 +234,8 @@ fn other_user() -> (u32, u32) {
 }
 
 fn as_user(mut command: Command, user: Option<(u32, u32)>, folder: &Path) -> Command {
-    command.current_dir(folder).env("LC_ALL", "C");
+    // What ends the tests from the terminal must not end those who are to clean up.
+    command.current_dir(folder).env("LC_ALL", "C").process_group(0);
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);
     }
