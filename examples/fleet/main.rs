@@ -14,6 +14,8 @@
 //! [`Governor`]: reattach::graph::Governor
 //! [`Delivery::step`]: reattach::delivery::Delivery::step
 
+#![expect(clippy::cast_precision_loss, reason = "small numbers")]
+
 mod budget;
 mod lane;
 mod meta;

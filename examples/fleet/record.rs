@@ -122,7 +122,7 @@ impl Record {
             states: vec![State::Planned; planned.people as usize],
             ended: 0,
         };
-        let budget = || Budget::new(scenario.rate(), scenario.without != Some(Safeguard::Second));
+        let budget = || Budget::new(Scenario::rate(), scenario.without != Some(Safeguard::Second));
         let tables = Tables {
             began,
             owners: Vec::new(),
@@ -134,7 +134,7 @@ impl Record {
             tables: Mutex::new(tables),
             rng: Mutex::new(Rng::with_seed(scenario.seed ^ 0x5245_434f)),
             without: scenario.without,
-            rate: scenario.rate(),
+            rate: Scenario::rate(),
         }
     }
 

@@ -87,7 +87,7 @@ struct Recovery {
 /// One promise.
 #[derive(Debug, Serialize)]
 struct Promise {
-    promise: String,
+    words: String,
     seen: String,
     is_kept: bool,
 }
@@ -167,7 +167,7 @@ impl Report {
             promises: Vec::new(),
         };
         let in_doubt = report.answers_lost + blows[0].in_flight as u64;
-        report.promises = report.judge(scenario.rate(), in_doubt);
+        report.promises = report.judge(Scenario::rate(), in_doubt);
         report
     }
 
@@ -179,11 +179,11 @@ impl Report {
     /// Whether a promise that begins so was broken.
     #[cfg(test)]
     pub(crate) fn breaks(&self, promise: &str) -> bool {
-        self.promises.iter().any(|judged| judged.promise.starts_with(promise) && !judged.is_kept)
+        self.promises.iter().any(|judged| judged.words.starts_with(promise) && !judged.is_kept)
     }
 
     fn judge(&self, rate: u32, in_doubt: u64) -> Vec<Promise> {
-        let promise = |promise: String, seen: String, is_kept: bool| Promise { promise, seen, is_kept };
+        let promise = |words: String, seen: String, is_kept: bool| Promise { words, seen, is_kept };
         let lowest = |spread: &Option<Spread>| spread.as_ref().map_or(0.0, |spread| spread.lowest);
         let highest = |spread: &Option<Spread>| spread.as_ref().map_or(f64::INFINITY, |spread| spread.highest);
         let recovered = self.recoveries.iter().map(|recovery| highest(&recovery.secs)).fold(0.0, f64::max);
@@ -238,10 +238,6 @@ impl Watched<'_> {
         0..self.campaigns.len()
     }
 
-    fn rate(&self) -> f64 {
-        f64::from(self.scenario.rate())
-    }
-
     /// Pages whose workers were left alone, and that Meta did not throttle; the smallest campaigns first.
     fn undisturbed(&self) -> Vec<usize> {
         let struck = |page: &usize| self.blows.iter().any(|blow| blow.pages.contains(page));
@@ -278,7 +274,7 @@ impl Watched<'_> {
     fn shares(&self) -> Vec<f64> {
         let share = |page| {
             let (first, last) = self.span(page)?;
-            Some(f64::from(self.campaigns[page].people - 1) / (last - first) / self.rate())
+            Some(f64::from(self.campaigns[page].people - 1) / (last - first) / rate())
         };
         self.undisturbed().into_iter().filter_map(share).collect()
     }
@@ -298,31 +294,29 @@ impl Watched<'_> {
 
     /// What undisturbed Pages that were busy all the time of the throttle got of their rate in it.
     fn beside_throttle(&self) -> Vec<f64> {
-        let (after, lasts) = self.scenario.throttle;
-        let (from, to) = (after.as_secs_f64(), (after + lasts).as_secs_f64());
-        let busy = |page: &usize| self.span(*page).is_some_and(|(first, last)| first <= from && last >= to);
-        let share =
-            |page: usize| self.sent_within(page, after.as_secs(), lasts.as_secs()) / lasts.as_secs_f64() / self.rate();
-        self.undisturbed().into_iter().filter(busy).map(share).collect()
-    }
-
-    fn sent_within(&self, page: usize, from: u64, seconds: u64) -> f64 {
-        let truth = self.world.meta.truth(page);
-        let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        let take = usize::try_from(seconds).unwrap_or(usize::MAX);
-        f64::from(truth.by_second.iter().skip(skip).take(take).sum::<u32>())
+        let (from, lasts) = self.scenario.throttle;
+        let to = from + lasts;
+        let is_busy = |page: &usize| {
+            self.span(*page).is_some_and(|(first, last)| first <= from.as_secs_f64() && last >= to.as_secs_f64())
+        };
+        let share = |page: usize| {
+            let truth = self.world.meta.truth(page);
+            let seconds =
+                truth.by_second.iter().zip(0..).filter(|(_, second)| (from.as_secs()..to.as_secs()).contains(second));
+            f64::from(seconds.map(|(count, _)| count).sum::<u32>()) / lasts.as_secs_f64() / rate()
+        };
+        self.undisturbed().into_iter().filter(is_busy).map(share).collect()
     }
 
     fn recovery(&self, blow: &Blow) -> Recovery {
-        const LOOKED_AT: u64 = 3;
-        let struck = blow.at.as_secs();
+        let struck = usize::try_from(blow.at.as_secs()).unwrap_or(usize::MAX);
+        let enough = 0.9 * rate();
         let back = |page: usize| {
             let last = self.span(page)?.1;
-            let enough = 0.9 * self.rate() * f64::from(u32::try_from(LOOKED_AT).unwrap_or(1));
-            let back = (struck..)
-                .take_while(|&second| second as f64 <= last)
-                .find(|&second| self.sent_within(page, second, LOOKED_AT) >= enough);
-            Some(back.map_or(last - blow.at.as_secs_f64(), |second| (second - struck) as f64).max(0.0))
+            let truth = self.world.meta.truth(page);
+            let mut threes = truth.by_second.windows(3).skip(struck);
+            let back = threes.position(|three| f64::from(three.iter().sum::<u32>()) / 3.0 >= enough);
+            Some(back.map_or(last - blow.at.as_secs_f64(), |seconds| seconds as f64).max(0.0))
         };
         // Whoever is throttled, or struck again, is held up by that.
         let again = |page: &usize| self.blows.iter().any(|later| later.at > blow.at && later.pages.contains(page));
@@ -348,6 +342,10 @@ impl Watched<'_> {
         }
         sums
     }
+}
+
+fn rate() -> f64 {
+    f64::from(Scenario::rate())
 }
 
 fn mean(sample: &[f64]) -> f64 {
@@ -401,8 +399,8 @@ impl fmt::Display for Report {
             self.busiest_second_transactions, self.busiest_second_rows
         )?;
         writeln!(f)?;
-        for Promise { promise, seen, is_kept } in &self.promises {
-            writeln!(f, "  {} {promise}: {seen}", if *is_kept { "✓" } else { "✗ BROKEN:" })?;
+        for Promise { words, seen, is_kept } in &self.promises {
+            writeln!(f, "  {} {words}: {seen}", if *is_kept { "✓" } else { "✗ BROKEN:" })?;
         }
         Ok(())
     }

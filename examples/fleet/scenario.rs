@@ -75,7 +75,7 @@ impl Scenario {
     }
 
     /// Messages a second a Page may send.
-    pub(crate) fn rate(&self) -> u32 {
+    pub(crate) fn rate() -> u32 {
         PaceLimits::default().messages_per_second
     }
 
@@ -84,7 +84,7 @@ impl Scenario {
         let mut rng = Rng::with_seed(self.seed);
         let mut campaigns: Vec<Planned> = (0..self.pages)
             .map(|rank| {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a u32")]
                 let people = (f64::from(self.largest) / (rank as f64 + 1.0).powf(0.6)) as u32;
                 let is_throttled = rank % 4 == 1 && rank <= self.pages / 5;
                 let begins = if is_throttled { Duration::ZERO } else { self.begin_within.mul_f64(rng.f64()) };
