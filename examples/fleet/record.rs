@@ -23,7 +23,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// How often a lease is renewed within its time.
 pub(crate) const BEATS: u32 = 6;
 /// Recipients that are claimed at a time.
-pub(crate) const CLAIM: usize = 64;
+const CLAIM: usize = 64;
 /// How long a call may take that was begun within the lease: longer than any does.
 pub(crate) const LONGEST_CALL: Duration = CALL_TIMEOUT.saturating_add(Duration::from_secs(30));
 /// How long a claim takes that locks nothing.
@@ -86,7 +86,7 @@ struct Tables {
 
 /// One campaign and its deliveries.
 #[derive(Debug)]
-pub(crate) struct Campaign {
+struct Campaign {
     begins: Instant,
     people: u32,
     /// Everybody up to here has a row.
@@ -96,9 +96,9 @@ pub(crate) struct Campaign {
     held: BTreeMap<u32, (Delivery, Owner)>,
     senders: BTreeMap<Owner, Duty>,
     /// What became of everybody.
-    pub(crate) states: Vec<State>,
+    states: Vec<State>,
     /// How many are at their end.
-    pub(crate) ended: u32,
+    ended: u32,
 }
 
 /// What a sender still answers for.

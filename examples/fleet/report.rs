@@ -212,12 +212,12 @@ impl Report {
                 lowest(&self.share_beside_throttle) >= FAIR,
             ),
             promise(
-                format!("a throttle is heeded by all within {NEWS:?}"),
+                format!("a throttle is heeded by all within {} s", NEWS.as_secs()),
                 format!("{:.2} s at most", highest(&self.heeded_after_secs)),
                 highest(&self.heeded_after_secs) <= NEWS.as_secs_f64(),
             ),
             promise(
-                format!("whoever loses a worker is back within {within:?}"),
+                format!("whoever loses a worker is back within {} s", within.as_secs()),
                 format!("{recovered:.1} s at most"),
                 recovered <= within.as_secs_f64(),
             ),
