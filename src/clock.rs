@@ -126,6 +126,17 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// How long this machine has been up, asleep or awake: for leases, which others count on while it sleeps.
+pub(crate) fn uptime() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = ClockId::Monotonic;
+    let up = clock_gettime(clock);
+    Duration::new(u64::try_from(up.tv_sec).unwrap_or_default(), u32::try_from(up.tv_nsec).unwrap_or_default())
+}
+
 /// What time it is, and how to wait.
 #[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -205,6 +216,16 @@ mod tests {
             assert_eq!(time.to_string().parse::<Timestamp>().expect("a time"), time);
         }
         assert!("2025-10-09".parse::<Timestamp>().is_err(), "a day is no moment");
+    }
+
+    #[test]
+    fn the_machine_is_up_for_longer_and_longer() {
+        let before = uptime();
+        assert!(before > Duration::ZERO);
+        while uptime() == before {
+            std::thread::yield_now();
+        }
+        assert!(uptime() > before);
     }
 
     #[test]

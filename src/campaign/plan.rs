@@ -4,6 +4,7 @@
 //! it is asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,8 @@ use crate::stop::Stop;
 
 /// How many rows go to the record at once.
 const BATCH: usize = 4_000;
+/// How often to look whether somebody else's plan is complete.
+const LOOK: Duration = Duration::from_millis(500);
 /// How many bad rows are told one by one.
 const TOLD: usize = 100;
 
@@ -61,6 +64,31 @@ pub struct Planned {
 /// `Changed` when it was planned with something else; `Held` while somebody plans or sends it; and whatever is wrong with
 /// message or list as a whole.
 pub async fn plan(
+    record: &Arc<dyn Record>,
+    spec: &CampaignSpec,
+    options: &PlanOptions,
+    clock: &Arc<dyn Clock>,
+) -> Result<Planned, CampaignError> {
+    loop {
+        let held = match plan_once(record, spec, options, clock).await {
+            Err(held @ CampaignError::Held { .. }) if record.is_shared() => held,
+            done => return done,
+        };
+        // Others may be planning just the same, to send it together.
+        let known = record.campaign(&options.space, &spec.name, clock.now()).await?;
+        match known {
+            Some(known) if known.digest.is_some() => return plan_once(record, spec, options, clock).await,
+            Some(_) if !options.stop.is_requested() => {}
+            _ => return Err(held),
+        }
+        tokio::select! {
+            () = clock.sleep(LOOK) => {}
+            () = options.stop.requested() => {}
+        }
+    }
+}
+
+async fn plan_once(
     record: &Arc<dyn Record>,
     spec: &CampaignSpec,
     options: &PlanOptions,

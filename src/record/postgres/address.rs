@@ -187,7 +187,8 @@ fn prepare(config: &mut Config, trust: &Trust, names_its_session: bool) {
         LOCK.as_millis(),
         2 * STATEMENT.as_millis(),
     );
-    let options = config.get_options().map_or_else(|| ours.clone(), |theirs| format!("{theirs} {ours}"));
+    // The last word counts.
+    let options = config.get_options().map_or_else(|| ours.clone(), |theirs| format!("{ours} {theirs}"));
     config.options(options);
 }
 

@@ -4,7 +4,7 @@
 //! claimed rows pass on at once; what it had in flight is called unknown when a call begun within the lease is over too.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::session::{ABSENCE, LONG_ABSENCE, Tx};
 use super::uploads::{column, space, space_id, space_id_for_writing};
 use super::{PostgresRecord, locked};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, uptime};
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::rows;
@@ -270,7 +270,7 @@ impl Ledger for PostgresRecord {
     fn may_begin(&self, worker: &Worker, call: Duration) -> bool {
         let owner = locked(&self.workers).get(&worker.epoch).copied();
         let until = owner.and_then(|owner| self.owners.until(owner));
-        until.is_some_and(|until| Instant::now() + call < until + LONGEST_CALL)
+        until.is_some_and(|until| uptime() + call < until + LONGEST_CALL)
     }
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {

@@ -1,7 +1,7 @@
 //! Who is alive: every record that claims anything keeps a row of `owners` alive, by a thread and a connection of its own,
 //! so that nothing else it does can be in the way. The same connection hears of uploads others have finished.
 //!
-//! The server's clock alone says whether a lease has run out. Our own, which never jumps, says until when we may rely on
+//! The server's clock alone says whether a lease has run out. Our own, which never jumps and never sleeps, says until when we may rely on
 //! it: from before the server was asked, so always a little less.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::mpsc as signals;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -18,6 +18,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::address::ServerAddress;
 use super::fault::Fault;
 use super::{locked, tls};
+use crate::clock::uptime;
 
 /// Where finished uploads are told of.
 pub(super) const CHANNEL: &str = "reattach_uploads";
@@ -52,11 +53,11 @@ struct Shared {
     waiting: Mutex<HashMap<String, watch::Sender<()>>>,
 }
 
-/// An owner, and until when it is alive at least.
+/// An owner, and until when it is alive at least, by [`uptime`].
 #[derive(Debug, Clone, Copy)]
 struct Lease {
     owner: i64,
-    until: Instant,
+    until: Duration,
 }
 
 impl Owners {
@@ -67,7 +68,7 @@ impl Owners {
     /// The owner this record claims as, alive for as long as the server can be reached often enough. Another than before
     /// where that was not so.
     pub(super) async fn own(&self) -> Result<i64, Fault> {
-        if let Some(lease) = self.lease().filter(|lease| Instant::now() < lease.until) {
+        if let Some(lease) = self.lease().filter(|lease| uptime() < lease.until) {
             return Ok(lease.owner);
         }
         let (ask, answer) = oneshot::channel();
@@ -79,8 +80,8 @@ impl Owners {
         }
     }
 
-    /// Until when `owner` is alive at least; `None` once it is known to be no more.
-    pub(super) fn until(&self, owner: i64) -> Option<Instant> {
+    /// Until when `owner` is alive at least, by [`uptime`]; `None` once it is known to be no more.
+    pub(super) fn until(&self, owner: i64) -> Option<Duration> {
         self.lease().filter(|lease| lease.owner == owner).map(|lease| lease.until)
     }
 
@@ -184,7 +185,7 @@ async fn keep(mut session: Session, mut asks: mpsc::UnboundedReceiver<Ask>) {
 impl Session {
     /// Renews the lease of the owner there is, or makes one if it is `wanted`.
     async fn renew(&mut self, wanted: bool) -> Result<Option<i64>, Fault> {
-        let asked_at = Instant::now();
+        let asked_at = uptime();
         let seconds = self.address.lease().as_secs_f64();
         if let Some(owner) = self.owner {
             let sql = "UPDATE owners SET until = clock_timestamp() + make_interval(secs => $2)
@@ -209,7 +210,7 @@ impl Session {
         Ok(Some(owner))
     }
 
-    fn note(&self, owner: i64, asked_at: Instant) {
+    fn note(&self, owner: i64, asked_at: Duration) {
         *locked(&self.shared.lease) = Some(Lease { owner, until: asked_at + self.address.lease() });
     }
 

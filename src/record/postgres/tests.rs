@@ -49,8 +49,12 @@ fn place() -> Option<Place> {
 }
 
 impl Place {
+    fn address_text(&self) -> String {
+        self.server.url(&self.database)
+    }
+
     fn address(&self) -> ServerAddress {
-        self.server.url(&self.database).parse().expect("an address")
+        self.address_text().parse().expect("an address")
     }
 
     async fn record(&self) -> PostgresRecord {

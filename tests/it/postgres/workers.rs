@@ -23,14 +23,13 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// A planned campaign, and this many processes that send it.
+/// A campaign, and this many processes that plan and send it together.
 fn sending(server: &Server, lease: u32, people: u64, parts: &str, workers: usize) -> (World, Vec<Child>) {
     let url = format!("{}?reattach_lease={lease}", server.url(&server.database(None)));
     let world = World::new().sharing(url);
     world.configure(FAST);
     world.put("hero.png", png(1));
     campaign(&world, people, parts);
-    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
     let run = ["campaign", "run", "library/spring.toml", "--yes", "--json"];
     let workers = (0..workers).map(|_| world.start(run)).collect();
     (world, workers)

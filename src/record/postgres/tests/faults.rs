@@ -208,6 +208,38 @@ async fn two_who_lock_each_other_out_are_tried_again() {
 }
 
 #[tokio::test]
+async fn a_statement_that_takes_too_long_is_undone_and_a_lock_is_not_waited_for_for_ever() {
+    let Some(place) = place() else { return };
+    let record = place.record().await;
+    contract::store(&record, &key(1), "id").await;
+    let url = format!("{}?options=-c%20statement_timeout%3D300%20-c%20lock_timeout%3D100", place.address_text());
+    let hasty = PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record");
+    let slow = hasty.sessions.write_within(Duration::from_millis(100), |tx| async move {
+        uploads::forget(&tx, &key(1)).await?;
+        tx.rows("SELECT pg_sleep(60)", &[]).await.map(drop)
+    });
+    let slow = slow.await;
+    assert!(matches!(slow, Err(RecordError::Away { .. })), "{slow:?}");
+    let gate = &tokio::sync::Barrier::new(2);
+    let holding = record.sessions.write(|tx| async move {
+        uploads::forget(&tx, &key(1)).await?;
+        gate.wait().await;
+        gate.wait().await;
+        Err::<(), _>(Fault::Refused("nothing is to come of it".into()))
+    });
+    let waiting = async {
+        gate.wait().await;
+        let locked = hasty.forget(&key(1)).await;
+        gate.wait().await;
+        locked
+    };
+    let (held, locked) = tokio::join!(holding, waiting);
+    assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
+    assert!(matches!(locked, Err(RecordError::Locked { .. })), "{locked:?}");
+    assert!(hasty.forget(&key(1)).await.expect("forgotten").is_some(), "nothing came of either");
+}
+
+#[tokio::test]
 async fn a_full_disk_has_its_own_error_and_costs_nothing_stored() {
     let Some(place) = place() else { return };
     let record = place.record().await;
