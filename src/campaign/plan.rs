@@ -14,7 +14,7 @@ use super::template::Template;
 use super::{CampaignError, Nonce};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{CampaignName, KeySpace, Platform, Recipient};
-use crate::record::{Campaign, Change, DeliveryKey, Enlisted, NewCampaign, NewRecipient, PlanDigest, Record, Worker};
+use crate::record::{Begun, Campaign, Change, DeliveryKey, NewCampaign, NewRecipient, PlanDigest, Record, Worker};
 use crate::stop::Stop;
 
 /// How many rows go to the record at once.
@@ -71,13 +71,15 @@ pub async fn plan(
 ) -> Result<Planned, CampaignError> {
     loop {
         let held = match plan_once(record, spec, options, clock).await {
+            Ok(None) => continue,
+            Ok(Some(planned)) => return Ok(planned),
             Err(held @ CampaignError::Held { .. }) if record.is_shared() => held,
-            done => return done,
+            Err(error) => return Err(error),
         };
         // Others may be planning just the same, to send it together.
         let known = record.campaign(&options.space, &spec.name, clock.now()).await?;
         match known {
-            Some(known) if known.digest.is_some() => return plan_once(record, spec, options, clock).await,
+            Some(known) if known.digest.is_some() => continue,
             Some(_) if !options.stop.is_requested() => {}
             _ => return Err(held),
         }
@@ -88,17 +90,20 @@ pub async fn plan(
     }
 }
 
+/// Plans it, unless somebody has planned it while this was getting ready to: then there is nothing yet, and it has to be
+/// looked at anew.
 async fn plan_once(
     record: &Arc<dyn Record>,
     spec: &CampaignSpec,
     options: &PlanOptions,
     clock: &Arc<dyn Clock>,
-) -> Result<Planned, CampaignError> {
+) -> Result<Option<Planned>, CampaignError> {
     let PlanOptions { space, replan, stop } = options;
     spec.message.check(space.platform)?;
     let message = text_of(&spec.message);
     let settings = text_of(&spec.settings);
     let known = record.campaign(space, &spec.name, clock.now()).await?;
+    let replaces = known.as_ref().and_then(|known| known.digest);
     if let Some(known) = known.filter(|known| known.digest.is_some()) {
         let what = if known.message == message { "list of recipients" } else { "message" };
         if known.message == message {
@@ -106,7 +111,7 @@ async fn plan_once(
             if known.digest == Some(list.digest()) {
                 record.change(known.id, Change::Settings(settings)).await?;
                 let campaign = again(record, options, &spec.name, clock).await?;
-                return Ok(list.planned(campaign, true));
+                return Ok(Some(list.planned(campaign, true)));
             }
         }
         if *replan == Replan::Refused {
@@ -118,18 +123,19 @@ async fn plan_once(
         }
     }
     let list = List::open(spec, space.platform)?.begin().await?;
-    let new =
-        NewCampaign { space: space.clone(), name: spec.name.clone(), message, settings, parts: spec.message.count() };
+    let (space, name, parts) = (space.clone(), spec.name.clone(), spec.message.count());
+    let new = NewCampaign { space, name, message, settings, parts, replaces };
     let planner = match record.begin_plan(&new, std::process::id(), clock.now()).await? {
-        Enlisted::Won(planner) => planner,
-        Enlisted::Held(holder) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
+        Begun::Won(planner) => planner,
+        Begun::Held(holder) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
+        Begun::Overtaken => return Ok(None),
     };
     match write_down(&**record, &planner, list, stop).await {
         Ok(list) => {
             let (digest, malformed) = (list.digest(), list.malformed);
             record.seal_plan(&planner, digest, malformed, clock.now()).await?;
             let campaign = again(record, options, &spec.name, clock).await?;
-            Ok(list.planned(campaign, false))
+            Ok(Some(list.planned(campaign, false)))
         }
         Err(error) => {
             // The first error is the one to tell.

@@ -89,6 +89,8 @@ pub struct NewCampaign {
     pub message: String,
     pub settings: String,
     pub parts: u8,
+    /// The plan it takes the place of, as it was last seen; `None` where there was none, or none that was complete.
+    pub replaces: Option<PlanDigest>,
 }
 
 /// The right to plan or send a campaign, until it is given back or its owner dies.
@@ -107,6 +109,17 @@ pub enum Enlisted {
     Won(Worker),
     /// Somebody does.
     Held(Holder),
+}
+
+/// What came of beginning a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// Nobody else works on it now.
+    Won(Worker),
+    /// Somebody does.
+    Held(Holder),
+    /// The plan it was to take the place of is there no more: another was faster.
+    Overtaken,
 }
 
 /// Somebody on a list.
@@ -262,7 +275,7 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// `Refused` when the number of parts changes after something was sent.
-    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError>;
+    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Begun, RecordError>;
 
     /// Puts a batch of recipients behind those the plan has; one it has already is counted and left as it is.
     async fn add_recipients(&self, planner: &Worker, batch: Vec<NewRecipient>) -> Result<Added, RecordError>;

@@ -85,6 +85,7 @@ macro_rules! suite {
             a_worker_reaches_nobody_it_may_not
             those_who_try_it_out_begin_again
             a_stage_waits_for_a_yes_and_another_message_for_the_first
+            a_plan_takes_the_place_of_no_other_than_it_knew
             variants_are_counted_each
             people_on_the_stop_list_get_nothing_more
             a_new_plan_keeps_what_was_sent

@@ -30,8 +30,8 @@ mod rows;
 mod sqlite;
 
 pub use self::campaigns::{
-    Added, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
-    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
+    Added, Begun, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder,
+    Ledger, ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
 };
 pub use self::carry::{CarriedTable, RecordPlace, carry_over};
 pub use self::derivations::{Derivation, Derivations};

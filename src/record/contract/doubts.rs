@@ -8,7 +8,7 @@ use super::campaigns::{
 use super::{NOW, Store, space};
 use crate::delivery::{Doubted, Event, State};
 use crate::record::{
-    CampaignId, DeliveryKey, DoubtedAttempt, Enlisted, Entry, Finding, NewCampaign, Proof, Proven, Reach, Record,
+    Begun, CampaignId, DeliveryKey, DoubtedAttempt, Entry, Finding, NewCampaign, Proof, Proven, Reach, Record,
     RecordError, Worker,
 };
 
@@ -165,7 +165,7 @@ pub(in crate::record) async fn what_a_person_got_is_known_of_all_campaigns_of_th
     let mut others = Vec::new();
     for (name, page) in [("autumn", "1"), ("winter", "2")] {
         let new = NewCampaign { name: name.parse().expect("a name"), space: space(page), ..new(1) };
-        let Enlisted::Won(planner) = record.begin_plan(&new, PID, NOW).await.expect("begun") else { panic!("held") };
+        let Begun::Won(planner) = record.begin_plan(&new, PID, NOW).await.expect("begun") else { panic!("held") };
         record.add_recipients(&planner, vec![somebody(2), somebody(1)]).await.expect("added");
         record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
         let worker = enlist(&*record, planner.campaign).await;

@@ -12,7 +12,7 @@ use super::book::{Book, PARTS, PEOPLE, Refused, STOP, people, timeless};
 use super::campaigns::{DIGEST, PID, new, somebody};
 use super::{NOW, Store};
 use crate::delivery::{Delivery, Event, Refusal, State};
-use crate::record::{CampaignId, Change, DeliveryKey, Enlisted, Entry, NewCampaign, Proof, Reach, Record};
+use crate::record::{Begun, CampaignId, Change, DeliveryKey, Enlisted, Entry, NewCampaign, Proof, Reach, Record};
 
 /// At most so many pieces of work in a case; half as many on average.
 const WORKS: usize = 220;
@@ -83,7 +83,7 @@ impl Bench<'_> {
     async fn plan(record: &dyn Record) -> CampaignId {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let name = format!("random-{}", NAMES.fetch_add(1, Ordering::Relaxed)).parse().expect("a name");
-        let Enlisted::Won(planner) =
+        let Begun::Won(planner) =
             record.begin_plan(&NewCampaign { name, ..new(PARTS) }, PID, NOW).await.expect("begun")
         else {
             panic!("nobody else plans it");

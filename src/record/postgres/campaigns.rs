@@ -20,7 +20,7 @@ use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::rows;
 use crate::record::{
-    Added, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
+    Added, Begun, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
     ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, RecordError, Worker, Written,
 };
 
@@ -65,7 +65,7 @@ impl Campaigns for PostgresRecord {
             .await
     }
 
-    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError> {
+    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Begun, RecordError> {
         self.bury_workers(now).await?;
         let owner = self.own().await?;
         self.sessions.write(|tx| async move { begin_plan(&tx, new, owner, pid, now).await }).await
@@ -228,8 +228,7 @@ impl Ledger for PostgresRecord {
         self.bury_workers_within(LONG_ABSENCE, now).await?;
         self.sessions
             .write_within(LONG_ABSENCE, |tx| async move {
-                let gone = || Fault::Refused("nobody is sending the campaign under that number any more".into());
-                let standing = standing(&tx, worker).await?.ok_or_else(gone)?;
+                let standing = standing(&tx, worker).await?.ok_or(Fault::Lapsed)?;
                 if !standing.is_alive {
                     return Err(Fault::Lapsed);
                 }
@@ -418,7 +417,7 @@ async fn enlist(tx: &Tx, campaign: CampaignId, owner: i64, pid: u32, now: Timest
     Ok(Enlisted::Won(add_worker(tx, campaign, owner, false, pid, now).await?))
 }
 
-async fn begin_plan(tx: &Tx, new: &NewCampaign, owner: i64, pid: u32, now: Timestamp) -> Result<Enlisted, Fault> {
+async fn begin_plan(tx: &Tx, new: &NewCampaign, owner: i64, pid: u32, now: Timestamp) -> Result<Begun, Fault> {
     let space = space_id_for_writing(tx, &new.space).await?;
     let sql =
         "INSERT INTO campaigns (space, name, message, settings, parts, planned_at) VALUES ($1, $2, '', '', $3, $4)
@@ -428,7 +427,10 @@ async fn begin_plan(tx: &Tx, new: &NewCampaign, owner: i64, pid: u32, now: Times
     let id = id_of(tx, space, &new.name).await?.ok_or_else(gone)?;
     let stored = lock(tx, id).await?;
     if let Some(holder) = holder(tx, id, "").await? {
-        return Ok(Enlisted::Held(holder));
+        return Ok(Begun::Held(holder));
+    }
+    if stored.campaign.digest != new.replaces {
+        return Ok(Begun::Overtaken);
     }
     let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1)";
     let has_deliveries = tx.one(sql, &[&id.0]).await?.is_some_and(|row| row.get(0));
@@ -442,7 +444,7 @@ async fn begin_plan(tx: &Tx, new: &NewCampaign, owner: i64, pid: u32, now: Times
                stage = CASE WHEN message = $2 THEN stage ELSE 0 END WHERE id = $1";
     let (parts, planned_at) = (i64::from(new.parts), now.as_unix_millis());
     tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at]).await?;
-    Ok(Enlisted::Won(add_worker(tx, id, owner, true, pid, now).await?))
+    Ok(Begun::Won(add_worker(tx, id, owner, true, pid, now).await?))
 }
 
 /// The campaign as its planner has it.

@@ -15,7 +15,7 @@ use self::server::Server;
 use super::*;
 use crate::delivery::{Event, State};
 use crate::record::contract::{self, NOW, key, result};
-use crate::record::{Campaigns, DeliveryKey, Enlisted, Entry, Ledger, Reach, Written};
+use crate::record::{Begun, Campaigns, DeliveryKey, Enlisted, Entry, Ledger, Reach, Written};
 
 contract::suite!(if let Some(place) = place() { place } else { return });
 
@@ -250,7 +250,7 @@ async fn any_number_send_a_campaign_and_nobody_has_the_same_as_another() {
         }
     }
     assert_eq!(seen.len(), 90);
-    assert!(matches!(records[0].begin_plan(&contract::new(1), 1, NOW).await.expect("an answer"), Enlisted::Held(_)));
+    assert!(matches!(records[0].begin_plan(&contract::new(1), 1, NOW).await.expect("an answer"), Begun::Held(_)));
 }
 
 #[tokio::test]
@@ -311,8 +311,8 @@ async fn a_silent_workers_claims_pass_on_at_once_and_its_sends_are_unknown_when_
 async fn a_dead_planner_keeps_nobody_from_planning() {
     let Some(place) = place() else { return };
     let (dead, other) = (place.record().await, place.record().await);
-    assert!(matches!(dead.begin_plan(&contract::new(1), 1, NOW).await.expect("begun"), Enlisted::Won(_)));
-    assert!(matches!(other.begin_plan(&contract::new(1), 1, NOW).await.expect("begun"), Enlisted::Held(_)));
+    assert!(matches!(dead.begin_plan(&contract::new(1), 1, NOW).await.expect("begun"), Begun::Won(_)));
+    assert!(matches!(other.begin_plan(&contract::new(1), 1, NOW).await.expect("begun"), Begun::Held(_)));
     place.sql("UPDATE owners SET until = clock_timestamp() - interval '1 ms'");
     let third = place.record().await;
     contract::plan(&third, 1..=3, 1).await;

@@ -15,7 +15,7 @@ use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::rows;
 use crate::record::{
-    Added, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
+    Added, Begun, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
     ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, RecordError, Worker, Written,
 };
 
@@ -60,7 +60,7 @@ impl Campaigns for SqliteRecord {
         .await
     }
 
-    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError> {
+    async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Begun, RecordError> {
         let new = new.clone();
         self.call(move |engine| {
             engine.bury_workers(now)?;
@@ -360,31 +360,34 @@ fn begin_plan(
     owner: &str,
     pid: u32,
     now: Timestamp,
-) -> Result<Enlisted, Fault> {
+) -> Result<Begun, Fault> {
     let space = space_id_for_writing(transaction, &new.space)?;
     let id = match id_of(transaction, space, &new.name)? {
         Some(id) => id,
         None => create(transaction, space, new, now)?,
     };
-    let enlisted = enlist(transaction, id, owner, pid, now)?;
-    if let Enlisted::Won(_) = enlisted {
-        let mut stored = load(transaction, id)?;
-        if stored.campaign.parts != new.parts && has_deliveries(transaction, id)? {
-            let error =
-                format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
-            return Err(Fault::Refused(error.into()));
-        }
-        stored.generation += 1;
-        let row = &mut stored.campaign;
-        if row.message != new.message {
-            row.stage = 0;
-        }
-        (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
-        (row.digest, row.assets, row.paused, row.planned_at) = (None, None, None, now);
-        (row.duplicates, row.malformed) = (0, 0);
-        save(transaction, &stored)?;
+    let mut stored = load(transaction, id)?;
+    if stored.campaign.holder.is_none() && stored.campaign.digest != new.replaces {
+        return Ok(Begun::Overtaken);
     }
-    Ok(enlisted)
+    let worker = match enlist(transaction, id, owner, pid, now)? {
+        Enlisted::Held(holder) => return Ok(Begun::Held(holder)),
+        Enlisted::Won(worker) => worker,
+    };
+    if stored.campaign.parts != new.parts && has_deliveries(transaction, id)? {
+        let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
+        return Err(Fault::Refused(error.into()));
+    }
+    stored.generation += 1;
+    let row = &mut stored.campaign;
+    if row.message != new.message {
+        row.stage = 0;
+    }
+    (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
+    (row.digest, row.assets, row.paused, row.planned_at) = (None, None, None, now);
+    (row.duplicates, row.malformed) = (0, 0);
+    save(transaction, &stored)?;
+    Ok(Begun::Won(worker))
 }
 
 fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timestamp) -> Result<CampaignId, Fault> {
