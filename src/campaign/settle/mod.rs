@@ -1,7 +1,7 @@
 //! What becomes of deliveries that may have arrived, and of those an operator wants tried again.
 //!
 //! Certain evidence first: Meta's `message_echoes` webhooks, which bring back the metadata our nonce stands in
-//! ([`echoes`]). Then what a conversation shows, from which it is inferred ([`conversations`]). Without either, an
+//! ([`Echoes`]). Then what a conversation shows, from which it is inferred ([`Inquiry`]). Without either, an
 //! operator's word.
 
 mod conversations;
