@@ -134,7 +134,7 @@ async fn conversations_are_asked_for_twice_a_second_and_hold_up_no_message() {
     let (asked, sent) = futures::future::join(pass(Load::CONVERSATION, 120), pass(message, 300)).await;
     assert_eq!(most_in_a_second(&asked), 2);
     let minute = Duration::from_mins(1);
-    assert!(asked[119].abs_diff(minute) <= Duration::from_secs(1), "{asked:?}");
+    assert!((minute..minute * 105 / 100).contains(&asked[119]), "{asked:?}");
     assert!(sent[299] <= Duration::from_secs(11), "{:?}", sent[299]);
 }
 
