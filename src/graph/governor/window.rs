@@ -53,6 +53,13 @@ impl Window {
         self.promised -= calls;
     }
 
+    /// Calls of the last second, those included that are charged to what comes.
+    pub(super) fn recent(&self, now: Instant) -> u32 {
+        let since = now.checked_sub(PERIOD + TICK);
+        let old = self.charged.partition_point(|&at| since.is_some_and(|since| at <= since));
+        u32::try_from(self.charged.len() - old).unwrap_or(u32::MAX)
+    }
+
     /// Calls that are about to go.
     pub(super) fn promised(&self) -> u32 {
         self.promised
