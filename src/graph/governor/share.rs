@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{CALLS, LANES, Load};
 use crate::budget::{Ask, Group, News, PoolAsk, Portion, Rates, Slice, Standing};
+use crate::clock::uptime;
 
 /// How long what was needed once is asked for again.
 const HABIT: Duration = Duration::from_secs(2);
@@ -26,6 +27,8 @@ pub(super) struct Share {
     number: i64,
     slice: Slice,
     until: Instant,
+    /// The same by [`uptime`], which counts what the machine sleeps: when it last asked, and until when the answer holds.
+    up: (Duration, Duration),
     /// What was needed of each sort, and when.
     habits: [(u32, Instant); LANES],
     /// The largest load that was made up by what the slice was, and when.
@@ -62,6 +65,7 @@ impl Share {
             number: 0,
             slice: Slice::nothing(),
             until: now,
+            up: (Duration::ZERO, Duration::ZERO),
             habits: [(0, now); LANES],
             sorted: ([0; LANES], now),
             portion: None,
@@ -77,9 +81,13 @@ impl Share {
         self.until
     }
 
+    fn holds_at(&self, now: Instant) -> bool {
+        now < self.until && uptime() < self.up.1
+    }
+
     /// So many calls a second of a lane, of which one may be larger than that where `has_bulk`.
     pub(super) fn rate(&self, lane: usize, has_bulk: bool, now: Instant) -> u32 {
-        if now < self.until {
+        if self.holds_at(now) {
             self.slice.rates.lanes()[lane].max(u32::from(has_bulk && self.held(lane, now) > 1))
         } else {
             0
@@ -88,7 +96,7 @@ impl Share {
 
     /// The largest load that may leave.
     pub(super) fn held(&self, lane: usize, now: Instant) -> u32 {
-        if now < self.until { self.slice.held.lanes()[lane] } else { 0 }
+        if self.holds_at(now) { self.slice.held.lanes()[lane] } else { 0 }
     }
 
     /// A load was made up by what the slice is.
@@ -148,6 +156,7 @@ impl Share {
         now: Instant,
     ) -> Ask {
         self.number += 1;
+        self.up.0 = uptime();
         for (lane, habit) in self.habits.iter_mut().enumerate() {
             let needed = queued[lane] + left[lane];
             if needed >= habit.0 || now >= habit.1 + HABIT {
@@ -200,6 +209,7 @@ impl Share {
     pub(super) fn obey(&mut self, ask: &Ask, slice: &Slice, asked_at: Instant, now: Instant) -> Told {
         self.slice = slice.clone();
         self.until = asked_at + slice.lasts;
+        self.up.1 = self.up.0 + slice.lasts;
         if let Some(more) = slice.portion {
             let have = self.portion.map_or(0, |portion| portion.calls);
             self.portion = Some(Portion { calls: have + more.calls, ..more });
