@@ -43,6 +43,7 @@
 //! # }
 //! ```
 
+pub mod budget;
 pub mod cache;
 pub mod campaign;
 pub mod cli;

@@ -8,15 +8,19 @@
 //! leaves, which takes as long as the disk does; and it departs, at the pace that was promised, whatever the disk did. How
 //! near is what the disk has taken of late.
 //!
+//! A governor has the Page to itself, or a share of it: then nothing leaves but under a slice that somebody hands it
+//! ([`Governor::keep_to`]), and lasts only so long. What it needs, and what Meta tells it, it says when asked.
+//!
 //! **Source**: Messenger Platform, "Rate Limiting" (2026-03-23): more than 40 messages a second, and the Page cannot send
 //! until its volume decreases; 10 a second of audio or video; two calls a second about conversations. Graph API, "Rate Limits": after a limit, stop.
 
 mod day;
 mod gate;
 mod pass;
+mod share;
 mod window;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -26,11 +30,13 @@ use tokio::time::{Instant, sleep_until};
 use super::error::Refusal;
 use super::message::{Message, SendRequest};
 use super::usage::{self, Usage};
+use crate::budget::{Ask, Group, Rates, Slice};
 
 use day::Day;
 use gate::{Gate, PROBE_PATIENCE, Step};
 pub(super) use pass::{Admitted, Pass};
 use pass::{Place, Probe};
+use share::{Share, Told};
 use window::Window;
 
 /// What is left of the pace after a throttle.
@@ -63,8 +69,21 @@ pub struct PaceLimits {
     /// Calls a second of every kind: messages, uploads, questions.
     pub calls_per_second: u32,
     /// Calls in any 24 hours, where that is known: 200 for each person the Page may write to. Counted from when the
-    /// process began.
+    /// process began, or from the first of all who share the budget.
     pub calls_per_day: Option<u64>,
+}
+
+impl PaceLimits {
+    /// What may be done in a second.
+    fn rates(self) -> Rates {
+        let Self { messages_per_second, media_per_second, calls_per_second, .. } = self;
+        Rates {
+            media: media_per_second,
+            messages: messages_per_second,
+            conversations: CONVERSATIONS_PER_SECOND,
+            calls: calls_per_second,
+        }
+    }
 }
 
 impl Default for PaceLimits {
@@ -134,6 +153,8 @@ pub struct Pace {
 #[derive(Debug)]
 pub struct Governor {
     limits: PaceLimits,
+    /// What the Page may do, and among whom these limits hold, where they are not the Page's.
+    within: Option<(PaceLimits, Group)>,
     state: Mutex<State>,
     /// Who stands first in each lane's queue. What waits in a narrow lane holds up nobody in a wider one.
     entries: [Turnstile<()>; LANES],
@@ -143,6 +164,8 @@ pub struct Governor {
     gate_moved: Notify,
     /// Rung when one that was admitted has left, or will not.
     lane_moved: Notify,
+    /// Rung when there is something to ask for, or to tell; and when there is nobody any more to do so.
+    wishes: Arc<Notify>,
 }
 
 /// Media, messages, conversations, all calls: the narrowest first, the order in which a call passes them.
@@ -160,6 +183,10 @@ struct State {
     /// How long before its turn to leave a call is admitted: about the longest that was lately taken in between.
     lead: Duration,
     waiting: usize,
+    /// What waits to be admitted, and what was admitted and has not left.
+    present: Vec<Load>,
+    /// The part it has of a budget that others draw on.
+    share: Option<Share>,
 }
 
 /// A wait for the gate, told to whoever wants to hear.
@@ -192,10 +219,73 @@ impl Governor {
             usage: None,
             lead: Duration::ZERO,
             waiting: 0,
+            present: Vec::new(),
+            share: None,
         };
         let (entries, exits) = Default::default();
-        let (gate_moved, lane_moved) = Default::default();
-        Self { limits, state: Mutex::new(state), entries, exits, gate_moved, lane_moved }
+        let (gate_moved, lane_moved, wishes) = Default::default();
+        Self { limits, within: None, state: Mutex::new(state), entries, exits, gate_moved, lane_moved, wishes }
+    }
+
+    /// A governor whose `limits` are those of one purpose of several a Page is called for: where the budget is shared, all
+    /// with a purpose of this name keep to them together, and everybody to the Page's.
+    pub fn within(page: PaceLimits, name: String, limits: PaceLimits) -> Self {
+        let mut governor = Self::new(limits);
+        governor.within = Some((page, Group { name, rates: limits.rates() }));
+        governor
+    }
+
+    /// From now on it has but a share of the Page's budget, and nothing leaves until [`keep_to`](Self::keep_to) says what.
+    /// `None` where it has been so before; else what is rung when there is something to [`ask`](Self::ask).
+    pub fn share(&self) -> Option<Arc<Notify>> {
+        let mut state = self.state();
+        if state.share.is_some() {
+            return None;
+        }
+        let (page, group) = match &self.within {
+            Some((page, group)) => (*page, Some(group.clone())),
+            None => (self.limits, None),
+        };
+        state.share = Some(Share::new(page.rates(), page.calls_per_day, group, Instant::now()));
+        Some(Arc::clone(&self.wishes))
+    }
+
+    /// What to ask for in its name, and what to tell; `None` where it shares nothing. Whoever asks keeps to one ask at a
+    /// time, and brings its answer to [`keep_to`](Self::keep_to), or else the ask itself to [`retract`](Self::retract).
+    pub fn ask(&self) -> Option<Ask> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let State { lanes, present, share, .. } = &mut *state;
+        let queued = std::array::from_fn(|lane| present.iter().map(|load| load.in_lane(lane)).sum());
+        let largest = std::array::from_fn(|lane| present.iter().map(|load| load.in_lane(lane)).max().unwrap_or(0));
+        let left = std::array::from_fn(|lane| lanes[lane].recent(now));
+        Some(share.as_mut()?.ask(self.limits.rates().lanes(), queued, left, largest, now))
+    }
+
+    /// Keeps to the answer to an ask that was made at `asked_at`, for as long as that holds from then.
+    pub fn keep_to(&self, ask: &Ask, slice: &Slice, asked_at: Instant) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let Some(share) = &mut state.share else { return };
+        let Told { throttles, shut_for, opened } = share.obey(ask, slice, asked_at, now);
+        for _ in 0..throttles {
+            state.slow_down(now);
+        }
+        match shut_for {
+            Some(wait) => _ = state.gate.shut(Some(wait), None, now),
+            None if opened => state.gate.open(),
+            None => {}
+        }
+        drop(state);
+        self.gate_moved.notify_waiters();
+        self.lane_moved.notify_waiters();
+    }
+
+    /// An ask came to nothing.
+    pub fn retract(&self, ask: &Ask) {
+        if let Some(share) = &mut self.state().share {
+            share.retract(ask);
+        }
     }
 
     /// The limits it was made with.
@@ -207,27 +297,34 @@ impl Governor {
     pub fn pace(&self) -> Pace {
         let (now, state) = (Instant::now(), self.state());
         Pace {
-            per_second: state.scaled(self.limits.messages_per_second, now),
+            per_second: state.scaled(self.limits.messages_per_second.max(1), now),
             full_per_second: self.limits.messages_per_second,
             shut_for: match &state.gate {
                 Gate::Open => None,
                 Gate::Shut(shut) | Gate::Probing(shut) => Some(shut.until.saturating_duration_since(now)),
             },
             waiting: state.waiting,
-            calls_left: self.limits.calls_per_day.map(|limit| limit.saturating_sub(state.day.spent(now))),
+            calls_left: match &state.share {
+                Some(share) => share.left(),
+                None => self.limits.calls_per_day.map(|limit| limit.saturating_sub(state.day.spent(now))),
+            },
         }
     }
 
     /// How many of these loads, from the first on, the pace lets go in one instant: at least one.
     pub(super) fn portion(&self, loads: impl Iterator<Item = Load>) -> usize {
         let now = Instant::now();
-        let state = self.state();
-        let fits = |load: &Load| (0..LANES).all(|lane| load.in_lane(lane) <= state.scaled(self.limit_of(lane), now));
+        let mut state = self.state();
+        let fits = |load: &Load| (0..LANES).all(|lane| load.in_lane(lane) <= self.rate(&state, lane, now));
         let sums = loads.scan(Load::default(), |sum, load| {
             *sum = sum.plus(load);
             Some(*sum)
         });
-        sums.take_while(fits).count().max(1)
+        let fitting: Vec<Load> = sums.take_while(fits).collect();
+        if let (Some(share), Some(largest)) = (&mut state.share, fitting.last()) {
+            share.sort(*largest, now);
+        }
+        fitting.len().max(1)
     }
 
     /// Takes note of the usage an answer declares.
@@ -238,6 +335,7 @@ impl Governor {
         let mut state = self.state();
         if spent && matches!(state.gate, Gate::Open) {
             state.gate.shut(usage.regain, None, now);
+            self.tell(&mut state, 0, now);
         }
         state.usage = Some((usage, now));
     }
@@ -246,9 +344,11 @@ impl Governor {
     pub(super) fn throttled(&self, wait: Option<Duration>, refusal: Option<Box<Refusal>>) {
         let now = Instant::now();
         let mut state = self.state();
-        if state.gate.shut(wait, refusal, now) {
-            state.factor = ((state.factor_at(now) * DECREASE).max(LEAST), now);
+        let slows = state.gate.shut(wait, refusal, now);
+        if slows {
+            state.slow_down(now);
         }
+        self.tell(&mut state, u32::from(slows), now);
         drop(state);
         self.gate_moved.notify_waiters();
         self.lane_moved.notify_waiters();
@@ -267,18 +367,39 @@ impl Governor {
         patience: &mut Duration,
         on_wait: impl Fn(GateWait) + Send,
     ) -> Result<Admitted<'_>, TooLong> {
-        let _waiting = Waiting::one_more(self);
-        let mut told = None;
+        let _waiting = Waiting::one_more(self, load);
+        let (mut told, since) = (None, Instant::now());
         loop {
             let probe = self.through_gate(patience, &mut told, &on_wait).await?;
             let opens = |state: &State, lane: usize, now| {
-                let limit = state.scaled(self.limit_of(lane), now);
+                if state.lacks_calls_of_the_day(load, now) || !self.holds(state, load, lane, now) {
+                    // It hangs on others, who are to hear of it.
+                    self.wishes.notify_one();
+                    return None;
+                }
+                let limit = self.rate(state, lane, now);
                 state.lanes[lane].opens_at(load.in_lane(lane), limit, state.lead, now)
             };
-            let _turns = self.queue(&self.entries, load, opens).await;
+            let _turns = tokio::select! {
+                turns = self.queue(&self.entries, load, opens) => turns,
+                () = self.forsaken(since, *patience) => return Err(TooLong { wait: None, refusal: None }),
+            };
             if let Some(admitted) = self.take(load, probe, patience)? {
                 return Ok(admitted);
             }
+        }
+    }
+
+    /// Returns once nobody has handed it a slice for as long as `patience`, of a share of the Page's budget.
+    async fn forsaken(&self, since: Instant, patience: Duration) {
+        loop {
+            let Some(until) = self.state().share.as_ref().map(|share| share.until().max(since) + patience) else {
+                return std::future::pending().await;
+            };
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
         }
     }
 
@@ -311,10 +432,10 @@ impl Governor {
     fn take<'a>(&'a self, load: Load, probe: Probe<'a>, patience: &Duration) -> Result<Option<Admitted<'a>>, TooLong> {
         let now = Instant::now();
         let mut state = self.state();
-        let calls = load.calls + state.lanes[CALLS].promised();
-        if let Some(limit) = self.limits.calls_per_day
-            && let Some(wait) = state.day.wait(calls.into(), limit, now)
-        {
+        if state.lacks_calls_of_the_day(load, now) {
+            return Ok(None);
+        }
+        if let Some(wait) = self.wait_for_the_day(&state, load, now) {
             if wait > *patience {
                 drop(state);
                 return Err(TooLong { wait: Some(wait), refusal: None });
@@ -342,13 +463,33 @@ impl Governor {
             state.lead = took.max(state.lead * 63 / 64).min(LONGEST_LEAD);
         }
         let free = |state: &State, lane: usize, now| {
-            let limit = state.scaled(self.limit_of(lane), now);
-            let is_open = state.gate.lets_through(is_probe);
-            Some(if is_open { state.lanes[lane].free_at(load.in_lane(lane), limit, now) } else { now })
+            let goes = state.gate.lets_through(is_probe) && self.holds(state, load, lane, now);
+            Some(if goes {
+                state.lanes[lane].free_at(load.in_lane(lane), self.rate(state, lane, now), now)
+            } else {
+                now
+            })
         };
-        let _turns = self.queue(&self.exits, load, free).await;
-        let now = Instant::now();
-        let mut state = self.state();
+        let turns = self.queue(&self.exits, load, free).await;
+        // What was free when its turn came may be so no more: a slice shrinks.
+        let late = |state: &State, now| {
+            let lanes = (0..LANES).filter(|&lane| load.in_lane(lane) > 0);
+            lanes.filter_map(|lane| free(state, lane, now)).max().filter(|free| *free > now)
+        };
+        let (mut state, now) = loop {
+            let now = Instant::now();
+            let free = {
+                let state = self.state();
+                match late(&state, now) {
+                    None => break (state, now),
+                    Some(free) => free,
+                }
+            };
+            sleep_until(free).await;
+        };
+        if (0..LANES).any(|lane| !self.holds(&state, load, lane, now)) {
+            return Err(TooLong { wait: None, refusal: None });
+        }
         if let Gate::Shut(shut) | Gate::Probing(shut) = &state.gate
             && !state.gate.lets_through(is_probe)
         {
@@ -356,17 +497,49 @@ impl Governor {
             return Err(TooLong { wait, refusal: shut.refusal.clone() });
         }
         for lane in 0..LANES {
-            let limit = state.scaled(self.limit_of(lane), now);
+            let limit = self.rate(&state, lane, now);
             state.lanes[lane].charge(load.in_lane(lane), limit, now);
         }
-        state.day.spend(load.calls.into(), now);
+        match &mut state.share {
+            Some(share) => share.spend(load.calls.into()),
+            None => state.day.spend(load.calls.into(), now),
+        }
+        drop(turns);
         Ok(())
     }
 
-    /// The full rate of a lane, a second.
-    fn limit_of(&self, lane: usize) -> u32 {
-        let PaceLimits { messages_per_second, media_per_second, calls_per_second, .. } = self.limits;
-        [media_per_second, messages_per_second, CONVERSATIONS_PER_SECOND, calls_per_second][lane]
+    /// What a lane lets go in a second, as things are; nothing but where a share is nothing.
+    fn rate(&self, state: &State, lane: usize, now: Instant) -> u32 {
+        let limit = self.limits.rates().lanes()[lane].max(1);
+        let full = match &state.share {
+            Some(share) => share.rate(lane, state.present.iter().any(|load| load.in_lane(lane) > 1), now).min(limit),
+            None => limit,
+        };
+        if full == 0 { 0 } else { state.scaled(full, now) }
+    }
+
+    /// Whether what is held of a shared budget is enough for `load` in a lane.
+    fn holds(&self, state: &State, load: Load, lane: usize, now: Instant) -> bool {
+        let calls = load.in_lane(lane);
+        calls == 0
+            || (self.rate(state, lane, now) > 0
+                && state.share.as_ref().is_none_or(|share| calls <= share.held(lane, now)))
+    }
+
+    /// How long until `load` fits what is left of 24 hours; `None` where it does now.
+    fn wait_for_the_day(&self, state: &State, load: Load, now: Instant) -> Option<Duration> {
+        let calls = u64::from(load.calls + state.lanes[CALLS].promised());
+        match &state.share {
+            Some(share) => share.dry_for(now).filter(|_| share.lacks(calls)),
+            None => state.day.wait(calls, self.limits.calls_per_day?, now),
+        }
+    }
+
+    /// Has others hear that the gate is shut.
+    fn tell(&self, state: &mut State, throttles: u32, now: Instant) {
+        let (Gate::Shut(shut) | Gate::Probing(shut), Some(share)) = (&state.gate, &mut state.share) else { return };
+        share.shut(shut.until.saturating_duration_since(now), throttles);
+        self.wishes.notify_one();
     }
 
     /// Returns once the gate is open, or the caller is to be the one that finds out whether it is.
@@ -407,7 +580,29 @@ impl Governor {
     }
 }
 
+impl Drop for Governor {
+    fn drop(&mut self) {
+        self.wishes.notify_one();
+    }
+}
+
 impl State {
+    /// Whether more calls of 24 hours are to be asked for before `load` can go, and may be had.
+    fn lacks_calls_of_the_day(&self, load: Load, now: Instant) -> bool {
+        let calls = u64::from(load.calls + self.lanes[CALLS].promised());
+        self.share.as_ref().is_some_and(|share| share.lacks(calls) && share.dry_for(now).is_none())
+    }
+
+    fn slow_down(&mut self, now: Instant) {
+        self.factor = ((self.factor_at(now) * DECREASE).max(LEAST), now);
+    }
+
+    fn no_longer_present(&mut self, load: Load) {
+        if let Some(place) = self.present.iter().position(|other| *other == load) {
+            self.present.swap_remove(place);
+        }
+    }
+
     /// `full` calls a second, scaled by what throttles and usage leave of it: at least one.
     fn scaled(&self, full: u32, now: Instant) -> u32 {
         let scale = self.factor_at(now).min(self.room_at(now));
@@ -435,18 +630,22 @@ impl State {
 }
 
 /// One more call in the queue, as long as it lives.
-struct Waiting<'a>(&'a Governor);
+struct Waiting<'a>(&'a Governor, Load);
 
 impl<'a> Waiting<'a> {
-    fn one_more(governor: &'a Governor) -> Self {
-        governor.state().waiting += 1;
-        Self(governor)
+    fn one_more(governor: &'a Governor, load: Load) -> Self {
+        let mut state = governor.state();
+        state.waiting += 1;
+        state.present.push(load);
+        Self(governor, load)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.state().waiting -= 1;
+        let mut state = self.0.state();
+        state.waiting -= 1;
+        state.no_longer_present(self.1);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::record::{AliasTarget, Record, Upload, UploadFilter};
 use crate::stop::Stop;
 
 use super::alias::target_of;
+use super::budget;
 use super::fitter::Fitter;
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
@@ -131,8 +132,13 @@ pub(super) enum Expected {
 }
 
 impl AssetLibrary {
-    /// The library made of these parts.
+    /// The library made of these parts. On a record that others share, its client shares the Page's budget with them from
+    /// now on.
+    ///
+    /// # Panics
+    /// On such a record, outside of a tokio runtime.
     pub fn new(parts: LibraryParts) -> Self {
+        budget::share(parts.graph.governor(), &parts.record, &parts.space);
         let fitter = parts.inspector.fitter.clone();
         Self {
             fitter: fitter.unwrap_or_else(|| Arc::new(Fitter::new(Arc::clone(&parts.clock)))),

@@ -5,6 +5,7 @@
 //! [`Reporter`].
 
 mod alias;
+mod budget;
 mod check;
 mod deliver;
 mod duplicates;

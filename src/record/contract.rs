@@ -2,6 +2,7 @@
 //!
 //! A clause gets a [`Store`]: an empty place, on which it opens as many records as it likes, as processes would.
 
+mod budgets;
 mod heals;
 
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ mod derivations;
 mod doubts;
 mod random;
 
+pub(super) use budgets::*;
 pub(super) use campaigns::*;
 pub(super) use derivations::{
     a_copy_is_found_by_what_it_was_made_of_and_by_itself, another_copy_by_the_same_rules_takes_the_place_of_what_was,
@@ -67,6 +69,7 @@ macro_rules! suite {
             a_copy_is_found_by_what_it_was_made_of_and_by_itself
             another_copy_by_the_same_rules_takes_the_place_of_what_was
             a_healthy_record_verifies
+            whoever_draws_alone_on_a_budget_may_do_all_of_it
             heals_count_for_their_key_and_within_their_time
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
             a_list_is_kept_in_its_order_without_its_duplicates

@@ -18,6 +18,7 @@ use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AssetKey, AttachmentId, KeySpace, MediaKind, Origin, PageId};
 use crate::secret::TokenFingerprint;
 
+mod budgets;
 mod campaigns;
 mod carry;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod postgres;
 mod rows;
 mod sqlite;
 
+pub use self::budgets::Budgets;
 pub use self::campaigns::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder,
     Ledger, ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
@@ -352,7 +354,9 @@ pub trait Aliases: fmt::Debug + Send + Sync {
 
 /// All the record knows.
 #[async_trait]
-pub trait Record: Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Doubts + Ledger {
+pub trait Record:
+    Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Doubts + Ledger + Budgets
+{
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 mod address;
 mod aliases;
+mod budgets;
 mod campaigns;
 mod carry;
 mod claims;

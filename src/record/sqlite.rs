@@ -2,6 +2,7 @@
 //! block.
 
 mod aliases;
+mod budgets;
 mod campaigns;
 mod carry;
 mod claims;

@@ -1,5 +1,6 @@
 //! A store that many share: the binary on a PostgreSQL server, alone and with others.
 
+mod budget;
 mod workers;
 
 use std::collections::HashMap;

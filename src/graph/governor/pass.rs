@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::share::Share;
 use super::{Governor, LANES, Load, TooLong};
 
 /// A call whose turn is near. Dropped, it gives up its place and costs nothing.
@@ -41,6 +42,7 @@ impl<'a> Place<'a> {
         for lane in 0..LANES {
             state.lanes[lane].promise(load.in_lane(lane));
         }
+        state.present.push(load);
         Self { governor, load }
     }
 }
@@ -52,6 +54,7 @@ impl Drop for Place<'_> {
         for lane in 0..LANES {
             state.lanes[lane].fulfil(load.in_lane(lane));
         }
+        state.no_longer_present(*load);
         drop(state);
         governor.lane_moved.notify_waiters();
     }
@@ -87,8 +90,14 @@ impl Pass<'_> {
     /// The call was answered, and not refused for its rate.
     pub(in crate::graph) fn unhindered(mut self) {
         if let Some(governor) = self.probe.0.take() {
-            governor.state().gate.open();
+            let mut state = governor.state();
+            state.gate.open();
+            let others_wait = state.share.as_mut().is_some_and(Share::open);
+            drop(state);
             governor.gate_moved.notify_waiters();
+            if others_wait {
+                governor.wishes.notify_one();
+            }
         }
     }
 

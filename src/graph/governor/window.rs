@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
-/// A window whose ends are both counted is longer than a second by less than this.
+/// A second, and a little more: calls may arrive closer to each other than they left, and arrivals are what Meta counts.
+const PERIOD: Duration = Duration::from_millis(1_030);
+/// A window whose ends are both counted is longer than its length by less than this.
 const TICK: Duration = Duration::from_nanos(1);
 /// How far behind its even pace a queue may fall, by late timers, and catch up.
 const SLACK: Duration = Duration::from_millis(100);
@@ -34,7 +35,7 @@ impl Window {
     /// When `calls` more may be promised that they go within `lead`: `now` or later, or `None` where that hangs on those
     /// that were promised it before.
     pub(super) fn opens_at(&self, calls: u32, limit: u32, lead: Duration, now: Instant) -> Option<Instant> {
-        let (ahead, even) = (SECOND * self.promised / limit, self.evenly_free_at(now));
+        let (ahead, even) = (PERIOD * self.promised / limit, self.evenly_free_at(now));
         if self.promised > 0 && (self.promised + calls > limit || (even == now && ahead > lead)) {
             return None;
         }
@@ -52,6 +53,13 @@ impl Window {
         self.promised -= calls;
     }
 
+    /// Calls of the last second, those included that are charged to what comes.
+    pub(super) fn recent(&self, now: Instant) -> u32 {
+        let since = now.checked_sub(PERIOD + TICK);
+        let old = self.charged.partition_point(|&at| since.is_some_and(|since| at <= since));
+        u32::try_from(self.charged.len() - old).unwrap_or(u32::MAX)
+    }
+
     /// Calls that are about to go.
     pub(super) fn promised(&self) -> u32 {
         self.promised
@@ -61,7 +69,7 @@ impl Window {
         let (calls, limit) = (calls.clamp(1, limit) as usize, limit as usize);
         // So many of the newest must be a second old, or never have been.
         let newest = self.charged.len().checked_sub(limit - calls + 1);
-        newest.map_or(now, |place| now.max(self.charged[place] + SECOND + TICK))
+        newest.map_or(now, |place| now.max(self.charged[place] + PERIOD + TICK))
     }
 
     fn evenly_free_at(&self, now: Instant) -> Instant {
@@ -73,18 +81,18 @@ impl Window {
         if calls == 0 {
             return;
         }
-        let horizon = now.checked_sub(SECOND + TICK);
+        let horizon = now.checked_sub(PERIOD + TICK);
         while self.charged.front().is_some_and(|&at| horizon.is_some_and(|horizon| at < horizon)) {
             self.charged.pop_front();
         }
         for call in 0..calls {
-            let at = now + SECOND * (call / limit);
+            let at = now + PERIOD * (call / limit);
             // Later charges of an earlier load may stand behind it already.
             let place = self.charged.partition_point(|&other| other <= at);
             self.charged.insert(place, at);
         }
         let even = self.even.map_or(now, |even| even.max(now.checked_sub(SLACK).unwrap_or(now)));
-        self.even = Some(even + SECOND * calls / limit);
+        self.even = Some(even + PERIOD * calls / limit);
     }
 }
 
@@ -93,6 +101,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     /// Goes as fast as it may, its timers late by `late`, and says when each call went.
     fn run(limit: u32, loads: &[u32], late: Duration) -> Vec<Instant> {
@@ -125,6 +135,15 @@ mod tests {
                 assert!(took.as_secs_f64() <= ideal / 0.95, "{limit}, late by {late:?}: {took:?}");
             }
         }
+    }
+
+    #[test]
+    fn calls_that_arrive_closer_than_they_left_keep_the_promise() {
+        let went = run(30, &[1; 600], Duration::ZERO);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut arrived: Vec<_> = went.iter().map(|at| *at + Duration::from_millis(random.u64(0..30))).collect();
+        arrived.sort();
+        assert!(most_in_a_second(&arrived) <= 30);
     }
 
     #[test]

@@ -35,6 +35,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 pub(super) const ABSENCE: Duration = Duration::from_mins(1);
 /// The same of what a campaign is waiting for, which has nothing better to do.
 pub(super) const LONG_ABSENCE: Duration = Duration::from_mins(10);
+/// The same of what is over before long.
+const SHORT_ABSENCE: Duration = Duration::from_secs(2);
 
 /// The connections of one record.
 pub(super) struct Sessions {
@@ -60,6 +62,8 @@ enum Mode {
     /// Several, which all see the same.
     Read,
     Write,
+    /// Several that change something, and may be done twice.
+    Note,
 }
 
 /// How an attempt ended.
@@ -148,6 +152,16 @@ impl Sessions {
         self.run(Mode::Write, absence, work).await
     }
 
+    /// Does `work`, all or nothing, and once or more: nothing is left behind that says whether it was done.
+    pub(super) async fn note<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Note, SHORT_ABSENCE, work).await
+    }
+
     async fn run<T, F, Fut>(&self, mode: Mode, absence: Duration, work: F) -> Result<T, RecordError>
     where
         T: Send,
@@ -212,6 +226,7 @@ impl Sessions {
         match mode {
             Mode::Ask => {}
             Mode::Read => tx.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+            Mode::Note => tx.batch("BEGIN").await?,
             // In one message, so that a receipt costs no wait.
             Mode::Write => {
                 let begin = format!("BEGIN; INSERT INTO receipts (ticket, committed) VALUES ({ticket}, true)");

@@ -3,6 +3,7 @@
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
 
+mod budgets;
 mod faults;
 
 use std::collections::BTreeSet;

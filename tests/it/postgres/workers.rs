@@ -35,7 +35,7 @@ fn sending(server: &Server, lease: u32, people: u64, parts: &str, workers: usize
     (world, workers)
 }
 
-fn wait_for(world: &World, messages: u64, workers: &mut [Child]) {
+pub(super) fn wait_for(world: &World, messages: u64, workers: &mut [Child]) {
     let began = Instant::now();
     while world.counts().messages_accepted < messages {
         assert!(began.elapsed() < PATIENCE, "{} of {messages} messages", world.counts().messages_accepted);

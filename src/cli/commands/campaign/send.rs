@@ -259,7 +259,9 @@ fn paced(session: Session, campaign: &Campaign) -> Session {
         media_per_second: slower(settings.media_per_second, page.media_per_second),
         ..page
     };
-    let graph = (*session.graph).clone().with_governor(Arc::new(Governor::new(limits)));
+    let governor =
+        if limits == page { Governor::new(page) } else { Governor::within(page, campaign.name.to_string(), limits) };
+    let graph = (*session.graph).clone().with_governor(Arc::new(governor));
     Session { graph: Arc::new(graph), ..session }
 }
 

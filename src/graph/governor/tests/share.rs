@@ -1,0 +1,238 @@
+//! Several governors on one Page's budget, in virtual time.
+
+use super::*;
+use crate::budget::{Gate as Throttles, Holding, LEASE, News, Portion, Standing, divide};
+
+/// A record that divides a Page's budget: in memory, its clock our own.
+#[derive(Debug)]
+struct Book {
+    begun: Instant,
+    pages: Mutex<(Vec<Holding>, Throttles, u64)>,
+    /// How long an answer takes.
+    latency: Duration,
+}
+
+impl Book {
+    fn new(latency: Duration) -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), pages: Mutex::default(), latency })
+    }
+
+    fn draw(&self, owner: i64, ask: &Ask) -> Slice {
+        let now = i64::try_from(self.begun.elapsed().as_millis()).unwrap();
+        let mut pages = self.pages.lock().unwrap();
+        let (holdings, gate, spent) = &mut *pages;
+        let (mine, others): (Vec<_>, Vec<_>) = holdings.drain(..).partition(|holding| holding.owner == owner);
+        let (holding, rates) = divide(owner, ask, mine.first(), &others, now);
+        let held = holding.granted;
+        *holdings = others.into_iter().chain([holding]).collect();
+        *gate = gate.hear(owner, ask, now);
+        let portion = ask.pool.map(|pool| {
+            *spent -= pool.unspent.map_or(0, |(_, calls)| calls);
+            let left = pool.limit - *spent;
+            let calls = pool.calls.min(left.div_ceil(4));
+            *spent += calls;
+            Portion { calls, minute: 0, left, back_in: (left == 0).then_some(Duration::from_hours(24)) }
+        });
+        let (throttles, standing) = (gate.throttles, gate.standing(owner, now));
+        Slice { rates, held, lasts: LEASE, portion, throttles, standing }
+    }
+
+    /// Draws for `governor` for as long as this is polled.
+    async fn serve(&self, owner: i64, governor: &Governor) {
+        let wishes = governor.share().expect("it shared nothing");
+        loop {
+            let _ = tokio::time::timeout(Duration::from_millis(400), wishes.notified()).await;
+            for _ in 0..2 {
+                let (ask, asked_at) = (governor.ask().expect("a share"), Instant::now());
+                tokio::time::sleep(self.latency).await;
+                let slice = self.draw(owner, &ask);
+                tokio::time::sleep(self.latency).await;
+                governor.keep_to(&ask, &slice, asked_at);
+                if slice.held == slice.rates {
+                    break;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Sends as fast as it may until `until`, `together` in one call.
+async fn flood(meta: &Arc<Meta>, governor: &Arc<Governor>, together: usize, until: Duration) {
+    let client = meta.client(governor, PATIENT);
+    let (page, requests) = (page(), vec![text(); together]);
+    let send = async |()| {
+        let mut patience = PATIENT;
+        let sent = if together == 1 {
+            client.send_once(&page, &requests[0], &mut patience, disk(Duration::from_millis(5))).await.map(drop)
+        } else {
+            let ready = |_| disk(Duration::from_millis(5));
+            client.send_batch_once(&page, &requests, &mut patience, ready).await.map(drop)
+        };
+        if let Err(GraphError::RateLimited { .. }) = sent {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let left = until.saturating_sub(meta.begun.elapsed());
+    let endless = futures::stream::repeat(()).map(send).buffer_unordered(32);
+    let _ = tokio::time::timeout(left, endless.for_each(async |()| ())).await;
+}
+
+fn hasty(rate: u32) -> Arc<Governor> {
+    governor(PaceLimits { messages_per_second: rate, ..PaceLimits::default() })
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+#[tokio::test(start_paused = true)]
+async fn two_who_are_busy_never_send_more_than_the_page_may_and_use_nearly_all_of_it() {
+    fastrand::seed(7);
+    for latency in [1, 150].map(Duration::from_millis) {
+        let (meta, book) = (Meta::new(Duration::ZERO), Book::new(latency));
+        let (one, other) = (hasty(30), hasty(30));
+        let serving = futures::future::join(book.serve(1, &one), book.serve(2, &other));
+        let sending = futures::future::join(flood(&meta, &one, 1, MINUTE), flood(&meta, &other, 1, MINUTE));
+        futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+        let times = meta.times(false);
+        assert!(most_in_a_second(&times) <= 30, "{latency:?}: {}", most_in_a_second(&times));
+        assert!(times.len() >= 60 * 30 * 90 / 100, "{latency:?}: {}", times.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slices_that_grow_and_shrink_break_no_second() {
+    fastrand::seed(7);
+    let (meta, book) = (Meta::new(Duration::ZERO), Book::new(Duration::from_millis(3)));
+    let governors: Vec<_> = (0..4).map(|_| hasty(30)).collect();
+    let mut serving: futures::stream::FuturesUnordered<_> =
+        governors.iter().zip(1..).map(|(governor, owner)| book.serve(owner, governor)).collect();
+    // Each comes and goes at times of its own.
+    let busy = governors.iter().zip([7, 5, 3, 2]).map(|(governor, seconds)| {
+        let meta = &meta;
+        async move {
+            for turn in 0..60 / seconds {
+                let (from, until) = (turn * seconds, (turn + 1) * seconds);
+                if turn % 2 == 0 {
+                    flood(meta, governor, 1, Duration::from_secs(until)).await;
+                } else {
+                    tokio::time::sleep(Duration::from_secs(until - from)).await;
+                }
+            }
+        }
+    });
+    let sending = futures::future::join_all(busy);
+    futures::future::select(Box::pin(sending), serving.next()).await;
+    let times = meta.times(false);
+    assert!(most_in_a_second(&times) <= 30, "{}", most_in_a_second(&times));
+    assert!(times.len() >= 60 * 30 * 50 / 100, "{}", times.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_many_messages_keep_to_a_slice_that_shrinks_behind_them() {
+    fastrand::seed(7);
+    for together in [5, 20] {
+        let (meta, book) = (Meta::new(Duration::ZERO), Book::new(Duration::from_millis(3)));
+        let governors: Vec<_> = (0..3).map(|_| hasty(30)).collect();
+        let mut serving: futures::stream::FuturesUnordered<_> =
+            governors.iter().zip(1..).map(|(governor, owner)| book.serve(owner, governor)).collect();
+        let busy = governors.iter().zip([60, 40, 20]).map(|(governor, seconds)| {
+            let meta = &meta;
+            async move {
+                tokio::time::sleep(Duration::from_secs(60 - seconds)).await;
+                flood(meta, governor, together, MINUTE).await;
+            }
+        });
+        let sending = futures::future::join_all(busy);
+        futures::future::select(Box::pin(sending), serving.next()).await;
+        let times = meta.messages.lock().unwrap().clone();
+        assert!(most_in_a_second(&times) <= 30, "{together}: {}", most_in_a_second(&times));
+        assert!(times.len() >= 60 * 30 * 60 / 100, "{together}: {}", times.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_leaves_without_a_slice_nor_after_its_lease() {
+    let (meta, book) = (Meta::new(Duration::ZERO), Book::new(Duration::ZERO));
+    let governor = hasty(30);
+    let impatient = meta.client(&governor, Duration::from_secs(20));
+    governor.share().expect("it shared nothing");
+    let (page, request) = (page(), text());
+    let refused = impatient.send(&page, &request).await;
+    assert!(matches!(refused, Err(GraphError::RateLimited { wait: None, refusal: None, .. })), "{refused:?}");
+    assert_eq!((meta.begun.elapsed(), meta.times(false).len()), (Duration::from_secs(20), 0));
+    let sending = flood(&meta, &governor, 1, MINUTE);
+    let drawing = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let (ask, asked_at) = (governor.ask().expect("a share"), Instant::now());
+        governor.keep_to(&ask, &book.draw(1, &ask), asked_at);
+        asked_at - meta.begun
+    };
+    let ((), drawn) = futures::future::join(sending, drawing).await;
+    let times = meta.times(false);
+    let (first, last) = (times[0], *times.last().expect("some"));
+    assert!(first >= drawn && last < drawn + LEASE && last > drawn + LEASE * 9 / 10, "{drawn:?}: {first:?}, {last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_one_meets_shuts_the_other_within_a_second_and_one_probe_opens_both() {
+    let storm = Duration::from_secs(70);
+    let (meta, book) = (Meta::new(storm), Book::new(Duration::from_millis(3)));
+    let (one, other) = (hasty(30), hasty(30));
+    let serving = futures::future::join(book.serve(1, &one), book.serve(2, &other));
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        assert!(other.pace().shut_for.is_some(), "told within a second");
+        flood(&meta, &other, 1, MINUTE * 3).await;
+    };
+    let sending = futures::future::join(flood(&meta, &one, 1, MINUTE * 3), late);
+    futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+    let (refused, sent) = (meta.times(true), meta.times(false));
+    // What the first had on its way, and two probes of all; of the second nothing ever met the storm.
+    let probes = refused.iter().filter(|at| **at > Duration::from_secs(1)).count();
+    assert!((1..=2).contains(&probes), "{refused:?}");
+    assert!(sent[0] < storm + MINUTE && most_in_a_second(&sent) <= 30);
+    // Slowed down alike, and growing again.
+    assert!((one.pace().per_second).abs_diff(other.pace().per_second) <= 1, "{:?} {:?}", one.pace(), other.pace());
+    let half = sent.iter().filter(|at| **at > sent[0] + Duration::from_secs(1)).count();
+    assert!(half > 300, "the other is open as well: {half}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_told_is_told_again() {
+    let governor = hasty(30);
+    governor.share().expect("it shared nothing");
+    governor.throttled(Some(Duration::from_secs(9)), None);
+    let lost = governor.ask().expect("a share");
+    let news = News { shut_for: Some(Duration::from_secs(9)), throttles: 1, opened: false };
+    assert_eq!((lost.news, governor.ask().expect("a share").news), (news, News::default()));
+    governor.retract(&lost);
+    assert_eq!(governor.ask().expect("a share").news, news);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_days_calls_are_counted_of_all_together() {
+    let (meta, book) = (Meta::new(Duration::ZERO), Book::new(Duration::from_millis(3)));
+    let limits = PaceLimits { calls_per_day: Some(500), ..PaceLimits::default() };
+    let (one, other) = (governor(limits), governor(limits));
+    let serving = futures::future::join(book.serve(1, &one), book.serve(2, &other));
+    let sending = futures::future::join(flood(&meta, &one, 1, MINUTE), flood(&meta, &other, 1, MINUTE));
+    futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+    assert_eq!(meta.times(false).len(), 500);
+    assert_eq!((one.pace().calls_left, other.pace().calls_left), (Some(0), Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_nothing_to_send_holds_nothing() {
+    let (meta, book) = (Meta::new(Duration::ZERO), Book::new(Duration::from_millis(3)));
+    let governor = hasty(30);
+    let serving = book.serve(1, &governor);
+    let sending = async {
+        flood(&meta, &governor, 1, Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    };
+    futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+    let ask = governor.ask().expect("a share");
+    assert!(ask.demand.is_nothing() && ask.using.is_nothing(), "{ask:?}");
+    assert_eq!(Standing::Open, book.draw(1, &ask).standing);
+    assert!(book.pages.lock().unwrap().0.iter().all(|holding| holding.granted.is_nothing()));
+}
