@@ -200,8 +200,10 @@ async fn drive(
             Err(CampaignError::Held { holder, .. }) => return look_on(context, &*record, campaign, holder).await,
             begun => begun?,
         };
-        // From here on a pause is one that was asked for meanwhile.
-        record.change(campaign.id, Change::Unpause).await?;
+        // Only the pause that was seen is lifted: another, such as one behind a stage, was asked for meanwhile.
+        if campaign.paused.is_some() {
+            record.change(campaign.id, Change::Unpause).await?;
+        }
         let ahead = run.preflight().await.map_err(Failure::from);
         if let Some(bars) = &bars {
             bars.clear();
