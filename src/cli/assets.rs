@@ -4,11 +4,12 @@ use crate::facts::Dimensions;
 use crate::library::{AssetOutcome, AssetReport, Summary};
 use crate::media::{Problem, Severity};
 
-use super::events::{AssetEvent, PageOf, SummaryEvent};
+use super::events::SummaryEvent;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Palette, shown, shown_text};
 use super::values::{count, human_size, thousands};
+use crate::events::{AssetEvent, PageOf};
 
 /// Prints what became of one file, where that is worth a line; on which Page, where there are several.
 pub(super) fn print_report(output: &Output, report: &AssetReport, page: Option<&PageOf>) {

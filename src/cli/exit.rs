@@ -1,5 +1,7 @@
 //! The exit codes: the one place they live.
 
+use crate::fault::Sort;
+
 /// How a command ended, as its exit code. Documented in `--help` and the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -51,6 +53,21 @@ Exit codes:
     7  some sends have an unknown outcome: settle them
     8  assets expire within the asked time
   130  interrupted";
+
+impl From<Sort> for Exit {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Usage => Self::Usage,
+            Sort::Credentials => Self::Credentials,
+            Sort::Store => Self::Store,
+            Sort::TryLater => Self::TryLater,
+            Sort::Item => Self::SomeFailed,
+            Sort::UnknownOutcome => Self::UnknownOutcome,
+            Sort::Interrupted => Self::Interrupted,
+            Sort::Unexpected => Self::Unexpected,
+        }
+    }
+}
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::campaign::CampaignError;
-use crate::graph::{Certainty, GraphError, Operation, Scope};
+use crate::events::ErrorBody;
+use crate::fault::{self, Fault, Sort, causes, class_of};
+use crate::graph::GraphError;
 use crate::ids::PageId;
 use crate::library::LibraryError;
-use crate::media::WatchError;
 use crate::record::{PageIdentity, RecordError};
 use crate::sandbox::SandboxError;
 
@@ -64,22 +65,22 @@ impl Failure {
         Self::Library(Arc::clone(error))
     }
 
+    /// The error of the library below, where that is what it is.
+    fn fault(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::Library(error) => Some(&**error),
+            Self::Graph(error) => Some(error),
+            Self::Record(error) => Some(error),
+            Self::Campaign(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// What Meta said, where Meta is the reason.
     pub(super) fn graph(&self) -> Option<&GraphError> {
         match self {
-            Self::Graph(error) | Self::NewIdRefused { error, .. } => Some(error),
-            Self::Library(error) => match &**error {
-                LibraryError::Graph(error) => Some(error),
-                LibraryError::NotHealed { cause, .. } => match &**cause {
-                    LibraryError::Graph(error) => Some(error),
-                    _ => None,
-                },
-                _ => None,
-            },
-            Self::Campaign(CampaignError::Graph(error) | CampaignError::Library(LibraryError::Graph(error))) => {
-                Some(error)
-            }
-            _ => None,
+            Self::NewIdRefused { error, .. } => Some(error),
+            _ => self.fault()?.graph(),
         }
     }
 
@@ -90,48 +91,31 @@ impl Failure {
             Self::Credentials(_) | Self::WrongPage { .. } | Self::NotAPage { .. } | Self::NewIdRefused { .. } => {
                 Exit::Credentials
             }
-            Self::Library(error) => library_exit(error),
-            Self::Graph(error) => graph_exit(error),
-            Self::Campaign(error) => campaign_exit(error),
-            Self::Record(_) | Self::Sandbox(SandboxError::StateInUse { .. }) => Exit::Store,
-            Self::Sandbox(_) | Self::File { .. } => Exit::Unexpected,
+            Self::Sandbox(SandboxError::StateInUse { .. }) => Exit::Store,
+            _ => self.fault().map_or(Exit::Unexpected, |fault| fault.sort().into()),
         }
     }
 
-    /// What sort of failure it is, in one word: Meta's class where Meta gave a code.
-    pub(super) fn class(&self) -> &'static str {
-        match (self.graph(), self.exit()) {
-            (Some(error), _) => graph_class(error),
+    /// It as an object of JSON.
+    pub(super) fn body(&self) -> ErrorBody {
+        let class = match (self.graph(), self.exit()) {
             (None, Exit::Usage) => "usage",
             (None, Exit::Credentials) => "credentials",
-            (None, Exit::Store) => "store",
-            (None, _) => "local",
-        }
+            (graph, _) => class_of(self.fault().map_or(Sort::Unexpected, Fault::sort), graph),
+        };
+        ErrorBody::new(self.graph(), class, self.message(), self.hint(), self.retryable())
     }
 
     /// What happened and why, in one line.
     pub(super) fn message(&self) -> String {
-        causes(self).fold(self.headline(), |text, cause| format!("{text}: {cause}"))
+        causes(self.source()).fold(self.headline(), |text, cause| format!("{text}: {cause}"))
     }
 
     /// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
     fn headline(&self) -> String {
         match self {
-            Self::Config(_)
-            | Self::Credentials(_)
-            | Self::Record(_)
-            | Self::Sandbox(_)
-            | Self::Campaign(CampaignError::Record(_) | CampaignError::Ledger(_)) => format!("failed to {self}"),
-            Self::Library(error) if error.says_what_failed() => format!("failed to {self}"),
-            Self::Usage { .. }
-            | Self::WrongPage { .. }
-            | Self::SamePage { .. }
-            | Self::NotAPage { .. }
-            | Self::NewIdRefused { .. }
-            | Self::Library(_)
-            | Self::Graph(_)
-            | Self::Campaign(_)
-            | Self::File { .. } => self.to_string(),
+            Self::Config(_) | Self::Credentials(_) | Self::Sandbox(_) => format!("failed to {self}"),
+            _ => self.fault().map_or_else(|| self.to_string(), fault::headline),
         }
     }
 
@@ -152,24 +136,17 @@ impl Failure {
             Self::NewIdRefused { .. } => {
                 Some("see whether the token is this Page's own, and the platform the one it was uploaded for".into())
             }
-            Self::Library(error) => error.hint(),
-            Self::Graph(error) => error.hint().map(ToOwned::to_owned),
-            Self::Campaign(error) => error.hint(),
-            Self::Record(error) => error.hint().map(ToOwned::to_owned),
             Self::Sandbox(error) => error.hint().map(ToOwned::to_owned),
             Self::File { .. } => None,
+            Self::Library(_) | Self::Graph(_) | Self::Record(_) | Self::Campaign(_) => self.fault()?.what_to_do(),
         }
     }
 
     /// Whether the same command may succeed later, unchanged.
     pub(super) fn retryable(&self) -> bool {
-        match self.graph() {
-            Some(error) => error.retryable(),
-            None => match self {
-                Self::Record(error) | Self::Campaign(CampaignError::Record(error)) => is_passing(error),
-                Self::Campaign(CampaignError::Ledger(error)) => is_passing(error),
-                _ => false,
-            },
+        match self {
+            Self::NewIdRefused { error, .. } => error.retryable(),
+            _ => self.fault().is_some_and(fault::is_retryable),
         }
     }
 
@@ -186,86 +163,12 @@ impl Failure {
     fn print_as(&self, output: &Output, heading: &str) {
         let palette = output.palette;
         output.complain(format_args!("{heading} {}", shown_text(&self.headline())));
-        for cause in causes(self) {
+        for cause in causes(self.source()) {
             output.complain(format_args!("  caused by: {}", shown_text(&cause.to_string())));
         }
         if let Some(hint) = self.hint() {
             output.complain(format_args!("  {} {hint}", palette.strong("hint:")));
         }
-    }
-}
-
-/// Whether the record may be had in a while.
-fn is_passing(error: &RecordError) -> bool {
-    matches!(error, RecordError::Locked { .. } | RecordError::Away { .. } | RecordError::Lapsed)
-}
-
-/// What caused it, what caused that, and so on.
-fn causes(failure: &Failure) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(failure.source(), |cause| (*cause).source())
-}
-
-fn library_exit(error: &LibraryError) -> Exit {
-    match error {
-        LibraryError::Scan(_)
-        | LibraryError::Message(_)
-        | LibraryError::NoPage
-        | LibraryError::Watch(WatchError::Scan(_)) => Exit::Usage,
-        LibraryError::Watch(_) => Exit::Unexpected,
-        LibraryError::Graph(error) => graph_exit(error),
-        LibraryError::Record(_) | LibraryError::Watched { .. } | LibraryError::WatchLock { .. } => Exit::Store,
-        LibraryError::OtherPage { .. } | LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
-        LibraryError::Claimed { .. } => Exit::TryLater,
-        LibraryError::Unusable { .. }
-        | LibraryError::Changed { .. }
-        | LibraryError::Superseded { .. }
-        | LibraryError::NotRecorded { .. }
-        | LibraryError::NoSource { .. }
-        | LibraryError::NoSuchAlias { .. }
-        | LibraryError::AliasOutdated { .. }
-        | LibraryError::NotSaved { .. }
-        | LibraryError::OtherKind { .. }
-        | LibraryError::KindUnknown { .. } => Exit::SomeFailed,
-        LibraryError::Reference { cause, .. } | LibraryError::NotHealed { cause, .. } => library_exit(cause),
-    }
-}
-
-fn campaign_exit(error: &CampaignError) -> Exit {
-    match error {
-        CampaignError::Library(error) => library_exit(error),
-        CampaignError::Graph(error) => graph_exit(error),
-        CampaignError::Record(_)
-        | CampaignError::Ledger(_)
-        | CampaignError::Held { .. }
-        | CampaignError::Unintelligible { .. } => Exit::Store,
-        CampaignError::NotPermitted { .. } => Exit::Credentials,
-        CampaignError::Stopped => Exit::Interrupted,
-        _ => Exit::Usage,
-    }
-}
-
-fn graph_exit(error: &GraphError) -> Exit {
-    match (error.scope(), error.outcome(), error) {
-        (_, _, GraphError::Invalid(_)) => Exit::Usage,
-        (Some(Scope::Page), ..) => Exit::Credentials,
-        (Some(Scope::Rate | Scope::Connection), ..) => Exit::TryLater,
-        (_, _, GraphError::Stopped { .. }) => Exit::Interrupted,
-        (_, Certainty::Unknown, GraphError::Unknown { operation: Operation::Send | Operation::Batch, .. }) => {
-            Exit::UnknownOutcome
-        }
-        (_, Certainty::Unknown, _) => Exit::TryLater,
-        _ => Exit::SomeFailed,
-    }
-}
-
-fn graph_class(error: &GraphError) -> &'static str {
-    match (error.class(), error) {
-        (Some(class), _) => class.as_str(),
-        (None, GraphError::Invalid(_)) => "bad_request",
-        (None, GraphError::RateLimited { .. }) => "rate_limited",
-        (None, GraphError::Unreachable { .. }) => "unreachable",
-        (None, GraphError::Refused { .. }) => "refused",
-        (None, _) => "unknown",
     }
 }
 

@@ -27,9 +27,9 @@ use tracing_subscriber::EnvFilter;
 use crate::clock::SystemClock;
 use crate::stop::Stop;
 
+use crate::events::ErrorEvent;
 use args::{Cli, ColorWhen, Global};
 use config::Settings;
-use events::ErrorEvent;
 use exit::Exit;
 use failure::Failure;
 use output::Output;
@@ -81,7 +81,7 @@ fn run_to_the_end(cli: Cli, output: &Arc<Output>) -> Exit {
 /// Says why a command failed, if it did.
 fn conclude(ended: Result<Exit, Failure>, output: &Output) -> Exit {
     ended.unwrap_or_else(|failure| {
-        output.event(&ErrorEvent::new(&failure));
+        output.event(&ErrorEvent::new(failure.body()));
         failure.print(output);
         failure.exit()
     })
@@ -98,7 +98,7 @@ fn refused(error: &clap::Error) -> Exit {
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
                 let failure = Failure::Usage { message: message.to_owned(), hint: "see --help".into() };
-                let _ = writeln!(std::io::stdout(), "{}", ErrorEvent::new(&failure).to_json());
+                let _ = writeln!(std::io::stdout(), "{}", ErrorEvent::new(failure.body()).to_json());
             }
             Exit::Usage
         }

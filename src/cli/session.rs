@@ -23,12 +23,12 @@ use crate::stop::Stop;
 
 use super::args::Global;
 use super::config::{PageSettings, Settings};
-use super::events::PageOf;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bars;
 use super::values::{human_span, local_time};
+use crate::events::PageOf;
 
 /// Buffers for files that were read and wait for their turn.
 const SURVEY_MEMORY: usize = 192 << 20;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::cli::assets::{exit_for, print_report};
-use crate::cli::events::{ErrorEvent, PageOf};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::progress::Bars;
 use crate::cli::session::{Context, Session};
+use crate::events::{ErrorEvent, PageOf};
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, Inspector, LibraryError, Summary, Synced};
 
 /// Prints counts, of one Page where there are several.
@@ -95,7 +95,7 @@ impl<'a> Crew<'a> {
 
 /// Says what is wrong with one Page among several, and gives the exit code that makes.
 fn complain(context: &Context, page: &str, failure: &Failure) -> Exit {
-    context.output.event(&ErrorEvent::new(failure).of_page(page));
+    context.output.event(&ErrorEvent::new(failure.body()).of_page(page));
     failure.print_of(page, &context.output);
     failure.exit()
 }

@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::cli::args::{Cli, DemoArgs, Global};
 use crate::cli::config::{PageChoice, PageSettings, Settings};
-use crate::cli::events::SendEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
+use crate::events::SendEvent;
 use crate::graph::{Message, SendRequest};
 use crate::ids::{MediaKind, Platform, Recipient};
 use crate::record::{Upload, UploadFilter};

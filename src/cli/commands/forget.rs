@@ -1,11 +1,11 @@
 //! `forget`: strike a file's ids off the record.
 
 use crate::cli::args::ForgetArgs;
-use crate::cli::events::RecordedEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::count;
+use crate::events::RecordedEvent;
 
 use super::recorded::{AliasNames, find};
 

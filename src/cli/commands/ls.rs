@@ -1,12 +1,12 @@
 //! `ls`: the ids on record.
 
 use crate::cli::args::LsArgs;
-use crate::cli::events::RecordedEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::human_size;
+use crate::events::RecordedEvent;
 use crate::record::{Upload, UploadFilter};
 
 use super::recorded::{AliasNames, each_recorded, state, time_left};

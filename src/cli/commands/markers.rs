@@ -8,12 +8,13 @@ use std::path::Path;
 
 use crate::cli::args::ResolveArgs;
 use crate::cli::assets::describe;
-use crate::cli::events::{AssetEvent, ErrorEvent, TextEvent};
+use crate::cli::events::TextEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
+use crate::events::{AssetEvent, ErrorEvent};
 use crate::ids::{AliasName, AttachmentId};
 use crate::library::{AssetRef, AssetReport, MarkedText, in_folder};
 use crate::record::Record;
@@ -112,7 +113,7 @@ impl<'t> Markers<'t> {
         let output = &context.output;
         let marker = format!("<<asset:{}>>", String::from_utf8_lossy(written));
         let hint = "`reattach alias` lists the names there are; a path is meant from where the text lies".to_owned();
-        output.event(&ErrorEvent::new(&Failure::Usage { message: format!("{marker}: {reason}"), hint }));
+        output.event(&ErrorEvent::new(Failure::Usage { message: format!("{marker}: {reason}"), hint }.body()));
         output.complain(format_args!("{} {}: {reason}", output.palette.bad("✗"), shown_text(&marker)));
     }
 

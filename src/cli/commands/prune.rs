@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::PruneArgs;
-use crate::cli::events::{PruneSummaryEvent, RecordedEvent};
+use crate::cli::events::PruneSummaryEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, human_size};
 use crate::clock::Moment;
+use crate::events::RecordedEvent;
 use crate::ids::ContentHash;
 use crate::library::{CheckOptions, PlanRules, Reason, check, staleness};
 use crate::media::ScanOptions;

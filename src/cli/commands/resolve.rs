@@ -7,11 +7,11 @@ use futures::StreamExt;
 
 use crate::cli::args::ResolveArgs;
 use crate::cli::assets::{describe, print_summary_event};
-use crate::cli::events::{AssetEvent, PageOf};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
+use crate::events::{AssetEvent, PageOf};
 use crate::library::{AssetRef, AssetReport, ResolveOptions, Synced, UploadOnMiss};
 
 use super::crew::Crew;

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use crate::cli::args::{SendArgs, SendContent};
-use crate::cli::events::SendEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
+use crate::events::SendEvent;
 use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequest, SenderAction, Sent};
 use crate::ids::{MediaKind, Platform};
 use crate::json;
@@ -38,14 +38,22 @@ pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failu
             Ok(Exit::Done)
         }
         Ok(Ended::Failed { request, failure }) => {
-            context.output.event(&SendEvent::new(recipient).carrying(&request.content).failed(&failure));
+            context.output.event(&ended_by(&failure, SendEvent::new(recipient).carrying(&request.content)));
             Err(failure)
         }
         Ok(Ended::Stopped) => Ok(Exit::Interrupted),
         Err(failure) => {
-            context.output.event(&SendEvent::new(recipient).failed(&failure));
+            context.output.event(&ended_by(&failure, SendEvent::new(recipient)));
             Err(failure)
         }
+    }
+}
+
+/// The event of a message that is not known to have arrived.
+fn ended_by<'a>(failure: &Failure, event: SendEvent<'a>) -> SendEvent<'a> {
+    match failure.exit() {
+        Exit::UnknownOutcome => event.doubtful(failure.body()),
+        _ => event.failed(failure.body()),
     }
 }
 

@@ -8,11 +8,10 @@ use serde::Serialize;
 
 use crate::cli::commands::status::Counts;
 use crate::clock::Timestamp;
+use crate::events::JsonPath;
 use crate::ids::{ContentHash, KeySpace, PageId};
 use crate::library::{Agreement, Duplicates, SameBytes};
 use crate::record::Upload;
-
-use super::JsonPath;
 
 /// `{"event":"status"}`: how the ids of one Page and platform stand.
 #[derive(Debug, Serialize)]

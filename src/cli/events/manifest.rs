@@ -5,11 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::events::{ErrorBody, JsonPath};
 use crate::ids::{AliasName, AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
 use crate::library::{ImportReport, ImportSummary};
 use crate::record::Upload;
-
-use super::{ErrorBody, JsonPath};
 
 /// `{"event":"export"}`.
 #[derive(Debug, Serialize)]

@@ -13,8 +13,8 @@ use crate::record::{Campaign, Holder, Record};
 
 use super::closing::{exit_by_counts, print_closing};
 use super::counts;
-use super::events::CampaignEvent;
 use super::live::{Live, Meter, View};
+use crate::events::CampaignEvent;
 
 /// How often it is asked whether somebody still sends.
 const ASK_EVERY: Duration = Duration::from_millis(500);

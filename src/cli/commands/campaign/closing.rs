@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::campaign::{CampaignError, Counts, End, ErrorCount, RunSummary};
-use crate::cli::events::ErrorEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::{count, thousands};
+use crate::events::ErrorEvent;
 use crate::record::{Campaign, Record};
 
-use super::events::CampaignEvent;
 use super::show::{figures, print_variants, proof};
 use super::{ask, emergency, find};
+use crate::events::CampaignEvent;
 
 /// Prints how a run ended.
 pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) -> Result<Exit, Failure> {
@@ -48,7 +48,7 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
         output.result(format_args!("  {}", figures(&counts)));
     }
     if let Some(failure) = &failure {
-        output.event(&ErrorEvent::new(failure));
+        output.event(&ErrorEvent::new(failure.body()));
         failure.print(output);
         if counts.pending > 0 {
             output.note(format_args!(

@@ -10,8 +10,8 @@ use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::record::ListedDelivery;
 
-use super::events::RecipientEvent;
 use super::find;
+use crate::events::RecipientEvent;
 
 /// How many deliveries are read at once.
 const PAGE: usize = 2_000;

@@ -21,7 +21,7 @@ use crate::cli::session::Context;
 use crate::ids::{CampaignName, KeySpace};
 use crate::record::{Campaign, Change, Record};
 
-use events::CampaignEvent;
+use crate::events::CampaignEvent;
 
 /// Why a campaign is paused that an operator paused: only `resume` goes on with it.
 const BY_HAND: &str = "paused by hand";

@@ -23,10 +23,11 @@ use crate::record::{Campaign, Change, Record};
 use super::ahead::{confirm, print_ahead};
 use super::attach::look_on;
 use super::closing::conclude;
-use super::events::{BadRowEvent, CampaignEvent, PreflightEvent};
+use super::events::{BadRowEvent, PreflightEvent};
 use super::live::Live;
 use super::show::print_status;
 use super::{BY_HAND, counts, find, space};
+use crate::events::CampaignEvent;
 
 /// How many bad rows people are shown.
 const SHOWN: usize = 10;

@@ -11,18 +11,19 @@ use crate::campaign::settle::{
 };
 use crate::cli::args::{SettleArgs, SettleAssumption};
 use crate::cli::config::PageSettings;
-use crate::cli::events::ErrorEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::{count, local_time, thousands};
+use crate::events::ErrorEvent;
 use crate::record::{Campaign, DoubtfulDelivery, Record};
 
-use super::events::{CampaignEvent, DuplicateEvent, SettledEvent};
+use super::events::{DuplicateEvent, SettledEvent};
 use super::show::figures;
 use super::unknown::show_unknown;
 use super::{counts, find};
+use crate::events::CampaignEvent;
 
 /// How many people who got it twice are shown.
 const SHOWN: usize = 20;
@@ -51,7 +52,7 @@ pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Fai
     let counts = counts(context, &*record, &campaign).await?;
     context.output.result(format_args!("{}: {}", context.output.palette.strong(&campaign.name), figures(&counts)));
     if let Some(failure) = &failure {
-        context.output.event(&ErrorEvent::new(failure));
+        context.output.event(&ErrorEvent::new(failure.body()));
         failure.print(&context.output);
     }
     context.output.event(&CampaignEvent::new(&campaign, &counts).with_duplicates(duplicates));

@@ -9,8 +9,8 @@ use crate::cli::values::{count, local_time, thousands};
 use crate::ids::CampaignName;
 use crate::record::Campaign;
 
-use super::events::CampaignEvent;
 use super::{counts, find};
+use crate::events::CampaignEvent;
 
 pub(super) async fn status(context: &Context, name: &CampaignName) -> Result<Exit, Failure> {
     let record = context.record().await?;

@@ -9,7 +9,7 @@ use crate::cli::values::{count, human_span, thousands};
 use crate::delivery::State;
 use crate::record::{Campaign, ListedDelivery, Record};
 
-use super::events::RecipientEvent;
+use crate::events::RecipientEvent;
 
 /// How many deliveries are read at once.
 const PAGE: usize = 1_000;

@@ -1,13 +1,10 @@
 //! What became of assets, and what is on record of them.
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use crate::cli::failure::Failure;
 use crate::clock::Timestamp;
 use crate::ids::{AliasName, AttachmentId, ContentHash, MediaKind, PageId, WebUrl};
-use crate::library::{AssetReport, Summary};
+use crate::library::AssetReport;
 use crate::media::Problem;
 use crate::record::{Alias, Derivation, Upload};
 
@@ -15,7 +12,7 @@ use super::{ErrorBody, JsonPath, PageOf};
 
 /// `{"event":"asset"}` of `check`, `sync` and `resolve`.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct AssetEvent<'a> {
+pub(crate) struct AssetEvent<'a> {
     event: &'static str,
     #[serde(flatten)]
     path: JsonPath<'a>,
@@ -52,7 +49,7 @@ pub(in crate::cli) struct AssetEvent<'a> {
 }
 
 impl<'a> AssetEvent<'a> {
-    pub(in crate::cli) fn new(report: &'a AssetReport) -> Self {
+    pub(crate) fn new(report: &'a AssetReport) -> Self {
         let dimensions = report.facts.as_ref().and_then(|facts| facts.dimensions);
         let upload = report.upload.as_ref();
         Self {
@@ -76,26 +73,26 @@ impl<'a> AssetEvent<'a> {
             recipient_id: report.sent.as_ref().and_then(|sent| sent.recipient_id.as_deref()),
             message_id: report.sent.as_ref().and_then(|sent| sent.message_id.as_deref()),
             reference: None,
-            error: report.error.as_ref().map(|error| ErrorBody::of(&Failure::of_library(error))),
+            error: report.error.as_ref().map(|error| ErrorBody::of(&**error)),
         }
     }
 }
 
 impl<'a> AssetEvent<'a> {
     /// The same, for one Page among several.
-    pub(in crate::cli) fn of_page(self, page: &'a PageOf) -> Self {
+    pub(crate) fn of_page(self, page: &'a PageOf) -> Self {
         Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
     }
 
     /// The same, of what was asked for in these words.
-    pub(in crate::cli) fn asked_for_as(self, reference: String) -> Self {
+    pub(crate) fn asked_for_as(self, reference: String) -> Self {
         Self { reference: Some(reference), ..self }
     }
 }
 
 /// A copy that fits, and what it was made of.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct FittedBody<'a> {
+pub(crate) struct FittedBody<'a> {
     recipe: &'a str,
     source_sha256: ContentHash,
     sha256: ContentHash,
@@ -106,7 +103,7 @@ pub(in crate::cli) struct FittedBody<'a> {
 }
 
 impl<'a> FittedBody<'a> {
-    pub(in crate::cli) fn new(copy: &'a Derivation) -> Self {
+    pub(crate) fn new(copy: &'a Derivation) -> Self {
         Self {
             recipe: &copy.recipe,
             source_sha256: copy.source,
@@ -121,7 +118,7 @@ impl<'a> FittedBody<'a> {
 
 /// `{"event":"asset"}` of `ls`, `show` and `forget`: what is on record.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct RecordedEvent<'a> {
+pub(crate) struct RecordedEvent<'a> {
     event: &'static str,
     #[serde(flatten)]
     path: JsonPath<'a>,
@@ -147,7 +144,7 @@ pub(in crate::cli) struct RecordedEvent<'a> {
 }
 
 impl<'a> RecordedEvent<'a> {
-    pub(in crate::cli) fn new(upload: &'a Upload, state: &'static str, aliases: &'a [AliasName]) -> Self {
+    pub(crate) fn new(upload: &'a Upload, state: &'static str, aliases: &'a [AliasName]) -> Self {
         Self {
             event: "asset",
             path: JsonPath::new(upload.source.as_deref()),
@@ -171,71 +168,14 @@ impl<'a> RecordedEvent<'a> {
     }
 
     /// The same, of bytes that were made of others.
-    pub(in crate::cli) fn made_of(self, sources: &'a [Derivation]) -> Self {
+    pub(crate) fn made_of(self, sources: &'a [Derivation]) -> Self {
         Self { fitted_from: sources.iter().map(FittedBody::new).collect(), ..self }
-    }
-}
-
-/// `{"event":"summary"}`: closes `check`, `sync` and `resolve`.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct SummaryEvent<'a> {
-    event: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    page: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    page_id: Option<&'a PageId>,
-    files: u64,
-    unique: u64,
-    ok: u64,
-    uploaded: u64,
-    reused: u64,
-    refreshed: u64,
-    planned: u64,
-    rejected: u64,
-    failed: u64,
-    deferred: u64,
-    missing: u64,
-    unknown: u64,
-    warned: u64,
-    bytes_uploaded: u64,
-    bytes_saved: u64,
-    elapsed_ms: u64,
-}
-
-impl<'a> SummaryEvent<'a> {
-    /// The same, of one Page among several.
-    pub(in crate::cli) fn of_page(self, page: &'a PageOf) -> Self {
-        Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
-    }
-
-    pub(in crate::cli) fn new(summary: &Summary) -> Self {
-        Self {
-            event: "summary",
-            page: None,
-            page_id: None,
-            files: summary.files,
-            unique: summary.unique(),
-            ok: summary.ok,
-            uploaded: summary.uploaded,
-            reused: summary.reused,
-            refreshed: summary.refreshed,
-            planned: summary.planned,
-            rejected: summary.rejected,
-            failed: summary.failed,
-            deferred: summary.deferred,
-            missing: summary.missing,
-            unknown: summary.unknown,
-            warned: summary.warned,
-            bytes_uploaded: summary.bytes_uploaded,
-            bytes_saved: summary.bytes_saved,
-            elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
-        }
     }
 }
 
 /// `{"event":"alias"}`.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct AliasEvent<'a> {
+pub(crate) struct AliasEvent<'a> {
     event: &'static str,
     alias: &'a AliasName,
     #[serde(flatten)]
@@ -249,7 +189,7 @@ pub(in crate::cli) struct AliasEvent<'a> {
 }
 
 impl<'a> AliasEvent<'a> {
-    pub(in crate::cli) fn new(alias: &'a Alias, outcome: &'static str) -> Self {
+    pub(crate) fn new(alias: &'a Alias, outcome: &'static str) -> Self {
         let target = &alias.target;
         Self {
             event: "alias",
@@ -261,20 +201,5 @@ impl<'a> AliasEvent<'a> {
             set_at: alias.set_at,
             outcome,
         }
-    }
-}
-
-/// `{"event":"text"}`: a text with ids in it was written.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct TextEvent {
-    event: &'static str,
-    output: String,
-    markers: usize,
-    bytes: usize,
-}
-
-impl TextEvent {
-    pub(in crate::cli) fn new(output: &Path, markers: usize, bytes: usize) -> Self {
-        Self { event: "text", output: output.to_string_lossy().into_owned(), markers, bytes }
     }
 }

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
 use crate::graph::{Content, Sent};
 use crate::ids::AttachmentId;
 
@@ -11,7 +9,7 @@ use super::ErrorBody;
 
 /// `{"event":"send"}`.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct SendEvent<'a> {
+pub(crate) struct SendEvent<'a> {
     event: &'static str,
     recipient: String,
     recipient_id: Option<&'a str>,
@@ -23,7 +21,7 @@ pub(in crate::cli) struct SendEvent<'a> {
 
 impl<'a> SendEvent<'a> {
     /// A message to `recipient` of which nothing else is known yet.
-    pub(in crate::cli) fn new(recipient: String) -> Self {
+    pub(crate) fn new(recipient: String) -> Self {
         Self {
             event: "send",
             recipient,
@@ -36,26 +34,30 @@ impl<'a> SendEvent<'a> {
     }
 
     /// The same, with what it carries.
-    pub(in crate::cli) fn carrying(self, content: &'a Content) -> Self {
+    pub(crate) fn carrying(self, content: &'a Content) -> Self {
         let attachment_id = content.message().and_then(|message| message.attachment_ids().into_iter().next());
         Self { attachment_id, ..self }
     }
 
     /// The same, taken by Meta.
-    pub(in crate::cli) fn sent(self, sent: &'a Sent) -> Self {
+    pub(crate) fn sent(self, sent: &'a Sent) -> Self {
         let recipient_id = sent.recipient_id.as_deref();
         let attachment_id = sent.attachment_id.as_ref().map(AttachmentId::as_str).or(self.attachment_id);
         Self { recipient_id, message_id: sent.message_id.as_deref(), attachment_id, outcome: "sent", ..self }
     }
 
     /// The same, given up before there was an answer.
-    pub(in crate::cli) fn abandoned(self) -> Self {
+    pub(crate) fn abandoned(self) -> Self {
         Self { outcome: "unknown", ..self }
     }
 
-    /// The same, not sent, or perhaps sent.
-    pub(in crate::cli) fn failed(self, failure: &Failure) -> Self {
-        let outcome = if failure.exit() == Exit::UnknownOutcome { "unknown" } else { "failed" };
-        Self { outcome, error: Some(ErrorBody::of(failure)), ..self }
+    /// The same, not sent.
+    pub(crate) fn failed(self, error: ErrorBody) -> Self {
+        Self { outcome: "failed", error: Some(error), ..self }
+    }
+
+    /// The same, perhaps sent: nobody knows.
+    pub(crate) fn doubtful(self, error: ErrorBody) -> Self {
+        Self { outcome: "unknown", error: Some(error), ..self }
     }
 }

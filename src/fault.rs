@@ -1,0 +1,217 @@
+//! What sort of failure an error is, and its words: one reading for exit codes, HTTP answers and the JSON of both.
+
+use std::error::Error;
+
+use crate::campaign::CampaignError;
+use crate::graph::{Certainty, GraphError, Operation, Scope};
+use crate::library::LibraryError;
+use crate::media::WatchError;
+use crate::record::RecordError;
+
+/// Who or what is at fault, as far as that decides what to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// What was asked for makes no sense.
+    Usage,
+    /// The token, a permission, or the wrong Page.
+    Credentials,
+    /// The record is out of reach or held by another.
+    Store,
+    /// A limit, or a moment's trouble.
+    TryLater,
+    /// One item is at fault, and others may fare better.
+    Item,
+    /// Nobody knows whether a message was sent.
+    UnknownOutcome,
+    /// It was told to stop.
+    Interrupted,
+    /// Nothing that should happen.
+    Unexpected,
+}
+
+/// An error people and programs are told of.
+pub(crate) trait Fault: Error {
+    /// What sort it is.
+    fn sort(&self) -> Sort;
+
+    /// What Meta said, where Meta is the reason.
+    fn graph(&self) -> Option<&GraphError> {
+        None
+    }
+
+    /// What to do about it.
+    fn what_to_do(&self) -> Option<String>;
+
+    /// Whether its words follow "failed to".
+    fn names_a_deed(&self) -> bool {
+        false
+    }
+
+    /// Whether it passes by itself, as far as Meta has nothing to do with it.
+    fn is_passing(&self) -> bool {
+        false
+    }
+}
+
+/// Where it comes from, in one word: Meta's class where Meta gave a code.
+pub(crate) fn class_of(sort: Sort, graph: Option<&GraphError>) -> &'static str {
+    match (graph, sort) {
+        (Some(error), _) => graph_class(error),
+        (None, Sort::Usage) => "usage",
+        (None, Sort::Credentials) => "credentials",
+        (None, Sort::Store) => "store",
+        (None, _) => "local",
+    }
+}
+
+/// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
+pub(crate) fn headline(fault: &dyn Fault) -> String {
+    if fault.names_a_deed() { format!("failed to {fault}") } else { fault.to_string() }
+}
+
+/// What happened and why, in one line.
+pub(crate) fn message(fault: &dyn Fault) -> String {
+    causes(fault.source()).fold(headline(fault), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Whether the same may succeed later, unchanged.
+pub(crate) fn is_retryable(fault: &dyn Fault) -> bool {
+    fault.graph().map_or_else(|| fault.is_passing(), GraphError::retryable)
+}
+
+/// The cause, what caused that, and so on.
+pub(crate) fn causes<'a>(first: Option<&'a (dyn Error + 'static)>) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(first, |cause| (*cause).source())
+}
+
+impl Fault for GraphError {
+    fn sort(&self) -> Sort {
+        match (self.scope(), self.outcome(), self) {
+            (_, _, Self::Invalid(_)) => Sort::Usage,
+            (Some(Scope::Page), ..) => Sort::Credentials,
+            (Some(Scope::Rate | Scope::Connection), ..) => Sort::TryLater,
+            (_, _, Self::Stopped { .. }) => Sort::Interrupted,
+            (_, Certainty::Unknown, Self::Unknown { operation: Operation::Send | Operation::Batch, .. }) => {
+                Sort::UnknownOutcome
+            }
+            (_, Certainty::Unknown, _) => Sort::TryLater,
+            _ => Sort::Item,
+        }
+    }
+
+    fn graph(&self) -> Option<&GraphError> {
+        Some(self)
+    }
+
+    fn what_to_do(&self) -> Option<String> {
+        self.hint().map(Into::into)
+    }
+}
+
+impl Fault for RecordError {
+    fn sort(&self) -> Sort {
+        Sort::Store
+    }
+
+    fn what_to_do(&self) -> Option<String> {
+        self.hint().map(Into::into)
+    }
+
+    fn names_a_deed(&self) -> bool {
+        true
+    }
+
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::Away { .. } | Self::Lapsed)
+    }
+}
+
+impl Fault for LibraryError {
+    fn sort(&self) -> Sort {
+        match self {
+            Self::Scan(_) | Self::Message(_) | Self::NoPage | Self::Watch(WatchError::Scan(_)) => Sort::Usage,
+            Self::Watch(_) => Sort::Unexpected,
+            Self::Graph(error) => error.sort(),
+            Self::Record(_) | Self::Watched { .. } | Self::WatchLock { .. } => Sort::Store,
+            Self::OtherPage { .. } | Self::ReplacedTooOften { .. } => Sort::Credentials,
+            Self::Claimed { .. } => Sort::TryLater,
+            Self::Unusable { .. }
+            | Self::Changed { .. }
+            | Self::Superseded { .. }
+            | Self::NotRecorded { .. }
+            | Self::NoSource { .. }
+            | Self::NoSuchAlias { .. }
+            | Self::AliasOutdated { .. }
+            | Self::NotSaved { .. }
+            | Self::OtherKind { .. }
+            | Self::KindUnknown { .. } => Sort::Item,
+            Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.sort(),
+        }
+    }
+
+    fn graph(&self) -> Option<&GraphError> {
+        match self {
+            Self::Graph(error) => Some(error),
+            Self::NotHealed { cause, .. } => match &**cause {
+                Self::Graph(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn what_to_do(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn names_a_deed(&self) -> bool {
+        self.says_what_failed()
+    }
+}
+
+impl Fault for CampaignError {
+    fn sort(&self) -> Sort {
+        match self {
+            Self::Library(error) => error.sort(),
+            Self::Graph(error) => error.sort(),
+            Self::Record(_) | Self::Ledger(_) | Self::Held { .. } | Self::Unintelligible { .. } => Sort::Store,
+            Self::NotPermitted { .. } => Sort::Credentials,
+            Self::Stopped => Sort::Interrupted,
+            _ => Sort::Usage,
+        }
+    }
+
+    fn graph(&self) -> Option<&GraphError> {
+        match self {
+            Self::Graph(error) | Self::Library(LibraryError::Graph(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn what_to_do(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn names_a_deed(&self) -> bool {
+        matches!(self, Self::Record(_) | Self::Ledger(_))
+    }
+
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Record(error) => error.is_passing(),
+            Self::Ledger(error) => error.is_passing(),
+            _ => false,
+        }
+    }
+}
+
+fn graph_class(error: &GraphError) -> &'static str {
+    match (error.class(), error) {
+        (Some(class), _) => class.as_str(),
+        (None, GraphError::Invalid(_)) => "bad_request",
+        (None, GraphError::RateLimited { .. }) => "rate_limited",
+        (None, GraphError::Unreachable { .. }) => "unreachable",
+        (None, GraphError::Refused { .. }) => "refused",
+        (None, _) => "unknown",
+    }
+}
