@@ -38,7 +38,7 @@ pub struct Facts {
 }
 
 /// Width and height in pixels, as the header declares them (before any EXIF rotation).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dimensions {
     /// Pixels in a row.
     pub width: u32,

@@ -60,4 +60,5 @@ pub mod media;
 pub mod record;
 pub mod sandbox;
 pub mod secret;
+pub mod service;
 pub mod stop;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ids::PageId;
 
@@ -18,8 +19,9 @@ pub(crate) use error::{ErrorBody, ErrorEvent};
 pub(crate) use send::SendEvent;
 
 /// A path as JSON can hold it: lossily, with its bytes beside it where something was lost.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct JsonPath<'a> {
+    #[schema(value_type = Option<String>)]
     path: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_bytes_hex: Option<String>,

@@ -44,7 +44,7 @@ pub use import::{ImportError, ImportOptions, ImportOutcome, ImportReport, Import
 pub use manager::{AssetLibrary, LibraryParts, ResolveOptions, UploadOnMiss, UrlQuery, Via};
 pub use markers::{MarkedText, OpenMarker};
 pub use outgoing::{Prepared, PreparedAsset};
-pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, plan, staleness};
+pub use plan::{ID_LIFETIME, Plan, PlanRules, Reason, Standing, plan, staleness, standing};
 pub use reference::{AssetRef, in_folder};
 pub use refresh::{RefreshOptions, Renewal};
 pub use report::{AssetOutcome, AssetReport, NoReport, Progress, Reporter, Summary};

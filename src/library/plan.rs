@@ -104,6 +104,48 @@ pub fn staleness(upload: &Upload, now: impl Into<Moment>, rules: PlanRules) -> O
     }
 }
 
+/// What `sync` would renew unless told otherwise.
+const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
+
+/// How an id stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It may be used.
+    Live,
+    /// It may be used, and ends within a week.
+    Due,
+    /// Meta is expected to have forgotten it.
+    Expired,
+    /// Meta refused it.
+    Rejected,
+    /// Nobody knows since when it lives.
+    UnknownAge,
+}
+
+impl Standing {
+    /// The word used in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Due => "due",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::UnknownAge => "unknown_age",
+        }
+    }
+}
+
+/// How the recorded id stands at this moment.
+pub fn standing(upload: &Upload, now: impl Into<Moment>) -> Standing {
+    match staleness(upload, now, USUAL) {
+        None | Some(Reason::Forced) => Standing::Live,
+        Some(Reason::Due) => Standing::Due,
+        Some(Reason::Expired) => Standing::Expired,
+        Some(Reason::Rejected) => Standing::Rejected,
+        Some(Reason::UnknownAge) => Standing::UnknownAge,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,16 +9,13 @@ use crate::cli::session::Context;
 use crate::cli::values::human_span;
 use crate::clock::Moment;
 use crate::ids::{AliasName, Asset, KeySpace};
-use crate::library::{AssetRef, LibraryError, PlanRules, UrlQuery, staleness, without_alias};
+use crate::library::{AssetRef, LibraryError, UrlQuery, standing, without_alias};
 use crate::record::{Record, Upload, UploadFilter};
 
 use super::references::{inspector_for, must_exist, reference};
 
 /// Rows read from the record at a time.
 const ROWS: usize = 1_000;
-
-/// What `sync` would renew unless told otherwise.
-const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
 
 /// All that is on record of what `text` refers to, in the scope of [`each_recorded`]: of a file, by its bytes as they
 /// are now, and by copies made of them; where there is no file any more, by the place it was uploaded from.
@@ -120,7 +117,7 @@ impl AliasNames {
 
 /// How an id stands: `live`, `due`, `expired`, `rejected` or `unknown_age`.
 pub(super) fn state(context: &Context, upload: &Upload) -> &'static str {
-    staleness(upload, context.clock.moment(), USUAL).map_or("live", |reason| reason.as_str())
+    standing(upload, context.clock.moment()).as_str()
 }
 
 /// `89 d left`, or that there is nothing left, or that nobody knows.

@@ -1,0 +1,248 @@
+//! Who may come in: every request passes here before anything else looks at it.
+//!
+//! A page on another site can make a browser on this machine send requests here, and so can any program of another user.
+//! So the Host must be one of our names (a name that was bound to 127.0.0.1 is none), an Origin, where there is one, must
+//! be ours, a request that says it comes from elsewhere is refused, and all but the empty page asks for a token: in the
+//! header `Authorization`, or as the session a browser was given for it. With a session alone, whatever has an effect
+//! has to show the session's own second word as well, which no other site can read.
+
+use std::net::SocketAddr;
+
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use http::{HeaderMap, Method, Uri};
+use sha2::Sha256;
+
+use super::keys::Keys;
+use super::problem::Problem;
+use crate::clock::Timestamp;
+
+/// How long a browser stays signed in.
+pub(super) const SESSION: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
+/// The header in which a page shows its session's second word.
+pub(super) const CSRF: &str = "x-reattach-csrf";
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Look.
+    Read,
+    /// Look, upload, send.
+    Send,
+}
+
+impl Scope {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Send => "send",
+        }
+    }
+}
+
+/// How somebody has shown who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Visitor {
+    pub(super) scope: Scope,
+    /// The second word of the session, where it is one.
+    pub(super) csrf: Option<String>,
+}
+
+/// The doorkeeper.
+#[derive(Debug)]
+pub(super) struct Access {
+    keys: Keys,
+    signing: [u8; 32],
+    /// Every `host:port` that is us, in lower case.
+    hosts: Vec<String>,
+    /// The cookie's name: two services on one machine share their cookies.
+    cookie: String,
+}
+
+impl Access {
+    pub(super) fn new(keys: Keys, address: SocketAddr, more: &[String]) -> Self {
+        let port = address.port();
+        let mut hosts = vec![address.to_string()];
+        if address.ip().is_loopback() {
+            hosts.extend(["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}")));
+        }
+        hosts.extend(more.iter().map(|host| host.to_ascii_lowercase()));
+        Self { signing: keys.signing(), keys, hosts, cookie: format!("reattach-{port}") }
+    }
+
+    /// Whether the request is meant for us, and comes from where it may come from.
+    pub(super) fn check_origin(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = only(headers, HOST.as_str()).ok_or_else(Problem::misdirected)?.to_ascii_lowercase();
+        if !self.hosts.contains(&host) {
+            return Err(Problem::misdirected());
+        }
+        if uri.authority().is_some_and(|target| !target.as_str().eq_ignore_ascii_case(&host)) {
+            return Err(Problem::misdirected());
+        }
+        if headers.contains_key(ORIGIN) {
+            let origin = only(headers, ORIGIN.as_str()).and_then(|origin| {
+                origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).map(str::to_ascii_lowercase)
+            });
+            if origin.is_none_or(|origin| origin != host) {
+                return Err(Problem::foreign());
+            }
+        }
+        let is_visit = method == Method::GET && uri.path() == "/";
+        match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+            None | Some(b"same-origin" | b"none") => Ok(()),
+            // A link to the page may stand anywhere; what it shows asks again.
+            Some(_) if is_visit => Ok(()),
+            Some(_) => Err(Problem::foreign()),
+        }
+    }
+
+    /// Who it is: by the token in the header, or by the browser's session.
+    pub(super) fn visitor(&self, method: &Method, headers: &HeaderMap, now: Timestamp) -> Result<Visitor, Problem> {
+        if headers.contains_key(AUTHORIZATION) {
+            let token = only(headers, AUTHORIZATION.as_str()).and_then(|header| {
+                let (scheme, token) = header.split_once(' ')?;
+                scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+            });
+            let scope = token.and_then(|token| self.keys.scope_of(token.as_bytes()));
+            return scope.map(|scope| Visitor { scope, csrf: None }).ok_or_else(Problem::unauthorized);
+        }
+        let session = self.session(headers).ok_or_else(Problem::unauthorized)?;
+        let (scope, csrf) = self.read_session(&session, now).ok_or_else(Problem::unauthorized)?;
+        let is_harmless = matches!(*method, Method::GET | Method::HEAD);
+        if !is_harmless && only(headers, CSRF) != Some(csrf.as_str()) {
+            return Err(Problem::no_csrf());
+        }
+        Ok(Visitor { scope, csrf: Some(csrf) })
+    }
+
+    /// The header that makes a browser the session's, and its second word.
+    pub(super) fn new_session(&self, scope: Scope, now: Timestamp) -> (String, String) {
+        let session = format!("{}.{}", scope.as_str(), now.plus(SESSION).as_unix_millis());
+        let (seal, csrf) = (self.sign("seal", &session), self.sign("csrf", &session));
+        let (cookie, age) = (&self.cookie, SESSION.as_secs());
+        (format!("{cookie}={session}.{seal}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict"), csrf)
+    }
+
+    /// The header that ends a browser's session.
+    pub(super) fn no_session(&self) -> String {
+        format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", self.cookie)
+    }
+
+    fn session(&self, headers: &HeaderMap) -> Option<String> {
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+        let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.filter(|(name, _)| *name == self.cookie).map(|(_, value)| value.to_owned()).next()
+    }
+
+    fn read_session(&self, text: &str, now: Timestamp) -> Option<(Scope, String)> {
+        let (session, seal) = text.rsplit_once('.')?;
+        let mut mac = self.mac("seal", session);
+        mac.update(b"");
+        mac.verify_slice(&hex::decode(seal).ok()?).ok()?;
+        let (scope, until) = session.split_once('.')?;
+        let scope = [Scope::Read, Scope::Send].into_iter().find(|known| known.as_str() == scope)?;
+        let until: i64 = until.parse().ok()?;
+        (now.as_unix_millis() < until).then(|| (scope, self.sign("csrf", session)))
+    }
+
+    fn sign(&self, purpose: &str, session: &str) -> String {
+        hex::encode(self.mac(purpose, session).finalize().into_bytes())
+    }
+
+    fn mac(&self, purpose: &str, session: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.signing).expect("a key of any length will do");
+        mac.update(purpose.as_bytes());
+        mac.update(b"\0");
+        mac.update(session.as_bytes());
+        mac
+    }
+}
+
+/// The header's value, where it is there once and is text.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+
+    fn access() -> (Access, String, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = Keys::load(folder.path()).expect("keys");
+        let token = keys.expose().to_owned();
+        (Access::new(keys, "127.0.0.1:7766".parse().expect("an address"), &[]), token, folder)
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| (http::HeaderName::from_static(name), value.parse().expect("a value"));
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    fn origin_status(pairs: &[(&'static str, &str)], path: &str) -> u16 {
+        let uri: Uri = path.parse().expect("a target");
+        let checked = access().0.check_origin(&Method::GET, &uri, &headers(pairs));
+        checked.map_or_else(|problem| problem.status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn only_our_own_names_are_us() {
+        for host in ["127.0.0.1:7766", "localhost:7766", "LOCALHOST:7766", "[::1]:7766"] {
+            assert_eq!(origin_status(&[("host", host)], "/v1/assets"), 200, "{host}");
+        }
+        let strangers = ["evil.example", "127.0.0.1.evil.example:7766", "localhost.:7766", "[::ffff:127.0.0.1]:7766"];
+        for host in strangers.into_iter().chain(["127.0.0.1:7767", "127.0.0.1", "", "a@127.0.0.1:7766"]) {
+            assert_eq!(origin_status(&[("host", host)], "/v1/assets"), 421, "{host}");
+        }
+        assert_eq!(origin_status(&[], "/v1/assets"), 421);
+        assert_eq!(origin_status(&[("host", "127.0.0.1:7766"), ("host", "127.0.0.1:7766")], "/v1/assets"), 421);
+        assert_eq!(origin_status(&[("host", "127.0.0.1:7766")], "http://evil.example/v1/assets"), 421);
+    }
+
+    #[test]
+    fn other_sites_reach_nothing_but_the_empty_page() {
+        let from = |name: &'static str, value: &str, path: &str| {
+            origin_status(&[("host", "127.0.0.1:7766"), (name, value)], path)
+        };
+        for origin in ["https://evil.example", "null", "http://localhost:8080", "http://127.0.0.1:7766.evil.example"] {
+            assert_eq!(from("origin", origin, "/v1/assets"), 403, "{origin}");
+        }
+        assert_eq!(from("origin", "http://127.0.0.1:7766", "/v1/assets"), 200);
+        for site in ["cross-site", "same-site", "odd"] {
+            assert_eq!(from("sec-fetch-site", site, "/v1/assets"), 403, "{site}");
+        }
+        assert_eq!(from("sec-fetch-site", "cross-site", "/"), 200);
+        assert_eq!(from("sec-fetch-site", "same-origin", "/v1/assets"), 200);
+    }
+
+    #[test]
+    fn a_token_or_a_session_with_its_second_word_lets_in() {
+        let (access, token, _folder) = access();
+        let visit = |method: Method, pairs: &[(&'static str, &str)]| access.visitor(&method, &headers(pairs), NOW);
+        let bearer = format!("Bearer {token}");
+        assert_eq!(visit(Method::POST, &[("authorization", &bearer)]).expect("in").scope, Scope::Send);
+        for wrong in [&bearer[..70], "Bearer", "Basic abcd", &token] {
+            assert!(visit(Method::GET, &[("authorization", wrong)]).is_err(), "{wrong}");
+        }
+        let (cookie, csrf) = access.new_session(Scope::Read, NOW);
+        let cookie = cookie.split(';').next().expect("a cookie");
+        assert_eq!(visit(Method::GET, &[("cookie", cookie)]).expect("in").scope, Scope::Read);
+        assert_eq!(visit(Method::POST, &[("cookie", cookie)]).expect_err("out").status().as_u16(), 403);
+        assert!(visit(Method::POST, &[("cookie", cookie), (CSRF, &csrf)]).is_ok());
+        assert!(visit(Method::POST, &[("cookie", cookie), (CSRF, &csrf[1..])]).is_err());
+        // What a session may do is sealed, and it ends.
+        let more = cookie.replace("=read.", "=send.");
+        assert!(visit(Method::GET, &[("cookie", &more)]).is_err());
+        let later = NOW.plus(SESSION);
+        assert!(access.visitor(&Method::GET, &headers(&[("cookie", cookie)]), later).is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! Making a picture of the library.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::facts::Dimensions;
+use crate::ids::{AliasName, Asset, AttachmentId, ContentHash, MediaKind, PageId};
+use crate::library::{AssetOutcome, CheckOptions, NoReport, Standing, check, standing};
+use crate::media::ScanOptions;
+use crate::record::{Alias, UploadFilter};
+
+use super::super::problem::Problem;
+use super::super::shared::Shared;
+use super::query::{Sort, sorted};
+
+/// Rows read from the record at a time.
+const ROWS: usize = 4_096;
+
+/// The library at one moment.
+#[derive(Debug)]
+pub(in crate::service) struct Snapshot {
+    pub(in crate::service) rows: Vec<Row>,
+    /// The rows' numbers in each order.
+    pub(super) orders: HashMap<Sort, Vec<u32>>,
+    /// The files in the folders, by their bytes.
+    pub(in crate::service) files: HashMap<ContentHash, Vec<Arc<Path>>>,
+    pub(in crate::service) aliases: Vec<Alias>,
+    names: HashMap<Asset, Vec<AliasName>>,
+    pub(super) pages: Vec<PageId>,
+    /// Another one, another library.
+    pub(in crate::service) revision: u64,
+}
+
+/// One asset on one Page; or a file that is on none.
+#[derive(Debug, Hash)]
+pub(in crate::service) struct Row {
+    pub(in crate::service) asset: Asset,
+    pub(in crate::service) path: Option<Arc<Path>>,
+    /// Path or address in small letters, to be sorted and searched by.
+    pub(super) folded: Box<str>,
+    pub(in crate::service) folder: Option<usize>,
+    pub(in crate::service) kind: MediaKind,
+    pub(in crate::service) mime: Arc<str>,
+    pub(in crate::service) size_bytes: Option<u64>,
+    pub(in crate::service) dimensions: Option<Dimensions>,
+    pub(in crate::service) state: State,
+    pub(in crate::service) upload: Option<RowUpload>,
+}
+
+/// What is on record of it.
+#[derive(Debug, Hash)]
+pub(in crate::service) struct RowUpload {
+    pub(in crate::service) attachment_id: AttachmentId,
+    /// The Page's number among those served.
+    pub(super) page: usize,
+    pub(in crate::service) uploaded_at: Option<Timestamp>,
+    pub(in crate::service) expires_at: Option<Timestamp>,
+}
+
+/// How an asset stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::service) enum State {
+    /// There is an id.
+    Recorded(Standing),
+    /// There is none yet.
+    NotUploaded,
+    /// The platform would refuse the file.
+    Unfit,
+}
+
+impl State {
+    pub(in crate::service) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded(standing) => standing.as_str(),
+            Self::NotUploaded => "not_uploaded",
+            Self::Unfit => Standing::Rejected.as_str(),
+        }
+    }
+}
+
+/// One file as it was seen.
+struct Seen {
+    path: Arc<Path>,
+    hash: ContentHash,
+    kind: MediaKind,
+    mime: Arc<str>,
+    size_bytes: u64,
+    dimensions: Option<Dimensions>,
+    is_fit: bool,
+}
+
+impl Snapshot {
+    pub(super) async fn take(shared: &Shared) -> Result<Self, Problem> {
+        let parts = &shared.parts;
+        let mut mimes = HashSet::new();
+        let seen = look_through(shared, &mut mimes).await?;
+        let mut files: HashMap<ContentHash, Vec<Arc<Path>>> = HashMap::new();
+        for file in &seen {
+            files.entry(file.hash).or_default().push(Arc::clone(&file.path));
+        }
+        let (mut rows, mut uploaded) = (Vec::with_capacity(seen.len()), HashSet::new());
+        for (number, page) in parts.pages.iter().enumerate() {
+            let filter = UploadFilter { space: Some(page.library.space().clone()), ..UploadFilter::default() };
+            let mut after = None;
+            loop {
+                let uploads = parts.record.list(&filter, after.as_ref(), ROWS).await?;
+                after = uploads.last().map(|last| last.key.clone()).filter(|_| uploads.len() == ROWS);
+                for upload in uploads {
+                    let hash = upload.key.asset.hash();
+                    let here = hash.and_then(|hash| files.get(&hash)).and_then(|paths| paths.first());
+                    let path = here.cloned().or_else(|| upload.source.as_deref().map(Arc::from));
+                    uploaded.extend(hash);
+                    rows.push(Row {
+                        folded: folded(path.as_deref(), &upload.key.asset),
+                        folder: path.as_deref().and_then(|path| shared.folders.of(path)),
+                        path,
+                        kind: upload.key.kind,
+                        mime: interned(&mut mimes, &upload.mime),
+                        size_bytes: upload.known_size(),
+                        dimensions: upload.dimensions,
+                        state: State::Recorded(standing(&upload, parts.clock.moment())),
+                        upload: Some(RowUpload {
+                            page: number,
+                            uploaded_at: upload.known_upload_time(),
+                            expires_at: upload.known_expiry(),
+                            attachment_id: upload.attachment_id,
+                        }),
+                        asset: upload.key.asset,
+                    });
+                }
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        for file in seen {
+            if uploaded.insert(file.hash) {
+                rows.push(Row::of_file(file, shared));
+            }
+        }
+        let aliases = parts.record.aliases().await?;
+        let mut names: HashMap<_, Vec<_>> = HashMap::new();
+        for alias in &aliases {
+            names.entry(alias.target.asset.clone()).or_default().push(alias.name.clone());
+        }
+        let mut revision = DefaultHasher::new();
+        rows.hash(&mut revision);
+        aliases.iter().for_each(|alias| (&alias.name, &alias.target.asset).hash(&mut revision));
+        let orders = Sort::ALL.map(|sort| (sort, sorted(&rows, sort))).into();
+        let pages = parts.pages.iter().map(|page| page.identity.id.clone()).collect();
+        Ok(Self { orders, rows, files, aliases, names, pages, revision: revision.finish() })
+    }
+
+    /// The names of an asset.
+    pub(in crate::service) fn names_of(&self, asset: &Asset) -> &[AliasName] {
+        self.names.get(asset).map_or(&[], Vec::as_slice)
+    }
+
+    /// All rows of these bytes.
+    pub(in crate::service) fn rows_of(&self, hash: ContentHash) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.asset.hash() == Some(hash))
+    }
+
+    pub(in crate::service) fn revision_word(&self) -> String {
+        format!("{:016x}", self.revision)
+    }
+}
+
+impl Row {
+    fn of_file(file: Seen, shared: &Shared) -> Self {
+        let asset = Asset::Bytes(file.hash);
+        Self {
+            folded: folded(Some(&file.path), &asset),
+            folder: shared.folders.of(&file.path),
+            asset,
+            path: Some(file.path),
+            kind: file.kind,
+            mime: file.mime,
+            size_bytes: Some(file.size_bytes),
+            dimensions: file.dimensions,
+            state: if file.is_fit { State::NotUploaded } else { State::Unfit },
+            upload: None,
+        }
+    }
+}
+
+/// Looks at every file in the folders; those the cache knows are not read.
+async fn look_through(shared: &Shared, mimes: &mut HashSet<Arc<str>>) -> Result<Vec<Seen>, Problem> {
+    let parts = &shared.parts;
+    let roots: Vec<_> = shared.folders.all().iter().map(|folder| folder.real.clone()).collect();
+    let mut seen = Vec::new();
+    if roots.is_empty() {
+        return Ok(seen);
+    }
+    let private = Arc::clone(&parts.inspector.private);
+    let platform = parts.pages.first().map(|page| page.library.space().platform).unwrap_or_default();
+    let options = CheckOptions { scan: ScanOptions { private, ..ScanOptions::default() }, platform };
+    check(&parts.inspector, &roots, &options, Arc::new(NoReport), &parts.stop, |report| {
+        if let (Some(path), Some(facts), Some((kind, mime))) = (&report.path, &report.facts, &report.media) {
+            seen.push(Seen {
+                path: Arc::from(path.as_path()),
+                hash: facts.hash,
+                kind: *kind,
+                mime: interned(mimes, mime),
+                size_bytes: facts.size_bytes,
+                dimensions: facts.dimensions,
+                is_fit: report.outcome == AssetOutcome::Ok,
+            });
+        }
+    })
+    .await?;
+    Ok(seen)
+}
+
+fn interned(known: &mut HashSet<Arc<str>>, word: &str) -> Arc<str> {
+    if let Some(known) = known.get(word) {
+        return Arc::clone(known);
+    }
+    let word: Arc<str> = word.into();
+    known.insert(Arc::clone(&word));
+    word
+}
+
+fn folded(path: Option<&Path>, asset: &Asset) -> Box<str> {
+    let text = path.map_or_else(|| asset.to_string(), |path| path.to_string_lossy().into_owned());
+    text.to_lowercase().into()
+}

@@ -1,0 +1,72 @@
+//! Connections: so many at once, none that dawdles over its head, and all ended well when the service stops.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::stop::Stop;
+
+/// Connections at once; the next ones wait in the system's queue.
+const CONNECTIONS: usize = 1_024;
+/// How long a request's head may take, and a connection may say nothing.
+const HEAD: Duration = Duration::from_secs(20);
+/// How large a head may be.
+const HEAD_BYTES: usize = 64 << 10;
+/// How long answers that are under way may take once the service stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long to wait when the system cannot give another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Answers whoever connects until `stop` is requested, and then finishes what is under way.
+pub(super) async fn accept(listener: TcpListener, router: Router, stop: Stop) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (listener.accept().await, place)
+            } => accepted,
+            () = stop.requested() => break,
+        };
+        let (stream, place) = match accepted {
+            (Ok((stream, _)), place) => (stream, place),
+            (Err(error), _) => {
+                // Out of file descriptors, most likely: some will be free again.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Answers are small and whole: nothing is gained by holding them back.
+        let _ = stream.set_nodelay(true);
+        let router = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |request: Request<Incoming>| router.call(request.map(Body::new)));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some answers were not taken in time, and broken off");
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The service: ids for bots over HTTP, and the gallery for people, beside one record.
+//!
+//! [`Service::new`] is given what a process works with, and [`Service::serve`] answers until it is told to stop. What
+//! comes in passes [`access`] first (whose Host, which origin, what token), then one of the `routes`, which ask the same
+//! library, record and campaigns as the command line. Answers are the objects of `--json`; what went wrong is a
+//! [`Problem`](problem::Problem).
+
+mod access;
+mod answers;
+mod catalogue;
+mod confine;
+mod connection;
+mod keys;
+mod news;
+mod page;
+mod problem;
+mod routes;
+mod shared;
+mod tokens;
+mod visitor;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::graph::GraphClient;
+use crate::library::{AssetLibrary, Inspector};
+use crate::record::{PageIdentity, Record};
+use crate::stop::Stop;
+
+pub use keys::{KeyError, Keys};
+
+use shared::Shared;
+
+/// What a [`Service`] is made of.
+#[derive(Debug)]
+pub struct ServiceParts {
+    /// Holds the truth.
+    pub record: Arc<dyn Record>,
+    /// The Pages it works for, the first of them where a request names none; at least one.
+    pub pages: Vec<ServedPage>,
+    /// The folders whose files may be named by their path, and into which the gallery uploads.
+    pub folders: Vec<PathBuf>,
+    /// Recognises files.
+    pub inspector: Inspector,
+    /// Who may come in.
+    pub keys: Keys,
+    /// Names by which it may be called besides its address, such as that of a proxy in front of it.
+    pub hosts: Vec<String>,
+    /// The time ages are judged by.
+    pub clock: Arc<dyn Clock>,
+    /// Once requested, nobody new is let in, and what is under way is finished.
+    pub stop: Stop,
+}
+
+/// One Page of a service.
+#[derive(Debug, Clone)]
+pub struct ServedPage {
+    /// Whose ids they are.
+    pub identity: PageIdentity,
+    /// What the configuration calls it.
+    pub name: Option<String>,
+    /// Its assets.
+    pub library: AssetLibrary,
+    /// Talks to Meta for it.
+    pub graph: Arc<GraphClient>,
+}
+
+/// A service that is ready to answer.
+#[derive(Debug)]
+pub struct Service {
+    shared: Arc<Shared>,
+}
+
+impl Service {
+    /// The service made of these parts, called by the address it listens on.
+    pub fn new(parts: ServiceParts, address: SocketAddr) -> Self {
+        Self { shared: Arc::new(Shared::new(parts, address)) }
+    }
+
+    /// Answers on `listener` until its stop is requested and what was under way is answered.
+    ///
+    /// # Errors
+    /// When the listener gives out for good.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let router = routes::router(Arc::clone(&self.shared));
+        self.shared.catalogue.warm(&self.shared);
+        connection::accept(listener, router, self.shared.parts.stop.clone()).await
+    }
+
+    /// The OpenAPI document, as `GET /openapi.json` gives it.
+    pub fn openapi() -> String {
+        routes::openapi()
+    }
+}

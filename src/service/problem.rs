@@ -1,0 +1,204 @@
+//! What went wrong, as RFC 9457 has it: `application/problem+json`.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::events::ErrorBody;
+use crate::fault::{Fault, Sort};
+
+/// A problem document. Its `type` is a word that never changes; `detail` and `hint` are for people.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// `urn:reattach:problem:` and a word.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The word in a few more.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened and why.
+    detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Meta's code, where Meta refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i64>,
+    /// Meta's subcode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subcode: Option<i64>,
+    /// Where it comes from, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+    /// Whether the same request may succeed later.
+    retryable: bool,
+    /// Meta's own name for the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fbtrace_id: Option<String>,
+    /// Seconds after which to ask again.
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, word: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:reattach:problem:{word}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            hint: None,
+            code: None,
+            subcode: None,
+            class: None,
+            retryable: false,
+            fbtrace_id: None,
+            retry_after: None,
+        }
+    }
+
+    fn hinting(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn again_in(self, seconds: u32) -> Self {
+        Self { retryable: true, retry_after: Some(seconds), ..self }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Nobody knows who is asking.
+    pub(super) fn unauthorized() -> Self {
+        let detail = "the request shows no token this service knows";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not signed in", detail)
+            .hinting("send `Authorization: Bearer TOKEN`; `reattach serve --print-url` prints a link that signs a browser in")
+    }
+
+    /// The token may only look.
+    pub(super) fn read_only() -> Self {
+        let detail = "this token may look, and not upload, send or change anything";
+        Self::new(StatusCode::FORBIDDEN, "scope", "Read only", detail).hinting("use the token in serve.token")
+    }
+
+    /// A browser's session without its second word.
+    pub(super) fn no_csrf() -> Self {
+        let detail = "the request has an effect and does not show that it comes from the page";
+        Self::new(StatusCode::FORBIDDEN, "csrf", "Not from the page", detail).hinting("reload the page")
+    }
+
+    /// It comes from another site.
+    pub(super) fn foreign() -> Self {
+        let detail = "the request comes from a page of another site";
+        Self::new(StatusCode::FORBIDDEN, "foreign-origin", "From another site", detail)
+    }
+
+    /// It was meant for another host.
+    pub(super) fn misdirected() -> Self {
+        let detail = "the request is for a host this service is not";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "Not this host", detail)
+            .hinting("call it by the address it printed; names of a proxy are given with --host")
+    }
+
+    /// There is nothing of that name.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    /// There is something, but nothing that can be done with it in this way.
+    pub(super) fn method() -> Self {
+        let detail = "there is something of that name, and it does not know this method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Unknown method", detail)
+    }
+
+    /// The request makes no sense.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", "Not understood", detail)
+    }
+
+    /// A path that is none of ours to read.
+    pub(super) fn outside(reference: &str) -> Self {
+        let detail = format!("{reference:?} lies in no folder of this service's library");
+        Self::new(StatusCode::FORBIDDEN, "outside", "Outside the library", detail)
+            .hinting("start it with --library and the folder, or name the asset by hash or alias")
+    }
+
+    /// More than is taken at once.
+    pub(super) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
+    }
+
+    /// It took too long.
+    pub(super) fn late() -> Self {
+        let detail = "the answer took too long, and was given up";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "late", "Too slow", detail).again_in(5)
+    }
+
+    /// What happened and why.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Something else stands where this was to go.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "In the way", detail)
+    }
+
+    /// Nothing that should happen. What it was stands in the log.
+    pub(super) fn unexpected() -> Self {
+        let detail = "something went wrong that should not; the service's log says what";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected", "Unexpected", detail)
+    }
+
+    /// An error of the library, the record, Meta or a campaign.
+    pub(super) fn of(fault: &dyn Fault) -> Self {
+        let (status, word, title) = match fault.sort() {
+            Sort::Usage => (StatusCode::BAD_REQUEST, "invalid", "Not understood"),
+            Sort::Credentials => (StatusCode::BAD_GATEWAY, "credentials", "Meta does not take the Page's token"),
+            Sort::Store => (StatusCode::SERVICE_UNAVAILABLE, "store", "The record is out of reach"),
+            Sort::TryLater => (StatusCode::SERVICE_UNAVAILABLE, "later", "Try later"),
+            Sort::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "The service is stopping"),
+            Sort::Item => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Not possible"),
+            Sort::UnknownOutcome => (StatusCode::BAD_GATEWAY, "unknown-outcome", "Nobody knows whether it was sent"),
+            Sort::Unexpected => (StatusCode::INTERNAL_SERVER_ERROR, "unexpected", "Unexpected"),
+        };
+        let body = ErrorBody::of(fault);
+        let problem = Self::new(status, word, title, body.message);
+        let problem = if status == StatusCode::SERVICE_UNAVAILABLE { problem.again_in(5) } else { problem };
+        Self {
+            hint: body.hint,
+            code: body.code,
+            subcode: body.subcode,
+            class: Some(body.class),
+            retryable: body.retryable,
+            fbtrace_id: body.fbtrace_id,
+            ..problem
+        }
+    }
+}
+
+impl<F: Fault> From<F> for Problem {
+    fn from(fault: F) -> Self {
+        Self::of(&fault)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status(), body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

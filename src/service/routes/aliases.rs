@@ -1,0 +1,97 @@
+//! `/v1/aliases`: names for assets.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::events::AliasEvent;
+use crate::ids::AliasName;
+use crate::library::{AliasRequest, point_at};
+use crate::service::problem::Problem;
+use crate::service::shared::Shared;
+use crate::service::visitor::{MayRead, MaySend};
+
+use super::body::json_body;
+use super::in_time;
+
+/// What a name shall stand for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    /// A reference, as `resolve` takes it.
+    #[serde(rename = "ref")]
+    reference: String,
+}
+
+/// All names.
+#[utoipa::path(get, path = "/v1/aliases", responses((status = 200, description = "`{\"aliases\":[…]}`, by name")))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Result<Response, Problem> {
+    in_time(async {
+        let aliases = shared.parts.record.aliases().await?;
+        let aliases: Vec<_> = aliases.iter().map(|alias| AliasEvent::new(alias, "listed")).collect();
+        Ok(Json(json!({ "aliases": aliases })).into_response())
+    })
+    .await
+}
+
+/// Gives a name to what the reference points at now. Nothing is uploaded.
+#[utoipa::path(
+    put,
+    path = "/v1/aliases/{name}",
+    params(("name" = String, Path)),
+    request_body = Target,
+    responses((status = 200, description = "The alias"), (status = 400, body = Problem))
+)]
+pub(super) async fn set(
+    State(shared): State<Arc<Shared>>,
+    _: MaySend,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    in_time(async {
+        let target: Target = json_body(&body)?;
+        let request = AliasRequest {
+            name: alias_name(&name)?,
+            reference: shared.reference(&target.reference)??,
+            kind: None,
+            platform: shared.page(None)?.library.space().platform,
+        };
+        let parts = &shared.parts;
+        let (alias, before) = point_at(&parts.inspector, &*parts.record, &request, parts.clock.now()).await?;
+        shared.changed();
+        let outcome = if before.is_some() { "changed" } else { "set" };
+        Ok(Json(AliasEvent::new(&alias, outcome)).into_response())
+    })
+    .await
+}
+
+/// Takes a name away.
+#[utoipa::path(
+    delete,
+    path = "/v1/aliases/{name}",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "The alias as it was"), (status = 404, body = Problem))
+)]
+pub(super) async fn remove(
+    State(shared): State<Arc<Shared>>,
+    _: MaySend,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    in_time(async {
+        let removed = shared.parts.record.remove_alias(&alias_name(&name)?).await?;
+        let removed = removed.ok_or_else(|| Problem::not_found("there is no alias of that name"))?;
+        shared.changed();
+        Ok(Json(AliasEvent::new(&removed, "removed")).into_response())
+    })
+    .await
+}
+
+fn alias_name(text: &str) -> Result<AliasName, Problem> {
+    text.strip_prefix('@').unwrap_or(text).parse().map_err(|error| Problem::invalid(format!("{error}")))
+}

@@ -1,0 +1,44 @@
+//! `GET /healthz` and `GET /readyz`: whether it lives, and whether it can work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::service::shared::Shared;
+
+/// How long the record may take to show that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// That the process answers at all.
+#[utoipa::path(get, path = "/healthz", security(()), responses((status = 200, description = "It does")))]
+pub(super) async fn alive() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+/// Whether the record can be asked, each Page's token was taken when Meta was last asked, and the disk has room.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    security(()),
+    responses((status = 200, description = "All of it"), (status = 503, description = "Which of it not, by name"))
+)]
+pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let origin = shared.parts.pages.first().map(|page| page.library.space().origin.clone());
+    let record = match origin {
+        Some(origin) => tokio::time::timeout(PATIENCE, shared.parts.record.clock_reading(&origin)).await,
+        None => Ok(Ok(None)),
+    };
+    let record = matches!(record, Ok(Ok(_)));
+    let tokens = shared.tokens.are_taken(&shared.parts.pages).await;
+    let stopping = shared.parts.stop.is_requested();
+    let word = |is_well: bool| if is_well { "ok" } else { "failed" };
+    let is_ready = record && tokens && !stopping;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({ "status": word(is_ready), "record": word(record), "token": word(tokens), "stopping": stopping });
+    (status, Json(body)).into_response()
+}

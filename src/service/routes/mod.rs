@@ -1,0 +1,163 @@
+//! The routes: one file for each subject.
+
+mod aliases;
+mod assets;
+mod body;
+mod health;
+mod listen;
+mod resolve;
+mod session;
+mod surveys;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, header};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::page;
+use super::problem::Problem;
+use super::shared::Shared;
+
+/// What every answer says, so that a browser does nothing with it but what the page asks for.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; \
+    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// How large a body of JSON may be.
+const BODY_BYTES: usize = 1 << 20;
+
+/// How long a request may take that waits for nobody.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "reattach",
+        description = "Reusable Messenger attachment ids for a media library. Every /v1 call needs \
+            `Authorization: Bearer TOKEN`; what went wrong is an RFC 9457 problem document.",
+    ),
+    security(("token" = []))
+)]
+struct Document;
+
+fn documented() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(resolve::resolve))
+        .routes(routes!(assets::list))
+        .routes(routes!(assets::one))
+        .routes(routes!(aliases::list))
+        .routes(routes!(aliases::set, aliases::remove))
+        .routes(routes!(surveys::duplicates))
+        .routes(routes!(surveys::expiries))
+        .routes(routes!(listen::events))
+        .routes(routes!(session::show, session::begin, session::end))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
+/// The OpenAPI document.
+pub(super) fn openapi() -> String {
+    let mut document = documented().into_openapi();
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// Everything that is answered.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router
+        .route("/", axum::routing::get(page::show))
+        .route("/page/{name}", axum::routing::get(page::part))
+        .route("/openapi.json", axum::routing::get(document))
+        .fallback(async || Problem::not_found("there is nothing of that name"))
+        .method_not_allowed_fallback(async || Problem::method())
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&shared), at_the_door))
+        .with_state(shared)
+}
+
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi()).into_response()
+}
+
+/// Lets in whoever may come in, and seals what goes out.
+async fn at_the_door(State(shared): State<Arc<Shared>>, mut request: Request<Body>, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let admitted = admit(&shared, &method, &mut request);
+    let mut response = match admitted {
+        Err(problem) => problem.into_response(),
+        // A panic is a bug: it ends one answer, and neither the connection nor the service.
+        Ok(()) => match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => {
+                tracing::error!(%method, path, "an answer ended in a panic");
+                Problem::unexpected().into_response()
+            }
+        },
+    };
+    seal(response.headers_mut());
+    response
+}
+
+fn admit(shared: &Shared, method: &Method, request: &mut Request<Body>) -> Result<(), Problem> {
+    shared.access.check_origin(method, request.uri(), request.headers())?;
+    let visitor = shared.access.visitor(method, request.headers(), shared.parts.clock.now());
+    match visitor {
+        Ok(visitor) => {
+            request.extensions_mut().insert(visitor);
+            Ok(())
+        }
+        Err(_) if is_open(method, request) => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// What is for everybody: there is nothing of the library's in it.
+fn is_open(method: &Method, request: &Request<Body>) -> bool {
+    let path = request.uri().path();
+    let is_harmless = matches!(*method, Method::GET | Method::HEAD);
+    // The page signs a browser in; anything else that wants it has to show a token.
+    let wants_page = || {
+        let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        accept.is_some_and(|accept| accept.contains("text/html"))
+    };
+    is_harmless
+        && (matches!(path, "/healthz" | "/readyz" | "/openapi.json")
+            || path.starts_with("/page/")
+            || (path == "/" && wants_page()))
+}
+
+fn seal(headers: &mut HeaderMap) {
+    const SEALS: [(HeaderName, &str); 5] = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in SEALS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The answer, unless it does not come in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Problem::late()),
+    }
+}

@@ -1,0 +1,75 @@
+//! What all requests share.
+
+use std::net::SocketAddr;
+
+use crate::library::AssetRef;
+
+use super::access::Access;
+use super::answers::Answers;
+use super::catalogue::Catalogue;
+use super::confine::{Folders, Refused};
+use super::news::News;
+use super::problem::Problem;
+use super::tokens::Tokens;
+use super::{ServedPage, ServiceParts};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) parts: ServiceParts,
+    pub(super) access: Access,
+    pub(super) folders: Folders,
+    pub(super) answers: Answers,
+    pub(super) catalogue: Catalogue,
+    pub(super) news: News,
+    pub(super) tokens: Tokens,
+}
+
+impl Shared {
+    pub(super) fn new(parts: ServiceParts, address: SocketAddr) -> Self {
+        let run = u64::try_from(parts.clock.now().as_unix_millis()).unwrap_or_default();
+        Self {
+            access: Access::new(parts.keys.clone(), address, &parts.hosts),
+            folders: Folders::new(&parts.folders),
+            answers: Answers::default(),
+            catalogue: Catalogue::default(),
+            news: News::new(run),
+            tokens: Tokens::default(),
+            parts,
+        }
+    }
+
+    /// The Page asked for by its id or name; the first where none is.
+    pub(super) fn page(&self, asked: Option<&str>) -> Result<&ServedPage, Problem> {
+        let pages = &self.parts.pages;
+        let Some(asked) = asked else {
+            return pages.first().ok_or_else(|| Problem::not_found("this service works for no Page"));
+        };
+        let is_it = |page: &&ServedPage| page.identity.id.as_str() == asked || page.name.as_deref() == Some(asked);
+        pages.iter().find(is_it).ok_or_else(|| Problem::not_found(format!("this service does not work for {asked:?}")))
+    }
+
+    /// What `text` refers to; within, why it leads to no file of the library.
+    ///
+    /// # Errors
+    /// It is no reference, or a path out of the library.
+    pub(super) fn reference(&self, text: &str) -> Result<Result<AssetRef, Problem>, Problem> {
+        let reference = AssetRef::parse(text.as_ref()).map_err(|error| Problem::invalid(error.to_string()))?;
+        match reference {
+            AssetRef::File(_) => match self.folders.file(text) {
+                Ok(path) => Ok(Ok(AssetRef::File(path))),
+                Err(Refused::Outside) => Err(Problem::outside(text)),
+                Err(Refused::Missing) => {
+                    Ok(Err(Problem::not_found(format!("there is no file {text:?} in the library"))))
+                }
+            },
+            other => Ok(Ok(other)),
+        }
+    }
+
+    /// Something was uploaded, renamed or found dead: what was answered before is old.
+    pub(super) fn changed(&self) {
+        self.answers.forget();
+        self.catalogue.forget();
+    }
+}
