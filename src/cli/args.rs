@@ -6,6 +6,7 @@ mod campaign;
 mod library;
 mod recorded;
 mod send;
+mod serve;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(super) use recorded::{
     VerifyArgs,
 };
 pub(super) use send::{SendArgs, SendContent};
+pub(super) use serve::ServeArgs;
 
 /// Upload once, attach for ever: reusable Messenger attachment ids for a media library.
 #[derive(Debug, Parser)]
@@ -140,6 +142,8 @@ pub(super) enum Command {
     /// Check everything the other commands rely on.
     #[command(after_help = "Examples:\n  reattach doctor\n  reattach doctor --json | jq 'select(.state != \"ok\")'")]
     Doctor,
+    /// Serve ids over HTTP to a bot in any language, and the library as a page.
+    Serve(ServeArgs),
     /// Run a local Graph API for demos and tests.
     Sandbox(SandboxArgs),
     /// See the whole story on a small library, against a sandbox in the same process.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::ids::PageId;
 use crate::library::LibraryError;
 use crate::record::{PageIdentity, RecordError};
 use crate::sandbox::SandboxError;
+use crate::service::{KeyError, TlsError};
 
 use super::config::{ACCESS_TOKEN, ConfigError, CredentialError};
 use super::exit::Exit;
@@ -49,6 +51,12 @@ pub(super) enum Failure {
     Campaign(#[from] CampaignError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
     #[error("{} could not be {action}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
 }
@@ -87,11 +95,11 @@ impl Failure {
     /// The exit code it ends the command with.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Config(_) | Self::SamePage { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Config(_) | Self::SamePage { .. } | Self::Tls(_) => Exit::Usage,
             Self::Credentials(_) | Self::WrongPage { .. } | Self::NotAPage { .. } | Self::NewIdRefused { .. } => {
                 Exit::Credentials
             }
-            Self::Sandbox(SandboxError::StateInUse { .. }) => Exit::Store,
+            Self::Sandbox(SandboxError::StateInUse { .. }) | Self::Keys(_) => Exit::Store,
             _ => self.fault().map_or(Exit::Unexpected, |fault| fault.sort().into()),
         }
     }
@@ -101,6 +109,7 @@ impl Failure {
         let class = match (self.graph(), self.exit()) {
             (None, Exit::Usage) => "usage",
             (None, Exit::Credentials) => "credentials",
+            (None, Exit::Store) => "store",
             (graph, _) => class_of(self.fault().map_or(Sort::Unexpected, Fault::sort), graph),
         };
         ErrorBody::new(self.graph(), class, self.message(), self.hint(), self.retryable())
@@ -114,7 +123,12 @@ impl Failure {
     /// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
     fn headline(&self) -> String {
         match self {
-            Self::Config(_) | Self::Credentials(_) | Self::Sandbox(_) => format!("failed to {self}"),
+            Self::Config(_)
+            | Self::Credentials(_)
+            | Self::Sandbox(_)
+            | Self::Keys(_)
+            | Self::Tls(_)
+            | Self::Listen { .. } => format!("failed to {self}"),
             _ => self.fault().map_or_else(|| self.to_string(), fault::headline),
         }
     }
@@ -137,7 +151,10 @@ impl Failure {
                 Some("see whether the token is this Page's own, and the platform the one it was uploaded for".into())
             }
             Self::Sandbox(error) => error.hint().map(ToOwned::to_owned),
-            Self::File { .. } => None,
+            Self::Keys(KeyError::Exposed { path }) => Some(format!("chmod 600 {}, as a regular file", path.display())),
+            Self::Keys(_) => Some("delete the file, and a new token is made; programs and browsers need that one then".into()),
+            Self::Listen { .. } => Some("choose another address with --listen; port 0 takes any that is free".into()),
+            Self::File { .. } | Self::Tls(_) => None,
             Self::Library(_) | Self::Graph(_) | Self::Record(_) | Self::Campaign(_) => self.fault()?.what_to_do(),
         }
     }

@@ -104,9 +104,9 @@ impl GraphClient {
     /// Meta may refuse to tell a token about itself.
     pub async fn inspect_token(&self) -> Result<TokenFacts, GraphError> {
         let operation = Operation::Read;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("input_token", self.token().expose());
-        let relative_url = format!("debug_token?{}", query.finish());
+        let query =
+            form_urlencoded::Serializer::new(String::new()).append_pair("input_token", self.token().expose()).finish();
+        let relative_url = format!("debug_token?{query}");
         let body = Body::Form(form(&[Written { method: "GET", relative_url, body: None }]));
         let items: Items = self.run(operation, Load::CALL, Method::POST, self.url(&[""]), body).await?;
         match items.0.into_iter().next().flatten() {

@@ -150,6 +150,27 @@ impl AssetLibrary {
         }
     }
 
+    /// The same library, its calls made by another client of the same Page, such as one that keeps to a slower pace.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn through(&self, graph: Arc<GraphClient>) -> Self {
+        let parts = &*self.parts;
+        Self::new(LibraryParts {
+            graph,
+            record: Arc::clone(&parts.record),
+            inspector: parts.inspector.clone(),
+            upload_reader: Arc::clone(&parts.upload_reader),
+            space: parts.space.clone(),
+            url_query: parts.url_query,
+            concurrency: parts.concurrency,
+            clock: Arc::clone(&parts.clock),
+            stop: parts.stop.clone(),
+            reporter: Arc::clone(&parts.reporter),
+        })
+    }
+
     /// Where this library's ids are valid.
     pub fn space(&self) -> &KeySpace {
         &self.parts.space

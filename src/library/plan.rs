@@ -24,6 +24,11 @@ pub struct PlanRules {
     pub force: bool,
 }
 
+impl PlanRules {
+    /// What is renewed unless told otherwise: what ends within a week.
+    pub const USUAL: Self = Self { renew_within: Duration::from_hours(7 * 24), force: false };
+}
+
 /// What to do about one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
@@ -104,9 +109,6 @@ pub fn staleness(upload: &Upload, now: impl Into<Moment>, rules: PlanRules) -> O
     }
 }
 
-/// What `sync` would renew unless told otherwise.
-const USUAL: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
-
 /// How an id stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
@@ -137,7 +139,7 @@ impl Standing {
 
 /// How the recorded id stands at this moment.
 pub fn standing(upload: &Upload, now: impl Into<Moment>) -> Standing {
-    match staleness(upload, now, USUAL) {
+    match staleness(upload, now, PlanRules::USUAL) {
         None | Some(Reason::Forced) => Standing::Live,
         Some(Reason::Due) => Standing::Due,
         Some(Reason::Expired) => Standing::Expired,

@@ -180,7 +180,9 @@ mod tests {
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pair = |(name, value): &(&'static str, &str)| (http::HeaderName::from_static(name), value.parse().expect("a value"));
+        let pair = |(name, value): &(&'static str, &str)| {
+            (http::HeaderName::from_static(name), value.parse().expect("a value"))
+        };
         let mut headers = HeaderMap::new();
         for (name, value) in pairs.iter().map(pair) {
             headers.append(name, value);

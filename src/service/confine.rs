@@ -130,10 +130,13 @@ mod tests {
         assert_eq!(folders.file("./sub/../sub/a.png"), Ok(real.clone()));
         assert_eq!(folders.file(real.to_str().expect("text")), Ok(real.clone()));
         let secret = home.path().join("secret");
-        for outside in ["../secret", "sub/../../secret", "/etc/passwd", "/nowhere", "a\0b", secret.to_str().expect("text")] {
+        for outside in
+            ["../secret", "sub/../../secret", "/etc/passwd", "/nowhere", "a\0b", secret.to_str().expect("text")]
+        {
             assert_eq!(folders.file(outside), Err(Refused::Outside), "{outside}");
         }
-        for missing in ["nothing.png", "..%2fsecret", "%2e%2e/secret", "..\\secret", "C:/secret", "file:///etc/passwd"] {
+        for missing in ["nothing.png", "..%2fsecret", "%2e%2e/secret", "..\\secret", "C:/secret", "file:///etc/passwd"]
+        {
             assert_eq!(folders.file(missing), Err(Refused::Missing), "{missing}");
         }
         #[cfg(unix)]

@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 
 use crate::stop::Stop;
 
+use super::tls::Tls;
+
 /// Connections at once; the next ones wait in the system's queue.
 const CONNECTIONS: usize = 1_024;
 /// How long a request's head may take, and a connection may say nothing.
@@ -30,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers whoever connects until `stop` is requested, and then finishes what is under way.
-pub(super) async fn accept(listener: TcpListener, router: Router, stop: Stop) -> io::Result<()> {
+pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, stop: Stop) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -56,9 +58,16 @@ pub(super) async fn accept(listener: TcpListener, router: Router, stop: Stop) ->
         let _ = stream.set_nodelay(true);
         let router = TowerToHyperService::new(router.clone());
         let service = service_fn(move |request: Request<Incoming>| router.call(request.map(Body::new)));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let (http, tls, watcher) = (http.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = match tls {
+                None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                Some(tls) => match tokio::time::timeout(HEAD, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    Ok(Err(_)) | Err(_) => Ok(()),
+                },
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
             }
             drop(place);

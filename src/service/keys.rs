@@ -52,6 +52,11 @@ impl Keys {
         Ok(Self { send: token_in(&folder.join(SEND))?, read: token_in(&folder.join(READ))? })
     }
 
+    /// Where in `folder` the token lies that may do everything.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(SEND)
+    }
+
     /// The token that may do everything, to hand to whoever shall.
     pub fn expose(&self) -> &str {
         self.send.expose_secret()

@@ -7,6 +7,7 @@
 
 mod access;
 mod answers;
+mod campaigns;
 mod catalogue;
 mod confine;
 mod connection;
@@ -16,6 +17,7 @@ mod page;
 mod problem;
 mod routes;
 mod shared;
+mod tls;
 mod tokens;
 mod visitor;
 
@@ -33,7 +35,9 @@ use crate::record::{PageIdentity, Record};
 use crate::stop::Stop;
 
 pub use keys::{KeyError, Keys};
+pub use tls::{Tls, TlsError};
 
+use campaigns::Campaigns;
 use shared::Shared;
 
 /// What a [`Service`] is made of.
@@ -51,6 +55,10 @@ pub struct ServiceParts {
     pub keys: Keys,
     /// Names by which it may be called besides its address, such as that of a proxy in front of it.
     pub hosts: Vec<String>,
+    /// What it shows of itself; `None` for plain HTTP.
+    pub tls: Option<Tls>,
+    /// Where it keeps thumbnails.
+    pub store: PathBuf,
     /// The time ages are judged by.
     pub clock: Arc<dyn Clock>,
     /// Once requested, nobody new is let in, and what is under way is finished.
@@ -89,7 +97,11 @@ impl Service {
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let router = routes::router(Arc::clone(&self.shared));
         self.shared.catalogue.warm(&self.shared);
-        connection::accept(listener, router, self.shared.parts.stop.clone()).await
+        let (tls, stop) = (self.shared.parts.tls.clone(), self.shared.parts.stop.clone());
+        tokio::spawn(Campaigns::look_on(Arc::clone(&self.shared)));
+        let accepted = connection::accept(listener, tls, router, stop).await;
+        self.shared.campaigns.at_rest().await;
+        accepted
     }
 
     /// The OpenAPI document, as `GET /openapi.json` gives it.

@@ -75,9 +75,9 @@ impl News {
     pub(super) fn place(&self, last: Option<&str>) -> Place {
         let newest = *self.last.borrow();
         let Some(last) = last else { return Place::After(newest) };
-        let numbers = last.split_once('-').and_then(|(run, number)| {
-            Some((u64::from_str_radix(run, 16).ok()?, number.parse::<u64>().ok()?))
-        });
+        let numbers = last
+            .split_once('-')
+            .and_then(|(run, number)| Some((u64::from_str_radix(run, 16).ok()?, number.parse::<u64>().ok()?)));
         let oldest = self.kept().front().map_or(newest + 1, |item| item.number);
         match numbers {
             Some((run, number)) if run == self.run && number <= newest && number + 1 >= oldest => Place::After(number),

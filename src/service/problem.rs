@@ -75,8 +75,9 @@ impl Problem {
     /// Nobody knows who is asking.
     pub(super) fn unauthorized() -> Self {
         let detail = "the request shows no token this service knows";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not signed in", detail)
-            .hinting("send `Authorization: Bearer TOKEN`; `reattach serve --print-url` prints a link that signs a browser in")
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not signed in", detail).hinting(
+            "send `Authorization: Bearer TOKEN`; `reattach serve --print-url` prints a link that signs a browser in",
+        )
     }
 
     /// The token may only look.

@@ -6,6 +6,7 @@ use crate::library::AssetRef;
 
 use super::access::Access;
 use super::answers::Answers;
+use super::campaigns::Campaigns;
 use super::catalogue::Catalogue;
 use super::confine::{Folders, Refused};
 use super::news::News;
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) answers: Answers,
     pub(super) catalogue: Catalogue,
     pub(super) news: News,
+    pub(super) campaigns: Campaigns,
     pub(super) tokens: Tokens,
 }
 
@@ -34,6 +36,7 @@ impl Shared {
             answers: Answers::default(),
             catalogue: Catalogue::default(),
             news: News::new(run),
+            campaigns: Campaigns::default(),
             tokens: Tokens::default(),
             parts,
         }

@@ -21,6 +21,7 @@ mod refresh;
 mod resolve;
 mod sandbox;
 mod send;
+mod serve;
 mod shell;
 mod show;
 pub(super) mod status;
@@ -55,6 +56,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Duplicates(args) => duplicates::run(context, args).await,
         Command::Migrate(args) => migrate::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
+        Command::Serve(args) => serve::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Completions { .. } | Command::Man | Command::Explain(_) => {

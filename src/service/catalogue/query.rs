@@ -107,7 +107,8 @@ impl Snapshot {
         let wanted = Wanted::new(self, query);
         let after = query.cursor.as_deref().map(|cursor| Place::parse(cursor, query.sort)).transpose()?;
         let limit = query.limit.unwrap_or(USUAL).clamp(1, MOST);
-        let mut found = Found { rows: Vec::with_capacity(limit), next_cursor: None, total: 0, counts: Counts::default() };
+        let mut found =
+            Found { rows: Vec::with_capacity(limit), next_cursor: None, total: 0, counts: Counts::default() };
         let mut more = false;
         for row in self.orders[&query.sort].iter().map(|number| &self.rows[*number as usize]) {
             if !wanted.matches(row) {
@@ -178,7 +179,9 @@ impl<'a> Wanted<'a> {
 /// Whether the digest's hexadecimal digits begin with `digits`.
 fn begins_with(digest: &[u8; 32], digits: &str) -> bool {
     let digit = |place: usize| char::from_digit(u32::from(digest[place / 2] >> (4 * (1 - place % 2))) & 0xf, 16);
-    !digits.is_empty() && digits.len() <= 64 && digits.chars().enumerate().all(|(place, asked)| digit(place) == Some(asked))
+    !digits.is_empty()
+        && digits.len() <= 64
+        && digits.chars().enumerate().all(|(place, asked)| digit(place) == Some(asked))
 }
 
 /// The rows' numbers in this order.

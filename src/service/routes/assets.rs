@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -73,7 +73,8 @@ pub(super) async fn one(
         let snapshot = shared.catalogue.view(&shared).await?;
         let rows: Vec<_> = snapshot.rows_of(hash).collect();
         let first = rows.first().ok_or_else(|| Problem::not_found("nothing is known of these bytes"))?;
-        let paths: Vec<_> = snapshot.files.get(&hash).into_iter().flatten().map(|path| path.to_string_lossy()).collect();
+        let paths: Vec<_> =
+            snapshot.files.get(&hash).into_iter().flatten().map(|path| path.to_string_lossy()).collect();
         let uploads: Vec<_> =
             rows.iter().filter(|row| row.upload.is_some()).map(|row| Item::new(&snapshot, row)).collect();
         let body = json!({

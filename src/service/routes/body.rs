@@ -9,5 +9,6 @@ use crate::service::problem::Problem;
 /// # Errors
 /// A body that is no JSON, or not the JSON that is asked for. Nothing in it is told back but its place.
 pub(super) fn json_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::invalid(format!("the body is not what is asked for: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::invalid(format!("the body is not what is asked for: {error}")))
 }

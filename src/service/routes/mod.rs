@@ -3,6 +3,7 @@
 mod aliases;
 mod assets;
 mod body;
+mod campaigns;
 mod health;
 mod listen;
 mod resolve;
@@ -61,6 +62,12 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(aliases::set, aliases::remove))
         .routes(routes!(surveys::duplicates))
         .routes(routes!(surveys::expiries))
+        .routes(routes!(campaigns::list))
+        .routes(routes!(campaigns::one))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::unknown))
+        .routes(routes!(campaigns::settle))
         .routes(routes!(listen::events))
         .routes(routes!(session::show, session::begin, session::end))
         .routes(routes!(health::alive))

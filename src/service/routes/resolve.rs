@@ -14,9 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::events::{AssetEvent, ErrorBody};
 use crate::ids::MediaKind;
-use crate::library::{
-    AssetLibrary, AssetOutcome, AssetRef, AssetReport, PlanRules, ResolveOptions, UploadOnMiss,
-};
+use crate::library::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, PlanRules, ResolveOptions, UploadOnMiss};
 use crate::service::access::Scope;
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;

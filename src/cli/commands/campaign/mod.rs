@@ -13,7 +13,7 @@ mod settle;
 mod show;
 mod unknown;
 
-use crate::campaign::{CampaignMessage, Counts};
+use crate::campaign::{self, Counts, PAUSED_BY_HAND};
 use crate::cli::args::{CampaignArgs, CampaignCommand};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -22,9 +22,6 @@ use crate::ids::{CampaignName, KeySpace};
 use crate::record::{Campaign, Change, Record};
 
 use crate::events::CampaignEvent;
-
-/// Why a campaign is paused that an operator paused: only `resume` goes on with it.
-const BY_HAND: &str = "paused by hand";
 
 pub(super) async fn run(context: &Context, args: CampaignArgs) -> Result<Exit, Failure> {
     match args.command {
@@ -42,7 +39,7 @@ pub(super) async fn run(context: &Context, args: CampaignArgs) -> Result<Exit, F
 async fn pause(context: &Context, name: &CampaignName) -> Result<Exit, Failure> {
     let record = context.record().await?;
     let campaign = find(context, &*record, name).await?;
-    record.change(campaign.id, Change::Pause(BY_HAND.to_owned())).await?;
+    record.change(campaign.id, Change::Pause(PAUSED_BY_HAND.to_owned())).await?;
     let campaign = find(context, &*record, name).await?;
     let counts = counts(context, &*record, &campaign).await?;
     context.output.event(&CampaignEvent::new(&campaign, &counts));
@@ -80,8 +77,5 @@ async fn find(context: &Context, record: &dyn Record, name: &CampaignName) -> Re
 }
 
 async fn counts(context: &Context, record: &dyn Record, campaign: &Campaign) -> Result<Counts, Failure> {
-    let counted = record.count(campaign.id, context.clock.now()).await?;
-    // A plan that was never completed has no message.
-    let message: Option<CampaignMessage> = serde_json::from_str(&campaign.message).ok();
-    Ok(message.map(|message| Counts::new(&message, &counted)).unwrap_or_default())
+    Ok(campaign::counts(record, campaign, context.clock.now()).await?)
 }

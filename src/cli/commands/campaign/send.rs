@@ -7,8 +7,8 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::{self, Scope};
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, End, Part, PlanOptions, Planned, Replan, Run, RunParts, Settings,
-    Stage, plan as write_plan, read_suppressed, waits_for_yes,
+    CampaignError, CampaignMessage, CampaignSpec, End, PAUSED_BY_HAND, Part, PlanOptions, Planned, Replan, Run,
+    RunParts, Settings, Stage, at_own_pace, plan as write_plan, read_suppressed, waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::exit::Exit;
@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
 use crate::cli::values::count;
-use crate::graph::{Governor, MessagingType, PaceLimits};
+use crate::graph::MessagingType;
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
@@ -26,7 +26,7 @@ use super::closing::conclude;
 use super::events::{BadRowEvent, PreflightEvent};
 use super::live::Live;
 use super::show::print_status;
-use super::{BY_HAND, counts, find, space};
+use super::{counts, find, space};
 use crate::events::CampaignEvent;
 
 /// How many bad rows people are shown.
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let planned = planned(context, &record, &spec, args.replan).await?;
     context.output.remark(format_args!("{}: {}", spec.name, plan_line(&planned)));
     let campaign = planned.campaign;
-    if let Some(why) = campaign.paused.as_deref().filter(|why| *why == BY_HAND || waits_for_yes(&campaign)) {
+    if let Some(why) = campaign.paused.as_deref().filter(|why| *why == PAUSED_BY_HAND || waits_for_yes(&campaign)) {
         return Err(Failure::Usage {
             message: format!("the campaign {} is paused: {why}", spec.name),
             hint: format!("`reattach campaign resume {}` goes on with it", spec.name),
@@ -253,19 +253,10 @@ async fn drive(
 
 /// The session at the campaign's own pace, where that is slower than the Page's.
 fn paced(session: Session, campaign: &Campaign) -> Session {
-    let settings: Option<Settings> = serde_json::from_str(&campaign.settings).ok();
-    let Some(settings) = settings else { return session };
-    let page = session.graph.governor().limits();
-    let slower = |own: Option<std::num::NonZeroU32>, page: u32| own.map_or(page, |own| own.get().min(page));
-    let limits = PaceLimits {
-        messages_per_second: slower(settings.messages_per_second, page.messages_per_second),
-        media_per_second: slower(settings.media_per_second, page.media_per_second),
-        ..page
-    };
-    let governor =
-        if limits == page { Governor::new(page) } else { Governor::within(page, campaign.name.to_string(), limits) };
-    let graph = (*session.graph).clone().with_governor(Arc::new(governor));
-    Session { graph: Arc::new(graph), ..session }
+    match at_own_pace(&session.graph, campaign) {
+        Some(graph) => Session { graph, ..session },
+        None => session,
+    }
 }
 
 async fn leave_out(context: &Context, record: &dyn Record, campaign: &Campaign, path: &Path) -> Result<u64, Failure> {

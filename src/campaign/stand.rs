@@ -1,0 +1,34 @@
+//! Where a campaign stands, and at what pace it goes: what everybody asks who has one before them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::{CampaignMessage, Counts, Settings};
+use crate::clock::Timestamp;
+use crate::graph::{Governor, GraphClient, PaceLimits};
+use crate::record::{Campaign, Record, RecordError};
+
+/// Why a campaign is paused that an operator paused: only a resume goes on with it.
+pub const PAUSED_BY_HAND: &str = "paused by hand";
+
+/// The deliveries of a campaign, counted.
+pub async fn counts(record: &dyn Record, campaign: &Campaign, now: Timestamp) -> Result<Counts, RecordError> {
+    let counted = record.count(campaign.id, now).await?;
+    // A plan that was never completed has no message.
+    let message: Option<CampaignMessage> = serde_json::from_str(&campaign.message).ok();
+    Ok(message.map(|message| Counts::new(&message, &counted)).unwrap_or_default())
+}
+
+/// The Page's client at the campaign's own pace, where that is slower than the Page's; `None` where it is not.
+pub fn at_own_pace(graph: &GraphClient, campaign: &Campaign) -> Option<Arc<GraphClient>> {
+    let settings: Settings = serde_json::from_str(&campaign.settings).ok()?;
+    let page = graph.governor().limits();
+    let slower = |own: Option<NonZeroU32>, page: u32| own.map_or(page, |own| own.get().min(page));
+    let limits = PaceLimits {
+        messages_per_second: slower(settings.messages_per_second, page.messages_per_second),
+        media_per_second: slower(settings.media_per_second, page.media_per_second),
+        ..page
+    };
+    let governor = || Governor::within(page, campaign.name.to_string(), limits);
+    (limits != page).then(|| Arc::new(graph.clone().with_governor(Arc::new(governor()))))
+}

@@ -1,0 +1,145 @@
+//! `serve`: the service beside a bot, and the gallery.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::cli::args::ServeArgs;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::shown;
+use crate::cli::session::Context;
+use crate::cli::values::human_span;
+use crate::library::{AssetLibrary, AssetOutcome, AssetReport, PlanRules, RefreshOptions, Renewal};
+use crate::service::{Keys, ServedPage, Service, ServiceParts, Tls};
+
+/// Uploads at once, for each Page.
+const UPLOADS: usize = 4;
+
+/// `{"event":"serving"}`: where it listens.
+#[derive(Serialize)]
+struct ServingEvent<'a> {
+    event: &'static str,
+    url: &'a str,
+    /// A link that signs a browser in, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_url: Option<&'a str>,
+    token_file: PathBuf,
+}
+
+pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Failure> {
+    keep_out_of_core_dumps();
+    for folder in &args.library {
+        if !folder.is_dir() {
+            return Err(Failure::Usage {
+                message: format!("there is no folder {}", shown(folder)),
+                hint: "--library names a folder of media".into(),
+            });
+        }
+    }
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(Tls::load(certificate, key)?),
+        _ => None,
+    };
+    let record = context.record().await?;
+    let sessions = context.sessions(&*record).await?;
+    for (page, failure) in sessions.failed {
+        failure.print_of(&page, &context.output);
+    }
+    let inspector = context.inspector();
+    let libraries = context.libraries(&sessions.open, &record, &inspector, UPLOADS, None);
+    let pages = sessions.open.into_iter().zip(&libraries).map(|(session, library)| ServedPage {
+        identity: session.page,
+        name: session.name,
+        library: library.clone(),
+        graph: session.graph,
+    });
+    let keys = Keys::load(&context.settings.store)?;
+    let listen = |source| Failure::Listen { address: args.listen, source };
+    let listener = TcpListener::bind(args.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+    announce(context, &args, &url, &keys);
+    if !address.ip().is_loopback() && tls.is_none() {
+        context.output.note(
+            "listening beyond this machine without TLS: whoever is on the way can read the token (--tls-cert, --tls-key)",
+        );
+    }
+    let parts = ServiceParts {
+        record,
+        pages: pages.collect(),
+        folders: args.library,
+        inspector,
+        keys,
+        hosts: args.host,
+        tls,
+        store: context.settings.store.clone(),
+        clock: Arc::clone(&context.clock),
+        stop: context.stop.clone(),
+    };
+    let renewing = args.renew_every.map(|every| {
+        let context = context.clone();
+        tokio::spawn(async move { renew(&context, &libraries, every).await })
+    });
+    let served = Service::new(parts, address).serve(listener).await;
+    if let Some(renewing) = renewing {
+        // It hears of the stop as well, and finishes what is under way.
+        let _ = renewing.await;
+    }
+    served.map_err(listen)?;
+    // To be stopped is how a service ends well.
+    Ok(Exit::Done)
+}
+
+fn announce(context: &Context, args: &ServeArgs, url: &str, keys: &Keys) {
+    let output = &context.output;
+    let page_url = args.print_url.then(|| format!("{url}/#token={}", keys.expose()));
+    let token_file = Keys::file(&context.settings.store);
+    output.event(&ServingEvent {
+        event: "serving",
+        url,
+        page_url: page_url.as_deref(),
+        token_file: token_file.clone(),
+    });
+    match &page_url {
+        Some(link) => output.result(link),
+        None => output.result(format_args!("serving on {}", output.palette.strong(url))),
+    }
+    output.remark(format_args!("  the token for it lies in {}; Ctrl-C stops it", shown(&token_file)));
+    output.flush();
+}
+
+/// Renews what is due, and again when `every` has passed.
+async fn renew(context: &Context, libraries: &[AssetLibrary], every: Duration) {
+    let options = RefreshOptions { rules: PlanRules::USUAL, dry_run: false, max_uploads: None, max_bytes: None };
+    loop {
+        let mut failed = 0_u64;
+        let each = |_, report: &AssetReport| failed += u64::from(report.outcome == AssetOutcome::Failed);
+        match AssetLibrary::refresh_all(libraries, &Renewal::AllDue, &options, &context.stop, each).await {
+            Ok(done) => {
+                let renewed: u64 = done.iter().map(|page| page.summary.refreshed).sum();
+                let halted: Vec<_> = done.iter().filter_map(|page| page.halted_by.as_ref()).collect();
+                tracing::info!(renewed, failed, "renewed what was due");
+                for error in halted {
+                    tracing::warn!(%error, "not everything that was due could be renewed");
+                }
+            }
+            Err(error) => tracing::warn!(%error, again_in = %human_span(every), "nothing could be renewed"),
+        }
+        tokio::select! {
+            () = context.stop.requested() => return,
+            () = context.machine_clock.sleep(every) => {}
+        }
+    }
+}
+
+/// Tokens are in this process's memory, and a core file would hold them.
+fn keep_out_of_core_dumps() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a core dump of this process would hold its tokens");
+    }
+}

@@ -1,0 +1,247 @@
+//! Campaigns as the service sees and sends them: counts that are a moment old, how they came to be, and the runs of this
+//! process.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::campaign::{Counts, Run, RunParts, RunSummary, at_own_pace, counts};
+use crate::clock::Timestamp;
+use crate::events::CampaignEvent;
+use crate::record::{Campaign, CampaignId, Change, RecordError};
+
+use super::problem::Problem;
+use super::shared::Shared;
+
+/// How old counts may be: to count a large campaign takes its time.
+const FRESH: Duration = Duration::from_secs(1);
+/// Between two looks at campaigns that are being sent.
+const LOOK: Duration = Duration::from_secs(2);
+/// Counting takes at most this share of the time: a twentieth.
+const SHARE: u32 = 20;
+/// Samples of one campaign; when there are more, every other one goes.
+const SAMPLES: usize = 720;
+
+/// How a campaign stood at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Sample {
+    pub(super) at: Timestamp,
+    pub(super) sent: u64,
+    pub(super) failed: u64,
+    pub(super) unknown: u64,
+    pub(super) pending: u64,
+}
+
+impl Sample {
+    fn new(at: Timestamp, counts: &Counts) -> Self {
+        Self { at, sent: counts.sent, failed: counts.failed, unknown: counts.unknown, pending: counts.pending }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        Self { at: self.at, ..*other } == *self
+    }
+}
+
+/// What is known of the campaigns.
+#[derive(Debug, Default)]
+pub(super) struct Campaigns {
+    seen: Mutex<HashMap<CampaignId, Seen>>,
+    runs: TaskTracker,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    counted: Option<(Instant, Counts)>,
+    history: VecDeque<Sample>,
+    /// What was told last.
+    told: String,
+}
+
+impl Campaigns {
+    /// All of the served Pages, in the record's order.
+    pub(super) async fn all(&self, shared: &Shared) -> Result<Vec<Campaign>, RecordError> {
+        let mut campaigns = shared.parts.record.campaigns(shared.parts.clock.now()).await?;
+        campaigns.retain(|campaign| shared.parts.pages.iter().any(|page| *page.library.space() == campaign.space));
+        Ok(campaigns)
+    }
+
+    /// Its deliveries, counted a moment ago at most.
+    pub(super) async fn counts(&self, shared: &Shared, campaign: &Campaign) -> Result<Counts, RecordError> {
+        let known = self.seen().get(&campaign.id).and_then(|seen| seen.counted.clone());
+        if let Some((_, counts)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
+            return Ok(counts);
+        }
+        self.count(shared, campaign).await
+    }
+
+    async fn count(&self, shared: &Shared, campaign: &Campaign) -> Result<Counts, RecordError> {
+        let now = shared.parts.clock.now();
+        let counts = counts(&*shared.parts.record, campaign, now).await?;
+        let mut seen = self.seen();
+        let seen = seen.entry(campaign.id).or_default();
+        seen.counted = Some((Instant::now(), counts.clone()));
+        let sample = Sample::new(now, &counts);
+        if seen.history.back().is_none_or(|last| !last.is_like(&sample)) {
+            seen.history.push_back(sample);
+        }
+        if seen.history.len() > SAMPLES {
+            let mut place = 0;
+            seen.history.retain(|_| {
+                place += 1;
+                place % 2 == 0
+            });
+        }
+        Ok(counts)
+    }
+
+    /// What somebody has changed is counted anew.
+    pub(super) fn forget(&self, campaign: CampaignId) {
+        if let Some(seen) = self.seen().get_mut(&campaign) {
+            seen.counted = None;
+        }
+    }
+
+    /// How it came to stand as it does, as far as this service has seen; the oldest first.
+    pub(super) fn history(&self, campaign: CampaignId) -> Vec<Sample> {
+        self.seen().get(&campaign).map(|seen| seen.history.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Looks at what is being sent, by whomever, and tells those who listen; until the service stops.
+    pub(super) async fn look_on(shared: Arc<Shared>) {
+        let (clock, stop) = (Arc::clone(&shared.parts.clock), shared.parts.stop.clone());
+        let mut were_running: Vec<CampaignId> = Vec::new();
+        while !stop.is_requested() {
+            let began = Instant::now();
+            match shared.campaigns.look(&shared, &were_running).await {
+                Ok(running) => were_running = running,
+                Err(error) => tracing::warn!(%error, "campaigns cannot be looked at"),
+            }
+            tokio::select! {
+                () = stop.requested() => {}
+                () = clock.sleep(LOOK.max(began.elapsed() * SHARE)) => {}
+            }
+        }
+    }
+
+    /// Counts what is being sent, or was at the last look; gives what is being sent now.
+    async fn look(&self, shared: &Shared, were_running: &[CampaignId]) -> Result<Vec<CampaignId>, RecordError> {
+        let mut running = Vec::new();
+        for campaign in self.all(shared).await? {
+            let is_running = campaign.holder.is_some();
+            if is_running {
+                running.push(campaign.id);
+            }
+            if is_running || were_running.contains(&campaign.id) {
+                let counts = self.count(shared, &campaign).await?;
+                self.tell(shared, &campaign, &counts);
+            }
+        }
+        Ok(running)
+    }
+
+    /// Tells those who listen how it stands, where that is news.
+    pub(super) fn tell(&self, shared: &Shared, campaign: &Campaign, counts: &Counts) {
+        let json = serde_json::to_string(&CampaignEvent::new(campaign, counts)).unwrap_or_default();
+        {
+            let mut seen = self.seen();
+            let seen = seen.entry(campaign.id).or_default();
+            if seen.told == json {
+                return;
+            }
+            seen.told.clone_from(&json);
+        }
+        shared.news.tell("campaign", json);
+    }
+
+    /// Begins to send a campaign nobody is sending, and returns once the look ahead is done. It is sent to its end, or
+    /// until somebody pauses it or the service stops.
+    ///
+    /// # Errors
+    /// Those of the look ahead; the campaign stays as it was.
+    pub(super) async fn resume(&self, shared: &Arc<Shared>, campaign: Campaign) -> Result<(), Problem> {
+        let page = shared.parts.pages.iter().find(|page| *page.library.space() == campaign.space);
+        let page = page.ok_or_else(|| Problem::not_found("this service does not work for the campaign's Page"))?;
+        let own = at_own_pace(&page.graph, &campaign);
+        let library =
+            own.as_ref().map_or_else(|| page.library.clone(), |graph| page.library.through(Arc::clone(graph)));
+        let parts = RunParts {
+            record: Arc::clone(&shared.parts.record),
+            graph: own.unwrap_or_else(|| Arc::clone(&page.graph)),
+            library,
+            clock: Arc::clone(&shared.parts.clock),
+            stop: shared.parts.stop.clone(),
+        };
+        let (begun, ready) = oneshot::channel();
+        let shared = Arc::clone(shared);
+        self.runs.spawn(async move {
+            let name = campaign.name.clone();
+            match send(&shared, parts, campaign, begun).await {
+                Ok(summary) => {
+                    tracing::info!(campaign = %name, sent = summary.sent, end = ?summary.end, "a run has ended");
+                    for unsaved in &summary.unsaved {
+                        // Evidence, in the form `campaign settle --echoes` takes.
+                        tracing::error!(line = unsaved.to_line(&name), "the record could not be told of a message");
+                    }
+                }
+                Err(problem) => tracing::warn!(campaign = %name, problem = problem.detail(), "a run has failed"),
+            }
+        });
+        ready.await.unwrap_or_else(|_| Err(Problem::unexpected()))
+    }
+
+    /// Returns when the runs of this process have ended.
+    pub(super) async fn at_rest(&self) {
+        self.runs.close();
+        self.runs.wait().await;
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<CampaignId, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks ahead, says so, and sends.
+async fn send(
+    shared: &Shared,
+    parts: RunParts,
+    campaign: Campaign,
+    begun: oneshot::Sender<Result<(), Problem>>,
+) -> Result<RunSummary, Problem> {
+    let record = Arc::clone(&parts.record);
+    let ahead = async {
+        let mut run = Run::begin(parts, campaign.clone()).await?;
+        // Only the pause that was seen is lifted: another was asked for meanwhile.
+        if campaign.paused.is_some() {
+            record.change(campaign.id, Change::Unpause).await?;
+        }
+        match run.preflight().await {
+            Ok(_) => Ok(run),
+            Err(error) => {
+                if let Some(why) = campaign.paused.clone() {
+                    record.change(campaign.id, Change::Pause(why)).await?;
+                }
+                run.give_up().await?;
+                Err(Problem::from(error))
+            }
+        }
+    };
+    let ahead: Result<Run, Problem> = ahead.await;
+    let run = match ahead {
+        Ok(run) => run,
+        Err(problem) => {
+            let _ = begun.send(Err(problem.clone()));
+            return Err(problem);
+        }
+    };
+    // Who asked may have gone; the campaign goes on.
+    let _ = begun.send(Ok(()));
+    let summary = run.send().await?;
+    shared.campaigns.forget(campaign.id);
+    shared.campaigns.tell(shared, &summary.campaign, &summary.counts);
+    shared.changed();
+    Ok(summary)
+}
