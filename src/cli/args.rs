@@ -148,6 +148,9 @@ pub(super) enum Command {
     Sandbox(SandboxArgs),
     /// See the whole story on a small library, against a sandbox in the same process.
     Demo(DemoArgs),
+    /// Make one thumbnail: what `serve` starts for each.
+    #[command(hide = true)]
+    Thumbnail,
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  reattach completions bash > /etc/bash_completion.d/reattach")]
     Completions {

@@ -18,6 +18,7 @@ pub mod scan;
 mod settle;
 mod sniff;
 mod structure;
+pub mod thumbnail;
 pub mod watch;
 
 pub use fingerprint::{Trust, fingerprint, trust};

@@ -17,6 +17,7 @@ mod page;
 mod problem;
 mod routes;
 mod shared;
+mod thumbnails;
 mod tls;
 mod tokens;
 mod visitor;
@@ -58,7 +59,9 @@ pub struct ServiceParts {
     /// What it shows of itself; `None` for plain HTTP.
     pub tls: Option<Tls>,
     /// Where it keeps thumbnails.
-    pub store: PathBuf,
+    pub thumbnails: PathBuf,
+    /// The program that makes one: `reattach`, which is run as `reattach thumbnail`; `None` for no thumbnails.
+    pub thumbnailer: Option<PathBuf>,
     /// The time ages are judged by.
     pub clock: Arc<dyn Clock>,
     /// Once requested, nobody new is let in, and what is under way is finished.

@@ -139,6 +139,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "late", "Too slow", detail).again_in(5)
     }
 
+    /// Its body does not come.
+    pub(super) fn slow() -> Self {
+        let detail = "the request's body did not come in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow", "Too slow", detail)
+    }
+
     /// What happened and why.
     pub(super) fn detail(&self) -> &str {
         &self.detail

@@ -11,6 +11,7 @@ use super::catalogue::Catalogue;
 use super::confine::{Folders, Refused};
 use super::news::News;
 use super::problem::Problem;
+use super::thumbnails::Thumbnails;
 use super::tokens::Tokens;
 use super::{ServedPage, ServiceParts};
 
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) news: News,
     pub(super) campaigns: Campaigns,
     pub(super) tokens: Tokens,
+    pub(super) thumbnails: Thumbnails,
 }
 
 impl Shared {
@@ -38,6 +40,7 @@ impl Shared {
             news: News::new(run),
             campaigns: Campaigns::default(),
             tokens: Tokens::default(),
+            thumbnails: Thumbnails::new(parts.thumbnails.clone(), parts.thumbnailer.clone()),
             parts,
         }
     }

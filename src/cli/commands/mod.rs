@@ -26,6 +26,7 @@ mod shell;
 mod show;
 pub(super) mod status;
 mod sync;
+mod thumbnail;
 mod verify;
 mod watch;
 
@@ -59,7 +60,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Serve(args) => serve::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
-        Command::Completions { .. } | Command::Man | Command::Explain(_) => {
+        Command::Completions { .. } | Command::Man | Command::Explain(_) | Command::Thumbnail => {
             run_without_settings(&context.output, &command).unwrap_or(Ok(Exit::Unexpected))
         }
     }
@@ -71,6 +72,7 @@ pub(super) fn run_without_settings(output: &Output, command: &Command) -> Option
         Command::Completions { shell } => Some(Ok(shell::completions(output, *shell))),
         Command::Man => Some(Ok(shell::man(output))),
         Command::Explain(args) => Some(explain::run(output, args)),
+        Command::Thumbnail => Some(thumbnail::run()),
         _ => None,
     }
 }

@@ -76,7 +76,8 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
         keys,
         hosts: args.host,
         tls,
-        store: context.settings.store.clone(),
+        thumbnails: context.settings.store.join("thumbnails"),
+        thumbnailer: std::env::current_exe().ok(),
         clock: Arc::clone(&context.clock),
         stop: context.stop.clone(),
     };

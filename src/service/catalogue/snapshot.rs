@@ -10,7 +10,7 @@ use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AttachmentId, ContentHash, MediaKind, PageId};
 use crate::library::{AssetOutcome, CheckOptions, NoReport, Standing, check, standing};
 use crate::media::ScanOptions;
-use crate::record::{Alias, UploadFilter};
+use crate::record::UploadFilter;
 
 use super::super::problem::Problem;
 use super::super::shared::Shared;
@@ -27,7 +27,6 @@ pub(in crate::service) struct Snapshot {
     pub(super) orders: HashMap<Sort, Vec<u32>>,
     /// The files in the folders, by their bytes.
     pub(in crate::service) files: HashMap<ContentHash, Vec<Arc<Path>>>,
-    pub(in crate::service) aliases: Vec<Alias>,
     names: HashMap<Asset, Vec<AliasName>>,
     pub(super) pages: Vec<PageId>,
     /// Another one, another library.
@@ -151,7 +150,7 @@ impl Snapshot {
         aliases.iter().for_each(|alias| (&alias.name, &alias.target.asset).hash(&mut revision));
         let orders = Sort::ALL.map(|sort| (sort, sorted(&rows, sort))).into();
         let pages = parts.pages.iter().map(|page| page.identity.id.clone()).collect();
-        Ok(Self { orders, rows, files, aliases, names, pages, revision: revision.finish() })
+        Ok(Self { orders, rows, files, names, pages, revision: revision.finish() })
     }
 
     /// The names of an asset.

@@ -6,9 +6,11 @@ mod body;
 mod campaigns;
 mod health;
 mod listen;
+mod pictures;
 mod resolve;
 mod session;
 mod surveys;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +38,10 @@ use super::shared::Shared;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; \
     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// How large a body of JSON may be.
+/// How large a body may be that is read whole.
 const BODY_BYTES: usize = 1 << 20;
+/// How long it may take to come.
+const BODY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a request may take that waits for nobody.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,8 +60,10 @@ struct Document;
 fn documented() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(resolve::resolve))
-        .routes(routes!(assets::list))
+        .routes(routes!(assets::list, upload::upload))
         .routes(routes!(assets::one))
+        .routes(routes!(pictures::thumbnail))
+        .routes(routes!(pictures::content))
         .routes(routes!(aliases::list))
         .routes(routes!(aliases::set, aliases::remove))
         .routes(routes!(surveys::duplicates))
@@ -91,7 +97,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/openapi.json", axum::routing::get(document))
         .fallback(async || Problem::not_found("there is nothing of that name"))
         .method_not_allowed_fallback(async || Problem::method())
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(DefaultBodyLimit::max(upload::BODY_BYTES))
         .layer(from_fn_with_state(Arc::clone(&shared), at_the_door))
         .with_state(shared)
 }
@@ -103,11 +109,15 @@ async fn document() -> Response {
 /// Lets in whoever may come in, and seals what goes out.
 async fn at_the_door(State(shared): State<Arc<Shared>>, mut request: Request<Body>, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let admitted = admit(&shared, &method, &mut request);
+    let admitted = match admit(&shared, &method, &mut request) {
+        Ok(()) if is_form(&request) => Ok(request),
+        Ok(()) => with_body(request).await,
+        Err(problem) => Err(problem),
+    };
     let mut response = match admitted {
         Err(problem) => problem.into_response(),
         // A panic is a bug: it ends one answer, and neither the connection nor the service.
-        Ok(()) => match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(request) => match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
             Err(_) => {
                 tracing::error!(%method, path, "an answer ended in a panic");
@@ -145,6 +155,22 @@ fn is_open(method: &Method, request: &Request<Body>) -> bool {
         && (matches!(path, "/healthz" | "/readyz" | "/openapi.json")
             || path.starts_with("/page/")
             || (path == "/" && wants_page()))
+}
+
+/// Files come as they are read, and are counted there.
+fn is_form(request: &Request<Body>) -> bool {
+    request.method() == Method::POST && request.uri().path() == "/v1/assets"
+}
+
+/// The request with its whole body, unless that is too large or does not come.
+async fn with_body(request: Request<Body>) -> Result<Request<Body>, Problem> {
+    let (head, body) = request.into_parts();
+    let whole = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, BODY_BYTES)).await;
+    match whole {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, body.into())),
+        Ok(Err(_)) => Err(Problem::too_large("the body breaks off, or has more than 1 MB")),
+        Err(_) => Err(Problem::slow()),
+    }
 }
 
 fn seal(headers: &mut HeaderMap) {

@@ -1,0 +1,207 @@
+//! `GET /v1/assets/{sha256}/thumbnail` and `/content`: the bytes themselves, by their hash and never by a path.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::ids::{ContentHash, MediaKind};
+use crate::media::thumbnail::thumbnail_mime;
+use crate::media::{Follow, Reader};
+use crate::service::problem::Problem;
+use crate::service::shared::Shared;
+use crate::service::visitor::MayRead;
+
+use super::assets::hash;
+use super::in_time;
+
+/// What a browser shows by itself, and nothing else it is given to show: anything else may be a page with a script in it.
+const SHOWN: [&str; 6] = ["image/jpeg", "image/png", "image/gif", "image/webp", "video/mp4", "audio/mpeg"];
+
+/// The same bytes have the same picture for ever.
+const FOR_EVER: &str = "private, max-age=31536000, immutable";
+
+/// A small picture of a picture.
+#[utoipa::path(
+    get,
+    path = "/v1/assets/{sha256}/thumbnail",
+    params(("sha256" = String, Path)),
+    responses(
+        (status = 200, description = "JPEG or PNG, 320 × 320 at most", content_type = "image/jpeg"),
+        (status = 404, description = "There is no picture of it", body = Problem),
+    )
+)]
+pub(super) async fn thumbnail(
+    State(shared): State<Arc<Shared>>,
+    _: MayRead,
+    Path(sha256): Path<String>,
+) -> Result<Response, Problem> {
+    in_time(async {
+        let hash = hash(&sha256)?;
+        let made = match shared.thumbnails.kept(hash).await {
+            Some(kept) => kept,
+            None => {
+                let (kind, _) = known(&shared, hash).await?;
+                if kind != MediaKind::Image {
+                    return Err(none());
+                }
+                let (picture, _) = bytes_of(&shared, hash).await?;
+                shared.thumbnails.make(hash, picture).await
+            }
+        };
+        let made = made.ok_or_else(none)?;
+        let mime = thumbnail_mime(&made);
+        Ok(([(CONTENT_TYPE, mime), (CACHE_CONTROL, FOR_EVER)], made).into_response())
+    })
+    .await
+}
+
+/// The bytes, as a browser plays and shows them; what it cannot be trusted with, to be saved.
+#[utoipa::path(
+    get,
+    path = "/v1/assets/{sha256}/content",
+    params(("sha256" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    responses(
+        (status = 200, description = "All of them"),
+        (status = 206, description = "Some of them"),
+        (status = 404, description = "No file with these bytes is there", body = Problem),
+        (status = 416, description = "There are none in that range"),
+    )
+)]
+pub(super) async fn content(
+    State(shared): State<Arc<Shared>>,
+    _: MayRead,
+    Path(sha256): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    in_time(async {
+        let hash = hash(&sha256)?;
+        let (bytes, name) = bytes_of(&shared, hash).await?;
+        let mime = crate::media::probe(&bytes).mime.unwrap_or_default();
+        let shown = SHOWN.contains(&mime);
+        let whole = bytes.len();
+        let mut response = match headers.get(RANGE) {
+            None => bytes.into_response(),
+            Some(range) => match range.to_str().ok().and_then(|range| one_range(range, whole)) {
+                None => {
+                    let whole = format!("bytes */{whole}");
+                    return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, whole)]).into_response());
+                }
+                Some((first, last)) => {
+                    let range = format!("bytes {first}-{last}/{whole}");
+                    (StatusCode::PARTIAL_CONTENT, [(CONTENT_RANGE, range)], bytes.slice(first..=last)).into_response()
+                }
+            },
+        };
+        let sealed = response.headers_mut();
+        let mime = if shown { mime } else { "application/octet-stream" };
+        sealed.insert(CONTENT_TYPE, HeaderValue::from_str(mime).map_err(|_| Problem::unexpected())?);
+        sealed.insert(CONTENT_DISPOSITION, disposition(if shown { "inline" } else { "attachment" }, &name));
+        sealed.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+        sealed.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        sealed.insert(CACHE_CONTROL, HeaderValue::from_static(FOR_EVER));
+        Ok(response)
+    })
+    .await
+}
+
+fn none() -> Problem {
+    Problem::not_found("there is no picture of it")
+}
+
+/// What the bytes are, and whether a file that may hold them is known.
+async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Vec<Arc<FilePath>>), Problem> {
+    let snapshot = shared.catalogue.view(shared).await?;
+    let rows: Vec<_> = snapshot.rows_of(hash).collect();
+    let first = rows.first().ok_or_else(|| Problem::not_found("nothing is known of these bytes"))?;
+    let here = snapshot.files.get(&hash).into_iter().flatten().cloned();
+    let recorded = rows.iter().filter_map(|row| row.path.clone());
+    Ok((first.kind, here.chain(recorded).collect()))
+}
+
+/// The bytes, from a file that still holds them, and what that is called.
+async fn bytes_of(shared: &Arc<Shared>, hash: ContentHash) -> Result<(Bytes, String), Problem> {
+    let (_, paths) = known(shared, hash).await?;
+    let reader = Arc::clone(&shared.parts.inspector.reader);
+    let private = Arc::clone(&shared.parts.inspector.private);
+    let read = tokio::task::spawn_blocking(move || {
+        paths.iter().filter(|path| !private.covers(path)).find_map(|path| {
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            Some((holding(&reader, path, hash)?, name))
+        })
+    });
+    let read = read.await.map_err(|_| Problem::unexpected())?;
+    read.ok_or_else(|| Problem::not_found("no file with these bytes is where one was"))
+}
+
+fn holding(reader: &Reader, path: &FilePath, hash: ContentHash) -> Option<Bytes> {
+    let content = reader.read(path, Follow::Never, &mut |_| {}).ok()?;
+    (content.facts.hash == hash).then_some(content.bytes)
+}
+
+/// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.
+fn one_range(range: &str, whole: usize) -> Option<(usize, usize)> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let end = whole.checked_sub(1)?;
+    let (first, last) = match (first.trim(), last.trim()) {
+        ("", last) => (whole.saturating_sub(last.parse().ok().filter(|last| *last > 0)?), end),
+        (first, "") => (first.parse().ok()?, end),
+        (first, last) => (first.parse().ok()?, last.parse::<usize>().ok()?.min(end)),
+    };
+    (first <= last).then_some((first, last))
+}
+
+/// How it is to be saved: under its name, as far as a header can hold it.
+fn disposition(way: &str, name: &str) -> HeaderValue {
+    let plain: String = name.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
+    let exact: String = name.bytes().map(encoded).collect();
+    HeaderValue::try_from(format!("{way}; filename=\"{plain}\"; filename*=UTF-8''{exact}"))
+        .unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+fn is_plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || " ._-()".contains(letter)
+}
+
+fn encoded(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+        char::from(byte).into()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_given_and_no_other() {
+        assert_eq!(one_range("bytes=0-", 10), Some((0, 9)));
+        assert_eq!(one_range("bytes=2-4", 10), Some((2, 4)));
+        assert_eq!(one_range("bytes=2-99", 10), Some((2, 9)));
+        assert_eq!(one_range("bytes=-3", 10), Some((7, 9)));
+        assert_eq!(one_range("bytes=-99", 10), Some((0, 9)));
+        for odd in ["bytes=10-", "bytes=4-2", "bytes=-0", "bytes=0-1,3-4", "bytes=a-b", "lines=0-1", "bytes=-", "0-1"] {
+            assert_eq!(one_range(odd, 10), None, "{odd}");
+        }
+        assert_eq!(one_range("bytes=0-0", 0), None);
+        assert_eq!(one_range("bytes=0-18446744073709551616", 10), None);
+    }
+
+    #[test]
+    fn a_name_cannot_end_its_header() {
+        let header = disposition("attachment", "a\"\r\nSet-Cookie: x=1; ü.png");
+        let text = header.to_str().expect("plain");
+        assert_eq!(
+            text,
+            "attachment; filename=\"a___Set-Cookie_ x_1_ _.png\"; filename*=UTF-8''a%22%0D%0ASet-Cookie%3A%20x%3D1%3B%20%C3%BC.png"
+        );
+    }
+}
