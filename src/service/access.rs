@@ -20,6 +20,9 @@ use crate::clock::Timestamp;
 /// How long a browser stays signed in.
 pub(super) const SESSION: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 
+/// How long all headers together may be.
+const HEADER_BYTES: usize = 32 << 10;
+
 /// The header in which a page shows its session's second word.
 pub(super) const CSRF: &str = "x-reattach-csrf";
 
@@ -73,6 +76,9 @@ impl Access {
 
     /// Whether the request is meant for us, and comes from where it may come from.
     pub(super) fn check_origin(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        if headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEADER_BYTES {
+            return Err(Problem::too_much_said());
+        }
         let host = only(headers, HOST.as_str()).ok_or_else(Problem::misdirected)?.to_ascii_lowercase();
         if !self.hosts.contains(&host) {
             return Err(Problem::misdirected());

@@ -133,6 +133,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
     }
 
+    /// Its headers go on and on.
+    pub(super) fn too_much_said() -> Self {
+        let detail = "the request's headers have more than 32 kB";
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", "Too many headers", detail)
+    }
+
     /// It took too long.
     pub(super) fn late() -> Self {
         let detail = "the answer took too long, and was given up";

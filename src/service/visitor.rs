@@ -1,7 +1,8 @@
 //! What a route asks of whoever calls it: to be let in, or to be let do something.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use super::access::{Scope, Visitor};
 use super::problem::Problem;
@@ -30,5 +31,18 @@ impl<S: Sync> FromRequestParts<S> for MaySend {
             Scope::Send => Ok(Self),
             Scope::Read => Err(Problem::read_only()),
         }
+    }
+}
+
+/// What the address asks for behind its `?`.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(asked) = Query::try_from_uri(&parts.uri).map_err(|error| Problem::invalid(error.body_text()))?;
+        Ok(Self(asked))
     }
 }

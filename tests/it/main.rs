@@ -26,6 +26,7 @@ mod record;
 mod refresh;
 mod resolve;
 mod send;
+mod service;
 mod status;
 mod sync;
 mod time;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::ids::ContentHash;
 use crate::service::catalogue::{Counts, Item, Query as Wanted};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::MayRead;
+use crate::service::visitor::{Asked, MayRead};
 
 use super::in_time;
 
@@ -36,7 +36,7 @@ struct Assets<'a> {
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     _: MayRead,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, Problem> {
     in_time(async {
         let snapshot = shared.catalogue.view(&shared).await?;

@@ -41,7 +41,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// How large a body may be that is read whole.
 const BODY_BYTES: usize = 1 << 20;
 /// How long it may take to come.
-const BODY_PATIENCE: Duration = Duration::from_secs(20);
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a request may take that waits for nobody.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
@@ -18,7 +18,7 @@ use crate::library::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, PlanRule
 use crate::service::access::Scope;
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::MayRead;
+use crate::service::visitor::{Asked, MayRead};
 
 use super::body::json_body;
 
@@ -78,7 +78,7 @@ pub(super) struct Wait {
 pub(super) async fn resolve(
     State(shared): State<Arc<Shared>>,
     MayRead(visitor): MayRead,
-    Query(wait): Query<Wait>,
+    Asked(wait): Asked<Wait>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let asked: Resolve = json_body(&body)?;

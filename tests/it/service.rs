@@ -1,0 +1,5 @@
+//! The service, as programs and browsers meet it.
+
+mod attacks;
+mod gallery;
+mod ids;

@@ -1,0 +1,151 @@
+//! What the gallery asks for: the library, its pictures, and what is put into it.
+
+use serde_json::Value;
+
+use crate::support::World;
+use crate::support::pictures::png;
+use crate::support::served::{Answer, Served};
+
+fn names(page: &Value) -> Vec<String> {
+    let assets = page["assets"].as_array().expect("assets");
+    assets.iter().map(|asset| asset["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn the_library_is_searched_filtered_and_leafed_through() {
+    let world = World::new();
+    for number in 1..=5 {
+        world.put(format!("banners/{number}.png"), png(number));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    world.put("later.png", png(9));
+    world.put("Notes.pdf", "%PDF-1.4\n%%EOF\n");
+    let served = Served::start(&world);
+    let all = served.get("/v1/assets");
+    assert_eq!(names(&all), ["1.png", "2.png", "3.png", "4.png", "5.png", "later.png", "Notes.pdf"]);
+    assert_eq!(
+        (&all["total"], &all["counts"]["live"], &all["counts"]["not_uploaded"]),
+        (&7.into(), &5.into(), &2.into())
+    );
+    assert_eq!(names(&served.get("/v1/assets?state=not_uploaded")), ["later.png", "Notes.pdf"]);
+    assert_eq!(names(&served.get("/v1/assets?kind=file")), ["Notes.pdf"]);
+    assert_eq!(names(&served.get("/v1/assets?q=NOTES")), ["Notes.pdf"]);
+    assert_eq!(names(&served.get("/v1/assets?sort=expires&limit=1")).len(), 1);
+    let id = all["assets"][2]["attachment_id"].as_str().expect("an id");
+    assert_eq!(names(&served.get(&format!("/v1/assets?q={id}"))), ["3.png"]);
+    let hash = all["assets"][3]["sha256"].as_str().expect("a hash");
+    assert_eq!(names(&served.get(&format!("/v1/assets?q={}", &hash[..12]))), ["4.png"]);
+    assert_eq!(names(&served.get("/v1/assets?offset=5&limit=10")), ["later.png", "Notes.pdf"]);
+    let one = served.get(&format!("/v1/assets/{hash}"));
+    assert!(one["paths"][0].as_str().expect("a path").ends_with("banners/4.png"), "{one}");
+    assert_eq!(one["uploads"].as_array().expect("uploads").len(), 1);
+    assert_eq!(served.call("GET", "/v1/assets?cursor=abc", "").status, 400);
+    assert_eq!(served.call("GET", "/v1/assets?sort=odd", "").status, 400);
+}
+
+#[test]
+fn pages_of_rows_hold_while_rows_come_and_go() {
+    let world = World::new();
+    for number in 1..=9 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    let served = Served::start(&world);
+    let first = served.get("/v1/assets?limit=4");
+    assert_eq!(names(&first), ["1.png", "2.png", "3.png", "4.png"]);
+    // One of the first goes, and one comes before the place.
+    std::fs::remove_file(world.library().join("2.png")).expect("removed");
+    world.run(["forget", "library/3.png"]).ended_with(0);
+    std::fs::remove_file(world.library().join("3.png")).expect("removed");
+    world.put("0.png", png(77));
+    // An alias of its own makes the service look anew.
+    assert_eq!(served.call("PUT", "/v1/aliases/five", r#"{"ref":"5.png"}"#).status, 200);
+    let cursor = first["next_cursor"].as_str().expect("more");
+    let second = served.get(&format!("/v1/assets?limit=4&cursor={cursor}"));
+    assert_eq!(names(&second), ["5.png", "6.png", "7.png", "8.png"]);
+    let last = served.get(&format!("/v1/assets?limit=4&cursor={}", second["next_cursor"].as_str().expect("more")));
+    assert_eq!((names(&last), &last["next_cursor"]), (vec!["9.png".to_owned()], &Value::Null));
+    assert_eq!(names(&served.get("/v1/assets?q=@five")), ["5.png"]);
+}
+
+/// Files as a browser's form sends them.
+fn upload(served: &Served, files: &[(&str, &[u8])]) -> Answer {
+    let mut body = b"--cut\r\nContent-Disposition: form-data; name=\"folder\"\r\n\r\n0\r\n".to_vec();
+    for (name, bytes) in files {
+        let head = format!("--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+        body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
+    }
+    body.extend(b"--cut--\r\n");
+    let bearer = format!("Bearer {}", served.token);
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "multipart/form-data; boundary=cut")];
+    served.ask("POST", "/v1/assets", &headers, &body)
+}
+
+#[test]
+fn what_is_dropped_on_the_page_is_kept_and_uploaded() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let served = Served::start(&world);
+    let (one, two) = (png(1), png(2));
+    let dropped = upload(&served, &[("hero.png", &two), ("../../hero.png", &one), ("evil.html", b"<script>")]);
+    assert_eq!(dropped.status, 200, "{}", dropped.text());
+    let assets = dropped.json()["assets"].clone();
+    assert!(assets[0]["path"].as_str().expect("a path").ends_with("library/hero (2).png"), "{assets}");
+    assert!(assets[1]["path"].as_str().expect("a path").ends_with("library/hero.png"), "{assets}");
+    assert_eq!(assets[0]["outcome"], "uploaded");
+    let mut kept: Vec<_> =
+        std::fs::read_dir(world.library()).expect("a folder").flatten().map(|f| f.file_name()).collect();
+    kept.sort();
+    assert_eq!(kept, ["evil.html", "hero (2).png", "hero.png"]);
+    let seen = names(&served.get("/v1/assets?state=live"));
+    assert!(seen.contains(&"hero (2).png".to_owned()), "{seen:?}");
+    let huge = upload(&served, &[("big.bin", &vec![0; 26_214_401])]);
+    assert_eq!(huge.status, 413, "{}", huge.text());
+    assert_eq!(std::fs::read_dir(world.library()).expect("a folder").count(), 3);
+    // Not even by somebody who may look.
+    let bearer = format!("Bearer {}", served.read_token);
+    let form = ("Content-Type", "multipart/form-data; boundary=cut");
+    assert_eq!(served.ask("POST", "/v1/assets", &[("Authorization", &bearer), form], b"--cut--\r\n").status, 403);
+}
+
+#[test]
+fn pictures_are_shown_small_and_everything_else_is_handed_over_to_be_saved() {
+    let world = World::new();
+    let picture = world.put("hero.png", png(1));
+    world.put("page.html", "<!doctype html><script>alert(1)</script>");
+    world.put("broken.png", &png(2)[..40]);
+    world.run(["sync", "library"]);
+    let served = Served::start(&world);
+    let all = served.get("/v1/assets");
+    let hash_of = |name: &str| {
+        let assets = all["assets"].as_array().expect("assets");
+        let asset = assets.iter().find(|asset| asset["name"] == name).unwrap_or_else(|| panic!("no {name} in {all}"));
+        asset["sha256"].as_str().expect("a hash").to_owned()
+    };
+    let look = |name: &str, what: &str| served.call("GET", &format!("/v1/assets/{}/{what}", hash_of(name)), "");
+    for _ in 0..2 {
+        let small = look("hero.png", "thumbnail");
+        assert_eq!((small.status, small.header("x-content-type-options")), (200, Some("nosniff")));
+        let size = image_size(&small.body);
+        assert!(size.0.max(size.1) <= 320, "{size:?}");
+    }
+    assert_eq!(look("broken.png", "thumbnail").status, 404);
+    assert_eq!(look("page.html", "thumbnail").status, 404);
+    let shown = look("hero.png", "content");
+    assert_eq!(shown.body, std::fs::read(&picture).expect("a file"));
+    assert_eq!(shown.header("content-type"), Some("image/png"));
+    let saved = look("page.html", "content");
+    assert_eq!(saved.header("content-type"), Some("application/octet-stream"));
+    assert!(saved.header("content-disposition").expect("one").starts_with("attachment;"));
+    assert!(saved.header("content-security-policy").expect("one").starts_with("sandbox"));
+    // A file that holds other bytes by now is not what was asked for.
+    let asked = format!("/v1/assets/{}/content", hash_of("hero.png"));
+    std::fs::write(&picture, png(8)).expect("written");
+    assert_eq!(served.call("GET", &asked, "").status, 404);
+}
+
+fn image_size(bytes: &[u8]) -> (u32, u32) {
+    let probe = reattach::media::probe(bytes);
+    let size = probe.dimensions.expect("a picture");
+    (size.width, size.height)
+}
