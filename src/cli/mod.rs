@@ -47,7 +47,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refused(&error).into(),
     };
-    log_to_stderr(&cli.global);
+    let as_json = matches!(&cli.command, args::Command::Serve(args) if args.log_json);
+    log_to_stderr(&cli.global, as_json);
     crate::cache::silence_engine_panics();
     let output = Arc::new(Output::new(&cli.global));
     // A broken configuration must not break the start of a shell.
@@ -167,7 +168,7 @@ async fn signal() {
     }
 }
 
-fn log_to_stderr(global: &Global) {
+fn log_to_stderr(global: &Global, as_json: bool) {
     let level = match global.verbose {
         0 => "reattach=warn",
         1 => "reattach=info",
@@ -175,10 +176,6 @@ fn log_to_stderr(global: &Global) {
         _ => "reattach=trace",
     };
     let filter = EnvFilter::try_from_env("REATTACH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(global.color == ColorWhen::Always)
-        .with_target(false)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if as_json { log.json().init() } else { log.with_ansi(global.color == ColorWhen::Always).init() }
 }

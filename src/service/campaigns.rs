@@ -140,6 +140,7 @@ impl Campaigns {
                 self.tell(shared, &campaign, &counts);
             }
         }
+        shared.metrics.running(running.len());
         Ok(running)
     }
 

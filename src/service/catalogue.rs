@@ -83,6 +83,7 @@ impl Catalogue {
     async fn make(&self, shared: &Arc<Shared>, _making: OwnedMutexGuard<()>) -> Result<Arc<Snapshot>, Problem> {
         let epoch = self.epoch.load(Ordering::Acquire);
         let snapshot = Arc::new(Snapshot::take(shared).await?);
+        shared.metrics.stand(&snapshot.stands());
         let kept = Kept { snapshot: Arc::clone(&snapshot), made: Instant::now(), epoch };
         let before = self.kept.write().unwrap_or_else(PoisonError::into_inner).replace(kept);
         if before.is_some_and(|before| before.snapshot.revision != snapshot.revision) {

@@ -12,6 +12,7 @@ mod catalogue;
 mod confine;
 mod connection;
 mod keys;
+mod metrics;
 mod news;
 mod page;
 mod problem;

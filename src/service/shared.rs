@@ -9,6 +9,7 @@ use super::answers::Answers;
 use super::campaigns::Campaigns;
 use super::catalogue::Catalogue;
 use super::confine::{Folders, Refused};
+use super::metrics::Metrics;
 use super::news::News;
 use super::problem::Problem;
 use super::thumbnails::Thumbnails;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) answers: Answers,
     pub(super) catalogue: Catalogue,
     pub(super) news: News,
+    pub(super) metrics: Metrics,
     pub(super) campaigns: Campaigns,
     pub(super) tokens: Tokens,
     pub(super) thumbnails: Thumbnails,
@@ -38,6 +40,7 @@ impl Shared {
             answers: Answers::default(),
             catalogue: Catalogue::default(),
             news: News::new(run),
+            metrics: Metrics::new(),
             campaigns: Campaigns::default(),
             tokens: Tokens::default(),
             thumbnails: Thumbnails::new(parts.thumbnails.clone(), parts.thumbnailer.clone()),

@@ -39,6 +39,9 @@ pub(in crate::cli) struct ServeArgs {
     /// Its private key, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(in crate::cli) tls_key: Option<PathBuf>,
+    /// Write the log as JSON, a line for each thing that happens.
+    #[arg(long)]
+    pub(in crate::cli) log_json: bool,
     /// Renew ids that are due, again and again, with this much time between.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(in crate::cli) renew_every: Option<Duration>,

@@ -99,6 +99,13 @@ pub(in crate::service) struct Found<'a> {
 }
 
 impl Snapshot {
+    /// How many assets stand how.
+    pub(super) fn stands(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.rows.iter().for_each(|row| counts.add(row.state));
+        counts
+    }
+
     /// The rows that match, from the cursor or the offset on.
     ///
     /// # Errors

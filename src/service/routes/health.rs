@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: whether it lives, and whether it can work.
+//! `GET /healthz`, `/readyz` and `/metrics`: whether it lives, whether it can work, and what it has done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use crate::service::shared::Shared;
+use crate::service::visitor::MayRead;
 
 /// How long the record may take to show that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,4 +43,15 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({ "status": word(is_ready), "record": word(record), "token": word(tokens), "stopping": stopping });
     (status, Json(body)).into_response()
+}
+
+/// Counters for Prometheus; a scraper shows the token as everybody does.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, description = "OpenMetrics", content_type = "application/openmetrics-text"))
+)]
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>, _: MayRead) -> Response {
+    let text = shared.metrics.text(&shared);
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -13,11 +13,11 @@ mod surveys;
 mod upload;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -78,6 +78,7 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(session::show, session::begin, session::end))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
 }
 
 /// The OpenAPI document.
@@ -109,6 +110,7 @@ async fn document() -> Response {
 /// Lets in whoever may come in, and seals what goes out.
 async fn at_the_door(State(shared): State<Arc<Shared>>, mut request: Request<Body>, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (began, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
     let admitted = match admit(&shared, &method, &mut request) {
         Ok(()) if is_form(&request) => Ok(request),
         Ok(()) => with_body(request).await,
@@ -126,6 +128,9 @@ async fn at_the_door(State(shared): State<Arc<Shared>>, mut request: Request<Bod
         },
     };
     seal(response.headers_mut());
+    let (route, status, took) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16(), began.elapsed());
+    shared.metrics.answered(route, &method, status, took);
+    tracing::info!(%method, route, status, took_us = took.as_micros(), "answered");
     response
 }
 

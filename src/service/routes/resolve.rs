@@ -89,6 +89,7 @@ pub(super) async fn resolve(
     let wait = wait.wait.map_or(USUAL_WAIT, Duration::from_secs).min(LONGEST_WAIT);
     let call = Call { page: page.identity.id.to_string(), kind: asked.kind };
     let known: Vec<_> = asked.refs.iter().map(|text| shared.answers.get(&call.question(text))).collect();
+    shared.metrics.resolved(AssetOutcome::Reused, known.iter().flatten().count() as u64);
     if known.iter().all(Option::is_some) {
         return Ok(answer(known.into_iter().flatten()));
     }
@@ -158,6 +159,7 @@ impl Job {
     async fn answer(&self, reference: &AssetRef, options: &ResolveOptions) -> Arc<str> {
         let epoch = self.shared.answers.epoch();
         let report = self.library.resolve(reference, options).await;
+        self.shared.metrics.resolved(report.outcome, 1);
         let json: Arc<str> = asset_json(&report, &self.text).into();
         match report.outcome {
             AssetOutcome::Reused => self.shared.answers.keep(&self.question, Arc::clone(&json), epoch),
