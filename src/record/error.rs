@@ -136,7 +136,7 @@ impl RecordError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable { .. } => {
-                Some("check that the folder exists and is yours to write, or choose another store")
+                Some("check that the folder exists, is yours to write and has room, or choose another store")
             }
             Self::NotARecord { .. } => Some("choose another store, or move the file away"),
             Self::NewerFormat { .. } => Some("use the newer program that wrote it"),
