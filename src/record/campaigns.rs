@@ -241,8 +241,8 @@ pub struct PartCount {
 pub enum Change {
     /// Nobody sends any more, for this reason; who is sending learns of it with the next intent.
     Pause(String),
-    /// Nothing speaks against sending any more.
-    Unpause,
+    /// This reason speaks against sending no more. Another, which came meanwhile, stays.
+    Unpause(String),
     /// So many more uploads were made for it.
     Uploads(u64),
     /// Other ways to send it.

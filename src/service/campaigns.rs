@@ -216,8 +216,8 @@ async fn send(
     let ahead = async {
         let mut run = Run::begin(parts, campaign.clone()).await?;
         // Only the pause that was seen is lifted: another was asked for meanwhile.
-        if campaign.paused.is_some() {
-            record.change(campaign.id, Change::Unpause).await?;
+        if let Some(why) = campaign.paused.clone() {
+            record.change(campaign.id, Change::Unpause(why)).await?;
         }
         match run.preflight().await {
             Ok(_) => Ok(run),

@@ -272,7 +272,10 @@ pub(in crate::record) async fn no_intent_is_stored_while_the_campaign_is_paused(
     assert_eq!(written, [Written::Stored, Written::Paused]);
     assert_eq!(all(&*sender, campaign).await, [(1, 0, State::Sent), (2, 0, State::Claimed)]);
     assert_eq!(shown(&*sender).await.paused.as_deref(), Some("lunch"));
-    operator.change(campaign, Change::Unpause).await.expect("unpaused");
+    // Somebody saw another pause than the one that is on.
+    operator.change(campaign, Change::Unpause("breakfast".to_owned())).await.expect("nothing");
+    assert_eq!(shown(&*sender).await.paused.as_deref(), Some("lunch"));
+    operator.change(campaign, Change::Unpause("lunch".to_owned())).await.expect("unpaused");
     write(&*sender, &worker, &[intent(2, 0)]).await;
 }
 

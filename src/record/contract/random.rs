@@ -146,9 +146,8 @@ impl Bench<'_> {
             }
             Work::Pause | Work::Unpause => {
                 self.book.paused = matches!(work, Work::Pause);
-                let pause = Change::Pause("enough".to_owned());
-                let change = if self.book.paused { pause } else { Change::Unpause };
-                self.record.change(campaign, change).await.expect("changed");
+                let change = if self.book.paused { Change::Pause } else { Change::Unpause };
+                self.record.change(campaign, change("enough".to_owned())).await.expect("changed");
             }
             Work::Retire => {
                 let Some(worker) = self.book.worker else { return Ok(()) };

@@ -93,7 +93,7 @@ impl Campaigns for PostgresRecord {
                 let mut number = 0;
                 let (set, value): (&str, &(dyn ToSql + Sync)) = match change {
                     Change::Pause(why) => ("paused = $2", why),
-                    Change::Unpause => ("paused = $2", &None::<String>),
+                    Change::Unpause(why) => ("paused = nullif(paused, $2)", why),
                     Change::Settings(settings) => ("settings = $2", settings),
                     Change::FreezeAssets(assets) => ("assets = coalesce(assets, $2)", assets),
                     Change::Uploads(more) => {

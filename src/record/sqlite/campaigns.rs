@@ -99,7 +99,7 @@ impl Campaigns for SqliteRecord {
                 let row = &mut stored.campaign;
                 match change {
                     Change::Pause(why) => row.paused = Some(why),
-                    Change::Unpause => row.paused = None,
+                    Change::Unpause(why) => row.paused = row.paused.take().filter(|paused| *paused != why),
                     Change::Uploads(more) => row.uploads += more,
                     Change::Settings(settings) => row.settings = settings,
                     Change::FreezeAssets(assets) => row.assets = row.assets.take().or(Some(assets)),

@@ -68,6 +68,12 @@ async fn what_is_late_is_left_out_and_not_delivered_stale() {
     assert!((90..=320).contains(&summary.counts.sent), "{:?}", summary.counts);
 }
 
+/// Lifts the pause behind a stage.
+async fn say_yes(room: &Room, campaign: &Campaign) {
+    let why = again(room, campaign).await.paused.expect("it waits for a yes");
+    room.record.change(campaign.id, Change::Unpause(why)).await.expect("changed");
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_begins_when_it_is_to_begin_and_those_who_try_it_out_need_not_wait() {
     let room = Room::at("2026-12-01T05:00:00Z").await;
@@ -76,11 +82,11 @@ async fn it_begins_when_it_is_to_begin_and_those_who_try_it_out_need_not_wait() 
     let summary = room.run(&campaign).await;
     assert!(matches!(summary.end, End::Stage(Stage::Testers)), "{:?}", summary.end);
     assert_eq!(hours(&room), after(&[("7", 0)]), "at night, and at once");
-    room.record.change(campaign.id, Change::Unpause).await.expect("changed");
+    say_yes(&room, &campaign).await;
     let summary = room.run(&again(&room, &campaign).await).await;
     assert!(matches!(summary.end, End::Stage(Stage::Canary)), "{:?}", summary.end);
     assert_eq!(hours(&room), after(&[("1", 4), ("2", 4), ("7", 0)]));
-    room.record.change(campaign.id, Change::Unpause).await.expect("changed");
+    say_yes(&room, &campaign).await;
     let summary = room.run(&again(&room, &campaign).await).await;
     assert!(matches!(summary.end, End::Finished), "{:?}", summary.end);
     assert_eq!(room.taken().len(), 4);

@@ -202,8 +202,8 @@ async fn drive(
             begun => begun?,
         };
         // Only the pause that was seen is lifted: another, such as one behind a stage, was asked for meanwhile.
-        if campaign.paused.is_some() {
-            record.change(campaign.id, Change::Unpause).await?;
+        if let Some(why) = campaign.paused.clone() {
+            record.change(campaign.id, Change::Unpause(why)).await?;
         }
         let ahead = run.preflight().await.map_err(Failure::from);
         if let Some(bars) = &bars {
