@@ -213,7 +213,10 @@ fn library_exit(error: &LibraryError) -> Exit {
         | LibraryError::Watch(WatchError::Scan(_)) => Exit::Usage,
         LibraryError::Watch(_) => Exit::Unexpected,
         LibraryError::Graph(error) => graph_exit(error),
-        LibraryError::Record(_) | LibraryError::Watched { .. } | LibraryError::WatchLock { .. } => Exit::Store,
+        LibraryError::Record(_)
+        | LibraryError::NotKnown { .. }
+        | LibraryError::Watched { .. }
+        | LibraryError::WatchLock { .. } => Exit::Store,
         LibraryError::OtherPage { .. } | LibraryError::ReplacedTooOften { .. } => Exit::Credentials,
         LibraryError::Claimed { .. } => Exit::TryLater,
         LibraryError::Unusable { .. }
