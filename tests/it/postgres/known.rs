@@ -22,6 +22,9 @@ const RULES: PlanRules = PlanRules { renew_within: DAY, force: false };
 /// How long an answer is believed without another question.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// It takes three seconds at most to find out that a server is away; the rest is this machine's, which may be busy.
+const SOON: Duration = Duration::from_secs(6);
+
 /// Kills the server; it is started again however the test ends.
 struct Away<'a>(&'a Server);
 
@@ -66,16 +69,19 @@ fn while_the_server_is_away_what_is_known_is_resolved_and_what_is_not_is_named()
     let away = Away::begin(server);
     let begun = Instant::now();
     let answered = world.json(known).ended_with(0);
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     assert_eq!(ids(&answered), ids(&before));
     assert!(answered.events_of("asset").iter().all(|asset| asset["outcome"] == "reused"), "{answered:?}");
     assert_eq!(answered.stderr.matches("the record is away").count(), 1, "{}", answered.stderr);
 
     let begun = Instant::now();
-    let unanswered = world.json(["resolve", "library/new.png", "@nobody", "library/a.png"]).ended_with(6);
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // More than are looked at at once.
+    let unknown: Vec<_> = (0..6).map(|number| format!("sha256:{number:064}")).collect();
+    let mixed = ["resolve", "library/new.png", "@nobody"].into_iter().chain(unknown.iter().map(String::as_str));
+    let unanswered = world.json(mixed.chain(["library/a.png"])).ended_with(6);
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     assert_eq!(ids(&unanswered), ids(&before)[..1], "what is known is told all the same");
-    for name in ["library/new.png", "@nobody"] {
+    for name in ["library/new.png", "@nobody", &unknown[5]] {
         assert!(unanswered.stderr.contains(&format!("the id of {name} is not known here")), "{}", unanswered.stderr);
     }
     assert!(unanswered.stderr.contains("reach the record postgres://"), "{}", unanswered.stderr);
@@ -91,6 +97,18 @@ fn while_the_server_is_away_what_is_known_is_resolved_and_what_is_not_is_named()
     let back = world.json(["resolve", "library/new.png", "library/a.png"]).ended_with(0);
     assert_eq!((ids(&back)[1].clone(), world.uploads()), (ids(&before)[0].clone(), uploads + 1));
     assert!(!back.stderr.contains("away"), "{}", back.stderr);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_away_as_well() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let world = World::new().sharing(format!("postgres://postgres@127.0.0.1:{port}/reattach"));
+    world.put("a.png", png(1));
+    let begun = Instant::now();
+    let refused = world.run(["resolve", "library/a.png"]).ended_with(6);
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert!(refused.stderr.contains("it did not answer in time"), "{}", refused.stderr);
 }
 
 #[test]
@@ -193,10 +211,10 @@ fn a_bot_goes_on_while_the_server_is_away_and_goes_on_asking_when_it_is_back() {
         // The first to ask finds out.
         let begun = Instant::now();
         assert_eq!(id(&bot.ask(&hero).await), Some(&uploaded));
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
         // Somebody who is not known waits for it in vain, and nobody else after that.
         assert!(is_not_known(&bot.ask(&other).await));
-        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < SOON * 2, "{:?}", begun.elapsed());
         let begun = Instant::now();
         for _ in 0..20 {
             pass(FRESH).await;
