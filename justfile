@@ -39,6 +39,10 @@ demo:
 bench:
     benches/peers.sh
 
+# How long a bot waits for an id that is known, on a PostgreSQL server of its own.
+bench-hits:
+    benches/hits.sh
+
 # Draws the sample library anew.
 assets:
     cargo run --locked --example make-assets

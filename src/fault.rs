@@ -132,7 +132,7 @@ impl Fault for LibraryError {
             Self::Scan(_) | Self::Message(_) | Self::NoPage | Self::Watch(WatchError::Scan(_)) => Sort::Usage,
             Self::Watch(_) => Sort::Unexpected,
             Self::Graph(error) => error.sort(),
-            Self::Record(_) | Self::Watched { .. } | Self::WatchLock { .. } => Sort::Store,
+            Self::Record(_) | Self::NotKnown { .. } | Self::Watched { .. } | Self::WatchLock { .. } => Sort::Store,
             Self::OtherPage { .. } | Self::ReplacedTooOften { .. } => Sort::Credentials,
             Self::Claimed { .. } => Sort::TryLater,
             Self::Unusable { .. }
@@ -166,6 +166,14 @@ impl Fault for LibraryError {
 
     fn names_a_deed(&self) -> bool {
         self.says_what_failed()
+    }
+
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Record(error) | Self::NotKnown { cause: error, .. } => error.is_passing(),
+            Self::Reference { cause, .. } => cause.is_passing(),
+            _ => false,
+        }
     }
 }
 

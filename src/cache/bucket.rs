@@ -1,16 +1,14 @@
 //! One value of the cache: the facts of up to 32 neighbouring inodes.
 //!
-//! Key: device, then inode / 32, both big-endian `u64`. Value: format version (1 byte), CRC-32 of key and body
-//! (4 bytes, little-endian), body: postcard of `Vec<(Fingerprint, Facts)>`. The key is part of the checksum so that a
-//! value found under another's key is no value at all.
+//! Key: device, then inode / 32, both big-endian `u64`. Value, [sealed]: `Vec<(Fingerprint, Facts)>`.
 
+use super::sealed;
 use crate::facts::{Facts, Fingerprint};
 
 /// To be raised whenever the stored form of `Fingerprint` or `Facts` changes, or `media::probe` comes to say other
 /// things of the same bytes: older values then count as misses.
 const FORMAT: u8 = 1;
 const INODES: u64 = 32;
-const HEADER: usize = 5;
 
 /// Names the bucket a file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,33 +52,18 @@ impl Bucket {
     }
 
     pub(super) fn encode(&self, key: BucketKey) -> Vec<u8> {
-        let mut value = vec![FORMAT, 0, 0, 0, 0];
-        value = postcard::to_extend(&self.0, value).expect("facts have no form postcard lacks");
-        let checksum = checksum(key, &value[HEADER..]);
-        value[1..HEADER].copy_from_slice(&checksum.to_le_bytes());
-        value
+        sealed::seal(FORMAT, &key.to_bytes(), &self.0)
     }
 
     /// The bucket stored as `value`; `None` when that is damaged, of another format, or belongs elsewhere.
     pub(super) fn decode(key: BucketKey, value: &[u8]) -> Option<Self> {
-        let (header, body) = value.split_first_chunk::<HEADER>()?;
-        let [FORMAT, stored @ ..] = *header else { return None };
-        if u32::from_le_bytes(stored) != checksum(key, body) {
-            return None;
-        }
-        postcard::from_bytes(body).ok().map(Self)
+        sealed::unseal(FORMAT, &key.to_bytes(), value).map(Self)
     }
-}
-
-fn checksum(key: BucketKey, body: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&key.to_bytes());
-    hasher.update(body);
-    hasher.finalize()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::sealed::HEADER;
     use super::*;
     use crate::facts::{Damage, Dimensions};
     use crate::ids::ContentHash;

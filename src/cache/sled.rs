@@ -14,10 +14,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sled::Db;
 
 use super::bucket::{Bucket, BucketKey};
 use super::folder::{CacheNote, Folder};
+use super::sealed;
 use crate::clock::Clock;
 use crate::facts::{Facts, Fingerprint};
 
@@ -25,6 +28,9 @@ use crate::facts::{Facts, Fingerprint};
 const SLOTS: usize = 1024;
 /// Entries remembered before they are written together.
 const BATCH: usize = 1024;
+/// The tree of notes, and the version of their seal. What a caller keeps in them has a version of its own, in its keys.
+const NOTES: &str = "notes";
+const NOTE_FORMAT: u8 = 1;
 /// What sled may keep in memory, by its own count.
 const ENGINE_BYTES: u64 = 32 << 20;
 
@@ -69,6 +75,35 @@ impl FileCache {
         if let Some(store) = &self.0 {
             store.remember(fingerprint, facts);
         }
+    }
+
+    /// The note under `key`; `None` where there is none that can be read.
+    pub fn note<T: DeserializeOwned>(&self, key: &[u8]) -> Option<T> {
+        let sealed = self.0.as_ref()?.engine(|db| db.open_tree(NOTES)?.get(key))??;
+        sealed::unseal(NOTE_FORMAT, key, &sealed)
+    }
+
+    /// Puts each note under its key, in place of what was there; takes away what is `None`. Once this returns, they outlive
+    /// this process.
+    pub fn keep_notes<T: Serialize>(&self, notes: &[(Vec<u8>, Option<T>)]) {
+        let Some(store) = &self.0 else { return };
+        store.engine(|db| {
+            let tree = db.open_tree(NOTES)?;
+            let mut is_changed = false;
+            for (key, note) in notes {
+                let note = note.as_ref().map(|note| sealed::seal(NOTE_FORMAT, key, note));
+                // The engine writes whatever it is given, changed or not, and is slow to let go of it.
+                if tree.get(key)?.as_deref() == note.as_deref() {
+                    continue;
+                }
+                match note {
+                    Some(note) => tree.insert(key, note)?,
+                    None => tree.remove(key)?,
+                };
+                is_changed = true;
+            }
+            if is_changed { tree.flush().map(drop) } else { Ok(()) }
+        });
     }
 }
 

@@ -85,6 +85,26 @@ fn what_was_remembered_is_found_at_once_and_by_the_next_to_open() {
 }
 
 #[test]
+fn notes_are_found_under_their_key_alone_until_they_are_taken_away() {
+    let (outer, folder) = place();
+    let cache = open_quietly(&folder);
+    let (a, b): (&[u8], &[u8]) = (b"a", b"b");
+    assert_eq!(cache.note::<String>(a), None);
+    cache.keep_notes(&[(a.to_vec(), Some("one".to_owned())), (b.to_vec(), Some("two".to_owned()))]);
+    cache.remember(file(1), facts(1));
+    let as_left_by_a_kill = outer.path().join("killed");
+    copy(&folder, &as_left_by_a_kill);
+    for cache in [cache, open_quietly(&as_left_by_a_kill)] {
+        assert_eq!((cache.note(a), cache.note(b)), (Some("one".to_owned()), Some("two".to_owned())));
+        assert_eq!(cache.note::<(u64, u64, u64, u64, u64)>(a), None, "a form it has not");
+        cache.keep_notes::<String>(&[(a.to_vec(), None)]);
+        assert_eq!((cache.note::<String>(a), cache.note(b)), (None, Some("two".to_owned())));
+    }
+    FileCache::disabled().keep_notes(&[(a.to_vec(), Some(1))]);
+    assert_eq!(FileCache::disabled().note::<i32>(a), None);
+}
+
+#[test]
 fn more_files_than_memory_holds_are_all_found() {
     // One file in each of 3,000 buckets: three share a slot.
     let files = || (0..3_000).map(|number| (file(number * 32), facts(number)));

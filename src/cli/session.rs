@@ -15,9 +15,9 @@ use crate::graph::{
     TokenOwner, Waiting, Why,
 };
 use crate::ids::{KeySpace, PageId};
-use crate::library::{AssetLibrary, Fitter, Inspector, LibraryParts, NoReport, Reporter};
+use crate::library::{AssetLibrary, Fitter, Inspector, Known, LibraryParts, NoReport, Reporter};
 use crate::media::{BytePool, Reader};
-use crate::record::{self, PageIdentity, Record};
+use crate::record::{self, PageIdentity, Pages, Record};
 use crate::secret::AccessToken;
 use crate::stop::Stop;
 
@@ -54,6 +54,15 @@ pub(super) struct Context {
     pub(super) server_time: Arc<ServerTime>,
     /// Cancelled by the first Ctrl-C.
     pub(super) stop: Stop,
+}
+
+/// What to do where the record's server cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenAway {
+    /// Nothing can be done without it.
+    Fail,
+    /// Answer what is known on this machine.
+    GoByWhatIsKnown,
 }
 
 /// The Page a token belongs to, and the client that speaks for it.
@@ -140,6 +149,32 @@ impl Context {
         Ok(record)
     }
 
+    /// The record of this store, and what is known of it here; of one that others share, also what is kept in `cache`.
+    pub(super) async fn known(
+        &self,
+        cache: impl FnOnce() -> Arc<FileCache>,
+        away: WhenAway,
+    ) -> Result<Arc<Known>, Failure> {
+        let Some(server) = &self.settings.server else { return Ok(Arc::new(Known::of(self.record().await?))) };
+        let record = match away {
+            WhenAway::Fail => record::connect(server).await?,
+            WhenAway::GoByWhatIsKnown => record::at(server)?,
+        };
+        let known = Known::of(record).kept_in(cache(), server.to_string());
+        if away == WhenAway::GoByWhatIsKnown {
+            known.find_out().await?;
+        }
+        if let Some(reading) = known.clock_reading(&self.settings.origin).await? {
+            self.server_time.recall(reading);
+        }
+        Ok(Arc::new(known))
+    }
+
+    /// The same, for those who have no other use for the cache.
+    pub(super) async fn known_here(&self) -> Result<Arc<Known>, Failure> {
+        self.known(|| Arc::new(self.cache(&self.settings.store.join("cache"))), WhenAway::Fail).await
+    }
+
     /// Says that ages are not known, where the clock is not to be believed and nobody asks Meta.
     pub(super) fn mention_doubts(&self) {
         if let Moment::Doubtful(now) = self.clock.moment() {
@@ -192,14 +227,14 @@ impl Context {
     }
 
     /// The client of the chosen Page, and whose token it has. Meta is asked only about a token never seen before.
-    pub(super) async fn session(&self, record: &dyn Record) -> Result<Session, Failure> {
-        self.session_of(self.settings.page.chosen()?, record).await
+    pub(super) async fn session(&self, owners: &dyn Pages) -> Result<Session, Failure> {
+        self.session_of(self.settings.page.chosen()?, owners).await
     }
 
     /// The same for every Page asked for. Where it is one alone, what is wrong with it is the command's own failure.
-    pub(super) async fn sessions(&self, record: &dyn Record) -> Result<Sessions, Failure> {
+    pub(super) async fn sessions(&self, owners: &dyn Pages) -> Result<Sessions, Failure> {
         let pages = self.settings.page.all()?;
-        let opened = join_all(pages.iter().map(|page| self.session_of(page, record))).await;
+        let opened = join_all(pages.iter().map(|page| self.session_of(page, owners))).await;
         let mut sessions = Sessions::default();
         for (page, opened) in pages.iter().zip(opened) {
             let name = page.name.clone().unwrap_or_default();
@@ -215,10 +250,10 @@ impl Context {
         Ok(sessions)
     }
 
-    async fn session_of(&self, page: &PageSettings, record: &dyn Record) -> Result<Session, Failure> {
+    async fn session_of(&self, page: &PageSettings, owners: &dyn Pages) -> Result<Session, Failure> {
         let token = page.access_token()?;
         let graph = Arc::new(self.graph_client(page, token.clone())?);
-        let identity = self.identity(record, &graph, &token).await?;
+        let identity = self.identity(owners, &graph, &token).await?;
         match &page.id {
             Some(expected) if *expected != identity.id => {
                 Err(Failure::WrongPage { expected: expected.clone(), actual: identity.id, actual_name: identity.name })
@@ -264,12 +299,12 @@ impl Context {
 
     async fn identity(
         &self,
-        record: &dyn Record,
+        owners: &dyn Pages,
         graph: &GraphClient,
         token: &AccessToken,
     ) -> Result<PageIdentity, Failure> {
         let (origin, fingerprint) = (&self.settings.origin, token.fingerprint());
-        if let Some(known) = record.page_of(origin, fingerprint).await? {
+        if let Some(known) = owners.page_of(origin, fingerprint).await? {
             return Ok(known);
         }
         let identity = graph.me().await?;
@@ -282,7 +317,7 @@ impl Context {
             return Err(Failure::NotAPage { owner, id: identity.id, name: identity.name.unwrap_or_default() });
         }
         let identity = PageIdentity { id: identity.id, name: identity.name.unwrap_or_default() };
-        record.remember_page(origin, fingerprint, &identity, self.clock.now()).await?;
+        owners.remember_page(origin, fingerprint, &identity, self.clock.now()).await?;
         Ok(identity)
     }
 
@@ -323,15 +358,16 @@ impl Context {
     pub(super) fn libraries(
         &self,
         sessions: &[Session],
-        record: &Arc<dyn Record>,
+        known: &Arc<Known>,
         inspector: &Inspector,
         concurrency: usize,
         bars: Option<&Arc<Bars>>,
     ) -> Vec<AssetLibrary> {
         let reader = self.reader(UPLOAD_MEMORY);
         let library = |session| {
-            let (record, reader) = (Arc::clone(record), Arc::clone(&reader));
-            self.library_with(session, record, inspector.clone(), reader, concurrency, bars.cloned())
+            let (record, reader) = (Arc::clone(known.record()), Arc::clone(&reader));
+            let library = self.library_with(session, record, inspector.clone(), reader, concurrency, bars.cloned());
+            library.with_known(Arc::clone(known))
         };
         sessions.iter().map(library).collect()
     }

@@ -1,5 +1,6 @@
 //! What can go wrong with an asset.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +45,15 @@ pub enum LibraryError {
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// Something that is not known on this machine, while the record is away.
+    #[error("the id of {reference} is not known here, and the record cannot be asked for it")]
+    NotKnown {
+        /// The reference as the user wrote it.
+        reference: String,
+        /// Why it cannot.
+        #[source]
+        cause: RecordError,
+    },
     /// A file whose bytes are needed and cannot be had.
     #[error("{} cannot be used: {}", path.display(), problem.message)]
     Unusable {
@@ -170,6 +180,14 @@ pub enum LibraryError {
 }
 
 impl LibraryError {
+    /// What came of asking what is known of the reference.
+    pub(super) fn not_known(reference: impl fmt::Display, error: RecordError) -> Self {
+        match error {
+            cause @ RecordError::Away { .. } => Self::NotKnown { reference: reference.to_string(), cause },
+            error => error.into(),
+        }
+    }
+
     /// Whether the next file would meet the same end: the token, the Page, the network or the record is at fault.
     pub fn concerns_every_file(&self) -> bool {
         match self {
@@ -221,7 +239,7 @@ impl LibraryError {
             Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } => None,
             Self::Watched { .. } => Some("let that one do it, or end it first".into()),
             Self::Graph(error) => error.hint().map(Into::into),
-            Self::Record(error) => error.hint().map(Into::into),
+            Self::Record(error) | Self::NotKnown { cause: error, .. } => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
             Self::Claimed { .. } => Some("see whether it is stopped or stuck, and end it if so".into()),
             Self::Changed { .. } | Self::Superseded { .. } => {

@@ -45,6 +45,7 @@ impl AssetLibrary {
 
     async fn made_anew(&self, Refused { key, attachment_id, asset }: &Refused) -> Result<Upload, Arc<LibraryError>> {
         self.parts.record.reject(key, attachment_id).await.map_err(LibraryError::from)?;
+        self.known.strike_off(key).await;
         let stored = self.stored(key).await?;
         if let Some(newer) = self.newer_than(key, Some(attachment_id)).await? {
             return Ok(newer);

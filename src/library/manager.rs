@@ -1,7 +1,9 @@
 //! `AssetLibrary`: one Page's assets, and the live id of each.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -9,12 +11,13 @@ use crate::clock::Clock;
 use crate::graph::{Envelope, GraphClient};
 use crate::ids::{AliasName, Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
 use crate::media::{Follow, Problem, Reader, Verdict, judge};
-use crate::record::{AliasTarget, Record, Upload, UploadFilter};
+use crate::record::{AliasTarget, Record, Upload};
 use crate::stop::Stop;
 
 use super::alias::target_of;
 use super::budget;
 use super::fitter::Fitter;
+use super::known::{Found, Known};
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
 use super::subject::{Candidate, Subject, WebAddress, media_type_of};
@@ -72,6 +75,7 @@ impl UrlQuery {
 #[derive(Debug, Clone)]
 pub struct AssetLibrary {
     pub(super) parts: Arc<LibraryParts>,
+    pub(super) known: Arc<Known>,
     pub(super) upload_slots: Arc<Semaphore>,
     /// How many files may be looked at outside of a survey at once.
     turns: Arc<Semaphore>,
@@ -88,6 +92,17 @@ pub enum UploadOnMiss {
     Allowed,
     /// Report it missing.
     Refused,
+}
+
+/// Whose word an id is taken on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// That of the record as it is now.
+    #[default]
+    OnRecord,
+    /// What a record that others share said a moment ago as well; and, while it is away, whatever it said of an id that has
+    /// not expired. For those who only want to be told: what is to be sent may have to be healed, and a heal recorded.
+    Known,
 }
 
 /// How what has no id yet gets to Meta.
@@ -111,14 +126,33 @@ pub struct ResolveOptions {
     pub kind: Option<MediaKind>,
     /// How it is uploaded.
     pub via: Via,
+    /// Whose word an id is taken on.
+    pub answers: Answers,
 }
 
 impl ResolveOptions {
     /// Whatever has no id that `rules` find good enough is uploaded, as what it is.
     pub fn uploading(rules: PlanRules) -> Self {
-        Self { rules, on_miss: UploadOnMiss::Allowed, kind: None, via: Via::Upload }
+        Self { rules, on_miss: UploadOnMiss::Allowed, kind: None, via: Via::Upload, answers: Answers::OnRecord }
+    }
+
+    /// The same, quicker, and also while the record is away: see [`Answers::Known`].
+    #[must_use]
+    pub fn from_what_is_known(self) -> Self {
+        Self { answers: Answers::Known, ..self }
     }
 }
+
+/// How an asset stands.
+enum Standing {
+    /// It has an id that is good enough.
+    Good(Upload),
+    /// It has none on record, or this one, which should not be used any more.
+    Wanting(Option<Upload>),
+}
+
+/// All kinds bytes may have been sent as, in the order in which they are preferred where several are as good.
+const KINDS: [MediaKind; 4] = [MediaKind::Audio, MediaKind::File, MediaKind::Image, MediaKind::Video];
 
 /// What a file has to hold to be uploaded.
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +180,7 @@ impl AssetLibrary {
             turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
             asked_the_time: Arc::default(),
+            known: Arc::new(Known::of(Arc::clone(&parts.record))),
             parts: Arc::new(parts),
         }
     }
@@ -169,6 +204,13 @@ impl AssetLibrary {
             stop: parts.stop.clone(),
             reporter: Arc::clone(&parts.reporter),
         })
+        .with_known(Arc::clone(&self.known))
+    }
+
+    /// The same library, which shares with others what its record lately said.
+    #[must_use]
+    pub fn with_known(self, known: Arc<Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// Where this library's ids are valid.
@@ -184,11 +226,29 @@ impl AssetLibrary {
         match reference {
             AssetRef::File(path) => self.resolve_file(path, Expected::Anything, options).await,
             AssetRef::Hash(hash) => self.resolve_hash(*hash, None, options).await,
-            AssetRef::Alias(name) => match target_of(&*self.parts.record, name).await {
+            AssetRef::Alias(name) => match self.target_of(name, options.answers).await {
                 Ok(target) => self.resolve_target(name, target, options).await,
                 Err(error) => AssetReport::failed(error),
             },
             AssetRef::Url(url) => self.resolve_url(url, options).await,
+        }
+    }
+
+    /// Strikes the key's id off the record, and gives what it was.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn forget(&self, key: &AssetKey) -> Result<Option<Upload>, LibraryError> {
+        Ok(self.known.forget(key).await?)
+    }
+
+    async fn target_of(&self, name: &AliasName, answers: Answers) -> Result<AliasTarget, LibraryError> {
+        match answers {
+            Answers::OnRecord => target_of(&*self.parts.record, name).await,
+            Answers::Known => match self.known.alias(name).await {
+                Ok(target) => target.ok_or_else(|| LibraryError::NoSuchAlias { alias: name.clone() }),
+                Err(error) => Err(LibraryError::not_known(name, error)),
+            },
         }
     }
 
@@ -218,15 +278,15 @@ impl AssetLibrary {
             Ok(candidate) => candidate,
             Err(report) => return *report,
         };
-        let stored = match self.stored(&candidate.key).await {
-            Ok(stored) => stored,
-            Err(error) => return candidate.report(AssetOutcome::Failed).because(error),
-        };
-        match (self.plan_by_metas_time(&candidate, stored.as_ref(), options.rules).await, options.on_miss) {
-            (Plan::Reject, _) => candidate.report(AssetOutcome::Rejected),
-            (Plan::Reuse, _) => candidate.report(AssetOutcome::Reused).with(stored),
-            (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Refused) => candidate.report(AssetOutcome::Missing),
-            (Plan::Upload | Plan::Refresh(_), UploadOnMiss::Allowed) => {
+        if !candidate.verdict.accepted() {
+            return candidate.report(AssetOutcome::Rejected);
+        }
+        let keys = std::slice::from_ref(&candidate.key);
+        match (self.standing(keys, || path.display(), options).await, options.on_miss) {
+            (Err(error), _) => candidate.report(AssetOutcome::Failed).because(error),
+            (Ok(Standing::Good(upload)), _) => candidate.report(AssetOutcome::Reused).with(Some(upload)),
+            (Ok(Standing::Wanting(_)), UploadOnMiss::Refused) => candidate.report(AssetOutcome::Missing),
+            (Ok(Standing::Wanting(stored)), UploadOnMiss::Allowed) => {
                 let subject = Subject::File(candidate);
                 let meter = self.planned(&subject);
                 self.upload(subject, stored, meter, &options.via).await
@@ -241,22 +301,50 @@ impl AssetLibrary {
         let asset = self.parts.url_query.asset_of(Asset::Url(url.clone()));
         let key = AssetKey { space: self.parts.space.clone(), kind, asset };
         let subject = Subject::Web(WebAddress { url: url.clone(), key });
-        let stored = match self.stored(subject.key()).await {
-            Ok(stored) => stored,
-            Err(error) => return subject.report(AssetOutcome::Failed).because(error),
-        };
-        let is_live = match &stored {
-            Some(upload) => self.staleness_by_metas_time(upload, options.rules).await.is_none(),
-            None => false,
-        };
-        match (is_live, options.on_miss) {
-            (true, _) => subject.report(AssetOutcome::Reused).with(stored),
-            (false, UploadOnMiss::Refused) => subject.report(AssetOutcome::Missing),
-            (false, UploadOnMiss::Allowed) => {
+        let keys = std::slice::from_ref(subject.key());
+        match (self.standing(keys, || url, options).await, options.on_miss) {
+            (Err(error), _) => subject.report(AssetOutcome::Failed).because(error),
+            (Ok(Standing::Good(upload)), _) => subject.report(AssetOutcome::Reused).with(Some(upload)),
+            (Ok(Standing::Wanting(_)), UploadOnMiss::Refused) => subject.report(AssetOutcome::Missing),
+            (Ok(Standing::Wanting(stored)), UploadOnMiss::Allowed) => {
                 let meter = self.planned(&subject);
                 self.upload(subject, stored, meter, &options.via).await
             }
         }
+    }
+
+    /// How the asset stands that may be stored under any of `keys`, on the word the options allow.
+    async fn standing<N: fmt::Display>(
+        &self,
+        keys: &[AssetKey],
+        name: impl Fn() -> N,
+        options: &ResolveOptions,
+    ) -> Result<Standing, LibraryError> {
+        let rules = options.rules;
+        let stored = match options.answers {
+            Answers::OnRecord => self.parts.record.find(keys).await?,
+            Answers::Known => {
+                let now = self.parts.clock.moment();
+                if let Some(upload) = self.known.fresh(keys).find(|upload| staleness(upload, now, rules).is_none()) {
+                    return Ok(Standing::Good(upload));
+                }
+                // Nobody can renew it now: it will do for as long as it lives.
+                let rules = PlanRules { renew_within: Duration::ZERO, ..rules };
+                let is_alive = |upload: &Upload| staleness(upload, self.parts.clock.moment(), rules).is_none();
+                match self.known.find(keys, is_alive).await {
+                    Ok(Found::OnRecord(stored)) => stored,
+                    Ok(Found::Before(upload)) => return Ok(Standing::Good(*upload)),
+                    Err(error) => return Err(LibraryError::not_known(name(), error)),
+                }
+            }
+        };
+        // The live one first, where it was sent as several kinds.
+        let now = self.parts.clock.now();
+        let stored = stored.into_iter().flatten().min_by_key(|upload| staleness(upload, now, rules).is_some());
+        Ok(match stored {
+            Some(upload) if self.staleness_by_metas_time(&upload, rules).await.is_none() => Standing::Good(upload),
+            stored => Standing::Wanting(stored),
+        })
     }
 
     /// What is recorded under `key`.
@@ -308,20 +396,21 @@ impl AssetLibrary {
         remembered: Option<&Path>,
         options: &ResolveOptions,
     ) -> AssetReport {
-        let stored = match self.recorded(hash, options).await {
-            Ok(stored) => stored,
+        let reference = || format!("sha256:{hash}");
+        let key = |kind| AssetKey { space: self.parts.space.clone(), kind, asset: Asset::Bytes(hash) };
+        let keys: Vec<_> =
+            KINDS.into_iter().filter(|kind| options.kind.is_none_or(|asked| asked == *kind)).map(key).collect();
+        let standing = match self.standing(&keys, reference, options).await {
+            Ok(standing) => standing,
             Err(error) => return AssetReport::failed(error),
         };
-        let reference = || format!("sha256:{hash}");
-        let is_live = match &stored {
-            Some(upload) => self.staleness_by_metas_time(upload, options.rules).await.is_none(),
-            None => false,
-        };
-        match (stored, options.on_miss) {
-            (Some(stored), _) if is_live => AssetReport::recorded(stored, AssetOutcome::Reused),
-            (Some(stored), UploadOnMiss::Refused) => AssetReport::recorded(stored, AssetOutcome::Missing).with(None),
-            (None, UploadOnMiss::Refused) => AssetReport::missing(),
-            (stored, UploadOnMiss::Allowed) => {
+        match (standing, options.on_miss) {
+            (Standing::Good(upload), _) => AssetReport::recorded(upload, AssetOutcome::Reused),
+            (Standing::Wanting(Some(stored)), UploadOnMiss::Refused) => {
+                AssetReport::recorded(stored, AssetOutcome::Missing).with(None)
+            }
+            (Standing::Wanting(None), UploadOnMiss::Refused) => AssetReport::missing(),
+            (Standing::Wanting(stored), UploadOnMiss::Allowed) => {
                 let kind = stored.as_ref().map(|upload| upload.key.kind).or(options.kind);
                 let options = ResolveOptions { kind, ..options.clone() };
                 let recorded = stored.as_ref().and_then(|upload| upload.source.as_deref());
@@ -353,16 +442,6 @@ impl AssetLibrary {
             last = Some(report);
         }
         last
-    }
-
-    /// What is recorded of these bytes here, the live one first where they were sent as several kinds.
-    async fn recorded(&self, hash: ContentHash, options: &ResolveOptions) -> Result<Option<Upload>, LibraryError> {
-        let (space, asset) = (Some(self.parts.space.clone()), Some(Asset::Bytes(hash)));
-        let filter = UploadFilter { space, asset, ..UploadFilter::default() };
-        let now = self.parts.clock.now();
-        let uploads = self.parts.record.list(&filter, None, MediaKind::ALL.len()).await?;
-        let fitting = uploads.into_iter().filter(|upload| options.kind.is_none_or(|kind| kind == upload.key.kind));
-        Ok(fitting.min_by_key(|upload| staleness(upload, now, options.rules).is_some()))
     }
 
     /// The file as something to decide about; its report where it could not even be looked at.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::ids::{Asset, AssetKey};
@@ -108,7 +109,10 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
         }
         let mut found = Vec::with_capacity(by_lane.len());
         for (lane, keys) in self.lanes.iter().zip(by_lane) {
-            found.push(lane.library.parts.record.find(&keys).await?.into_iter());
+            let asked = Instant::now();
+            let uploads = lane.library.parts.record.find(&keys).await?;
+            lane.library.known.learn(keys.iter().zip(uploads.iter().map(Option::as_ref)), asked).await;
+            found.push(uploads.into_iter());
         }
         Ok(found)
     }

@@ -12,8 +12,7 @@ use crate::record::Upload;
 
 use super::manager::AssetLibrary;
 use super::plan::{PlanRules, staleness};
-use super::subject::Candidate;
-use super::{LibraryError, Plan, Reason};
+use super::{LibraryError, Reason};
 
 /// How long Meta may take to say what time it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,23 +56,8 @@ impl AssetLibrary {
         }
     }
 
-    /// What to do about the candidate. What would be renewed for its age alone is decided again once Meta has said what
-    /// time it is.
-    pub(super) async fn plan_by_metas_time(
-        &self,
-        candidate: &Candidate,
-        stored: Option<&Upload>,
-        rules: PlanRules,
-    ) -> Plan {
-        match self.plan(candidate, stored, rules) {
-            Plan::Refresh(reason) if reason.is_age() && self.learns_the_time().await => {
-                self.plan(candidate, stored, rules)
-            }
-            plan => plan,
-        }
-    }
-
-    /// Why the upload should not be used any more, decided as [`plan_by_metas_time`](Self::plan_by_metas_time) does.
+    /// Why the upload should not be used any more. What would be given up for its age alone is decided again once Meta has
+    /// said what time it is.
     pub(super) async fn staleness_by_metas_time(&self, upload: &Upload, rules: PlanRules) -> Option<Reason> {
         let judge = || staleness(upload, self.parts.clock.moment(), rules);
         match judge() {

@@ -190,7 +190,11 @@ impl AssetLibrary {
     /// Records what was uploaded: the id everybody is to use from now on.
     async fn keep(&self, job: &Job, claim: &Claim, upload: NewUpload) -> Result<Ensured, LibraryError> {
         match self.complete(claim, &upload).await? {
-            Completed::Stored => Ok(Ensured::Uploaded(stored(claim.key.clone(), upload), None)),
+            Completed::Stored => {
+                let upload = stored(claim.key.clone(), upload);
+                self.known.learn(std::iter::once((&claim.key, Some(&upload))), Instant::now()).await;
+                Ok(Ensured::Uploaded(upload, None))
+            }
             // Our id is an orphan now: everybody is to use the one on record.
             Completed::Superseded => match self.newer_than(&claim.key, Some(&upload.attachment_id)).await? {
                 Some(other) => Ok(Ensured::Found(other)),

@@ -60,6 +60,14 @@ pub async fn connect(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordE
     Ok(Arc::new(PostgresRecord::open(address).await?))
 }
 
+/// The same record, which is reached, and its tables made, when it is first asked: its server may be away until then.
+///
+/// # Errors
+/// `NotLetIn` where the machine's certificates cannot be read.
+pub fn at(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordError> {
+    Ok(Arc::new(PostgresRecord::at(address)?))
+}
+
 /// One upload whose id is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
@@ -357,6 +365,15 @@ pub trait Aliases: fmt::Debug + Send + Sync {
 pub trait Record:
     Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Doubts + Ledger + Budgets
 {
+    /// Returns if it can be asked now. Tries once, for three seconds at most; a record that is a file on this machine always
+    /// can.
+    ///
+    /// # Errors
+    /// `Away` where its server cannot be reached; what [`connect`] says.
+    async fn reach(&self) -> Result<(), RecordError> {
+        Ok(())
+    }
+
     /// Reads everything there is and compares it with its checksums. Takes seconds where there are millions of rows.
     ///
     /// # Errors

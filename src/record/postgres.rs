@@ -63,15 +63,15 @@ impl PostgresRecord {
     }
 
     async fn open_with(address: &ServerAddress, migrations: refinery::Runner) -> Result<Self, RecordError> {
-        let opening = async {
-            let sessions = Sessions::new(address.clone()).map_err(|error| Fault::Unfit(error.to_string()))?;
-            let mut client = sessions.client().await?;
-            format::prepare(&mut client, address, migrations).await?;
-            // Some of its settings were for the migration alone.
-            drop(deadpool_postgres::Object::take(client));
-            Ok::<_, Fault>(sessions)
-        };
-        let sessions = opening.await.map_err(|fault| fault.opening(address))?;
+        let record = Self::at(address)?;
+        record.sessions.form(migrations).await.map_err(|fault| fault.opening(address))?;
+        Ok(record)
+    }
+
+    /// The record at `address`, as [`at`](super::at) says.
+    pub fn at(address: &ServerAddress) -> Result<Self, RecordError> {
+        let sessions = Sessions::new(address.clone());
+        let sessions = sessions.map_err(|error| Fault::Unfit(error.to_string()).opening(address))?;
         Ok(Self { sessions, owners: Owners::new(address.clone()), workers: Mutex::default() })
     }
 
@@ -79,7 +79,11 @@ impl PostgresRecord {
     async fn own(&self) -> Result<i64, RecordError> {
         let waiting = async {
             loop {
-                match self.owners.own().await {
+                let owning = async {
+                    self.sessions.formed().await?;
+                    self.owners.own().await
+                };
+                match owning.await {
                     Err(fault) if fault.is_away() => sleep(POLL).await,
                     done => return done,
                 }
@@ -235,6 +239,10 @@ impl Aliases for PostgresRecord {
 
 #[async_trait]
 impl Record for PostgresRecord {
+    async fn reach(&self) -> Result<(), RecordError> {
+        self.sessions.reach().await
+    }
+
     /// The server looks at its checksums as it reads, where its cluster has them (`initdb --data-checksums`).
     async fn verify(&self) -> Result<(), RecordError> {
         self.sessions

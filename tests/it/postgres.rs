@@ -1,6 +1,7 @@
 //! A store that many share: the binary on a PostgreSQL server, alone and with others.
 
 mod budget;
+mod known;
 mod workers;
 
 use std::collections::HashMap;

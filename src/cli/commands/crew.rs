@@ -1,5 +1,6 @@
 //! Work on all Pages that were asked for, told Page by Page where they are several.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use crate::cli::assets::{exit_for, print_report};
@@ -7,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::progress::Bars;
-use crate::cli::session::{Context, Session};
+use crate::cli::session::{Context, Session, WhenAway};
 use crate::events::{ErrorEvent, PageOf};
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, Inspector, LibraryError, Summary, Synced};
 
@@ -33,9 +34,11 @@ impl<'a> Crew<'a> {
         context: &'a Context,
         inspector: impl FnOnce() -> Inspector,
         concurrency: usize,
+        away: WhenAway,
     ) -> Result<Self, Failure> {
-        let record = context.record().await?;
-        let sessions = context.sessions(&*record).await?;
+        let inspector = LazyCell::new(inspector);
+        let known = context.known(|| Arc::clone(&inspector.cache), away).await?;
+        let sessions = context.sessions(&*known).await?;
         let is_several = sessions.open.len() + sessions.failed.len() > 1;
         let mut exit = Exit::Done;
         for (page, failure) in &sessions.failed {
@@ -43,7 +46,7 @@ impl<'a> Crew<'a> {
         }
         let pages = sessions.open.iter().map(Session::page_of).collect();
         let bars = context.bars();
-        let libraries = context.libraries(&sessions.open, &record, &inspector(), concurrency, bars.as_ref());
+        let libraries = context.libraries(&sessions.open, &known, &inspector, concurrency, bars.as_ref());
         Ok(Self { context, libraries, pages, is_several, bars, exit })
     }
 

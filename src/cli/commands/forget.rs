@@ -10,11 +10,12 @@ use crate::events::RecordedEvent;
 use super::recorded::{AliasNames, find};
 
 pub(super) async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Failure> {
-    let record = context.record().await?;
-    let found = find(context, &*record, &args.reference).await?;
-    let aliases = AliasNames::load(context, &*record).await?;
+    let known = context.known_here().await?;
+    let record = known.record();
+    let found = find(context, &**record, &args.reference).await?;
+    let aliases = AliasNames::load(context, &**record).await?;
     for upload in &found {
-        record.forget(&upload.key).await?;
+        known.forget(&upload.key).await?;
         context.output.event(&RecordedEvent::new(upload, "forgotten", aliases.of(&upload.key.asset)));
     }
     context.output.remark(format_args!("forgot {}", count(found.len() as u64, "id")));

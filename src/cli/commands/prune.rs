@@ -17,9 +17,9 @@ use crate::cli::values::{count, human_size};
 use crate::clock::Moment;
 use crate::events::RecordedEvent;
 use crate::ids::ContentHash;
-use crate::library::{CheckOptions, PlanRules, Reason, check, staleness};
+use crate::library::{CheckOptions, Known, PlanRules, Reason, check, staleness};
 use crate::media::ScanOptions;
-use crate::record::{Record, Upload, UploadFilter, UploadState};
+use crate::record::{Upload, UploadFilter, UploadState};
 
 use super::recorded::{AliasNames, each_recorded};
 
@@ -29,11 +29,12 @@ const NAMED: usize = 20;
 pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Failure> {
     let output = &context.output;
     let kept = bytes_under(context, &args.keep).await?;
-    let record = context.record().await?;
-    let names = AliasNames::load(context, &*record).await?;
+    let known = context.known_here().await?;
+    let record = &**known.record();
+    let names = AliasNames::load(context, record).await?;
     let rules = Rules { args: &args, kept, names, now: context.clock.moment() };
     let mut going: Vec<(Upload, &'static str)> = Vec::new();
-    each_recorded(context, &*record, &UploadFilter::default(), |upload| {
+    each_recorded(context, record, &UploadFilter::default(), |upload| {
         going.extend(rules.reason(upload).map(|reason| (upload.clone(), reason)));
     })
     .await?;
@@ -53,7 +54,7 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
         output.remark(output.palette.strong(format_args!("{what} would be struck off the record")));
     } else {
         context.confirm(&format!("{what} will be struck off the record."))?;
-        gone = strike_off(context, &*record, &rules, &going).await?;
+        gone = strike_off(context, &known, &rules, &going).await?;
         output.remark(output.palette.strong(format_args!("{} struck off the record", count(gone, "id"))));
     }
     output.event(&PruneSummaryEvent::new(&going, gone, size, args.dry_run));
@@ -121,7 +122,7 @@ async fn bytes_under(context: &Context, paths: &[PathBuf]) -> Result<HashSet<Con
 /// Strikes them off, but for those that were made anew since they were looked at.
 async fn strike_off(
     context: &Context,
-    record: &dyn Record,
+    known: &Known,
     rules: &Rules<'_>,
     going: &[(Upload, &'static str)],
 ) -> Result<u64, Failure> {
@@ -130,9 +131,9 @@ async fn strike_off(
         if context.stop.is_requested() {
             break;
         }
-        let now = record.find(std::slice::from_ref(&upload.key)).await?.pop().flatten();
+        let now = known.record().find(std::slice::from_ref(&upload.key)).await?.pop().flatten();
         if now.is_some_and(|now| now.attachment_id == upload.attachment_id && rules.reason(&now).is_some()) {
-            record.forget(&upload.key).await?;
+            known.forget(&upload.key).await?;
             context.output.event(&RecordedEvent::new(upload, "forgotten", rules.names.of(&upload.key.asset)));
             gone += 1;
         }

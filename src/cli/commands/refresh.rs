@@ -4,7 +4,7 @@ use crate::cli::args::RefreshArgs;
 use crate::cli::assets::print_sync_summary;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
+use crate::cli::session::{Context, WhenAway};
 use crate::library::{AssetLibrary, AssetRef, AssetReport, PlanRules, RefreshOptions, Renewal};
 
 use super::crew::Crew;
@@ -17,7 +17,7 @@ pub(super) async fn run(context: &Context, args: RefreshArgs) -> Result<Exit, Fa
         _ => Ok(()),
     })?;
     let inspector = || if args.all_due { context.inspector() } else { inspector_for(context, &references) };
-    let crew = Crew::gather(context, inspector, args.portion.concurrency.into()).await?;
+    let crew = Crew::gather(context, inspector, args.portion.concurrency.into(), WhenAway::Fail).await?;
     if crew.libraries.is_empty() {
         return crew.close(Vec::new(), print_sync_summary);
     }

@@ -10,9 +10,9 @@ use crate::cli::assets::{describe, print_summary_event};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
-use crate::cli::session::Context;
+use crate::cli::session::{Context, WhenAway};
 use crate::events::{AssetEvent, PageOf};
-use crate::library::{AssetRef, AssetReport, ResolveOptions, Synced, UploadOnMiss};
+use crate::library::{AssetRef, AssetReport, LibraryError, ResolveOptions, Synced, UploadOnMiss};
 
 use super::crew::Crew;
 use super::markers;
@@ -44,10 +44,13 @@ pub(super) async fn resolve_all(
     mut each: impl FnMut(&AssetRef, Option<&PageOf>, &AssetReport),
 ) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let inspector = || context.fitting(inspector_for(context, references), args.fit);
-    let crew = Crew::gather(context, inspector, CONCURRENCY).await?;
+    // The cache also holds what a record that is elsewhere last said.
+    let is_elsewhere = context.settings.server.is_some();
+    let inspector = || if is_elsewhere { context.inspector() } else { inspector_for(context, references) };
+    let inspector = || context.fitting(inspector(), args.fit);
+    let crew = Crew::gather(context, inspector, CONCURRENCY, WhenAway::GoByWhatIsKnown).await?;
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
-    let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES) };
+    let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES).from_what_is_known() };
 
     let mut pages: Vec<Synced> = crew.libraries.iter().map(|_| Synced::default()).collect();
     let halted: Vec<_> = crew.libraries.iter().map(|_| Cell::new(false)).collect();
@@ -60,8 +63,12 @@ pub(super) async fn resolve_all(
     while let Some((reference, page, report)) = reports.next().await {
         pages[page].summary.add(&report);
         each(reference, crew.page(page), &report);
-        if let Some(error) = report.error.filter(|error| error.concerns_every_file()) {
+        let Some(error) = report.error else { continue };
+        if error.concerns_every_file() {
             halted[page].set(true);
+            pages[page].halted_by.get_or_insert(error);
+        } else if matches!(*error, LibraryError::NotKnown { .. }) {
+            // Others may be known.
             pages[page].halted_by.get_or_insert(error);
         }
     }

@@ -16,7 +16,7 @@ use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequ
 use crate::ids::{MediaKind, Platform};
 use crate::json;
 use crate::library::{
-    AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, Prepared, ResolveOptions, UploadOnMiss, Via,
+    AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, Prepared, ResolveOptions, Via,
 };
 use crate::media::Severity;
 
@@ -224,7 +224,7 @@ async fn save_by_sending(
     kind: Option<MediaKind>,
 ) -> Result<Option<Ended>, Failure> {
     let via = Via::Send(Arc::new(request.envelope.clone()));
-    let options = ResolveOptions { rules: RULES, on_miss: UploadOnMiss::Allowed, kind, via };
+    let options = ResolveOptions { kind, via, ..ResolveOptions::uploading(RULES) };
     let in_flight = InFlight { context, request, landed: false };
     let report = in_flight.until_landed(library.resolve(asset, &options)).await;
     let request = || match live_id(&report) {

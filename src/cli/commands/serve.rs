@@ -11,7 +11,7 @@ use crate::cli::args::ServeArgs;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
-use crate::cli::session::Context;
+use crate::cli::session::{Context, WhenAway};
 use crate::cli::values::human_span;
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, PlanRules, RefreshOptions, Renewal};
 use crate::service::{Keys, ServedPage, Service, ServiceParts, Tls};
@@ -44,13 +44,14 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
         (Some(certificate), Some(key)) => Some(Tls::load(certificate, key)?),
         _ => None,
     };
-    let record = context.record().await?;
-    let sessions = context.sessions(&*record).await?;
+    let inspector = context.inspector();
+    // A bot gets the ids that are known here, though the record's server be away just now.
+    let known = context.known(|| Arc::clone(&inspector.cache), WhenAway::GoByWhatIsKnown).await?;
+    let sessions = context.sessions(&*known).await?;
     for (page, failure) in sessions.failed {
         failure.print_of(&page, &context.output);
     }
-    let inspector = context.inspector();
-    let libraries = context.libraries(&sessions.open, &record, &inspector, UPLOADS, None);
+    let libraries = context.libraries(&sessions.open, &known, &inspector, UPLOADS, None);
     let pages = sessions.open.into_iter().zip(&libraries).map(|(session, library)| ServedPage {
         identity: session.page,
         name: session.name,
@@ -69,7 +70,7 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
         );
     }
     let parts = ServiceParts {
-        record,
+        record: Arc::clone(known.record()),
         pages: pages.collect(),
         folders: args.library,
         inspector,

@@ -1,12 +1,13 @@
 //! `sync`: upload what is missing or due, reuse the rest.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use crate::cli::args::{SyncArgs, Way};
 use crate::cli::assets::{print_in_full, print_sync_summary};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
+use crate::cli::session::{Context, WhenAway};
 use crate::graph::{Envelope, GraphError};
 use crate::library::{AssetLibrary, AssetReport, PlanRules, SyncOptions, Via, WatchOptions};
 
@@ -24,13 +25,16 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
     };
     let inspector = || context.fitting(context.inspector(), args.fit || args.fit_dry_run);
     if args.watch {
-        let record = context.record().await?;
-        let session = context.session(&*record).await?;
-        let library = context.library(&session, record, inspector(), args.portion.concurrency.into(), None);
+        let inspector = LazyCell::new(inspector);
+        let known = context.known(|| Arc::clone(&inspector.cache), WhenAway::Fail).await?;
+        let session = context.session(&*known).await?;
+        let (record, inspector) = (Arc::clone(known.record()), inspector.clone());
+        let library = context.library(&session, record, inspector, args.portion.concurrency.into(), None);
+        let library = library.with_known(known);
         let options = WatchOptions { sync: options, settle: args.settle };
         return watch::run(context, &library, &args.selection.paths, &options).await;
     }
-    let crew = Crew::gather(context, inspector, args.portion.concurrency.into()).await?;
+    let crew = Crew::gather(context, inspector, args.portion.concurrency.into(), WhenAway::Fail).await?;
     if crew.libraries.is_empty() {
         return crew.close(Vec::new(), print_sync_summary);
     }

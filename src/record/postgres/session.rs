@@ -13,19 +13,23 @@ use std::time::Duration;
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, RecyclingMethod, Runtime, Timeouts,
 };
+use refinery::Runner;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::address::{STATEMENT, ServerAddress};
 use super::fault::Fault;
-use super::tls;
+use super::{format, tls};
 use crate::record::RecordError;
 
 /// How many connections a process has at most, but for the one that keeps it alive.
 const MOST: usize = 8;
 /// How long to wait for one of them, and for one to be made: the network, TLS and the server's word together.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to show that it is there.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 /// How much longer than the server works on a statement we wait for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
 /// The first pause before a server that is away is asked again; each further one is twice as long, up to the last.
@@ -42,6 +46,8 @@ const SHORT_ABSENCE: Duration = Duration::from_secs(2);
 pub(super) struct Sessions {
     pool: Pool,
     address: ServerAddress,
+    /// Set once the tables are known to have the form this version needs.
+    formed: OnceCell<()>,
 }
 
 /// A transaction, or a statement alone. Clones are the same one.
@@ -90,15 +96,43 @@ impl Sessions {
             })
         });
         let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(durable).build();
-        Ok(Self { pool: pool.map_err(io::Error::other)?, address })
+        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new() })
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
         &self.address
     }
 
-    /// A connection of its own use.
-    pub(super) async fn client(&self) -> Result<Object, Fault> {
+    /// Brings the tables to the newest form of `migrations`, unless that was done before.
+    pub(super) async fn form(&self, migrations: Runner) -> Result<(), Fault> {
+        let form = || async {
+            let mut client = self.pool.get().await?;
+            format::prepare(&mut client, &self.address, migrations).await?;
+            // Some of its settings were for the migration alone.
+            drop(Object::take(client));
+            Ok(())
+        };
+        self.formed.get_or_try_init(form).await.copied()
+    }
+
+    /// Returns if the server is there, lets us in and has our tables. Asks once.
+    pub(super) async fn reach(&self) -> Result<(), RecordError> {
+        let reached = timeout(SIGN_OF_LIFE, self.connection()).await.unwrap_or(Err(Fault::Silence));
+        reached.map(drop).map_err(|fault| fault.opening(&self.address))
+    }
+
+    /// Returns once the tables are known to have their form.
+    pub(super) async fn formed(&self) -> Result<(), Fault> {
+        if self.formed.initialized() {
+            return Ok(());
+        }
+        let formed = self.form(format::migrations()).await;
+        formed.map_err(|fault| if fault.is_away() { fault } else { fault.opening(&self.address).into() })
+    }
+
+    /// A connection that was alive just now.
+    async fn connection(&self) -> Result<Object, Fault> {
+        self.formed().await?;
         Ok(self.pool.get().await?)
     }
 
@@ -221,7 +255,7 @@ impl Sessions {
     }
 
     async fn begin(&self, mode: Mode, ticket: i64) -> Result<Tx, Fault> {
-        let client = Some(self.pool.get().await?);
+        let client = Some(self.connection().await?);
         let tx = Tx(Arc::new(Open { client, settled: AtomicBool::new(false) }));
         match mode {
             Mode::Ask => {}

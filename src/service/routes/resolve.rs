@@ -98,7 +98,7 @@ pub(super) async fn resolve(
         (true, Scope::Send) => UploadOnMiss::Allowed,
         (true, Scope::Read) => return Err(Problem::read_only()),
     };
-    let options = ResolveOptions { on_miss, kind: asked.kind, ..ResolveOptions::uploading(RULES) };
+    let options = ResolveOptions { on_miss, kind: asked.kind, ..ResolveOptions::uploading(RULES) }.from_what_is_known();
     let jobs = asked.refs.iter().zip(known).map(|(text, known)| Ok((text.clone(), known, shared.reference(text)?)));
     let jobs = jobs.collect::<Result<Vec<_>, Problem>>()?;
     let deadline = tokio::time::Instant::now() + wait;

@@ -40,17 +40,23 @@ pub(crate) struct Keeper {
     url: String,
     machine: Arc<dyn Clock>,
     server_time: Arc<ServerTime>,
-    inspector: Inspector,
+    pub(crate) inspector: Inspector,
     upload_reader: Arc<Reader>,
 }
 
 impl Keeper {
     pub(crate) async fn start(world: &World, machine: Arc<dyn Clock>) -> Self {
         let record = reattach::record::open(&world.store().join("record.db")).await.expect("a record");
-        let server_time = Arc::new(ServerTime::default());
-        if let Some(kept) = record.clock_reading(&world.url.parse().expect("an origin")).await.expect("an answer") {
-            server_time.recall(kept);
+        let keeper = Self::on(record, world, machine);
+        let origin = world.url.parse().expect("an origin");
+        if let Some(kept) = keeper.record.clock_reading(&origin).await.expect("an answer") {
+            keeper.server_time.recall(kept);
         }
+        keeper
+    }
+
+    /// The same on any record, not told what time it is.
+    pub(crate) fn on(record: Arc<dyn Record>, world: &World, machine: Arc<dyn Clock>) -> Self {
         // Files are as old as the real clock says.
         let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock)));
         let cache = Arc::new(FileCache::open(&world.store().join("cache"), &SystemClock).cache);
@@ -59,7 +65,7 @@ impl Keeper {
             reads: Arc::default(),
             url: world.url.clone(),
             machine,
-            server_time,
+            server_time: Arc::default(),
             inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
             upload_reader: reader(),
         }
