@@ -142,6 +142,7 @@ impl Job {
             TakenUp::Known(known, _) => {
                 let lost = kept(&Problem::lost_track());
                 record.answer(&known, &lost).await?;
+                self.shared.metrics.message("unknown");
                 return Ok(replayed(&lost));
             }
         }
@@ -178,6 +179,13 @@ impl Job {
     /// # Errors
     /// Nothing was sent, and the same may be tried again.
     async fn deliver(&self) -> Result<Answer, Problem> {
+        let ended = self.attempt().await;
+        self.shared.metrics.message(ended.as_ref().map_or("failed", |(outcome, _)| *outcome));
+        ended.map(|(_, answer)| answer)
+    }
+
+    /// The same, with what became of the message in a word.
+    async fn attempt(&self) -> Result<(&'static str, Answer), Problem> {
         let request = self.confined().map_err(|problem| problem.of_message("failed"))?;
         let recipient = request.envelope.recipient.to_string();
         let prepared = self.page.library.prepare(request, Path::new(""), RULES).await;
@@ -191,7 +199,7 @@ impl Job {
             Delivered::Sent { request, sent } => {
                 let event = SendEvent::new(recipient).carrying(&request.content).sent(&sent);
                 let body = serde_json::to_string(&event).unwrap_or_default();
-                (Some(request), Ok(Answer { status: StatusCode::OK.as_u16(), body }))
+                (Some(request), Ok(("sent", Answer { status: StatusCode::OK.as_u16(), body })))
             }
             Delivered::Failed { request, error } => (Some(request), self.failure(&error)),
             Delivered::NewIdRefused { request, error } => (Some(request), Err(unsent(&error))),
@@ -222,13 +230,14 @@ impl Job {
     }
 
     /// What a message that did not get Meta's receipt ended as.
-    fn failure(&self, error: &GraphError) -> Result<Answer, Problem> {
+    fn failure(&self, error: &GraphError) -> Result<(&'static str, Answer), Problem> {
+        let stays = |outcome| (outcome, kept(&Problem::of(error).of_message(outcome)));
         match (error, error.outcome(), error.sort()) {
-            (_, Certainty::Unknown, _) => Ok(kept(&Problem::of(error).of_message("unknown"))),
+            (_, Certainty::Unknown, _) => Ok(stays("unknown")),
             (GraphError::Stopped { .. }, ..) if !self.shared.parts.stop.is_requested() => {
                 Err(Problem::late().of_message("failed"))
             }
-            (_, Certainty::NotDone, Sort::Item) => Ok(kept(&Problem::of(error).of_message("failed"))),
+            (_, Certainty::NotDone, Sort::Item) => Ok(stays("failed")),
             (_, Certainty::NotDone, _) => Err(unsent(error)),
         }
     }
