@@ -152,6 +152,7 @@ impl Fault for LibraryError {
     fn graph(&self) -> Option<&GraphError> {
         match self {
             Self::Graph(error) => Some(error),
+            Self::Reference { cause, .. } => cause.graph(),
             Self::NotHealed { cause, .. } => match &**cause {
                 Self::Graph(error) => Some(error),
                 _ => None,

@@ -13,11 +13,13 @@ use url::Url;
 mod alias_name;
 mod campaign_name;
 mod recipient;
+mod request_key;
 mod web_url;
 
 pub use alias_name::AliasName;
 pub use campaign_name::CampaignName;
 pub use recipient::Recipient;
+pub use request_key::RequestKey;
 pub use web_url::WebUrl;
 
 /// A value that cannot be one of this module's ids.

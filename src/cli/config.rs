@@ -183,6 +183,14 @@ pub(super) struct PageSettings {
 }
 
 impl Settings {
+    /// The `type` attachments are sent as, where Instagram is to get another than its own.
+    pub(super) fn attachment_type(&self) -> Option<&'static str> {
+        match self.platform {
+            Platform::Instagram => self.instagram_send_type.wire_word(),
+            Platform::Messenger => None,
+        }
+    }
+
     /// Settings for this run.
     pub(super) fn load(global: &Global) -> Result<Self, ConfigError> {
         let file = load_file(global.config.as_deref())?;

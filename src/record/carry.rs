@@ -54,8 +54,9 @@ pub(super) enum Cell {
 
 use Kind::{Bytes, Integer, Text};
 
-/// All tables, each behind those its rows refer to. Claims and workers are not among them: nobody may be at work.
-pub(super) const TABLES: [Table; 12] = [
+/// All tables, each behind those its rows refer to. Claims and workers are not among them: nobody may be at work. Nor is
+/// who took up a request: one without an answer is abandoned, there as here.
+pub(super) const TABLES: [Table; 13] = [
     Table {
         name: "spaces",
         columns: &[("id", Integer), ("origin", Text), ("page_id", Text), ("platform", Text)],
@@ -207,6 +208,11 @@ pub(super) const TABLES: [Table; 12] = [
             ("message_id", Text),
         ],
         key: 4,
+    },
+    Table {
+        name: "requests",
+        columns: &[("key", Text), ("digest", Bytes), ("at", Integer), ("status", Integer), ("body", Text)],
+        key: 1,
     },
 ];
 

@@ -26,6 +26,7 @@ mod campaigns;
 mod derivations;
 mod doubts;
 mod random;
+mod requests;
 
 pub(super) use budgets::*;
 pub(super) use campaigns::*;
@@ -35,6 +36,7 @@ pub(super) use derivations::{
 pub(super) use doubts::*;
 pub(super) use heals::*;
 pub(super) use random::*;
+pub(super) use requests::*;
 
 /// Makes one test of every clause, each on a `Store` of its own as `$fresh` gives it.
 macro_rules! suite {
@@ -72,6 +74,11 @@ macro_rules! suite {
             whoever_draws_alone_on_a_budget_may_do_all_of_it
             heals_count_for_their_key_and_within_their_time
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
+            a_request_is_taken_up_once_and_answered_alike_ever_after
+            a_request_given_back_is_taken_up_anew
+            a_request_whose_taker_is_gone_is_abandoned_and_can_be_answered
+            one_of_many_takes_a_request_up
+            old_requests_are_let_go_of_in_bounded_steps
             a_list_is_kept_in_its_order_without_its_duplicates
             a_plan_that_was_cut_off_is_not_sent
             everybody_is_claimed_once_and_in_order

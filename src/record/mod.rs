@@ -27,6 +27,7 @@ mod derivations;
 mod doubts;
 mod error;
 mod postgres;
+mod requests;
 mod rows;
 mod sqlite;
 
@@ -40,6 +41,7 @@ pub use self::derivations::{Derivation, Derivations};
 pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;
 pub use self::postgres::{AddressError, PostgresRecord, ServerAddress};
+pub use self::requests::{Answer, Request, Requests, Standing, TakenUp};
 pub use self::sqlite::SqliteRecord;
 
 /// The record in the SQLite file at `path`, which is created, with its folder, where it is missing.
@@ -363,7 +365,7 @@ pub trait Aliases: fmt::Debug + Send + Sync {
 /// All the record knows.
 #[async_trait]
 pub trait Record:
-    Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Doubts + Ledger + Budgets
+    Uploads + Pages + Aliases + ServerTimes + Heals + Derivations + Campaigns + Doubts + Ledger + Budgets + Requests
 {
     /// Returns if it can be asked now. Tries once, for three seconds at most; a record that is a file on this machine always
     /// can.

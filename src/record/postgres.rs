@@ -16,6 +16,7 @@ mod fault;
 mod format;
 mod heals;
 mod owners;
+mod requests;
 mod server_times;
 mod session;
 #[cfg(test)]
@@ -252,6 +253,7 @@ impl Record for PostgresRecord {
                 server_times::verify_rows(&tx).await?;
                 heals::verify_rows(&tx).await?;
                 derivations::verify_rows(&tx).await?;
+                requests::verify_rows(&tx).await?;
                 doubts::verify_rows(&tx).await?;
                 campaigns::verify_rows(&tx).await
             })

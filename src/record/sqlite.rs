@@ -14,6 +14,7 @@ mod file;
 mod head;
 mod heals;
 mod owners;
+mod requests;
 mod reserve;
 mod server_times;
 #[cfg(test)]
@@ -125,7 +126,10 @@ impl Uploads for SqliteRecord {
 
     async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError> {
         let key = key.clone();
-        self.call(move |state| state.claim(key, now)).await
+        self.call(move |state| {
+            state.write_as_owner(|transaction, owners, owner| claims::claim(transaction, owners, owner, key, now))
+        })
+        .await
     }
 
     /// Nobody tells; asking costs next to nothing.
@@ -280,6 +284,7 @@ impl Record for SqliteRecord {
             server_times::verify_rows(&transaction)?;
             heals::verify_rows(&transaction)?;
             derivations::verify_rows(&transaction)?;
+            requests::verify_rows(&transaction)?;
             campaigns::verify_rows(&transaction)
         })
         .await
@@ -296,8 +301,11 @@ impl State {
         Ok(result)
     }
 
-    /// Whoever claims for the first time settles what the dead have left.
-    fn claim(&mut self, key: AssetKey, now: Timestamp) -> Result<Claimed, Fault> {
+    /// The same for one of the owners. Whoever becomes one settles what the dead have left.
+    fn write_as_owner<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction, &Owners, &str) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let newcomer = !self.owners.has_own();
         let owner = self.owners.own()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -305,9 +313,9 @@ impl State {
         if newcomer {
             claims::bury_all_dead(&transaction, &self.owners)?;
         }
-        let claimed = claims::claim(&transaction, &self.owners, &owner, key, now)?;
+        let result = work(&transaction, &self.owners, &owner)?;
         commit(transaction, before, &mut self.mark)?;
-        Ok(claimed)
+        Ok(result)
     }
 }
 

@@ -80,6 +80,8 @@ pub struct ServedPage {
     pub library: AssetLibrary,
     /// Talks to Meta for it.
     pub graph: Arc<GraphClient>,
+    /// The `type` attachments are sent as, where that is not what they are: Instagram's, where one is configured.
+    pub attachment_type: Option<&'static str>,
 }
 
 /// A service that is ready to answer.
@@ -105,6 +107,9 @@ impl Service {
         tokio::spawn(Campaigns::look_on(Arc::clone(&self.shared)));
         let accepted = connection::accept(listener, tls, router, stop).await;
         self.shared.campaigns.at_rest().await;
+        // Whoever hung up has begun a message all the same.
+        self.shared.sends.close();
+        self.shared.sends.wait().await;
         accepted
     }
 

@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 use crate::events::ErrorBody;
 use crate::fault::{Fault, Sort};
 
+const UNKNOWN_OUTCOME: &str = "Nobody knows whether it was sent";
+
+/// What a problem document is served as.
+pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
 /// A problem document. Its `type` is a word that never changes; `detail` and `hint` are for people.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
@@ -38,6 +43,9 @@ pub(super) struct Problem {
     /// Meta's own name for the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     fbtrace_id: Option<String>,
+    /// What became of the message that was to be sent: `failed` (it was not sent) or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
     /// Seconds after which to ask again.
     #[serde(skip)]
     retry_after: Option<u32>,
@@ -56,6 +64,7 @@ impl Problem {
             class: None,
             retryable: false,
             fbtrace_id: None,
+            outcome: None,
             retry_after: None,
         }
     }
@@ -151,6 +160,12 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "slow", "Too slow", detail)
     }
 
+    /// Nothing new is begun.
+    pub(super) fn stopping() -> Self {
+        let detail = "the service is stopping, and begins nothing new";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The service is stopping", detail).again_in(5)
+    }
+
     /// What happened and why.
     pub(super) fn detail(&self) -> &str {
         &self.detail
@@ -159,6 +174,49 @@ impl Problem {
     /// Something else stands where this was to go.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "In the way", detail)
+    }
+
+    /// The same request is being worked on.
+    pub(super) fn under_way(seconds: u32) -> Self {
+        let detail = "the request that was first sent under this key is being worked on";
+        Self::new(StatusCode::CONFLICT, "under-way", "Under way", detail)
+            .hinting("ask again under the same key: the answer to the first will be yours")
+            .again_in(seconds)
+    }
+
+    /// Another request has that key.
+    pub(super) fn other_request() -> Self {
+        let detail = "another request was sent under this key within the last 24 hours";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Key in use", detail)
+            .hinting("give each message a key of its own, and repeat a message as it was, byte for byte")
+    }
+
+    /// A message whose sender was lost over it.
+    pub(super) fn lost_track() -> Self {
+        let detail = "whoever was to send the message is gone, and has left no answer";
+        let problem = Self::new(StatusCode::BAD_GATEWAY, "unknown-outcome", UNKNOWN_OUTCOME, detail);
+        problem
+            .hinting(
+                "The message may have arrived: look in the Page's inbox before sending it again, under another key.",
+            )
+            .of_message("unknown")
+    }
+
+    /// The Page's rate limit is in the way.
+    pub(super) fn limited(fault: &dyn Fault, seconds: u32) -> Self {
+        let Self { kind, title, status, .. } =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too fast for Meta", "");
+        Self { kind, title, status, ..Self::of(fault) }.again_in(seconds)
+    }
+
+    /// The same, with what became of the message.
+    pub(super) fn of_message(self, outcome: &'static str) -> Self {
+        Self { outcome: Some(outcome), ..self }
+    }
+
+    /// The document.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Nothing that should happen. What it was stands in the log.
@@ -176,7 +234,7 @@ impl Problem {
             Sort::TryLater => (StatusCode::SERVICE_UNAVAILABLE, "later", "Try later"),
             Sort::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "The service is stopping"),
             Sort::Item => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Not possible"),
-            Sort::UnknownOutcome => (StatusCode::BAD_GATEWAY, "unknown-outcome", "Nobody knows whether it was sent"),
+            Sort::UnknownOutcome => (StatusCode::BAD_GATEWAY, "unknown-outcome", UNKNOWN_OUTCOME),
             Sort::Unexpected => (StatusCode::INTERNAL_SERVER_ERROR, "unexpected", "Unexpected"),
         };
         let body = ErrorBody::of(fault);
@@ -202,10 +260,9 @@ impl<F: Fault> From<F> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (self.status(), body).into_response();
+        let mut response = (self.status(), self.to_json()).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }

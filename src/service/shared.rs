@@ -1,6 +1,9 @@
 //! What all requests share.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio_util::task::TaskTracker;
 
 use crate::library::AssetRef;
 
@@ -29,6 +32,8 @@ pub(super) struct Shared {
     pub(super) campaigns: Campaigns,
     pub(super) tokens: Tokens,
     pub(super) thumbnails: Thumbnails,
+    /// Messages on their way, be they waited for or not.
+    pub(super) sends: TaskTracker,
 }
 
 impl Shared {
@@ -44,6 +49,7 @@ impl Shared {
             campaigns: Campaigns::default(),
             tokens: Tokens::default(),
             thumbnails: Thumbnails::new(parts.thumbnails.clone(), parts.thumbnailer.clone()),
+            sends: TaskTracker::new(),
             parts,
         }
     }
@@ -65,14 +71,20 @@ impl Shared {
     pub(super) fn reference(&self, text: &str) -> Result<Result<AssetRef, Problem>, Problem> {
         let reference = AssetRef::parse(text.as_ref()).map_err(|error| Problem::invalid(error.to_string()))?;
         match reference {
-            AssetRef::File(_) => match self.folders.file(text) {
-                Ok(path) => Ok(Ok(AssetRef::File(path))),
-                Err(Refused::Outside) => Err(Problem::outside(text)),
-                Err(Refused::Missing) => {
-                    Ok(Err(Problem::not_found(format!("there is no file {text:?} in the library"))))
-                }
-            },
+            AssetRef::File(_) => Ok(self.file(text)?.map(AssetRef::File)),
             other => Ok(Ok(other)),
+        }
+    }
+
+    /// Where the file of that path really lies; within, that there is none in the library.
+    ///
+    /// # Errors
+    /// It leads out of the library.
+    pub(super) fn file(&self, path: &str) -> Result<Result<PathBuf, Problem>, Problem> {
+        match self.folders.file(path) {
+            Ok(path) => Ok(Ok(path)),
+            Err(Refused::Outside) => Err(Problem::outside(path)),
+            Err(Refused::Missing) => Ok(Err(Problem::not_found(format!("there is no file {path:?} in the library")))),
         }
     }
 

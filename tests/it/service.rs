@@ -3,3 +3,5 @@
 mod attacks;
 mod gallery;
 mod ids;
+mod inside;
+mod messages;

@@ -13,7 +13,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
 use crate::events::SendEvent;
 use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequest, SenderAction, Sent};
-use crate::ids::{MediaKind, Platform};
+use crate::ids::MediaKind;
 use crate::json;
 use crate::library::{
     AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, Prepared, ResolveOptions, Via,
@@ -288,13 +288,7 @@ impl Carrier for Told<'_> {
 
 /// The request with the type Instagram is to get, where one is configured.
 fn as_configured(context: &Context, request: &SendRequest) -> SendRequest {
-    let word = context.settings.instagram_send_type.wire_word();
-    match (context.settings.platform, word, &request.content) {
-        (Platform::Instagram, Some(word), Content::Message(message)) => {
-            SendRequest { content: message.with_attachment_type(word).into(), ..request.clone() }
-        }
-        _ => request.clone(),
-    }
+    context.settings.attachment_type().map_or_else(|| request.clone(), |word| request.with_attachment_type(word))
 }
 
 /// A send that was begun. If it is abandoned, that is said: nobody can know whether it arrived.

@@ -57,6 +57,7 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
         name: session.name,
         library: library.clone(),
         graph: session.graph,
+        attachment_type: context.settings.attachment_type(),
     });
     let keys = Keys::load(&context.settings.store)?;
     let listen = |source| Failure::Listen { address: args.listen, source };

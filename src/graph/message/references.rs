@@ -56,6 +56,23 @@ impl Message {
         !self.references().is_empty()
     }
 
+    /// The message with another text for each reference whose object is named, by its pointer.
+    #[must_use]
+    pub fn with_references(&self, texts: &[(String, String)]) -> Self {
+        let mut json = Value::Object(self.as_json().clone());
+        for Reference { pointer, key, .. } in self.references() {
+            let text = texts.iter().find(|(place, _)| *place == pointer).map(|(_, text)| text);
+            let written = json.pointer_mut(&pointer).and_then(|object| object.get_mut(key.as_str()));
+            if let (Some(text), Some(written)) = (text, written) {
+                *written = text.as_str().into();
+            }
+        }
+        match json {
+            Value::Object(json) => Self::from_json(json),
+            _ => self.clone(),
+        }
+    }
+
     /// The message with an attachment id in place of each reference whose object is named, by its pointer. The kind of
     /// the id fills in a `type` or `media_type` that is missing there; one that is written stays.
     #[must_use]

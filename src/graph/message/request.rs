@@ -56,6 +56,16 @@ impl SendRequest {
         Self { envelope: Envelope::new(recipient), content: content.into() }
     }
 
+    /// The same, its attachment sent as a `type` of this name; see [`Message::with_attachment_type`].
+    #[must_use]
+    pub fn with_attachment_type(&self, word: &str) -> Self {
+        let content = match &self.content {
+            Content::Message(message) => message.with_attachment_type(word).into(),
+            other => other.clone(),
+        };
+        Self { envelope: self.envelope.clone(), content }
+    }
+
     /// Checks the rules Meta enforces on Messenger.
     pub fn check(&self) -> Result<(), InvalidRequest> {
         self.check_for(Platform::Messenger)

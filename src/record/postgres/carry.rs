@@ -6,6 +6,7 @@ use tokio_postgres::types::ToSql;
 
 use super::PostgresRecord;
 use super::fault::Fault;
+use super::requests::are_under_way;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::record::carry::{Cell, Kind, Portable, Table};
@@ -26,7 +27,7 @@ impl Portable for PostgresRecord {
                            SELECT epoch, space, sha256, kind, started_at FROM ended";
                 tx.execute(sql, &[]).await?;
                 let sql = "SELECT EXISTS (SELECT FROM claims) OR EXISTS (SELECT FROM campaign_workers)";
-                if tx.one(sql, &[]).await?.is_some_and(|row| row.get(0)) {
+                if tx.one(sql, &[]).await?.is_some_and(|row| row.get(0)) || are_under_way(&tx).await? {
                     return Err(Fault::Refused("somebody is at work with it, or was until just now".into()));
                 }
                 Ok(())

@@ -5,6 +5,7 @@ mod server;
 
 mod budgets;
 mod faults;
+mod requests;
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;

@@ -9,12 +9,14 @@ use super::campaigns::seal_row;
 use super::claims::bury_all_dead;
 use super::deliveries::{Sheet, recipient_checksum, unsigned};
 use super::fault::Fault;
+use super::requests::are_under_way;
 use super::uploads::spaces;
 use crate::clock::{ClockReading, Timestamp};
 use crate::delivery::{Delivery, Doubted, State};
 use crate::ids::{AssetKey, KeySpace};
 use crate::record::carry::{Cell, Portable, Table};
 use crate::record::derivations::DerivationRow;
+use crate::record::requests::RequestRow;
 use crate::record::rows::{self, AliasRow, UploadRow};
 use crate::record::{CampaignId, DeliveryKey, DoubtedAttempt, Heal, Record, RecordError};
 
@@ -27,7 +29,8 @@ impl Portable for SqliteRecord {
             engine.owners.own()?;
             engine.bury_claims()?;
             let sql = "SELECT EXISTS (SELECT 1 FROM claims) OR EXISTS (SELECT 1 FROM campaign_workers)";
-            if engine.connection.query_row(sql, [], |row| row.get(0))? {
+            let transaction = engine.connection.transaction()?;
+            if transaction.query_row(sql, [], |row| row.get(0))? || are_under_way(&transaction, &engine.owners)? {
                 return Err(Fault::Refused("somebody is at work with it".into()));
             }
             Ok(())
@@ -183,6 +186,16 @@ impl Cells<'_> {
         if let Cell::Bytes(bytes) = &self.0[place] { Some(bytes.clone()) } else { None }
     }
 
+    fn request(&self) -> RequestRow {
+        RequestRow {
+            key: self.text(0),
+            digest: self.bytes(1),
+            at: self.integer(2),
+            status: self.maybe_integer(3),
+            body: self.maybe_text(4),
+        }
+    }
+
     fn delivery_key(&self) -> DeliveryKey {
         DeliveryKey { seq: unsigned(self.integer(1)), part: u8::try_from(self.integer(2)).unwrap_or_default() }
     }
@@ -281,6 +294,7 @@ fn checksum(transaction: &Transaction, spaces: &[(i64, KeySpace)], table: &Table
             let kept = DoubtedAttempt { doubted, message_id: cells.maybe_text(6) };
             sheet().attempt_checksum(cells.delivery_key(), &kept)
         }
+        RequestRow::TABLE => cells.request().checksum(),
         _ => 0,
     })
 }

@@ -311,6 +311,31 @@ async fn a_damaged_alias_is_an_error_wherever_it_is_met() {
 }
 
 #[tokio::test]
+async fn a_damaged_request_is_an_error_wherever_it_is_met() {
+    for sql in [
+        "UPDATE requests SET digest = zeroblob(32)",
+        "UPDATE requests SET at = at + 1",
+        "UPDATE requests SET status = 201",
+        "UPDATE requests SET body = '{\"message_id\":\"m_2\"}'",
+        "UPDATE requests SET status = NULL, body = NULL",
+    ] {
+        let place = place();
+        let digest = crate::ids::ContentHash([1; 32]);
+        let request = Request { key: "a".parse().expect("a key"), digest, at: contract::NOW };
+        let record = place.record().await;
+        record.take_up(&request, request.at).await.expect("an answer");
+        let answer = Answer { status: 200, body: "{\"message_id\":\"m_1\"}".to_owned() };
+        record.answer(&request, &answer).await.expect("kept");
+        drop(record);
+        place.tamper(sql);
+        let record = place.record().await;
+        for refused in [record.verify().await, record.take_up(&request, request.at).await.map(drop)] {
+            assert!(matches!(refused, Err(RecordError::Damaged { table: "requests", .. })), "{sql}: {refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_derivation_is_an_error_wherever_it_is_met() {
     for sql in [
         "UPDATE derivations SET result = zeroblob(32)",

@@ -6,6 +6,7 @@ mod body;
 mod campaigns;
 mod health;
 mod listen;
+mod messages;
 mod pictures;
 mod resolve;
 mod session;
@@ -60,6 +61,7 @@ struct Document;
 fn documented() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(resolve::resolve))
+        .routes(routes!(messages::send))
         .routes(routes!(assets::list, upload::upload))
         .routes(routes!(assets::one))
         .routes(routes!(pictures::thumbnail))

@@ -1,0 +1,339 @@
+//! `POST /v1/messages`: one message, once, however often it is asked for.
+//!
+//! A request with a key is written down before anything is done about it, and so is its answer. What Meta did not clearly
+//! refuse is never sent again: a request whose answer was lost is answered as `unknown`. Where certainly nothing was sent and
+//! another try may fare better, the key is given back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::clock::{Timestamp, uptime};
+use crate::events::SendEvent;
+use crate::fault::{Fault, Sort};
+use crate::graph::{Certainty, Content, GraphError, Message, ReferenceKey, SendRequest, Sent};
+use crate::ids::{ContentHash, RequestKey};
+use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, PreparedAsset};
+use crate::record::{Answer, Request, Standing, TakenUp};
+use crate::service::ServedPage;
+use crate::service::problem::{PROBLEM_JSON, Problem};
+use crate::service::shared::Shared;
+use crate::service::visitor::MaySend;
+
+use super::resolve::RULES;
+
+/// The header that names a request.
+const KEY: &str = "idempotency-key";
+/// The header of an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// How long a key is kept, with its answer.
+const KEPT: Duration = Duration::from_hours(24);
+/// How long after it was taken up a message may leave: its files are uploaded first.
+const LATEST: Duration = Duration::from_mins(10);
+/// How long a message waits for Meta's rate limits.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How much longer than a message can take a request is held to be under way: clocks may differ.
+const MARGIN: Duration = Duration::from_mins(1);
+/// When to ask again about a request that is under way, in seconds.
+const ASK_AGAIN_SECONDS: u32 = 2;
+/// When to ask again where Meta does not say how long a limit holds, in seconds.
+const LIMIT_SECONDS: u32 = 30;
+
+/// Sends one message, and answers with Meta's receipt.
+///
+/// Under one `Idempotency-Key`, a message is sent once, and the same answer is given for 24 hours. Without the header, it is
+/// sent as often as it is asked for.
+#[utoipa::path(
+    post,
+    path = "/v1/messages",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    request_body(
+        content = Object,
+        description = "A body of the Send API. `\"file\": \"path\"` or `\"asset\": \"@alias\"` may stand for an \
+            `attachment_id`, and `page` names the Page."
+    ),
+    responses(
+        (status = 200, description = "Sent: `{\"event\":\"send\",\"recipient_id\",\"message_id\",\"outcome\":\"sent\",…}`"),
+        (status = 400, description = "No message, or a key that is none. Nothing was sent", body = Problem),
+        (status = 403, description = "A path outside of the library. Nothing was sent", body = Problem),
+        (status = 409, description = "The first request under this key is under way: ask again", body = Problem),
+        (status = 422, description = "Meta refused it, or the key is another request's. Nothing was sent", body = Problem),
+        (status = 429, description = "Meta's rate limit. Nothing was sent: ask again", body = Problem),
+        (status = 502, description = "`unknown-outcome`: it may have been sent. Else nothing was", body = Problem),
+        (status = 503, description = "Nothing was sent: ask again", body = Problem),
+    )
+)]
+pub(super) async fn send(
+    State(shared): State<Arc<Shared>>,
+    _: MaySend,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let key = key_in(&headers)?;
+    let (page, request) = read(&body)?;
+    let page = shared.page(page.as_deref())?.clone();
+    let began = uptime();
+    let job = Job { shared: Arc::clone(&shared), page, request, began };
+    // Whoever hangs up does not stop what was begun.
+    let task = shared.sends.spawn(async move {
+        match key {
+            None => job.deliver().await.map(|answer| respond(&answer)),
+            Some(key) => job.answer(key, &body).await,
+        }
+    });
+    task.await.unwrap_or_else(|_| Err(Problem::unexpected()))
+}
+
+fn key_in(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
+    let mut values = headers.get_all(KEY).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            let key = value.to_str().map_err(|_| Problem::invalid("the Idempotency-Key is no text"))?;
+            key.parse().map(Some).map_err(|error| Problem::invalid(format!("{error}")))
+        }
+        (Some(_), Some(_)) => Err(Problem::invalid("the request has two Idempotency-Keys")),
+    }
+}
+
+/// The Page a body names, and what it wants sent.
+fn read(body: &[u8]) -> Result<(Option<String>, SendRequest), Problem> {
+    let json = crate::json::from_slice(body);
+    let json = json.map_err(|error| Problem::invalid(format!("the body is not what is asked for: {error}")))?;
+    let Value::Object(mut json) = json else { return Err(Problem::invalid("the body is JSON, but no object")) };
+    let page = match json.shift_remove("page") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(page)) => Some(page),
+        Some(_) => return Err(Problem::invalid("page must be the id or the name of a Page")),
+    };
+    Ok((page, SendRequest::from_json(json).map_err(GraphError::from)?))
+}
+
+/// A message that was asked for.
+struct Job {
+    shared: Arc<Shared>,
+    page: ServedPage,
+    request: SendRequest,
+    /// By [`uptime`].
+    began: Duration,
+}
+
+impl Job {
+    /// The answer to the request of this key: the one it was given before, or else what comes of doing it.
+    async fn answer(&self, key: RequestKey, body: &[u8]) -> Result<Response, Problem> {
+        let (record, now) = (&self.shared.parts.record, self.shared.parts.clock.now());
+        let request = Request { key, digest: self.digest(body), at: now };
+        match record.take_up(&request, now.minus(KEPT)).await? {
+            TakenUp::New => {}
+            TakenUp::Known(known, _) if known.digest != request.digest => return Err(Problem::other_request()),
+            TakenUp::Known(_, Standing::Answered(answer)) => return Ok(replayed(&answer)),
+            TakenUp::Known(known, Standing::UnderWay) if !self.is_overdue(known.at, now) => {
+                return Err(Problem::under_way(ASK_AGAIN_SECONDS));
+            }
+            TakenUp::Known(known, _) => {
+                let lost = kept(&Problem::lost_track());
+                record.answer(&known, &lost).await?;
+                self.shared.metrics.message("unknown");
+                return Ok(replayed(&lost));
+            }
+        }
+        let ended = self.deliver().await;
+        let noted = match &ended {
+            Ok(answer) => record.answer(&request, answer).await,
+            Err(_) => record.give_back(&request).await,
+        };
+        if let Err(error) = noted {
+            // It ended as it did. Whoever asks again is told that nobody knows, and nothing is sent.
+            tracing::error!(%error, key = %request.key, "the end of a request could not be kept");
+        }
+        ended.map(|answer| respond(&answer))
+    }
+
+    /// SHA-256 of the body and of whom it is sent for.
+    fn digest(&self, body: &[u8]) -> ContentHash {
+        let space = self.page.library.space();
+        let mut hasher = Sha256::new();
+        for word in [space.origin.as_str(), space.page.as_str(), space.platform.as_str()] {
+            hasher.update(word);
+            hasher.update(b"\0");
+        }
+        ContentHash(hasher.chain_update(body).finalize().into())
+    }
+
+    /// Whether a message that was taken up then must have come to an end.
+    fn is_overdue(&self, since: Timestamp, now: Timestamp) -> bool {
+        now.since(since) > LATEST + self.page.graph.longest_call() + MARGIN
+    }
+
+    /// Does it, whatever was done before: how it ended.
+    ///
+    /// # Errors
+    /// Nothing was sent, and the same may be tried again.
+    async fn deliver(&self) -> Result<Answer, Problem> {
+        let ended = self.attempt().await;
+        self.shared.metrics.message(ended.as_ref().map_or("failed", |(outcome, _)| *outcome));
+        ended.map(|(_, answer)| answer)
+    }
+
+    /// The same, with what became of the message in a word.
+    async fn attempt(&self) -> Result<(&'static str, Answer), Problem> {
+        let request = self.confined().map_err(|problem| problem.of_message("failed"))?;
+        let recipient = request.envelope.recipient.to_string();
+        let prepared = self.page.library.prepare(request, Path::new(""), RULES).await;
+        let prepared = prepared.map_err(|error| unsent(&error))?;
+        let assets = prepared.assets().to_vec();
+        self.tell_of_uploads(&assets);
+        let before = ids_of(prepared.request());
+        let once = Once { page: &self.page, began: self.began };
+        let delivered = self.page.library.deliver(prepared, &once).await;
+        let (request, ended) = match delivered {
+            Delivered::Sent { request, sent } => {
+                let event = SendEvent::new(recipient).carrying(&request.content).sent(&sent);
+                let body = serde_json::to_string(&event).unwrap_or_default();
+                (Some(request), Ok(("sent", Answer { status: StatusCode::OK.as_u16(), body })))
+            }
+            Delivered::Failed { request, error } => (Some(request), self.failure(&error)),
+            Delivered::NewIdRefused { request, error } => (Some(request), Err(unsent(&error))),
+            Delivered::NotHealed { error, .. } => (None, Err(unsent(&error))),
+            Delivered::Stopped => (None, Err(Problem::stopping().of_message("failed"))),
+        };
+        self.tell_of_heals(&assets, &before, request.as_ref());
+        ended
+    }
+
+    /// The request, its paths as they really lie in the library.
+    fn confined(&self) -> Result<SendRequest, Problem> {
+        let Content::Message(message) = &self.request.content else { return Ok(self.request.clone()) };
+        let mut texts = Vec::new();
+        for reference in message.references() {
+            let path = match reference.key {
+                ReferenceKey::File => self.shared.file(&reference.text)??,
+                ReferenceKey::Asset => match self.shared.reference(&reference.text)?? {
+                    AssetRef::File(path) => path,
+                    _ => continue,
+                },
+            };
+            let path = path.into_os_string().into_string();
+            let path = path.map_err(|_| Problem::invalid("a path is not UTF-8: name its asset by hash or alias"))?;
+            texts.push((reference.pointer, path));
+        }
+        Ok(SendRequest { content: message.with_references(&texts).into(), ..self.request.clone() })
+    }
+
+    /// What a message that did not get Meta's receipt ended as.
+    fn failure(&self, error: &GraphError) -> Result<(&'static str, Answer), Problem> {
+        let stays = |outcome| (outcome, kept(&Problem::of(error).of_message(outcome)));
+        match (error, error.outcome(), error.sort()) {
+            (_, Certainty::Unknown, _) => Ok(stays("unknown")),
+            (GraphError::Stopped { .. }, ..) if !self.shared.parts.stop.is_requested() => {
+                Err(Problem::late().of_message("failed"))
+            }
+            (_, Certainty::NotDone, Sort::Item) => Ok(stays("failed")),
+            (_, Certainty::NotDone, _) => Err(unsent(error)),
+        }
+    }
+
+    /// Tells of ids that are new.
+    fn tell_of_uploads(&self, assets: &[PreparedAsset]) {
+        let is_new = |asset: &&PreparedAsset| asset.outcome != AssetOutcome::Reused;
+        let new: Vec<_> = assets.iter().filter(is_new).map(|asset| asset_json(asset, &asset.attachment_id)).collect();
+        if !new.is_empty() {
+            self.shared.changed();
+        }
+        for asset in new {
+            self.shared.news.tell("asset", asset.to_string());
+        }
+    }
+
+    /// Tells of ids Meta refused: what took their places, in the message as it went out last.
+    fn tell_of_heals(&self, assets: &[PreparedAsset], before: &[String], request: Option<&SendRequest>) {
+        let after = request.map(ids_of);
+        if after.as_deref() == Some(before) {
+            return;
+        }
+        self.shared.changed();
+        for (old, new) in before.iter().zip(after.into_iter().flatten()).filter(|(old, new)| *old != new) {
+            if let Some(asset) = assets.iter().find(|asset| asset.attachment_id.as_str() == old) {
+                let healed = PreparedAsset { outcome: AssetOutcome::Refreshed, ..asset.clone() };
+                self.shared.news.tell("asset", asset_json(&healed, &new).to_string());
+            }
+        }
+    }
+}
+
+fn ids_of(request: &SendRequest) -> Vec<String> {
+    let ids = request.content.message().map(Message::attachment_ids).unwrap_or_default();
+    ids.into_iter().map(str::to_owned).collect()
+}
+
+/// An asset with the id it has now, for those who listen.
+fn asset_json(asset: &PreparedAsset, attachment_id: &impl ToString) -> Value {
+    let path = if let AssetRef::File(path) = &asset.asset { Some(path.to_string_lossy()) } else { None };
+    json!({
+        "event": "asset",
+        "ref": asset.reference,
+        "path": path,
+        "sha256": asset.key.asset.hash(),
+        "kind": asset.key.kind,
+        "outcome": asset.outcome.as_str(),
+        "attachment_id": attachment_id.to_string(),
+        "page_id": asset.key.space.page,
+    })
+}
+
+/// Sends once each time it is asked, and not after the message's time.
+#[derive(Debug)]
+struct Once<'a> {
+    page: &'a ServedPage,
+    began: Duration,
+}
+
+#[async_trait]
+impl Carrier for Once<'_> {
+    async fn carry(&self, request: &SendRequest) -> Result<Sent, GraphError> {
+        let ServedPage { graph, identity, attachment_type, .. } = self.page;
+        let request = attachment_type.map_or_else(|| request.clone(), |word| request.with_attachment_type(word));
+        let in_time = async { uptime() < self.began + LATEST };
+        let mut patience = PATIENCE;
+        graph.send_once(&identity.id, &request, &mut patience, in_time).await
+    }
+}
+
+/// The problem of a message that was certainly not sent, for a reason that may pass.
+fn unsent(fault: &dyn Fault) -> Problem {
+    let problem = match fault.graph() {
+        Some(GraphError::RateLimited { wait, .. }) => {
+            Problem::limited(fault, wait.map_or(LIMIT_SECONDS, whole_seconds))
+        }
+        _ => Problem::of(fault),
+    };
+    problem.of_message("failed")
+}
+
+fn whole_seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// The problem as the answer that stays.
+fn kept(problem: &Problem) -> Answer {
+    Answer { status: problem.status().as_u16(), body: problem.to_json() }
+}
+
+fn respond(answer: &Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let form = if status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+    (status, [(CONTENT_TYPE, form)], answer.body.clone()).into_response()
+}
+
+fn replayed(answer: &Answer) -> Response {
+    ([(REPLAYED, "true")], respond(answer)).into_response()
+}
