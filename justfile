@@ -39,6 +39,10 @@ demo:
 bench:
     benches/peers.sh
 
+# Claims of a campaign's recipients on PostgreSQL, beside pgbench.
+bench-claims:
+    benches/claims.sh
+
 # Draws the sample library anew.
 assets:
     cargo run --locked --example make-assets
