@@ -43,6 +43,10 @@ bench:
 bench-hits:
     benches/hits.sh
 
+# Claims of a campaign's recipients on PostgreSQL, beside pgbench.
+bench-claims:
+    benches/claims.sh
+
 # Draws the sample library anew.
 assets:
     cargo run --locked --example make-assets

@@ -110,7 +110,8 @@ pub enum RecordError {
         /// What it said.
         source: Cause,
     },
-    /// The server has not heard of this process for so long that what it had claimed has passed on.
+    /// The server has not heard of this process for so long that what it had claimed has passed on; or it died, and has
+    /// forgotten a claim.
     #[error("go on with the record: it was out of reach for too long, and what was claimed has passed on")]
     Lapsed,
     /// A record that was carried over holds something else than where it came from.

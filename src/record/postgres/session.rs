@@ -2,17 +2,21 @@
 //!
 //! Whatever changes anything is one transaction with a receipt in it. If the answer to its COMMIT is lost, the receipt
 //! tells whether it was committed, and only where it was not is the work done again.
+//!
+//! The way to the server and back is what most statements wait for. So a transaction begins with its first statement, in
+//! one go, and statements that do not need each other's answers are joined: the server takes them in their order.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, RecyclingMethod, Runtime, Timeouts,
 };
+use futures::future::join;
 use refinery::Runner;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,7 +25,8 @@ use tokio_postgres::types::ToSql;
 
 use super::address::{STATEMENT, ServerAddress};
 use super::fault::Fault;
-use super::{format, tls};
+use super::{format, locked, tls};
+use crate::clock::{Clock, SystemClock};
 use crate::record::RecordError;
 
 /// How many connections a process has at most, but for the one that keeps it alive.
@@ -56,6 +61,8 @@ pub(super) struct Tx(Arc<Open>);
 
 struct Open {
     client: Option<Object>,
+    /// What is to be said before the first statement.
+    begin: Mutex<Option<String>>,
     /// Whether the connection can be used again. One whose transaction was left open is closed.
     settled: AtomicBool,
 }
@@ -68,8 +75,29 @@ enum Mode {
     /// Several, which all see the same.
     Read,
     Write,
+    /// The same, but that a server that dies may forget it. Whatever is written later is on the disk no sooner than this.
+    Claim,
     /// Several that change something, and may be done twice.
     Note,
+}
+
+impl Mode {
+    /// Whether it must not be done twice.
+    fn is_done_once(self) -> bool {
+        matches!(self, Self::Write | Self::Claim)
+    }
+}
+
+/// What a transaction's receipt is found by. Begins with the time, as UUIDs of version 7 do, so that receipts lie in the
+/// order they were written in: no page of their index is touched again, and the old ones are found without the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ticket(String);
+
+impl Ticket {
+    fn draw() -> Self {
+        let millis = SystemClock.now().as_unix_millis().clamp(0, (1 << 48) - 1);
+        Self(format!("{millis:012x}{:04x}{:016x}", fastrand::u16(..), fastrand::u64(..)))
+    }
 }
 
 /// How an attempt ended.
@@ -78,7 +106,7 @@ enum Attempt<T> {
     /// Nothing has come of it.
     Failed(Fault),
     /// It may have been committed, under this ticket.
-    Doubtful(T, i64, Fault),
+    Doubtful(T, Ticket, Fault),
 }
 
 impl Sessions {
@@ -186,6 +214,17 @@ impl Sessions {
         self.run(Mode::Write, absence, work).await
     }
 
+    /// The same, for what nobody is told of before something else is written: it is not waited for until it is on the
+    /// disk.
+    pub(super) async fn claim_within<T, F, Fut>(&self, absence: Duration, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Claim, absence, work).await
+    }
+
     /// Does `work`, all or nothing, and once or more: nothing is left behind that says whether it was done.
     pub(super) async fn note<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
     where
@@ -208,7 +247,7 @@ impl Sessions {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Failed(fault) => fault,
                 Attempt::Doubtful(value, ticket, fault) => {
-                    if self.was_committed(ticket, &mut absence).await? {
+                    if self.was_committed(&ticket, &mut absence).await? {
                         return Ok(value);
                     }
                     fault
@@ -226,8 +265,8 @@ impl Sessions {
         F: Fn(Tx) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Fault>> + Send,
     {
-        let ticket = i64::from_ne_bytes(fastrand::u64(..).to_ne_bytes());
-        let tx = match self.begin(mode, ticket).await {
+        let ticket = Ticket::draw();
+        let tx = match self.begin(mode, &ticket).await {
             Ok(tx) => tx,
             Err(fault) => return Attempt::Failed(fault),
         };
@@ -248,37 +287,36 @@ impl Sessions {
                     tx.settle(true);
                     Attempt::Done(value)
                 }
-                Err(fault) if mode == Mode::Write && fault.is_away() => Attempt::Doubtful(value, ticket, fault),
+                Err(fault) if mode.is_done_once() && fault.is_away() => Attempt::Doubtful(value, ticket, fault),
                 Err(fault) => Attempt::Failed(fault),
             },
         }
     }
 
-    async fn begin(&self, mode: Mode, ticket: i64) -> Result<Tx, Fault> {
+    async fn begin(&self, mode: Mode, ticket: &Ticket) -> Result<Tx, Fault> {
         let client = Some(self.connection().await?);
-        let tx = Tx(Arc::new(Open { client, settled: AtomicBool::new(false) }));
-        match mode {
-            Mode::Ask => {}
-            Mode::Read => tx.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            Mode::Note => tx.batch("BEGIN").await?,
-            // In one message, so that a receipt costs no wait.
-            Mode::Write => {
-                let begin = format!("BEGIN; INSERT INTO receipts (ticket, committed) VALUES ({ticket}, true)");
-                tx.batch(&begin).await?;
-            }
-        }
-        Ok(tx)
+        let receipt = || format!("INSERT INTO receipts_in_order (ticket, committed) VALUES ('{}', true)", ticket.0);
+        let begin = match mode {
+            Mode::Ask => None,
+            Mode::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()),
+            Mode::Note => Some("BEGIN".to_owned()),
+            Mode::Write => Some(format!("BEGIN; {}", receipt())),
+            Mode::Claim => Some(format!("BEGIN; SET LOCAL synchronous_commit = off; {}", receipt())),
+        };
+        Ok(Tx(Arc::new(Open { client, begin: Mutex::new(begin), settled: AtomicBool::new(false) })))
     }
 
     /// Whether the transaction with this ticket was committed. It never will be, once this has said no.
-    async fn was_committed(&self, ticket: i64, absence: &mut Absence) -> Result<bool, RecordError> {
+    async fn was_committed(&self, ticket: &Ticket, absence: &mut Absence) -> Result<bool, RecordError> {
         loop {
             let asking = async {
                 let tx = self.begin(Mode::Ask, ticket).await?;
                 // Waits for a transaction with the same ticket that is not at its end.
-                let sql = "INSERT INTO receipts (ticket, committed) VALUES ($1, false) ON CONFLICT DO NOTHING";
-                tx.execute(sql, &[&ticket]).await?;
-                let found = tx.one("SELECT committed FROM receipts WHERE ticket = $1", &[&ticket]).await?;
+                let sql = "INSERT INTO receipts_in_order (ticket, committed) VALUES ($1::text::uuid, false)
+                           ON CONFLICT DO NOTHING";
+                tx.execute(sql, &[&ticket.0]).await?;
+                let sql = "SELECT committed FROM receipts_in_order WHERE ticket = $1::text::uuid";
+                let found = tx.one(sql, &[&ticket.0]).await?;
                 let committed = found.is_some_and(|row| row.get(0));
                 tx.settle(true);
                 Ok::<_, Fault>(committed)
@@ -328,11 +366,11 @@ impl Absence {
 
 impl Tx {
     pub(super) async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        in_time(async {
+        self.say(Box::pin(async {
             let client = self.client();
             let statement = client.prepare_cached(sql).await?;
             Ok(client.query(&statement, values).await?)
-        })
+        }))
         .await
     }
 
@@ -343,16 +381,30 @@ impl Tx {
 
     /// How many rows it changed.
     pub(super) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Fault> {
-        in_time(async {
+        self.say(Box::pin(async {
             let client = self.client();
             let statement = client.prepare_cached(sql).await?;
             Ok(client.execute(&statement, values).await?)
-        })
+        }))
         .await
     }
 
     async fn batch(&self, sql: &str) -> Result<(), Fault> {
-        in_time(async { Ok(self.client().batch_execute(sql).await?) }).await
+        self.say(Box::pin(async { Ok(self.client().batch_execute(sql).await?) })).await
+    }
+
+    /// Says something; before the first, in one go with it, what is to be said before all. What is said is boxed, for it is
+    /// joined with others.
+    async fn say<T>(&self, statement: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let first = locked(&self.0.begin).take();
+        let said = async {
+            let Some(first) = first else { return statement.await };
+            // In this order they are sent, and answered.
+            let (begun, said) = join(Box::pin(self.client().batch_execute(&first)), statement).await;
+            begun?;
+            said
+        };
+        timeout(STATEMENT + MARGIN, said).await.unwrap_or(Err(Fault::Silence))
     }
 
     fn client(&self) -> &Object {
@@ -362,10 +414,6 @@ impl Tx {
     fn settle(&self, reusable: bool) {
         self.0.settled.store(reusable, Ordering::SeqCst);
     }
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    timeout(STATEMENT + MARGIN, work).await.unwrap_or(Err(Fault::Silence))
 }
 
 impl Drop for Open {

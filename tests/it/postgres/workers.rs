@@ -113,6 +113,27 @@ fn an_outage_longer_than_the_lease_is_outlived_as_well() {
 }
 
 #[test]
+fn what_a_dying_server_forgot_is_claimed_anew_and_goes_to_everybody_once() {
+    let Some((server, _turn)) = server() else { return };
+    let (world, mut workers) = sending(server, 30, 2_000, TEXT_AND_PICTURE, 2);
+    // Claims are not waited for until they are on the disk. As if the last ones had not been.
+    let forget = "WITH gone AS (DELETE FROM reattach.deliveries WHERE state = 'claimed' AND part = 0 RETURNING seq)
+                  UPDATE reattach.campaigns SET frontier = coalesce((SELECT min(seq) FROM gone) - 1, frontier)";
+    for messages in [300, 900] {
+        wait_for(&world, messages, &mut workers);
+        server.sql(world.database(), forget);
+    }
+    let mut began_anew = 0;
+    for worker in workers {
+        let ran = Ran::new(worker.wait_with_output().expect("ends")).ended_with(0);
+        began_anew += ran.stderr.matches("going on with what is left").count();
+    }
+    assert!(began_anew > 0, "nobody had anything to lose");
+    check_against_truth(&world);
+    assert!(exported(&world).values().all(|outcome| outcome == "sent"), "somebody is lost, or in doubt");
+}
+
+#[test]
 fn what_a_killed_worker_had_goes_to_the_others_and_what_it_was_sending_is_unknown() {
     let Some((server, _turn)) = server() else { return };
     let (world, mut workers) = sending(server, 1, 1_000, TEXT, 3);
