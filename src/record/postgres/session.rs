@@ -19,14 +19,15 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::address::{STATEMENT, ServerAddress};
+use super::address::ServerAddress;
+use super::connect::Connector;
 use super::fault::Fault;
-use super::{format, tls};
+use super::format;
 use crate::record::RecordError;
 
 /// How many connections a process has at most, but for the one that keeps it alive.
 const MOST: usize = 8;
-/// How long to wait for one of them, and for one to be made: the network, TLS and the server's word together.
+/// How long to wait for one of them, and for its word that it is still one.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may take to show that it is there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
@@ -56,6 +57,8 @@ pub(super) struct Tx(Arc<Open>);
 
 struct Open {
     client: Option<Object>,
+    /// How long to wait for an answer.
+    patience: Duration,
     /// Whether the connection can be used again. One whose transaction was left open is closed.
     settled: AtomicBool,
 }
@@ -84,8 +87,9 @@ enum Attempt<T> {
 impl Sessions {
     pub(super) fn new(address: ServerAddress) -> io::Result<Self> {
         let verified = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let manager = Manager::from_config(address.config().clone(), tls::connector(address.trust())?, verified);
-        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+        let connector = Connector::new(address.clone())?;
+        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(connector.patience()), recycle: Some(PATIENCE) };
+        let manager = Manager::from_connect(address.config().clone(), connector, verified);
         let config = PoolConfig { timeouts, ..PoolConfig::new(MOST) };
         // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
         let durable = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
@@ -233,9 +237,10 @@ impl Sessions {
         };
         match work(tx.clone()).await {
             Err(fault) => {
-                // A connection that cannot even do this is not used again.
-                if mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok() {
-                    tx.settle(!fault.is_away());
+                // A server that is silent would be waited for once more, and a connection that cannot even do this is
+                // not used again.
+                if !fault.is_away() && (mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok()) {
+                    tx.settle(true);
                 }
                 Attempt::Failed(fault)
             }
@@ -255,8 +260,8 @@ impl Sessions {
     }
 
     async fn begin(&self, mode: Mode, ticket: i64) -> Result<Tx, Fault> {
-        let client = Some(self.connection().await?);
-        let tx = Tx(Arc::new(Open { client, settled: AtomicBool::new(false) }));
+        let (client, patience) = (Some(self.connection().await?), self.address.statement() + MARGIN);
+        let tx = Tx(Arc::new(Open { client, patience, settled: AtomicBool::new(false) }));
         match mode {
             Mode::Ask => {}
             Mode::Read => tx.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
@@ -275,19 +280,17 @@ impl Sessions {
         loop {
             let asking = async {
                 let tx = self.begin(Mode::Ask, ticket).await?;
-                // Waits for a transaction with the same ticket that is not at its end.
-                let sql = "INSERT INTO receipts (ticket, committed) VALUES ($1, false) ON CONFLICT DO NOTHING";
-                tx.execute(sql, &[&ticket]).await?;
-                let found = tx.one("SELECT committed FROM receipts WHERE ticket = $1", &[&ticket]).await?;
-                let committed = found.is_some_and(|row| row.get(0));
+                // Waits for a transaction with the same ticket that is not at its end. And writes in any case: what was
+                // committed before it is then on the standby as well, if there is one that is to have it.
+                let sql = "INSERT INTO receipts (ticket, committed) VALUES ($1, false)
+                           ON CONFLICT (ticket) DO UPDATE SET at = receipts.at RETURNING committed";
+                let committed = tx.one(sql, &[&ticket]).await?.is_some_and(|row| row.get(0));
                 tx.settle(true);
                 Ok::<_, Fault>(committed)
             };
             match asking.await {
                 Ok(committed) => return Ok(committed),
                 Err(fault) => {
-                    // It is not at its end yet, such as where it waits for a standby.
-                    let fault = if fault.is_lock() { Fault::Silence } else { fault };
                     if let Err(fault) = absence.pause(fault).await {
                         return Err(fault.using(&self.address));
                     }
@@ -316,7 +319,9 @@ impl Absence {
 
     /// Returns when it is worth trying again; gives the fault back where it is not.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
-        if !(fault.is_away() || fault.is_collision()) || Instant::now() + self.pause > self.ends {
+        // What holds a lock for so long is a transaction whose client the server has yet to miss, or one that waits for a
+        // standby.
+        if !(fault.is_away() || fault.is_collision() || fault.is_lock()) || Instant::now() + self.pause > self.ends {
             return Err(fault);
         }
         // Not all at once.
@@ -328,7 +333,7 @@ impl Absence {
 
 impl Tx {
     pub(super) async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        in_time(async {
+        self.in_time(async {
             let client = self.client();
             let statement = client.prepare_cached(sql).await?;
             Ok(client.query(&statement, values).await?)
@@ -343,7 +348,7 @@ impl Tx {
 
     /// How many rows it changed.
     pub(super) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Fault> {
-        in_time(async {
+        self.in_time(async {
             let client = self.client();
             let statement = client.prepare_cached(sql).await?;
             Ok(client.execute(&statement, values).await?)
@@ -352,7 +357,11 @@ impl Tx {
     }
 
     async fn batch(&self, sql: &str) -> Result<(), Fault> {
-        in_time(async { Ok(self.client().batch_execute(sql).await?) }).await
+        self.in_time(async { Ok(self.client().batch_execute(sql).await?) }).await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        timeout(self.0.patience, work).await.unwrap_or(Err(Fault::Silence))
     }
 
     fn client(&self) -> &Object {
@@ -362,10 +371,6 @@ impl Tx {
     fn settle(&self, reusable: bool) {
         self.0.settled.store(reusable, Ordering::SeqCst);
     }
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    timeout(STATEMENT + MARGIN, work).await.unwrap_or(Err(Fault::Silence))
 }
 
 impl Drop for Open {

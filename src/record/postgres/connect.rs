@@ -1,0 +1,72 @@
+//! Connections to whichever of an address's hosts will do, none of which can keep us from the others for long.
+
+use std::io;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Connection, Error, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::ServerAddress;
+use super::tls;
+
+/// How long all hosts together have, the last of which has what the others left.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// What makes connections to one address.
+#[derive(Clone)]
+pub(super) struct Connector {
+    address: ServerAddress,
+    tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    pub(super) fn new(address: ServerAddress) -> io::Result<Self> {
+        let tls = tls::connector(address.trust())?;
+        Ok(Self { address, tls })
+    }
+
+    /// How long a connection may take, the network, TLS and the server's word together.
+    pub(super) fn patience(&self) -> Duration {
+        let others = u32::try_from(self.address.hosts().len() - 1).unwrap_or_default();
+        PATIENCE + self.address.connect() * others
+    }
+
+    /// A connection to the first host that will do, in any order; the error of the last where none does. Whoever waits
+    /// for it gives up in time.
+    ///
+    /// The client has a limit of its own, but stops its watch where the network has let it through: a host that accepts
+    /// and then says nothing would be waited for, and no other tried.
+    pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), Error> {
+        let mut hosts: Vec<_> = self.address.hosts().iter().collect();
+        fastrand::shuffle(&mut hosts);
+        let (last, others) = hosts.split_last().expect("an address has a host");
+        for host in others {
+            if let Ok(Ok(connected)) = timeout(self.address.connect(), host.connect(self.tls.clone())).await {
+                return Ok(connected);
+            }
+        }
+        last.connect(self.tls.clone()).await
+    }
+}
+
+impl deadpool_postgres::Connect for Connector {
+    fn connect(&self, _: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        async {
+            let (client, connection) = self.connect().await?;
+            let carried = async {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection to the record has ended");
+                }
+            };
+            Ok((client, tokio::spawn(carried)))
+        }
+        .boxed()
+    }
+}
