@@ -2,6 +2,8 @@
 
 mod budget;
 mod known;
+mod failover;
+mod full;
 mod workers;
 
 use std::collections::HashMap;
