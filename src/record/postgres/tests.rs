@@ -2,6 +2,8 @@
 
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
+#[path = "../../../tests/it/support/proxy.rs"]
+mod silence;
 
 mod budgets;
 mod faults;

@@ -1,4 +1,8 @@
 //! A way to a server that can fall silent and end nothing: what a network that comes apart looks like from both sides.
+//!
+//! Shared with the library's own tests, which is why it leans on nothing else.
+
+#![allow(dead_code, reason = "each of those who include it uses a part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,24 +19,26 @@ pub(crate) struct Proxy {
     silent: watch::Sender<bool>,
     opened: Arc<AtomicU64>,
     /// It runs on this, and ends with it.
-    _runtime: Runtime,
+    runtime: Option<Runtime>,
 }
 
 impl Proxy {
     pub(crate) fn before(server: u16) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a port");
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        listener.set_nonblocking(true).expect("a port to wait at");
         let port = listener.local_addr().expect("an address").port();
         let (silent, silence) = watch::channel(false);
         let opened = Arc::<AtomicU64>::default();
         let count = Arc::clone(&opened);
         runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a port to wait at");
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(lead(client, server, silence.clone()));
             }
         });
-        Self { port, silent, opened, _runtime: runtime }
+        Self { port, silent, opened, runtime: Some(runtime) }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -52,6 +58,15 @@ impl Proxy {
     /// Whatever was said meanwhile arrives, as what a network repeats until it is heard.
     pub(crate) fn speak_again(&self) {
         self.silent.send_replace(false);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Whoever drops it may be on a runtime that must not be held up.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
