@@ -120,8 +120,8 @@ fn every_file_has_one_id_and_none_that_was_printed_is_lost_when_the_standby_take
     assert!(repeats <= (WORKERS * 4) as u64, "{repeats} were repeated, and each process has 4 under way at most");
 }
 
-/// So soon a server that says nothing is given up: six seconds after a statement, and one after a connection.
-const HASTY: &str = "reattach_lease=2&connect_timeout=1&options=-c%20statement_timeout%3D1s";
+/// So soon a server that says nothing is given up: six seconds after a statement, and four after a connection.
+const HASTY: &str = "reattach_lease=2&connect_timeout=4&options=-c%20statement_timeout%3D1s";
 
 /// Returns when this many connections more were opened, from both of two processes, and none of them was any use.
 fn wait_until_they_try_again(proxy: &Proxy) {
