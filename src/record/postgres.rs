@@ -9,6 +9,7 @@ mod budgets;
 mod campaigns;
 mod carry;
 mod claims;
+mod connect;
 mod deliveries;
 mod derivations;
 mod doubts;

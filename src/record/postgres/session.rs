@@ -23,15 +23,16 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::address::{STATEMENT, ServerAddress};
+use super::address::ServerAddress;
+use super::connect::Connector;
 use super::fault::Fault;
-use super::{format, locked, tls};
+use super::{format, locked};
 use crate::clock::{Clock, SystemClock};
 use crate::record::RecordError;
 
 /// How many connections a process has at most, but for the one that keeps it alive.
 const MOST: usize = 8;
-/// How long to wait for one of them, and for one to be made: the network, TLS and the server's word together.
+/// How long to wait for one of them, and for its word that it is still one.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may take to show that it is there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
@@ -63,6 +64,8 @@ struct Open {
     client: Option<Object>,
     /// What is to be said before the first statement.
     begin: Mutex<Option<String>>,
+    /// How long to wait for an answer.
+    patience: Duration,
     /// Whether the connection can be used again. One whose transaction was left open is closed.
     settled: AtomicBool,
 }
@@ -112,8 +115,9 @@ enum Attempt<T> {
 impl Sessions {
     pub(super) fn new(address: ServerAddress) -> io::Result<Self> {
         let verified = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let manager = Manager::from_config(address.config().clone(), tls::connector(address.trust())?, verified);
-        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+        let connector = Connector::new(address.clone())?;
+        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(connector.patience()), recycle: Some(PATIENCE) };
+        let manager = Manager::from_connect(address.config().clone(), connector, verified);
         let config = PoolConfig { timeouts, ..PoolConfig::new(MOST) };
         // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
         let durable = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
@@ -159,7 +163,7 @@ impl Sessions {
     }
 
     /// A connection that was alive just now.
-    async fn connection(&self) -> Result<Object, Fault> {
+    pub(super) async fn connection(&self) -> Result<Object, Fault> {
         self.formed().await?;
         Ok(self.pool.get().await?)
     }
@@ -272,9 +276,10 @@ impl Sessions {
         };
         match work(tx.clone()).await {
             Err(fault) => {
-                // A connection that cannot even do this is not used again.
-                if mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok() {
-                    tx.settle(!fault.is_away());
+                // A server that is silent would be waited for once more, and a connection that cannot even do this is
+                // not used again.
+                if !fault.is_away() && (mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok()) {
+                    tx.settle(true);
                 }
                 Attempt::Failed(fault)
             }
@@ -294,7 +299,7 @@ impl Sessions {
     }
 
     async fn begin(&self, mode: Mode, ticket: &Ticket) -> Result<Tx, Fault> {
-        let client = Some(self.connection().await?);
+        let (client, patience) = (Some(self.connection().await?), self.address.statement() + MARGIN);
         let receipt = || format!("INSERT INTO receipts_in_order (ticket, committed) VALUES ('{}', true)", ticket.0);
         let begin = match mode {
             Mode::Ask => None,
@@ -303,7 +308,7 @@ impl Sessions {
             Mode::Write => Some(format!("BEGIN; {}", receipt())),
             Mode::Claim => Some(format!("BEGIN; SET LOCAL synchronous_commit = off; {}", receipt())),
         };
-        Ok(Tx(Arc::new(Open { client, begin: Mutex::new(begin), settled: AtomicBool::new(false) })))
+        Ok(Tx(Arc::new(Open { client, begin: Mutex::new(begin), patience, settled: AtomicBool::new(false) })))
     }
 
     /// Whether the transaction with this ticket was committed. It never will be, once this has said no.
@@ -311,21 +316,17 @@ impl Sessions {
         loop {
             let asking = async {
                 let tx = self.begin(Mode::Ask, ticket).await?;
-                // Waits for a transaction with the same ticket that is not at its end.
+                // Waits for a transaction with the same ticket that is not at its end. And writes in any case: what was
+                // committed before it is then on the standby as well, if there is one that is to have it.
                 let sql = "INSERT INTO receipts_in_order (ticket, committed) VALUES ($1::text::uuid, false)
-                           ON CONFLICT DO NOTHING";
-                tx.execute(sql, &[&ticket.0]).await?;
-                let sql = "SELECT committed FROM receipts_in_order WHERE ticket = $1::text::uuid";
-                let found = tx.one(sql, &[&ticket.0]).await?;
-                let committed = found.is_some_and(|row| row.get(0));
+                           ON CONFLICT (ticket) DO UPDATE SET at = receipts_in_order.at RETURNING committed";
+                let committed = tx.one(sql, &[&ticket.0]).await?.is_some_and(|row| row.get(0));
                 tx.settle(true);
                 Ok::<_, Fault>(committed)
             };
             match asking.await {
                 Ok(committed) => return Ok(committed),
                 Err(fault) => {
-                    // It is not at its end yet, such as where it waits for a standby.
-                    let fault = if fault.is_lock() { Fault::Silence } else { fault };
                     if let Err(fault) = absence.pause(fault).await {
                         return Err(fault.using(&self.address));
                     }
@@ -354,7 +355,9 @@ impl Absence {
 
     /// Returns when it is worth trying again; gives the fault back where it is not.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
-        if !(fault.is_away() || fault.is_collision()) || Instant::now() + self.pause > self.ends {
+        // What holds a lock for so long is a transaction whose client the server has yet to miss, or one that waits for a
+        // standby.
+        if !(fault.is_away() || fault.is_collision() || fault.is_lock()) || Instant::now() + self.pause > self.ends {
             return Err(fault);
         }
         // Not all at once.
@@ -404,7 +407,7 @@ impl Tx {
             begun?;
             said
         };
-        timeout(STATEMENT + MARGIN, said).await.unwrap_or(Err(Fault::Silence))
+        timeout(self.0.patience, said).await.unwrap_or(Err(Fault::Silence))
     }
 
     fn client(&self) -> &Object {

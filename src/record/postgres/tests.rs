@@ -2,6 +2,8 @@
 
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
+#[path = "../../../tests/it/support/proxy.rs"]
+mod silence;
 
 mod budgets;
 mod faults;
@@ -12,7 +14,7 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use refinery::{Migration, Runner};
 
-use self::server::Server;
+use self::server::{Pair, Server};
 use super::*;
 use crate::delivery::{Event, State};
 use crate::record::contract::{self, NOW, key, result};
