@@ -1,7 +1,8 @@
 //! Connections, and work on them: tried again where nothing can have come of it, and otherwise found out about first.
 //!
 //! Whatever changes anything is one transaction with a receipt in it. If the answer to its COMMIT is lost, the receipt
-//! tells whether it was committed, and only where it was not is the work done again.
+//! tells whether it was committed, and only where it was not is the work done again. Where the receipts of what was
+//! committed are missing, a server is not used.
 
 use std::fmt;
 use std::future::Future;
@@ -11,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, RecyclingMethod, Runtime, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, PoolError, RecyclingMethod, Runtime,
+    TimeoutType, Timeouts,
 };
 use refinery::Runner;
 use tokio::sync::OnceCell;
@@ -19,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::acknowledged::Acknowledged;
 use super::address::{STATEMENT, ServerAddress};
 use super::fault::Fault;
 use super::{format, tls};
@@ -41,6 +44,9 @@ pub(super) const ABSENCE: Duration = Duration::from_mins(1);
 pub(super) const LONG_ABSENCE: Duration = Duration::from_mins(10);
 /// The same of what is over before long.
 const SHORT_ABSENCE: Duration = Duration::from_secs(2);
+/// A standby may be away for longer than a statement may take. A COMMIT that waits for it is not cut short: the server would
+/// say that all is well, with the change nowhere but on its own disk.
+const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 
 /// The connections of one record.
 pub(super) struct Sessions {
@@ -48,6 +54,7 @@ pub(super) struct Sessions {
     address: ServerAddress,
     /// Set once the tables are known to have the form this version needs.
     formed: OnceCell<()>,
+    acknowledged: Acknowledged,
 }
 
 /// A transaction, or a statement alone. Clones are the same one.
@@ -87,16 +94,20 @@ impl Sessions {
         let manager = Manager::from_config(address.config().clone(), tls::connector(address.trust())?, verified);
         let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
         let config = PoolConfig { timeouts, ..PoolConfig::new(MOST) };
-        // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
-        let durable = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+        let acknowledged = Acknowledged::new(MOST);
+        let known = acknowledged.clone();
+        let fit = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let known = known.clone();
             Box::pin(async move {
+                // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
                 let sql = "SELECT set_config('synchronous_commit', 'on', false)
                            WHERE current_setting('synchronous_commit') = 'off'";
-                client.simple_query(sql).await.map(drop).map_err(HookError::Backend)
+                client.simple_query(sql).await.map_err(HookError::Backend)?;
+                known.is_known_to(client).await
             })
         });
-        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(durable).build();
-        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new() })
+        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(fit).build();
+        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new(), acknowledged })
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
@@ -106,7 +117,7 @@ impl Sessions {
     /// Brings the tables to the newest form of `migrations`, unless that was done before.
     pub(super) async fn form(&self, migrations: Runner) -> Result<(), Fault> {
         let form = || async {
-            let mut client = self.pool.get().await?;
+            let mut client = self.client().await?;
             format::prepare(&mut client, &self.address, migrations).await?;
             // Some of its settings were for the migration alone.
             drop(Object::take(client));
@@ -133,7 +144,13 @@ impl Sessions {
     /// A connection that was alive just now.
     async fn connection(&self) -> Result<Object, Fault> {
         self.formed().await?;
-        Ok(self.pool.get().await?)
+        self.client().await
+    }
+
+    /// A connection of its own use.
+    async fn client(&self) -> Result<Object, Fault> {
+        // The pool's own limits leave out what a new one is asked, and a server that hangs keeps its connections open.
+        Ok(timeout(2 * PATIENCE, self.pool.get()).await.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)))?)
     }
 
     /// The answer to one statement.
@@ -209,15 +226,23 @@ impl Sessions {
                 Attempt::Failed(fault) => fault,
                 Attempt::Doubtful(value, ticket, fault) => {
                     if self.was_committed(ticket, &mut absence).await? {
+                        self.acknowledged.note(ticket);
                         return Ok(value);
                     }
                     fault
                 }
             };
-            if let Err(fault) = absence.pause(fault).await {
-                return Err(fault.using(&self.address));
-            }
+            self.pause(&mut absence, fault).await?;
         }
+    }
+
+    /// Returns when it is worth trying again.
+    async fn pause(&self, absence: &mut Absence, fault: Fault) -> Result<(), RecordError> {
+        if let (Fault::Behind(_), Some(since)) = (&fault, self.acknowledged.missed_since()) {
+            // Another may lead. Where none does, no wait brings back what is lost.
+            absence.ends = absence.ends.min(since + ABSENCE);
+        }
+        absence.pause(fault).await.map_err(|fault| fault.using(&self.address))
     }
 
     async fn attempt<T, F, Fut>(&self, mode: Mode, work: &F) -> Attempt<T>
@@ -243,8 +268,11 @@ impl Sessions {
                 tx.settle(true);
                 Attempt::Done(value)
             }
-            Ok(value) => match tx.batch("COMMIT").await {
+            Ok(value) => match tx.batch(if mode == Mode::Write { COMMIT } else { "COMMIT" }).await {
                 Ok(()) => {
+                    if mode == Mode::Write {
+                        self.acknowledged.note(ticket);
+                    }
                     tx.settle(true);
                     Attempt::Done(value)
                 }
@@ -288,9 +316,7 @@ impl Sessions {
                 Err(fault) => {
                     // It is not at its end yet, such as where it waits for a standby.
                     let fault = if fault.is_lock() { Fault::Silence } else { fault };
-                    if let Err(fault) = absence.pause(fault).await {
-                        return Err(fault.using(&self.address));
-                    }
+                    self.pause(absence, fault).await?;
                 }
             }
         }

@@ -3,6 +3,7 @@
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
 
+mod acknowledged;
 mod budgets;
 mod faults;
 
