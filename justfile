@@ -31,6 +31,10 @@ deny:
 peers:
     .ci/run peers
 
+# Three PostgreSQL servers under Patroni whose leader is killed and frozen: docs/HA.md. Minutes, and Debian 12.
+ha:
+    .ci/ha
+
 # The whole story on the sample library, against the sandbox.
 demo:
     cargo run --release --locked -- demo

@@ -1,7 +1,8 @@
 //! Connections, and work on them: tried again where nothing can have come of it, and otherwise found out about first.
 //!
 //! Whatever changes anything is one transaction with a receipt in it. If the answer to its COMMIT is lost, the receipt
-//! tells whether it was committed, and only where it was not is the work done again.
+//! tells whether it was committed, and only where it was not is the work done again. Where the receipts of what was
+//! committed are missing, a server is not used.
 //!
 //! The way to the server and back is what most statements wait for. So a transaction begins with its first statement, in
 //! one go, and statements that do not need each other's answers are joined: the server takes them in their order.
@@ -14,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, RecyclingMethod, Runtime, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, PoolError, RecyclingMethod, Runtime,
+    TimeoutType, Timeouts,
 };
 use futures::future::join;
 use refinery::Runner;
@@ -23,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::acknowledged::Acknowledged;
 use super::address::ServerAddress;
 use super::connect::Connector;
 use super::fault::Fault;
@@ -47,6 +50,9 @@ pub(super) const ABSENCE: Duration = Duration::from_mins(1);
 pub(super) const LONG_ABSENCE: Duration = Duration::from_mins(10);
 /// The same of what is over before long.
 const SHORT_ABSENCE: Duration = Duration::from_secs(2);
+/// A standby may be away for longer than a statement may take. A COMMIT that waits for it is not cut short: the server would
+/// say that all is well, with the change nowhere but on its own disk.
+const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 
 /// The connections of one record.
 pub(super) struct Sessions {
@@ -54,6 +60,7 @@ pub(super) struct Sessions {
     address: ServerAddress,
     /// Set once the tables are known to have the form this version needs.
     formed: OnceCell<()>,
+    acknowledged: Acknowledged,
 }
 
 /// A transaction, or a statement alone. Clones are the same one.
@@ -94,12 +101,16 @@ impl Mode {
 /// What a transaction's receipt is found by. Begins with the time, as UUIDs of version 7 do, so that receipts lie in the
 /// order they were written in: no page of their index is touched again, and the old ones are found without the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Ticket(String);
+pub(super) struct Ticket(String);
 
 impl Ticket {
     fn draw() -> Self {
         let millis = SystemClock.now().as_unix_millis().clamp(0, (1 << 48) - 1);
         Self(format!("{millis:012x}{:04x}{:016x}", fastrand::u16(..), fastrand::u64(..)))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -119,16 +130,20 @@ impl Sessions {
         let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(connector.patience()), recycle: Some(PATIENCE) };
         let manager = Manager::from_connect(address.config().clone(), connector, verified);
         let config = PoolConfig { timeouts, ..PoolConfig::new(MOST) };
-        // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
-        let durable = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+        let acknowledged = Acknowledged::new(MOST);
+        let known = acknowledged.clone();
+        let fit = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let known = known.clone();
             Box::pin(async move {
+                // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
                 let sql = "SELECT set_config('synchronous_commit', 'on', false)
                            WHERE current_setting('synchronous_commit') = 'off'";
-                client.simple_query(sql).await.map(drop).map_err(HookError::Backend)
+                client.simple_query(sql).await.map_err(HookError::Backend)?;
+                known.is_known_to(client).await
             })
         });
-        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(durable).build();
-        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new() })
+        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(fit).build();
+        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new(), acknowledged })
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
@@ -138,7 +153,7 @@ impl Sessions {
     /// Brings the tables to the newest form of `migrations`, unless that was done before.
     pub(super) async fn form(&self, migrations: Runner) -> Result<(), Fault> {
         let form = || async {
-            let mut client = self.pool.get().await?;
+            let mut client = self.client().await?;
             format::prepare(&mut client, &self.address, migrations).await?;
             // Some of its settings were for the migration alone.
             drop(Object::take(client));
@@ -165,7 +180,13 @@ impl Sessions {
     /// A connection that was alive just now.
     pub(super) async fn connection(&self) -> Result<Object, Fault> {
         self.formed().await?;
-        Ok(self.pool.get().await?)
+        self.client().await
+    }
+
+    /// A connection of its own use.
+    async fn client(&self) -> Result<Object, Fault> {
+        // The pool's own limits leave out what a new one is asked, and a server that hangs keeps its connections open.
+        Ok(timeout(2 * PATIENCE, self.pool.get()).await.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)))?)
     }
 
     /// The answer to one statement.
@@ -252,15 +273,25 @@ impl Sessions {
                 Attempt::Failed(fault) => fault,
                 Attempt::Doubtful(value, ticket, fault) => {
                     if self.was_committed(&ticket, &mut absence).await? {
+                        if mode == Mode::Write {
+                            self.acknowledged.note(ticket);
+                        }
                         return Ok(value);
                     }
                     fault
                 }
             };
-            if let Err(fault) = absence.pause(fault).await {
-                return Err(fault.using(&self.address));
-            }
+            self.pause(&mut absence, fault).await?;
         }
+    }
+
+    /// Returns when it is worth trying again.
+    async fn pause(&self, absence: &mut Absence, fault: Fault) -> Result<(), RecordError> {
+        if let (Fault::Behind(_), Some(since)) = (&fault, self.acknowledged.missed_since()) {
+            // Another may lead. Where none does, no wait brings back what is lost.
+            absence.ends = absence.ends.min(since + ABSENCE);
+        }
+        absence.pause(fault).await.map_err(|fault| fault.using(&self.address))
     }
 
     async fn attempt<T, F, Fut>(&self, mode: Mode, work: &F) -> Attempt<T>
@@ -287,8 +318,11 @@ impl Sessions {
                 tx.settle(true);
                 Attempt::Done(value)
             }
-            Ok(value) => match tx.batch("COMMIT").await {
+            Ok(value) => match tx.batch(if mode == Mode::Write { COMMIT } else { "COMMIT" }).await {
                 Ok(()) => {
+                    if mode == Mode::Write {
+                        self.acknowledged.note(ticket);
+                    }
                     tx.settle(true);
                     Attempt::Done(value)
                 }
@@ -327,9 +361,7 @@ impl Sessions {
             match asking.await {
                 Ok(committed) => return Ok(committed),
                 Err(fault) => {
-                    if let Err(fault) = absence.pause(fault).await {
-                        return Err(fault.using(&self.address));
-                    }
+                    self.pause(absence, fault).await?;
                 }
             }
         }

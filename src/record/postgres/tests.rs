@@ -5,6 +5,7 @@ mod server;
 #[path = "../../../tests/it/support/proxy.rs"]
 mod silence;
 
+mod acknowledged;
 mod budgets;
 mod faults;
 

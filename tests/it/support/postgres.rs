@@ -247,7 +247,7 @@ impl Home {
             );
             return None;
         };
-        let user = if rustix::process::geteuid().is_root() { Some(other_user()) } else { None };
+        let user = runs_as();
         let folder = tempfile::Builder::new().prefix("reattach-pg-").tempdir().expect("a folder").keep();
         if let Some((uid, gid)) = user {
             std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).expect("given away");
@@ -341,7 +341,7 @@ impl Drop for Server {
 }
 
 /// Where `initdb` and `postgres` lie.
-fn binaries() -> Option<PathBuf> {
+pub(crate) fn binaries() -> Option<PathBuf> {
     let asked = Command::new("pg_config").arg("--bindir").output().ok().filter(|ran| ran.status.success());
     let told = asked.and_then(|ran| String::from_utf8(ran.stdout).ok()).map(|text| PathBuf::from(text.trim()));
     let debian =
@@ -351,6 +351,11 @@ fn binaries() -> Option<PathBuf> {
     told.into_iter()
         .chain(debian.into_iter().rev())
         .find(|folder| ["initdb", "postgres", "psql"].iter().all(|program| folder.join(program).is_file()))
+}
+
+/// As whom a server runs, which refuses to run as root; `None` for whoever runs this.
+pub(crate) fn runs_as() -> Option<(u32, u32)> {
+    rustix::process::geteuid().is_root().then(other_user)
 }
 
 /// The user and group of `postgres`, or else of `nobody`.
@@ -364,7 +369,7 @@ fn other_user() -> (u32, u32) {
     find("postgres").or_else(|| find("nobody")).expect("a user to run it as")
 }
 
-fn as_user(mut command: Command, user: Option<(u32, u32)>, folder: &Path) -> Command {
+pub(crate) fn as_user(mut command: Command, user: Option<(u32, u32)>, folder: &Path) -> Command {
     // What ends the tests from the terminal must not end those who are to clean up.
     command.current_dir(folder).env("LC_ALL", "C").process_group(0);
     if let Some((uid, gid)) = user {
@@ -381,7 +386,7 @@ fn run_openssl(openssl: &mut Command) -> bool {
     openssl.output().is_ok_and(|ran| ran.status.success())
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
