@@ -196,12 +196,19 @@ impl Server {
         }
     }
 
-    /// Kills the server without a word.
+    /// Kills the server without a word. Its sessions have ended when this returns.
     pub(crate) fn kill(&self) {
         let pid = fs::read_to_string(self.home.data().join("postmaster.pid")).expect("a pid");
         let pid = pid.lines().next().and_then(|line| line.trim().parse().ok()).expect("a pid");
+        let sessions = children(pid);
         let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+        let begun = Instant::now();
+        // They notice when they next have nothing to do, and answer until then.
+        while sessions.iter().any(|session| rustix::process::test_kill_process(*session).is_ok()) {
+            assert!(begun.elapsed() < PATIENCE, "its sessions go on: {}", self.log());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Starts a server that was killed.
@@ -338,6 +345,19 @@ impl Drop for Server {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// The processes this one has started, and that are still there.
+fn children(pid: i32) -> Vec<rustix::process::Pid> {
+    let parent_of = |entry: &fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // Behind the name, which may hold anything: the state, and the parent.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<i32>().ok()
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ours = processes.filter(|entry| parent_of(entry) == Some(pid));
+    let pid = |entry: fs::DirEntry| rustix::process::Pid::from_raw(entry.file_name().to_str()?.parse().ok()?);
+    ours.filter_map(pid).collect()
 }
 
 /// Where `initdb` and `postgres` lie.
