@@ -31,6 +31,10 @@ deny:
 peers:
     .ci/run peers
 
+# Three PostgreSQL servers under Patroni whose leader is killed and frozen: docs/HA.md. Minutes, and Debian 12.
+ha:
+    .ci/ha
+
 # The whole story on the sample library, against the sandbox.
 demo:
     cargo run --release --locked -- demo
@@ -42,6 +46,10 @@ bench:
 # How long a bot waits for an id that is known, on a PostgreSQL server of its own.
 bench-hits:
     benches/hits.sh
+
+# Claims of a campaign's recipients on PostgreSQL, beside pgbench.
+bench-claims:
+    benches/claims.sh
 
 # Draws the sample library anew.
 assets:

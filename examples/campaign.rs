@@ -1,7 +1,8 @@
 //! A campaign without the command line: plan, look ahead, send, and read what became of everybody.
 //!
 //! Runs against a sandbox in the same process. With an argument it measures: `cargo run --release --example campaign --
-//! 20000` sends to so many people as fast as it can, with the ledger and without, and says how large the ledger is.
+//! 20000` sends to so many people as fast as it can, with the ledger and without, and says how large the ledger is. With
+//! the address of a PostgreSQL database behind that, the ledger is there.
 
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example talks, and of small numbers")]
 
@@ -32,12 +33,13 @@ const IN_FLIGHT: usize = 64;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let people: Option<u64> = std::env::args().nth(1).map(|word| word.parse()).transpose()?;
+    let shared = std::env::args().nth(2);
     let sandbox = reattach::sandbox::start(SandboxOptions::default()).await?;
     let folder = std::env::temp_dir().join(format!("reattach-example-{:016x}", fastrand::u64(..)));
     std::fs::create_dir_all(&folder)?;
     let told = match people {
-        None => tell(&sandbox, &folder, 20).await,
-        Some(people) => measure(&sandbox, &folder, people).await,
+        None => tell(&sandbox, &folder, None, 20).await,
+        Some(people) => measure(&sandbox, &folder, shared.as_deref(), people).await,
     };
     std::fs::remove_dir_all(&folder)?;
     sandbox.shutdown().await?;
@@ -45,9 +47,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Sends a campaign to `people`, and says what came of it.
-async fn tell(sandbox: &Sandbox, folder: &Path, people: u64) -> Result<(), Box<dyn Error>> {
+async fn tell(sandbox: &Sandbox, folder: &Path, shared: Option<&str>, people: u64) -> Result<(), Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let record = record::open(&folder.join("record.db")).await?;
+    let record = match shared {
+        Some(url) => record::connect(&url.parse()?).await?,
+        None => record::open(&folder.join("record.db")).await?,
+    };
     let graph = Arc::new(client(sandbox)?);
     let library = library(sandbox, &graph, &record)?;
 
@@ -87,10 +92,12 @@ async fn tell(sandbox: &Sandbox, folder: &Path, people: u64) -> Result<(), Box<d
 }
 
 /// The same, beside the bare transport in the same run.
-async fn measure(sandbox: &Sandbox, folder: &Path, people: u64) -> Result<(), Box<dyn Error>> {
-    tell(sandbox, folder, people).await?;
-    let size = std::fs::metadata(folder.join("record.db"))?.len();
-    println!("ledger: {} bytes a recipient", size / people);
+async fn measure(sandbox: &Sandbox, folder: &Path, shared: Option<&str>, people: u64) -> Result<(), Box<dyn Error>> {
+    tell(sandbox, folder, shared, people).await?;
+    if shared.is_none() {
+        let size = std::fs::metadata(folder.join("record.db"))?.len();
+        println!("ledger: {} bytes a recipient", size / people);
+    }
     let graph = client(sandbox)?;
     let page: PageId = sandbox.pages()[0].id.parse()?;
     let began = Instant::now();

@@ -204,6 +204,14 @@ pub enum Event {
     Reopen,
 }
 
+impl Event {
+    /// Whether it is what came of an attempt that was intended.
+    pub const fn is_outcome(&self) -> bool {
+        use Event::{Doubt, DoubtAndRetry, NotSent, Refused, Sent};
+        matches!(self, Sent { .. } | NotSent | Refused(_) | Doubt { .. } | DoubtAndRetry { .. })
+    }
+}
+
 /// Why Meta refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refusal {

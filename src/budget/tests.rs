@@ -31,7 +31,11 @@ struct Holder {
     owner: i64,
     number: i64,
     rate: u32,
+    /// By how much its clock is ahead of the record's: nobody knows.
+    ahead: i64,
+    /// By its own clock.
     until: i64,
+    /// When calls left, by the record's.
     went: Vec<i64>,
     group: Option<Group>,
 }
@@ -39,7 +43,7 @@ struct Holder {
 impl Holder {
     fn ask(&mut self, demand: u32, now: i64) -> Ask {
         self.number += 1;
-        let using = if now < self.until { self.rate } else { 0 };
+        let using = if now + self.ahead < self.until { self.rate } else { 0 };
         let spent = self.went.iter().filter(|at| **at > now - 1_030).count();
         Ask {
             number: self.number,
@@ -57,12 +61,12 @@ impl Holder {
     fn draw(&mut self, record: &mut Record, demand: u32, now: i64) -> u32 {
         let ask = self.ask(demand, now);
         let (rates, _) = record.draw(self.owner, &ask, now);
-        (self.rate, self.until) = (rates.messages, now + 4_000);
+        (self.rate, self.until) = (rates.messages, now + self.ahead + 4_000);
         self.rate
     }
 
     fn go(&mut self, now: i64) {
-        while now < self.until
+        while now + self.ahead < self.until
             && self.went.iter().rev().take_while(|at| **at > now - 1_030).count() < self.rate as usize
         {
             self.went.push(now);
@@ -172,12 +176,16 @@ fn the_first_to_be_told_of_a_throttle_finds_out_for_all() {
 }
 
 proptest! {
-    /// Whoever asks, stays silent, dies or has no use for it, whenever that is.
+    /// Whoever asks, stays silent, dies or has no use for it, whenever that is, and whatever their clocks show.
     #[test]
     fn no_second_holds_more_than_the_rate(
+        clocks in prop::array::uniform5(-1_000_000_i64..1_000_000),
         steps in prop::collection::vec((0_usize..5, 0_u8..10, 0_u32..60, 1_i64..400), 1..400),
     ) {
         let (mut record, mut all) = (Record::default(), holders(5));
+        for (holder, ahead) in all.iter_mut().zip(clocks) {
+            (holder.ahead, holder.until) = (ahead, ahead);
+        }
         let mut now = 0;
         for (which, what, demand, pause) in steps {
             match what {

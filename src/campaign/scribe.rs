@@ -1,16 +1,16 @@
 //! Group commit: what all messages under way have to write goes to the disk together.
 //!
-//! One task writes. Whoever wants something written waits until it is on the disk; what arrives while the disk is busy
-//! goes with the next write. So the order that matters is kept for each message – intent, first byte, result, next – and
+//! One task writes; on a server, which has several flushed by one sync, two take turns. Whoever wants something written
+//! waits until it is on the disk; what arrives while the disk is busy goes with the next write. So the order that matters is kept for each message – intent, first byte, result, next – and
 //! the disk is waited for once for many.
 //!
 //! Where the disk is full when there is a result to write, the record gives up the room it keeps for that. From then on
-//! results are written, and no intents.
+//! results are written, and no intents. Where a claim is gone that somebody relies on, nothing more is begun either.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::delivery::Event;
@@ -33,6 +33,11 @@ impl Job {
     fn begins_something(&self) -> bool {
         self.entries.iter().any(is_intent)
     }
+
+    /// Whether nothing of it can be taken back.
+    fn has_happened(&self) -> bool {
+        self.entries.iter().all(|entry| entry.event.is_outcome())
+    }
 }
 
 fn is_intent(entry: &Entry) -> bool {
@@ -51,8 +56,11 @@ pub(super) struct Scribe {
 impl Scribe {
     pub(super) fn new(record: Arc<dyn Record>, worker: Worker, clock: Arc<dyn Clock>) -> Self {
         let (jobs, queue) = mpsc::channel(MOST);
-        let full = Arc::default();
+        let (full, queue) = (Arc::default(), Arc::new(Mutex::new(queue)));
         let desk = Desk { record: Arc::clone(&record), worker, clock, full: Arc::clone(&full) };
+        if record.is_shared() {
+            tokio::spawn(desk.clone().write_all(Arc::clone(&queue)));
+        }
         tokio::spawn(desk.write_all(queue));
         Self { jobs, full, record, worker }
     }
@@ -78,6 +86,7 @@ impl Scribe {
 }
 
 /// The task that writes.
+#[derive(Clone)]
 struct Desk {
     record: Arc<dyn Record>,
     worker: Worker,
@@ -86,12 +95,13 @@ struct Desk {
 }
 
 impl Desk {
-    async fn write_all(self, mut queue: mpsc::Receiver<Job>) {
+    async fn write_all(self, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
         let mut jobs = Vec::new();
-        while queue.recv_many(&mut jobs, MOST).await > 0 {
+        while queue.lock().await.recv_many(&mut jobs, MOST).await > 0 {
+            let was_full = self.full.get().is_some();
             let mut written = self.write(&mut jobs).await;
             if let Err(error) = &written
-                && self.makes_room(error, &jobs).await
+                && (refuse_the_rest(error, &mut jobs) || (!was_full && self.makes_room(error, &jobs).await))
             {
                 written = self.write(&mut jobs).await;
             }
@@ -133,13 +143,29 @@ impl Desk {
     /// Whether it is worth another try: the disk is full, and among the jobs is a result, for which room is kept.
     async fn makes_room(&self, error: &WriteError, jobs: &[Job]) -> bool {
         let is_full = matches!(**error, RecordError::Full { .. });
-        if !is_full || jobs.iter().all(Job::begins_something) || self.full.set(Arc::clone(error)).is_err() {
+        if !is_full || jobs.iter().all(Job::begins_something) {
             return false;
         }
-        tracing::warn!(%error, "nothing more is begun: what has left is written into the room that was kept for it");
-        if let Err(error) = self.record.make_room().await {
-            tracing::warn!(%error, "that room could not be given up");
+        // Whoever else writes may have found out first.
+        if self.full.set(Arc::clone(error)).is_ok() {
+            tracing::warn!(%error, "nothing more is begun: what has left is written into the room that was kept for it");
+            if let Err(error) = self.record.make_room().await {
+                tracing::warn!(%error, "that room could not be given up");
+            }
         }
         true
     }
+}
+
+/// Where the worker has lost a claim: tells so all who want more than to write down what has happened; whether any others
+/// are left.
+fn refuse_the_rest(error: &WriteError, jobs: &mut Vec<Job>) -> bool {
+    if !matches!(**error, RecordError::Lapsed) {
+        return false;
+    }
+    for Job { done, .. } in jobs.extract_if(.., |job| !job.has_happened()) {
+        // Who was abandoned meanwhile hears of it from the record.
+        let _ = done.send(Err(Arc::clone(error)));
+    }
+    !jobs.is_empty()
 }

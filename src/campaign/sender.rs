@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
@@ -280,6 +280,19 @@ impl Run {
         Waiting { reason, until: Some(due) }
     }
 
+    /// Waits until somebody takes the row; false where nobody will. While nothing leaves, such as for want of a share of the
+    /// budget, nobody else would see that the campaign is paused or its record lost.
+    async fn hand_over(&self, row: ClaimedRow, sending: &Sending, rows: &mpsc::Sender<ClaimedRow>) -> bool {
+        let mut handing = std::pin::pin!(rows.send(row));
+        loop {
+            tokio::select! {
+                sent = &mut handing => return sent.is_ok(),
+                () = sending.over() => return false,
+                () = sleep(LOOK) => self.heed_pause(sending).await,
+            }
+        }
+    }
+
     /// Hands out recipients until there are none, or a reason to stop.
     async fn feed(&self, sending: &Sending, rows: &mpsc::Sender<ClaimedRow>, handed_out: &HandedOut, chunk: usize) {
         let RunParts { record, clock, .. } = &self.parts;
@@ -320,9 +333,8 @@ impl Run {
             self.watch.set_waiting(None);
             for row in claims.rows {
                 handed_out.add();
-                tokio::select! {
-                    sent = rows.send(row) => if sent.is_err() { return },
-                    () = sending.over() => return,
+                if !self.hand_over(row, sending, rows).await {
+                    return;
                 }
             }
         }

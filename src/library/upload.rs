@@ -105,6 +105,10 @@ impl AssetLibrary {
                     // Whatever ended it, the next one who wants these bytes must not wait for this claim.
                     let released = record.release(&claim).await;
                     let done = done.unwrap_or_else(|panic| resume_unwind(panic));
+                    if matches!(done, Err(LibraryError::Superseded { .. })) && begun.elapsed() < LONGEST_WAIT {
+                        // The claim had passed on: whoever has it now brings the id everybody is to use.
+                        continue;
+                    }
                     return done.and_then(|found| Ok(released.map(|()| found)?));
                 }
                 Claimed::Held { .. } => {

@@ -350,7 +350,11 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// `Full` where not even the room can be had that is kept for results.
     async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError>;
 
-    /// Up to `limit` recipients within `reach` who are this worker's from now on, those whose turn came before first.
+    /// Up to `limit` recipients within `reach` who are this worker's from now on, those whose turn came before first. When
+    /// the next falls due is only said where there were fewer.
+    ///
+    /// An engine that others share need not have it on the disk yet, as long as nothing the worker writes gets there without
+    /// it.
     async fn claim_deliveries(
         &self,
         worker: &Worker,
@@ -363,7 +367,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// campaign is refused.
     ///
     /// # Errors
-    /// `Refused` when a delivery is not the worker's or cannot take its step; then nothing is stored.
+    /// `Refused` when a delivery is not the worker's or cannot take its step, and `Lapsed` where it was the worker's and is so
+    /// no more; then nothing is stored.
     async fn write(&self, worker: &Worker, entries: &[Entry]) -> Result<Vec<Written>, RecordError>;
 
     /// Gives up the room that is kept for results, when the disk is full; whether there was any.

@@ -78,6 +78,15 @@ pub enum RecordError {
         /// How many changes are missing, at least.
         lost: u64,
     },
+    /// The server lacks what it, or the one whose place it took, has acknowledged to this process: it was lost, or this is
+    /// an older copy.
+    #[error("use the record {server}: what was acknowledged is not there: {lacks}")]
+    Forgotten {
+        /// The server, without a password.
+        server: String,
+        /// What is missing.
+        lacks: String,
+    },
     /// What was to be stored makes no sense: the caller is wrong.
     #[error("store that in the record {}", path.display())]
     Refused {
@@ -110,7 +119,8 @@ pub enum RecordError {
         /// What it said.
         source: Cause,
     },
-    /// The server has not heard of this process for so long that what it had claimed has passed on.
+    /// The server has not heard of this process for so long that what it had claimed has passed on; or it died, and has
+    /// forgotten a claim.
     #[error("go on with the record: it was out of reach for too long, and what was claimed has passed on")]
     Lapsed,
     /// A record that was carried over holds something else than where it came from.
@@ -154,6 +164,9 @@ impl RecordError {
             Self::NotLetIn { .. } => Some(
                 "check user, password, database and certificate, and that the role may use the schema reattach: \
                  docs/POSTGRES.md",
+            ),
+            Self::Forgotten { .. } => Some(
+                "pause its campaigns before anything else: messages may have left of which it knows nothing: docs/HA.md",
             ),
             Self::Lapsed => Some("run it again: it goes on where it stopped"),
             Self::Unlike { .. } => Some("carry it to an empty place, while nobody works with either"),

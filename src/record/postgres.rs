@@ -3,12 +3,14 @@
 //! Nothing of it is on this machine. Who is alive is a matter of leases (`owners`), what was committed of receipts
 //! (`session`); no reliance on the isolation of transactions beyond unique keys and row locks.
 
+mod acknowledged;
 mod address;
 mod aliases;
 mod budgets;
 mod campaigns;
 mod carry;
 mod claims;
+mod connect;
 mod deliveries;
 mod derivations;
 mod doubts;

@@ -95,7 +95,7 @@ impl Access {
             }
         }
         let is_visit = method == Method::GET && uri.path() == "/";
-        match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+        match headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes) {
             None | Some(b"same-origin" | b"none") => Ok(()),
             // A link to the page may stand anywhere; what it shows asks again.
             Some(_) if is_visit => Ok(()),

@@ -65,7 +65,7 @@ impl Catalogue {
     }
 
     /// Begins to make the first picture.
-    pub(super) fn warm(&self, shared: &Arc<Shared>) {
+    pub(super) fn warm(shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         tokio::spawn(async move { shared.catalogue.view(&shared).await.map(drop) });
     }

@@ -117,7 +117,7 @@ fn make(path: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn is_ours_alone(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    metadata.is_file() && metadata.permissions().mode() & 0o077 == 0
+    metadata.is_file() && metadata.permissions().mode().trailing_zeros() >= 6
 }
 
 #[cfg(not(unix))]

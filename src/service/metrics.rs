@@ -23,7 +23,7 @@ const BUCKETS: [f64; 12] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
-    /// The route, as the OpenAPI document writes it; `none` where there is none.
+    /// The route, as the `OpenAPI` document writes it; `none` where there is none.
     route: String,
     method: String,
     status: u16,
@@ -135,7 +135,7 @@ impl Metrics {
         self.running.set(i64::try_from(campaigns).unwrap_or(i64::MAX));
     }
 
-    /// All of it, in the text format of OpenMetrics.
+    /// All of it, in the text format of `OpenMetrics`.
     pub(super) fn text(&self, shared: &Shared) -> String {
         for page in &shared.parts.pages {
             let (of, pace) = (OfPage { page_id: page.identity.id.to_string() }, page.graph.governor().pace());

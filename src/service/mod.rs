@@ -40,6 +40,7 @@ pub use keys::{KeyError, Keys};
 pub use tls::{Tls, TlsError};
 
 use campaigns::Campaigns;
+use catalogue::Catalogue;
 use shared::Shared;
 
 /// What a [`Service`] is made of.
@@ -102,7 +103,7 @@ impl Service {
     /// When the listener gives out for good.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let router = routes::router(Arc::clone(&self.shared));
-        self.shared.catalogue.warm(&self.shared);
+        Catalogue::warm(&self.shared);
         let (tls, stop) = (self.shared.parts.tls.clone(), self.shared.parts.stop.clone());
         tokio::spawn(Campaigns::look_on(Arc::clone(&self.shared)));
         let accepted = connection::accept(listener, tls, router, stop).await;
@@ -113,7 +114,7 @@ impl Service {
         accepted
     }
 
-    /// The OpenAPI document, as `GET /openapi.json` gives it.
+    /// The `OpenAPI` document, as `GET /openapi.json` gives it.
     pub fn openapi() -> String {
         routes::openapi()
     }

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::events::ErrorBody;
@@ -18,8 +18,9 @@ pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("applicati
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// `urn:reattach:problem:` and a word.
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(rename = "type", serialize_with = "as_urn")]
+    #[schema(value_type = String)]
+    kind: &'static str,
     /// The word in a few more.
     title: &'static str,
     /// The HTTP status.
@@ -29,20 +30,11 @@ pub(super) struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    /// Meta's code, where Meta refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<i64>,
-    /// Meta's subcode.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subcode: Option<i64>,
-    /// Where it comes from, in one word.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<&'static str>,
+    /// Where it comes from, where that is not the request itself.
+    #[serde(flatten)]
+    origin: Option<Box<Origin>>,
     /// Whether the same request may succeed later.
     retryable: bool,
-    /// Meta's own name for the call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fbtrace_id: Option<String>,
     /// What became of the message that was to be sent: `failed` (it was not sent) or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
@@ -51,19 +43,32 @@ pub(super) struct Problem {
     retry_after: Option<u32>,
 }
 
+/// Where a problem comes from.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Origin {
+    /// Meta's code, where Meta refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i64>,
+    /// Meta's subcode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subcode: Option<i64>,
+    /// In one word.
+    class: &'static str,
+    /// Meta's own name for the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fbtrace_id: Option<String>,
+}
+
 impl Problem {
-    fn new(status: StatusCode, word: &str, title: &'static str, detail: impl Into<String>) -> Self {
+    fn new(status: StatusCode, word: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:reattach:problem:{word}"),
+            kind: word,
             title,
             status: status.as_u16(),
             detail: detail.into(),
             hint: None,
-            code: None,
-            subcode: None,
-            class: None,
+            origin: None,
             retryable: false,
-            fbtrace_id: None,
             outcome: None,
             retry_after: None,
         }
@@ -237,19 +242,15 @@ impl Problem {
             Sort::UnknownOutcome => (StatusCode::BAD_GATEWAY, "unknown-outcome", UNKNOWN_OUTCOME),
             Sort::Unexpected => (StatusCode::INTERNAL_SERVER_ERROR, "unexpected", "Unexpected"),
         };
-        let body = ErrorBody::of(fault);
-        let problem = Self::new(status, word, title, body.message);
+        let ErrorBody { code, subcode, class, message, hint, retryable, fbtrace_id } = ErrorBody::of(fault);
+        let problem = Self::new(status, word, title, message);
         let problem = if status == StatusCode::SERVICE_UNAVAILABLE { problem.again_in(5) } else { problem };
-        Self {
-            hint: body.hint,
-            code: body.code,
-            subcode: body.subcode,
-            class: Some(body.class),
-            retryable: body.retryable,
-            fbtrace_id: body.fbtrace_id,
-            ..problem
-        }
+        Self { hint, origin: Some(Box::new(Origin { code, subcode, class, fbtrace_id })), retryable, ..problem }
     }
+}
+
+fn as_urn<S: Serializer>(word: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:reattach:problem:{word}"))
 }
 
 impl<F: Fault> From<F> for Problem {

@@ -73,7 +73,7 @@ impl Thumbnails {
 
     async fn keep(&self, hash: ContentHash, bytes: &[u8]) {
         let (path, bytes) = (self.path(hash), bytes.to_vec());
-        let folder = (self.made.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0).then(|| self.folder.clone());
+        let folder = self.made.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY).then(|| self.folder.clone());
         let kept = tokio::task::spawn_blocking(move || {
             if let Some(folder) = folder {
                 make_room(&folder, CAP_BYTES)?;
@@ -162,8 +162,8 @@ mod tests {
             let path = folder.path().join("ab").join(number.to_string());
             write_whole(&path, &[number; 100]).expect("written");
             let file = fs::File::options().write(true).open(&path).expect("a file");
-            let age = Duration::from_secs(1_000 - u64::from(number));
-            file.set_modified(SystemTime::now() - age).expect("a time");
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + u64::from(number));
+            file.set_modified(time).expect("a time");
         }
         make_room(folder.path(), 1_000).expect("looked at");
         assert_eq!(fs::read_dir(folder.path().join("ab")).expect("a folder").count(), 10);

@@ -10,7 +10,7 @@ use crate::fault::{Fault, Sort};
 use super::ServedPage;
 
 /// How long an answer counts.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// How long Meta may take to say so.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -10,6 +10,7 @@ mod crash;
 mod errors;
 mod faults;
 mod fit;
+mod ha;
 mod heal;
 mod housekeeping;
 mod instagram;

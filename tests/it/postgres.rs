@@ -1,6 +1,8 @@
 //! A store that many share: the binary on a PostgreSQL server, alone and with others.
 
 mod budget;
+mod failover;
+mod full;
 mod known;
 mod workers;
 

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
 use crate::media::limits::MAX_BYTES;
 use crate::media::thumbnail::thumbnail;
 
@@ -15,14 +14,14 @@ const MEMORY: u64 = 512 << 20;
 const TIME: u64 = 5;
 
 /// Reads a picture on standard input, and writes its thumbnail to standard output. Says nothing to anybody: nobody reads it.
-pub(super) fn run() -> Result<Exit, Failure> {
+pub(super) fn run() -> Exit {
     confine();
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes);
     let made = read.is_ok().then(|| std::panic::catch_unwind(|| thumbnail(&bytes)));
     match made {
-        Some(Ok(Ok(made))) if std::io::stdout().lock().write_all(&made).is_ok() => Ok(Exit::Done),
-        _ => Ok(Exit::SomeFailed),
+        Some(Ok(Ok(made))) if std::io::stdout().lock().write_all(&made).is_ok() => Exit::Done,
+        _ => Exit::SomeFailed,
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) const SCHEMA: &str = "reattach";
 pub(super) const STATEMENT: Duration = Duration::from_secs(30);
 /// How long a statement waits for another's lock.
 const LOCK: Duration = Duration::from_secs(10);
-/// How long the network may take to open a connection to one host; start-up and TLS come on top.
+/// How long one host of several may take to let us in before the next is tried.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How soon a peer that answers nothing is given up.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -30,8 +30,11 @@ const SILENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct ServerAddress {
     config: Box<Config>,
+    /// The same for each host alone.
+    hosts: Vec<Config>,
     trust: Trust,
     lease: Duration,
+    statement: Duration,
     shown: String,
 }
 
@@ -67,7 +70,9 @@ impl ServerAddress {
     /// The same with this password, which the server may ask for.
     #[must_use]
     pub fn with_password(mut self, password: &str) -> Self {
-        self.config.password(password);
+        for config in self.hosts.iter_mut().chain([&mut *self.config]) {
+            config.password(password);
+        }
         self
     }
 
@@ -97,6 +102,21 @@ impl ServerAddress {
 
     pub(super) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How to reach each of its hosts.
+    pub(super) fn hosts(&self) -> &[Config] {
+        &self.hosts
+    }
+
+    /// How long one of several may take to let us in.
+    pub(super) fn connect(&self) -> Duration {
+        self.config.get_connect_timeout().copied().unwrap_or(CONNECT)
+    }
+
+    /// How long the server works on one statement.
+    pub(super) fn statement(&self) -> Duration {
+        self.statement
     }
 
     pub(super) fn trust(&self) -> &Trust {
@@ -133,7 +153,8 @@ impl FromStr for ServerAddress {
             });
         // The client reads `%20`, and takes `+` for itself.
         let query = query.finish().replace('+', "%20");
-        let mut config: Config = format!("{place}?{query}").parse().map_err(|error| malformed(&error))?;
+        let parse = |place: &str| format!("{place}?{query}").parse().map_err(|error| malformed(&error));
+        let mut config: Config = parse(place)?;
         if !place.starts_with("postgres://") && !place.starts_with("postgresql://") {
             return Err(AddressError::Malformed("it does not begin with postgres://".into()));
         }
@@ -152,8 +173,16 @@ impl FromStr for ServerAddress {
         };
         let names_its_session = others.iter().any(|(name, _)| name == "target_session_attrs");
         prepare(&mut config, &trust, names_its_session);
+        let alone = |place: &String| {
+            let mut alone = parse(place)?;
+            prepare(&mut alone, &trust, names_its_session);
+            alone.target_session_attrs(config.get_target_session_attrs());
+            Ok(alone)
+        };
+        let hosts = apart(place).iter().map(alone).collect::<Result<_, AddressError>>()?;
+        let statement = config.get_options().and_then(statement_timeout).unwrap_or(STATEMENT);
         let (shown, config) = (shown(&config), Box::new(config));
-        Ok(Self { config, trust, lease, shown })
+        Ok(Self { config, hosts, trust, lease, statement, shown })
     }
 }
 
@@ -174,7 +203,6 @@ fn prepare(config: &mut Config, trust: &Trust, names_its_session: bool) {
     }
     config.keepalives_idle(SILENCE / 2).keepalives_interval(SILENCE / 4).keepalives_retries(2);
     if config.get_hosts().len() > 1 {
-        // A first host that accepts and then says nothing must not keep us from the others for ever.
         config.load_balance_hosts(LoadBalanceHosts::Random);
         if !names_its_session {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -190,6 +218,31 @@ fn prepare(config: &mut Config, trust: &Trust, names_its_session: bool) {
     // The last word counts.
     let options = config.get_options().map_or_else(|| ours.clone(), |theirs| format!("{ours} {theirs}"));
     config.options(options);
+}
+
+/// The same with each of its hosts alone, where they stand before the query.
+fn apart(place: &str) -> Vec<String> {
+    let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, hosts) = authority
+        .rsplit_once('@')
+        .map_or(("", authority), |(_, hosts)| authority.split_at(authority.len() - hosts.len()));
+    hosts.split(',').map(|host| format!("{scheme}://{user}{host}/{database}")).collect()
+}
+
+/// The last of the limits these options set to a statement; `None` where that is none, or not understood.
+fn statement_timeout(options: &str) -> Option<Duration> {
+    let (_, said) = options.rsplit_once("statement_timeout=")?;
+    let said = said.split_whitespace().next()?;
+    let (number, unit) = said.split_at(said.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(said.len()));
+    let millis = match unit {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    Some(Duration::from_millis(number.saturating_mul(millis)))
 }
 
 fn malformed(error: &tokio_postgres::Error) -> AddressError {
@@ -289,6 +342,33 @@ mod tests {
         assert_eq!(several.to_string(), "postgres://u@a.example:5433,b.example:5434/r");
         let told = address("postgres://u@a.example,b.example/r?target_session_attrs=any");
         assert_eq!(told.config().get_target_session_attrs(), TargetSessionAttrs::Any);
+    }
+
+    #[test]
+    fn each_host_can_be_tried_alone_and_all_as_they_were_told() {
+        let several =
+            address("postgres://u:p@a.example:5433,b.example/r?sslmode=require&application_name=x").with_password("q");
+        assert_eq!(several.hosts().len(), 2);
+        for (alone, host, port) in [(0, "a.example", &[5433][..]), (1, "b.example", &[5432])] {
+            let alone = &several.hosts()[alone];
+            assert_eq!((alone.get_hosts(), alone.get_ports()), (&[Host::Tcp(host.to_owned())][..], port));
+            assert_eq!(alone.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+            assert_eq!((alone.get_user(), alone.get_password()), (Some("u"), Some(&b"q"[..])));
+            assert_eq!((alone.get_dbname(), alone.get_application_name()), (Some("r"), Some("x")));
+            assert_eq!((alone.get_options(), alone.get_ssl_mode()), (several.config().get_options(), SslMode::Require));
+        }
+        for one in ["postgres://h/r", "postgres://h", "postgres:///r?host=/run/postgresql,h", "postgres://u:a@h/r"] {
+            assert_eq!(*address(one).hosts(), [address(one).config().clone()], "{one}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_as_long_as_the_server_was_told_to_work_on_it() {
+        let told = |options: &str| address(&format!("postgres://h/r?options={options}")).statement();
+        assert_eq!(address("postgres://h/r").statement(), STATEMENT);
+        assert_eq!(told("-c%20statement_timeout=2min%20-c%20lock_timeout=1"), Duration::from_mins(2));
+        assert_eq!(told("-c%20statement_timeout=9s%20-c%20statement_timeout=300"), Duration::from_millis(300));
+        assert_eq!((told("-c%20statement_timeout=0"), told("-c%20statement_timeout=x")), (STATEMENT, STATEMENT));
     }
 
     #[test]

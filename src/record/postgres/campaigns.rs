@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -225,36 +226,27 @@ impl Ledger for PostgresRecord {
         limit: usize,
         now: Timestamp,
     ) -> Result<Claims, RecordError> {
+        let (claims, others_died) = self.claim_once(worker, reach, limit, now).await?;
+        if !others_died {
+            return Ok(claims);
+        }
+        // What they had comes next.
         self.bury_workers_within(LONG_ABSENCE, now).await?;
-        self.sessions
-            .write_within(LONG_ABSENCE, |tx| async move {
-                let standing = standing(&tx, worker).await?.ok_or(Fault::Lapsed)?;
-                if !standing.is_alive {
-                    return Err(Fault::Lapsed);
-                }
-                let up_to = match reach {
-                    Reach::These(people) => {
-                        let seqs = seqs_of(&tx, worker.campaign, people).await?;
-                        return deliveries::claim_these(&tx, worker, standing.parts, &seqs, limit, now).await;
-                    }
-                    Reach::UpTo(seq) => signed(seq),
-                    Reach::All => i64::MAX,
-                };
-                deliveries::claim(&tx, worker, standing.parts, up_to, limit, now).await
-            })
-            .await
+        if claims.rows.is_empty() { Ok(self.claim_once(worker, reach, limit, now).await?.0) } else { Ok(claims) }
     }
 
     async fn write(&self, worker: &Worker, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
         self.sessions
             .write_within(LONG_ABSENCE, |tx| async move {
-                let Some(standing) = standing(&tx, worker).await? else { return Err(Fault::Lapsed) };
+                let seqs = seqs(entries);
+                let (standing, rows) =
+                    try_join!(standing(&tx, worker), deliveries::rows_of(&tx, worker.campaign, &seqs))?;
                 let begin_nothing = match standing {
                     Standing { is_alive: false, .. } => Some(Written::Lapsed),
                     Standing { is_paused: true, .. } => Some(Written::Paused),
                     _ => None,
                 };
-                let mut sheet = Sheet::of(&tx, worker.campaign, standing.parts, &seqs(entries)).await?;
+                let mut sheet = Sheet::empty(worker.campaign, standing.parts).with(&rows)?;
                 let written = sheet.write(worker, entries, begin_nothing)?;
                 sheet.save(&tx).await?;
                 Ok(written)
@@ -288,6 +280,42 @@ impl Ledger for PostgresRecord {
 }
 
 impl PostgresRecord {
+    /// A claim, and whether there are workers who are no more.
+    async fn claim_once(
+        &self,
+        worker: &Worker,
+        reach: Reach<'_>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Claims, bool), RecordError> {
+        let alive = |standing: Standing| match standing {
+            Standing { is_alive: true, .. } => Ok(standing),
+            _ => Err(Fault::Lapsed),
+        };
+        self.sessions
+            .claim_within(LONG_ABSENCE, |tx| async move {
+                let campaign = worker.campaign;
+                let (standing, claims) = match reach {
+                    Reach::These(people) => {
+                        let (standing, seqs) = try_join!(standing(&tx, worker), seqs_of(&tx, campaign, people))?;
+                        let standing = alive(standing)?;
+                        let claims = deliveries::claim_these(&tx, worker, standing.parts, &seqs, limit, now).await?;
+                        (standing, claims)
+                    }
+                    Reach::UpTo(_) | Reach::All => {
+                        let up_to = if let Reach::UpTo(seq) = reach { signed(seq) } else { i64::MAX };
+                        let waiting = deliveries::waiting(&tx, campaign, up_to, limit, now);
+                        let (standing, waiting) = try_join!(standing(&tx, worker), waiting)?;
+                        let standing = alive(standing)?;
+                        let sheet = Sheet::empty(campaign, standing.parts);
+                        (standing, deliveries::claim(&tx, worker, &waiting, sheet, (up_to, limit), now).await?)
+                    }
+                };
+                Ok((claims, standing.others_died))
+            })
+            .await
+    }
+
     /// Settles what workers left who are no more.
     pub(super) async fn bury_workers(&self, now: Timestamp) -> Result<(), RecordError> {
         self.bury_workers_within(ABSENCE, now).await
@@ -310,6 +338,10 @@ impl PostgresRecord {
     }
 }
 
+/// Whether there is something to settle of a worker now; `$1` is [`LONGEST_CALL`] in seconds.
+const IS_TO_SETTLE: &str =
+    "until <= clock_timestamp() AND (NOT lapsed OR until + make_interval(secs => $1) <= clock_timestamp())";
+
 /// A worker whose lease has run out.
 #[derive(Debug)]
 struct Dead {
@@ -324,8 +356,7 @@ async fn dead_workers(tx: &Tx, lock: &str) -> Result<Vec<Dead>, Fault> {
     let sql = format!(
         "SELECT campaign, campaign_workers.id, parts, until + make_interval(secs => $1) <= clock_timestamp()
          FROM campaign_workers JOIN owners ON owners.id = owner JOIN campaigns ON campaigns.id = campaign
-         WHERE until <= clock_timestamp() AND (NOT lapsed OR until + make_interval(secs => $1) <= clock_timestamp())
-         ORDER BY campaign_workers.id {lock}"
+         WHERE {IS_TO_SETTLE} ORDER BY campaign_workers.id {lock}"
     );
     let rows = tx.rows(&sql, &[&LONGEST_CALL.as_secs_f64()]).await?;
     let dead = |row: &Row| {
@@ -358,16 +389,22 @@ struct Standing {
     parts: u8,
     is_paused: bool,
     is_alive: bool,
+    /// Whether there is something to settle of other workers.
+    others_died: bool,
 }
 
-/// `None` where there is no such worker any more. Nobody takes one for dead before the transaction ends.
-async fn standing(tx: &Tx, worker: &Worker) -> Result<Option<Standing>, Fault> {
-    let sql = "SELECT parts, paused IS NOT NULL, until > clock_timestamp()
-               FROM campaign_workers JOIN owners ON owners.id = owner JOIN campaigns ON campaigns.id = campaign
-               WHERE campaign_workers.id = $1 AND campaign = $2 FOR SHARE OF campaign_workers";
-    let Some(row) = tx.one(sql, &[&worker.epoch, &worker.campaign.0]).await? else { return Ok(None) };
+/// Nobody takes the worker for dead before the transaction ends. `Lapsed` where there is no such worker any more.
+async fn standing(tx: &Tx, worker: &Worker) -> Result<Standing, Fault> {
+    let sql = format!(
+        "SELECT parts, paused IS NOT NULL, until > clock_timestamp(),
+                EXISTS (SELECT FROM campaign_workers JOIN owners ON owners.id = owner WHERE {IS_TO_SETTLE})
+         FROM campaign_workers JOIN owners ON owners.id = owner JOIN campaigns ON campaigns.id = campaign
+         WHERE campaign_workers.id = $2 AND campaign = $3 FOR SHARE OF campaign_workers"
+    );
+    let row = tx.one(&sql, &[&LONGEST_CALL.as_secs_f64(), &worker.epoch, &worker.campaign.0]).await?;
+    let row = row.ok_or(Fault::Lapsed)?;
     let (is_paused, is_alive) = (column(&row, TABLE, 1)?, column(&row, WORKERS, 2)?);
-    Ok(Some(Standing { parts: parts(&row, 0)?, is_paused, is_alive }))
+    Ok(Standing { parts: parts(&row, 0)?, is_paused, is_alive, others_died: column(&row, WORKERS, 3)? })
 }
 
 /// Who is at the campaign, of those the condition is about.
@@ -450,7 +487,11 @@ async fn begin_plan(tx: &Tx, new: &NewCampaign, owner: i64, pid: u32, now: Times
 /// The campaign as its planner has it.
 async fn must_plan(tx: &Tx, planner: &Worker) -> Result<Stored, Fault> {
     let stored = lock(tx, planner.campaign).await?;
-    let is_planning = standing(tx, planner).await?.is_some_and(|standing| standing.is_alive);
+    let is_planning = match standing(tx, planner).await {
+        Ok(standing) => standing.is_alive,
+        Err(Fault::Lapsed) => false,
+        Err(fault) => return Err(fault),
+    };
     if is_planning && stored.campaign.digest.is_none() {
         Ok(stored)
     } else {

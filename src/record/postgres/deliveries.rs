@@ -2,9 +2,13 @@
 //!
 //! A transaction reads all rows it may touch, locked and in their order, takes the steps in memory, and writes what has
 //! changed at once: three statements for a thousand entries.
+//!
+//! A claim need not be on the disk when a worker hears of it: the intent behind it will be, and not without it. A server
+//! that dies may forget it; who relies on it then has lost it, as if their lease were over, before anything has left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -25,8 +29,14 @@ const RECIPIENTS: &str = "campaign_recipients";
 const COLUMNS: &str = "seq, part, state, attempt, nonce, at, message_id, code, subcode, reason, worker, variant";
 const RECIPIENT_COLUMNS: &str = "seq, recipient, variables, last_interaction_at, timezone";
 
+/// How many [`COLUMNS`] there are.
+const COLUMNS_COUNT: usize = 12;
+
 /// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
 const BEHIND: &str = "an earlier part was not sent";
+
+/// The states of `deliveries_open`, as it has them.
+const OPEN: &str = "'planned', 'claimed', 'in_flight', 'retry_at', 'unknown'";
 
 /// How soon to look again for what other workers hold now, should they die.
 const LOOK_AGAIN_MILLIS: i64 = 1_000;
@@ -63,15 +73,15 @@ impl Sheet {
 
     /// All rows of these recipients, nobody else's until the transaction ends.
     pub(super) async fn of(tx: &Tx, campaign: CampaignId, parts: u8, seqs: &BTreeSet<u64>) -> Result<Self, Fault> {
-        let seqs: Vec<i64> = seqs.iter().copied().map(signed).collect();
-        let sql = format!(
-            "SELECT {COLUMNS} FROM deliveries WHERE campaign = $1 AND seq = ANY ($2) ORDER BY seq, part FOR UPDATE"
-        );
-        let mut sheet = Self::empty(campaign, parts);
-        for row in tx.rows(&sql, &[&campaign.0, &seqs]).await? {
-            sheet.take_in(&row)?;
+        Self::empty(campaign, parts).with(&rows_of(tx, campaign, seqs).await?)
+    }
+
+    /// Rows that are locked as well.
+    pub(super) fn with(mut self, rows: &[Row]) -> Result<Self, Fault> {
+        for row in rows {
+            self.take_in(row)?;
         }
-        Ok(sheet)
+        Ok(self)
     }
 
     /// Takes in a row that is locked.
@@ -87,16 +97,9 @@ impl Sheet {
         let (left, gone): (Vec<_>, Vec<_>) = self.changed.iter().partition(|key| self.rows.contains_key(key));
         let (old, new): (Vec<_>, Vec<_>) = left.into_iter().partition(|key| self.there.contains(key));
         let gone: Vec<_> = gone.into_iter().filter(|key| self.there.contains(key)).collect();
-        if !gone.is_empty() {
-            let sql = "DELETE FROM deliveries USING unnest($2::bigint[], $3::bigint[]) AS gone (seq, part)
-                       WHERE campaign = $1 AND deliveries.seq = gone.seq AND deliveries.part = gone.part";
-            let (seqs, parts): (Vec<_>, Vec<_>) = gone.into_iter().map(numbers).unzip();
-            tx.execute(sql, &[&self.campaign.0, &seqs, &parts]).await?;
-        }
         let values = "unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
                       $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[])";
         let insert = format!("INSERT INTO deliveries (campaign, {COLUMNS}) SELECT $1, * FROM {values}");
-        self.store(tx, &insert, &new).await?;
         let update = format!(
             "UPDATE deliveries SET state = new.state, attempt = new.attempt, nonce = new.nonce, at = new.at,
              message_id = new.message_id, code = new.code, subcode = new.subcode, reason = new.reason,
@@ -104,14 +107,28 @@ impl Sheet {
              FROM {values} AS new ({COLUMNS})
              WHERE campaign = $1 AND deliveries.seq = new.seq AND deliveries.part = new.part"
         );
-        self.store(tx, &update, &old).await?;
-        doubts::forget(tx, self.campaign, &self.forgotten).await?;
-        doubts::keep(tx, self.campaign, &self.doubted).await
+        let doubts = async {
+            doubts::forget(tx, self.campaign, &self.forgotten).await?;
+            doubts::keep(tx, self.campaign, &self.doubted).await
+        };
+        // They are about different rows.
+        try_join!(self.remove(tx, gone), self.store(tx, &insert, &new), self.store(tx, &update, &old), doubts)?;
+        Ok(())
     }
 
     /// A delivery as it stands; `None` where it has no row.
     pub(super) fn delivery(&self, key: DeliveryKey) -> Option<&Delivery> {
         self.rows.get(&key).map(|(delivery, _)| delivery)
+    }
+
+    async fn remove(&self, tx: &Tx, keys: Vec<DeliveryKey>) -> Result<(), Fault> {
+        if !keys.is_empty() {
+            let sql = "DELETE FROM deliveries USING unnest($2::bigint[], $3::bigint[]) AS gone (seq, part)
+                       WHERE campaign = $1 AND deliveries.seq = gone.seq AND deliveries.part = gone.part";
+            let (seqs, parts): (Vec<_>, Vec<_>) = keys.into_iter().map(numbers).unzip();
+            tx.execute(sql, &[&self.campaign.0, &seqs, &parts]).await?;
+        }
+        Ok(())
     }
 
     async fn store(&self, tx: &Tx, sql: &str, keys: &[DeliveryKey]) -> Result<(), Fault> {
@@ -170,6 +187,9 @@ impl Sheet {
             && holder != Some(worker.epoch)
             && *event != Event::Claim
         {
+            if !event.is_outcome() {
+                return Err(Fault::Lapsed);
+            }
             return Err(Fault::Refused(format!("{key} is not held by worker {}", worker.epoch).into()));
         }
         let next = delivery.step(event, *at)?;
@@ -305,43 +325,74 @@ impl Sheet {
     }
 }
 
-/// Up to `limit` recipients who are this worker's from now on.
+/// All rows of these recipients, nobody else's until the transaction ends.
+pub(super) async fn rows_of(tx: &Tx, campaign: CampaignId, seqs: &BTreeSet<u64>) -> Result<Vec<Row>, Fault> {
+    let seqs: Vec<i64> = seqs.iter().copied().map(signed).collect();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM deliveries WHERE campaign = $1 AND seq = ANY ($2) ORDER BY seq, part FOR UPDATE"
+    );
+    tx.rows(&sql, &[&campaign.0, &seqs]).await
+}
+
+/// Rows that wait to be claimed, those whose turn came before first, locked and with whom they are for: at most `limit`
+/// that are planned, and as many that were put off until now.
 ///
-/// Rows another worker is just claiming are passed over, not waited for. Who has no row at all is found behind the
-/// frontier, which one worker at a time moves.
-pub(super) async fn claim(
+/// Rows another worker is just claiming are passed over, not waited for.
+pub(super) async fn waiting(
     tx: &Tx,
-    worker: &Worker,
-    parts: u8,
+    campaign: CampaignId,
     up_to: i64,
     limit: usize,
     now: Timestamp,
+) -> Result<Vec<Row>, Fault> {
+    let select = |which: &str| {
+        format!(
+            "SELECT {}, {} FROM deliveries d JOIN campaign_recipients r USING (campaign, seq)
+             WHERE campaign = $1 AND seq <= $2 AND {which} LIMIT {limit} FOR UPDATE OF d SKIP LOCKED",
+            prefixed("d", COLUMNS),
+            prefixed("r", RECIPIENT_COLUMNS)
+        )
+    };
+    // Said so that the order is that of `deliveries_open` alone: statistics of a while ago may have it that nearly all are
+    // planned, and the first of them found in the primary key, behind all that were sent since.
+    let planned = select(&format!(
+        "d.state IN ({OPEN}) AND d.state >= 'planned' AND d.state <= 'planned' ORDER BY d.state, d.seq, d.part"
+    ));
+    let due = select("d.state = 'retry_at' AND d.at <= $3 ORDER BY d.at, d.seq, d.part");
+    let now = now.as_unix_millis();
+    let (for_planned, for_due): ([&(dyn ToSql + Sync); 2], [&(dyn ToSql + Sync); 3]) =
+        ([&campaign.0, &up_to], [&campaign.0, &up_to, &now]);
+    let (planned, due) = try_join!(tx.rows(&planned, &for_planned), tx.rows(&due, &for_due))?;
+    Ok(planned.into_iter().chain(due).take(limit).collect())
+}
+
+/// Up to `limit` recipients who are this worker's from now on: those of `waiting`, and who has no row at all. These are
+/// found behind the frontier, which one worker at a time moves.
+pub(super) async fn claim(
+    tx: &Tx,
+    worker: &Worker,
+    waiting: &[Row],
+    mut sheet: Sheet,
+    (up_to, limit): (i64, usize),
+    now: Timestamp,
 ) -> Result<Claims, Fault> {
-    let campaign = worker.campaign;
-    let mut sheet = Sheet::empty(campaign, parts);
-    let mut turn = Vec::with_capacity(limit);
-    let waiting = "state = 'planned' AND $4::bigint IS NOT NULL ORDER BY seq, part";
-    let due = "state = 'retry_at' AND at <= $4 ORDER BY at, seq, part";
-    for which in [waiting, due] {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM deliveries WHERE campaign = $1 AND seq <= $2 AND {which} LIMIT $3
-             FOR UPDATE SKIP LOCKED"
-        );
-        let room = i64::try_from(limit - turn.len()).unwrap_or(i64::MAX);
-        for row in tx.rows(&sql, &[&campaign.0, &up_to, &room, &now.as_unix_millis()]).await? {
-            turn.push(sheet.take_in(&row)?);
-        }
+    let (mut turn, mut people) = (Vec::with_capacity(limit), BTreeMap::new());
+    for row in waiting {
+        turn.push(sheet.take_in(row)?);
+        people.extend([recipient(row, COLUMNS_COUNT)?]);
     }
-    let mut people = recipients(tx, campaign, turn.iter().map(|key| signed(key.seq)).collect()).await?;
-    if turn.len() < limit {
-        for (seq, recipient) in fresh(tx, campaign, up_to, limit - turn.len()).await? {
-            turn.push(DeliveryKey { seq, part: 0 });
-            people.insert(seq, recipient);
-        }
+    let fresh = match limit - turn.len() {
+        0 => Fresh::default(),
+        room => fresh(tx, worker.campaign, up_to, room, limit).await?,
+    };
+    for (seq, recipient) in fresh.people {
+        turn.push(DeliveryKey { seq, part: 0 });
+        people.insert(seq, recipient);
     }
     let rows = sheet.claim(worker, &turn, &people, now)?;
-    sheet.save(tx).await?;
-    Ok(Claims { rows, next_due: next_due(tx, worker, up_to, now).await? })
+    let due = async { if rows.len() < limit { next_due(tx, worker, up_to, now).await } else { Ok(None) } };
+    let ((), (), next_due) = try_join!(move_frontier(tx, worker.campaign, fresh.frontier), sheet.save(tx), due)?;
+    Ok(Claims { rows, next_due })
 }
 
 /// What is to be sent to these recipients, wherever they stand.
@@ -355,7 +406,7 @@ pub(super) async fn claim_these(
 ) -> Result<Claims, Fault> {
     let campaign = worker.campaign;
     // Who has no row is claimed by one worker at a time.
-    tx.one("SELECT id FROM campaigns WHERE id = $1 FOR UPDATE", &[&campaign.0]).await?;
+    tx.one("SELECT id FROM campaigns WHERE id = $1 FOR NO KEY UPDATE", &[&campaign.0]).await?;
     let mut sheet = Sheet::of(tx, campaign, parts, &seqs.iter().copied().collect()).await?;
     let turns = seqs.iter().filter_map(|seq| sheet.turn_of(*seq));
     let (turn, later): (Vec<_>, Vec<_>) = turns.partition(|(_, at)| *at <= now);
@@ -377,36 +428,55 @@ pub(super) async fn recipients(
         return Ok(BTreeMap::new());
     }
     let sql = format!("SELECT {RECIPIENT_COLUMNS} FROM campaign_recipients WHERE campaign = $1 AND seq = ANY ($2)");
-    tx.rows(&sql, &[&campaign.0, &seqs]).await?.iter().map(|row| Ok(recipient(row)?)).collect()
+    tx.rows(&sql, &[&campaign.0, &seqs]).await?.iter().map(|row| Ok(recipient(row, 0)?)).collect()
 }
 
-/// People behind the frontier, up to a place, who have no row yet. Moves it.
-async fn fresh(tx: &Tx, campaign: CampaignId, up_to: i64, room: usize) -> Result<Vec<(u64, NewRecipient)>, Fault> {
-    let held = tx.one("SELECT frontier FROM campaigns WHERE id = $1 FOR UPDATE", &[&campaign.0]).await?;
-    let mut frontier: i64 = held.map(|row| column(&row, "campaigns", 0)).transpose()?.unwrap_or_default();
-    let before = frontier;
-    let mut found = Vec::new();
+/// People behind the frontier who have no row yet.
+#[derive(Debug, Default)]
+struct Fresh {
+    people: Vec<(u64, NewRecipient)>,
+    /// Where the frontier is to be, once they have one; `None` where it stays.
+    frontier: Option<i64>,
+}
+
+/// As many of them, up to a place, as there is room for within `limit`.
+async fn fresh(tx: &Tx, campaign: CampaignId, up_to: i64, room: usize, limit: usize) -> Result<Fresh, Fault> {
+    // Weak enough for rows of the campaign to come into being meanwhile.
+    let lock = "SELECT FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
     let sql = format!(
         "SELECT {RECIPIENT_COLUMNS}, EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND part = 0
                                              AND deliveries.seq = campaign_recipients.seq)
-         FROM campaign_recipients WHERE campaign = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+         FROM campaign_recipients WHERE campaign = $1 AND seq <= $2
+             AND seq > coalesce($3, (SELECT frontier FROM campaigns WHERE id = $1)) ORDER BY seq LIMIT {limit}"
     );
-    while found.len() < room {
-        let limit = i64::try_from(room - found.len()).unwrap_or(i64::MAX);
-        let rows = tx.rows(&sql, &[&campaign.0, &frontier, &up_to, &limit]).await?;
-        let Some(last) = rows.last() else { break };
-        frontier = column(last, RECIPIENTS, 0)?;
+    let mut fresh = Fresh::default();
+    let (for_lock, for_first): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 3]) =
+        ([&campaign.0], [&campaign.0, &up_to, &None::<i64>]);
+    // The second sees all that was committed before the first had its lock.
+    let (_, mut rows) = try_join!(tx.rows(lock, &for_lock), tx.rows(&sql, &for_first))?;
+    loop {
         for row in &rows {
+            if fresh.people.len() == room {
+                return Ok(fresh);
+            }
+            fresh.frontier = Some(column(row, RECIPIENTS, 0)?);
             // Whoever has a row already was dealt with when the list was.
             if !column::<bool>(row, RECIPIENTS, 5)? {
-                found.push(recipient(row)?);
+                fresh.people.push(recipient(row, 0)?);
             }
         }
+        if rows.len() < limit || fresh.people.len() == room {
+            return Ok(fresh);
+        }
+        rows = tx.rows(&sql, &[&campaign.0, &up_to, &fresh.frontier]).await?;
     }
-    if frontier != before {
+}
+
+async fn move_frontier(tx: &Tx, campaign: CampaignId, to: Option<i64>) -> Result<(), Fault> {
+    if let Some(frontier) = to {
         tx.execute("UPDATE campaigns SET frontier = $2 WHERE id = $1", &[&campaign.0, &frontier]).await?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// When to look again: when a delivery falls due, or soon, where others hold some that may come back.
@@ -458,7 +528,7 @@ pub(super) async fn recipients_behind(
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = tx.rows(&sql, &[&campaign.0, &signed(seq), &limit]).await?;
-    rows.iter().map(|row| Ok(recipient(row)?)).collect()
+    rows.iter().map(|row| Ok(recipient(row, 0)?)).collect()
 }
 
 pub(super) async fn count(tx: &Tx, campaign: CampaignId, parts: u8, people: u64) -> Result<Vec<PartCount>, Fault> {
@@ -538,7 +608,11 @@ pub(super) async fn list(
 
 /// [`COLUMNS`] of the table that is called so.
 pub(super) fn columns_of(table: &str) -> String {
-    COLUMNS.split(", ").map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
+    prefixed(table, COLUMNS)
+}
+
+fn prefixed(table: &str, columns: &str) -> String {
+    columns.split(", ").map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
 }
 
 fn key(row: &Row) -> Result<DeliveryKey, RecordError> {
@@ -561,19 +635,19 @@ pub(super) fn read(row: &Row) -> Result<(DeliveryKey, Stored), RecordError> {
     Ok((key(row)?, (delivery, column(row, TABLE, 10)?)))
 }
 
-/// A row that begins with [`RECIPIENT_COLUMNS`].
-fn recipient(row: &Row) -> Result<(u64, NewRecipient), RecordError> {
-    let variables = match column::<Option<&str>>(row, RECIPIENTS, 2)? {
+/// [`RECIPIENT_COLUMNS`] of a row, from column `first` on.
+fn recipient(row: &Row, first: usize) -> Result<(u64, NewRecipient), RecordError> {
+    let variables = match column::<Option<&str>>(row, RECIPIENTS, first + 2)? {
         Some(text) => serde_json::from_str(text).map_err(|error| rows::damaged(RECIPIENTS, error))?,
         None => serde_json::Map::new(),
     };
     let recipient = NewRecipient {
-        recipient: rows::parse(RECIPIENTS, column(row, RECIPIENTS, 1)?)?,
+        recipient: rows::parse(RECIPIENTS, column(row, RECIPIENTS, first + 1)?)?,
         variables,
-        last_interaction_at: column::<Option<i64>>(row, RECIPIENTS, 3)?.map(Timestamp::from_unix_millis),
-        timezone: column(row, RECIPIENTS, 4)?,
+        last_interaction_at: column::<Option<i64>>(row, RECIPIENTS, first + 3)?.map(Timestamp::from_unix_millis),
+        timezone: column(row, RECIPIENTS, first + 4)?,
     };
-    Ok((unsigned(column(row, RECIPIENTS, 0)?), recipient))
+    Ok((unsigned(column(row, RECIPIENTS, first)?), recipient))
 }
 
 fn state(word: &str) -> Result<State, RecordError> {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use super::address::ServerAddress;
@@ -17,6 +17,8 @@ pub(super) enum Fault {
     Pool(PoolError),
     /// The server did not answer in time.
     Silence,
+    /// It lacks what it, or one before it, has acknowledged to this process.
+    Behind(String),
     /// Already in the caller's terms.
     Known(RecordError),
     /// What was to be stored breaks a rule of ours.
@@ -36,7 +38,8 @@ impl From<tokio_postgres::Error> for Fault {
 impl From<PoolError> for Fault {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => Self::Engine(error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Self::Engine(error),
+            PoolError::PostCreateHook(HookError::Message(lacks)) => Self::Behind(lacks.into_owned()),
             error => Self::Pool(error),
         }
     }
@@ -77,7 +80,7 @@ impl Fault {
     /// Whether the server cannot be reached, or not now: the same may work in a while.
     pub(super) fn is_away(&self) -> bool {
         match self {
-            Self::Silence | Self::Pool(_) => true,
+            Self::Silence | Self::Pool(_) | Self::Behind(_) => true,
             Self::Engine(error) => match error.code() {
                 Some(state) => {
                     state.code().starts_with("08")
@@ -116,6 +119,9 @@ impl Fault {
     /// The error of a call to the record at `server`.
     pub(super) fn using(self, server: &ServerAddress) -> RecordError {
         let path = || PathBuf::from(server.to_string());
+        if let Self::Behind(lacks) = self {
+            return RecordError::Forgotten { server: server.to_string(), lacks };
+        }
         if self.is_away() {
             return RecordError::Away { server: server.to_string(), source: self.said() };
         }

@@ -16,15 +16,16 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::address::ServerAddress;
+use super::connect::Connector;
 use super::fault::Fault;
-use super::{locked, tls};
+use super::locked;
 use crate::clock::uptime;
 
 /// Where finished uploads are told of.
 pub(super) const CHANNEL: &str = "reattach_uploads";
 /// How often a lease is renewed within its time.
 const BEATS: u32 = 6;
-/// How long the server may take to renew it.
+/// How long the server may take to renew it, or for anything else.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before it is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -167,10 +168,7 @@ async fn keep(mut session: Session, mut asks: mpsc::UnboundedReceiver<Ask>) {
             },
             () = sleep(wait), if session.owner.is_some() => None,
         };
-        let kept = match timeout(PATIENCE, session.renew(asked.is_some())).await {
-            Ok(kept) => kept,
-            Err(_) => Err(Fault::Silence),
-        };
+        let kept = session.renew(asked.is_some()).await;
         wait = if kept.is_ok() { beat } else { PAUSE.min(beat) };
         if kept.is_err() {
             session.client = None;
@@ -185,12 +183,13 @@ async fn keep(mut session: Session, mut asks: mpsc::UnboundedReceiver<Ask>) {
 impl Session {
     /// Renews the lease of the owner there is, or makes one if it is `wanted`.
     async fn renew(&mut self, wanted: bool) -> Result<Option<i64>, Fault> {
-        let asked_at = uptime();
         let seconds = self.address.lease().as_secs_f64();
         if let Some(owner) = self.owner {
+            let client = self.client().await?;
+            let asked_at = uptime();
             let sql = "UPDATE owners SET until = clock_timestamp() + make_interval(secs => $2)
                        WHERE id = $1 AND until > clock_timestamp()";
-            if self.client().await?.execute(sql, &[&owner, &seconds]).await? == 1 {
+            if in_time(client.execute(sql, &[&owner, &seconds])).await? == 1 {
                 self.note(owner, asked_at);
                 return Ok(Some(owner));
             }
@@ -204,7 +203,9 @@ impl Session {
         let sql = "INSERT INTO owners (pid, until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
                    RETURNING id";
         let pid = i64::from(std::process::id());
-        let owner = self.client().await?.query_one(sql, &[&pid, &seconds]).await?.get(0);
+        let client = self.client().await?;
+        let asked_at = uptime();
+        let owner = in_time(client.query_one(sql, &[&pid, &seconds])).await?.get(0);
         self.owner = Some(owner);
         self.note(owner, asked_at);
         Ok(Some(owner))
@@ -223,8 +224,9 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<Client, Fault> {
-        let tls = tls::connector(self.address.trust()).map_err(|error| Fault::Unfit(error.to_string()))?;
-        let (client, mut connection) = self.address.config().connect(tls).await?;
+        let connector = Connector::new(self.address.clone()).map_err(|error| Fault::Unfit(error.to_string()))?;
+        let connected = timeout(connector.patience(), connector.connect()).await;
+        let (client, mut connection) = connected.map_err(|_| Fault::Silence)??;
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
@@ -234,8 +236,8 @@ impl Session {
                 }
             }
         });
-        client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
-        housekeeping(&client).await?;
+        in_time(client.batch_execute(&format!("LISTEN {CHANNEL}"))).await?;
+        in_time(housekeeping(&client)).await?;
         Ok(client)
     }
 
@@ -251,9 +253,17 @@ impl Session {
     }
 }
 
+async fn in_time<T>(asking: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
+    timeout(PATIENCE, asking).await.map_or(Err(Fault::Silence), |answer| Ok(answer?))
+}
+
 /// Takes away what nobody will ask about any more.
-async fn housekeeping(client: &Client) -> Result<(), Fault> {
+async fn housekeeping(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.execute("DELETE FROM receipts WHERE at < now() - interval '1 day'", &[]).await?;
+    // By their tickets, so that the others are not read; and by our clock, for that of their callers may be wrong.
+    let sql = "DELETE FROM receipts_in_order WHERE at < now() - interval '1 day' AND ticket < rpad(lpad(
+                   to_hex((extract(epoch FROM now() - interval '1 day') * 1000)::bigint), 12, '0'), 32, '0')::uuid";
+    client.execute(sql, &[]).await?;
     let sql = "DELETE FROM owners WHERE until < now() - interval '1 day'
                AND NOT EXISTS (SELECT FROM claims WHERE owner = owners.id)
                AND NOT EXISTS (SELECT FROM campaign_workers WHERE owner = owners.id)";

@@ -1,32 +1,41 @@
 //! Connections, and work on them: tried again where nothing can have come of it, and otherwise found out about first.
 //!
 //! Whatever changes anything is one transaction with a receipt in it. If the answer to its COMMIT is lost, the receipt
-//! tells whether it was committed, and only where it was not is the work done again.
+//! tells whether it was committed, and only where it was not is the work done again. Where the receipts of what was
+//! committed are missing, a server is not used.
+//!
+//! The way to the server and back is what most statements wait for. So a transaction begins with its first statement, in
+//! one go, and statements that do not need each other's answers are joined: the server takes them in their order.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, RecyclingMethod, Runtime, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolConfig, PoolError, RecyclingMethod, Runtime,
+    TimeoutType, Timeouts,
 };
+use futures::future::join;
 use refinery::Runner;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::address::{STATEMENT, ServerAddress};
+use super::acknowledged::Acknowledged;
+use super::address::ServerAddress;
+use super::connect::Connector;
 use super::fault::Fault;
-use super::{format, tls};
+use super::{format, locked};
+use crate::clock::{Clock, SystemClock};
 use crate::record::RecordError;
 
 /// How many connections a process has at most, but for the one that keeps it alive.
 const MOST: usize = 8;
-/// How long to wait for one of them, and for one to be made: the network, TLS and the server's word together.
+/// How long to wait for one of them, and for its word that it is still one.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may take to show that it is there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
@@ -41,6 +50,9 @@ pub(super) const ABSENCE: Duration = Duration::from_mins(1);
 pub(super) const LONG_ABSENCE: Duration = Duration::from_mins(10);
 /// The same of what is over before long.
 const SHORT_ABSENCE: Duration = Duration::from_secs(2);
+/// A standby may be away for longer than a statement may take. A COMMIT that waits for it is not cut short: the server would
+/// say that all is well, with the change nowhere but on its own disk.
+const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 
 /// The connections of one record.
 pub(super) struct Sessions {
@@ -48,6 +60,7 @@ pub(super) struct Sessions {
     address: ServerAddress,
     /// Set once the tables are known to have the form this version needs.
     formed: OnceCell<()>,
+    acknowledged: Acknowledged,
 }
 
 /// A transaction, or a statement alone. Clones are the same one.
@@ -56,6 +69,10 @@ pub(super) struct Tx(Arc<Open>);
 
 struct Open {
     client: Option<Object>,
+    /// What is to be said before the first statement.
+    begin: Mutex<Option<String>>,
+    /// How long to wait for an answer.
+    patience: Duration,
     /// Whether the connection can be used again. One whose transaction was left open is closed.
     settled: AtomicBool,
 }
@@ -68,8 +85,33 @@ enum Mode {
     /// Several, which all see the same.
     Read,
     Write,
+    /// The same, but that a server that dies may forget it. Whatever is written later is on the disk no sooner than this.
+    Claim,
     /// Several that change something, and may be done twice.
     Note,
+}
+
+impl Mode {
+    /// Whether it must not be done twice.
+    fn is_done_once(self) -> bool {
+        matches!(self, Self::Write | Self::Claim)
+    }
+}
+
+/// What a transaction's receipt is found by. Begins with the time, as UUIDs of version 7 do, so that receipts lie in the
+/// order they were written in: no page of their index is touched again, and the old ones are found without the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ticket(String);
+
+impl Ticket {
+    fn draw() -> Self {
+        let millis = SystemClock.now().as_unix_millis().clamp(0, (1 << 48) - 1);
+        Self(format!("{millis:012x}{:04x}{:016x}", fastrand::u16(..), fastrand::u64(..)))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How an attempt ended.
@@ -78,25 +120,30 @@ enum Attempt<T> {
     /// Nothing has come of it.
     Failed(Fault),
     /// It may have been committed, under this ticket.
-    Doubtful(T, i64, Fault),
+    Doubtful(T, Ticket, Fault),
 }
 
 impl Sessions {
     pub(super) fn new(address: ServerAddress) -> io::Result<Self> {
         let verified = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let manager = Manager::from_config(address.config().clone(), tls::connector(address.trust())?, verified);
-        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+        let connector = Connector::new(address.clone())?;
+        let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(connector.patience()), recycle: Some(PATIENCE) };
+        let manager = Manager::from_connect(address.config().clone(), connector, verified);
         let config = PoolConfig { timeouts, ..PoolConfig::new(MOST) };
-        // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
-        let durable = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+        let acknowledged = Acknowledged::new(MOST);
+        let known = acknowledged.clone();
+        let fit = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let known = known.clone();
             Box::pin(async move {
+                // What was answered is on the disk, whatever the server's own settings say; stronger ones stay.
                 let sql = "SELECT set_config('synchronous_commit', 'on', false)
                            WHERE current_setting('synchronous_commit') = 'off'";
-                client.simple_query(sql).await.map(drop).map_err(HookError::Backend)
+                client.simple_query(sql).await.map_err(HookError::Backend)?;
+                known.is_known_to(client).await
             })
         });
-        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(durable).build();
-        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new() })
+        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(fit).build();
+        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new(), acknowledged })
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
@@ -106,7 +153,7 @@ impl Sessions {
     /// Brings the tables to the newest form of `migrations`, unless that was done before.
     pub(super) async fn form(&self, migrations: Runner) -> Result<(), Fault> {
         let form = || async {
-            let mut client = self.pool.get().await?;
+            let mut client = self.client().await?;
             format::prepare(&mut client, &self.address, migrations).await?;
             // Some of its settings were for the migration alone.
             drop(Object::take(client));
@@ -131,9 +178,15 @@ impl Sessions {
     }
 
     /// A connection that was alive just now.
-    async fn connection(&self) -> Result<Object, Fault> {
+    pub(super) async fn connection(&self) -> Result<Object, Fault> {
         self.formed().await?;
-        Ok(self.pool.get().await?)
+        self.client().await
+    }
+
+    /// A connection of its own use.
+    async fn client(&self) -> Result<Object, Fault> {
+        // The pool's own limits leave out what a new one is asked, and a server that hangs keeps its connections open.
+        Ok(timeout(2 * PATIENCE, self.pool.get()).await.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)))?)
     }
 
     /// The answer to one statement.
@@ -186,6 +239,17 @@ impl Sessions {
         self.run(Mode::Write, absence, work).await
     }
 
+    /// The same, for what nobody is told of before something else is written: it is not waited for until it is on the
+    /// disk.
+    pub(super) async fn claim_within<T, F, Fut>(&self, absence: Duration, work: F) -> Result<T, RecordError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.run(Mode::Claim, absence, work).await
+    }
+
     /// Does `work`, all or nothing, and once or more: nothing is left behind that says whether it was done.
     pub(super) async fn note<T, F, Fut>(&self, work: F) -> Result<T, RecordError>
     where
@@ -208,16 +272,26 @@ impl Sessions {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Failed(fault) => fault,
                 Attempt::Doubtful(value, ticket, fault) => {
-                    if self.was_committed(ticket, &mut absence).await? {
+                    if self.was_committed(&ticket, &mut absence).await? {
+                        if mode == Mode::Write {
+                            self.acknowledged.note(ticket);
+                        }
                         return Ok(value);
                     }
                     fault
                 }
             };
-            if let Err(fault) = absence.pause(fault).await {
-                return Err(fault.using(&self.address));
-            }
+            self.pause(&mut absence, fault).await?;
         }
+    }
+
+    /// Returns when it is worth trying again.
+    async fn pause(&self, absence: &mut Absence, fault: Fault) -> Result<(), RecordError> {
+        if let (Fault::Behind(_), Some(since)) = (&fault, self.acknowledged.missed_since()) {
+            // Another may lead. Where none does, no wait brings back what is lost.
+            absence.ends = absence.ends.min(since + ABSENCE);
+        }
+        absence.pause(fault).await.map_err(|fault| fault.using(&self.address))
     }
 
     async fn attempt<T, F, Fut>(&self, mode: Mode, work: &F) -> Attempt<T>
@@ -226,16 +300,17 @@ impl Sessions {
         F: Fn(Tx) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Fault>> + Send,
     {
-        let ticket = i64::from_ne_bytes(fastrand::u64(..).to_ne_bytes());
-        let tx = match self.begin(mode, ticket).await {
+        let ticket = Ticket::draw();
+        let tx = match self.begin(mode, &ticket).await {
             Ok(tx) => tx,
             Err(fault) => return Attempt::Failed(fault),
         };
         match work(tx.clone()).await {
             Err(fault) => {
-                // A connection that cannot even do this is not used again.
-                if mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok() {
-                    tx.settle(!fault.is_away());
+                // A server that is silent would be waited for once more, and a connection that cannot even do this is
+                // not used again.
+                if !fault.is_away() && (mode == Mode::Ask || tx.batch("ROLLBACK").await.is_ok()) {
+                    tx.settle(true);
                 }
                 Attempt::Failed(fault)
             }
@@ -243,54 +318,50 @@ impl Sessions {
                 tx.settle(true);
                 Attempt::Done(value)
             }
-            Ok(value) => match tx.batch("COMMIT").await {
+            Ok(value) => match tx.batch(if mode == Mode::Write { COMMIT } else { "COMMIT" }).await {
                 Ok(()) => {
+                    if mode == Mode::Write {
+                        self.acknowledged.note(ticket);
+                    }
                     tx.settle(true);
                     Attempt::Done(value)
                 }
-                Err(fault) if mode == Mode::Write && fault.is_away() => Attempt::Doubtful(value, ticket, fault),
+                Err(fault) if mode.is_done_once() && fault.is_away() => Attempt::Doubtful(value, ticket, fault),
                 Err(fault) => Attempt::Failed(fault),
             },
         }
     }
 
-    async fn begin(&self, mode: Mode, ticket: i64) -> Result<Tx, Fault> {
-        let client = Some(self.connection().await?);
-        let tx = Tx(Arc::new(Open { client, settled: AtomicBool::new(false) }));
-        match mode {
-            Mode::Ask => {}
-            Mode::Read => tx.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            Mode::Note => tx.batch("BEGIN").await?,
-            // In one message, so that a receipt costs no wait.
-            Mode::Write => {
-                let begin = format!("BEGIN; INSERT INTO receipts (ticket, committed) VALUES ({ticket}, true)");
-                tx.batch(&begin).await?;
-            }
-        }
-        Ok(tx)
+    async fn begin(&self, mode: Mode, ticket: &Ticket) -> Result<Tx, Fault> {
+        let (client, patience) = (Some(self.connection().await?), self.address.statement() + MARGIN);
+        let receipt = || format!("INSERT INTO receipts_in_order (ticket, committed) VALUES ('{}', true)", ticket.0);
+        let begin = match mode {
+            Mode::Ask => None,
+            Mode::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()),
+            Mode::Note => Some("BEGIN".to_owned()),
+            Mode::Write => Some(format!("BEGIN; {}", receipt())),
+            Mode::Claim => Some(format!("BEGIN; SET LOCAL synchronous_commit = off; {}", receipt())),
+        };
+        Ok(Tx(Arc::new(Open { client, begin: Mutex::new(begin), patience, settled: AtomicBool::new(false) })))
     }
 
     /// Whether the transaction with this ticket was committed. It never will be, once this has said no.
-    async fn was_committed(&self, ticket: i64, absence: &mut Absence) -> Result<bool, RecordError> {
+    async fn was_committed(&self, ticket: &Ticket, absence: &mut Absence) -> Result<bool, RecordError> {
         loop {
             let asking = async {
                 let tx = self.begin(Mode::Ask, ticket).await?;
-                // Waits for a transaction with the same ticket that is not at its end.
-                let sql = "INSERT INTO receipts (ticket, committed) VALUES ($1, false) ON CONFLICT DO NOTHING";
-                tx.execute(sql, &[&ticket]).await?;
-                let found = tx.one("SELECT committed FROM receipts WHERE ticket = $1", &[&ticket]).await?;
-                let committed = found.is_some_and(|row| row.get(0));
+                // Waits for a transaction with the same ticket that is not at its end. And writes in any case: what was
+                // committed before it is then on the standby as well, if there is one that is to have it.
+                let sql = "INSERT INTO receipts_in_order (ticket, committed) VALUES ($1::text::uuid, false)
+                           ON CONFLICT (ticket) DO UPDATE SET at = receipts_in_order.at RETURNING committed";
+                let committed = tx.one(sql, &[&ticket.0]).await?.is_some_and(|row| row.get(0));
                 tx.settle(true);
                 Ok::<_, Fault>(committed)
             };
             match asking.await {
                 Ok(committed) => return Ok(committed),
                 Err(fault) => {
-                    // It is not at its end yet, such as where it waits for a standby.
-                    let fault = if fault.is_lock() { Fault::Silence } else { fault };
-                    if let Err(fault) = absence.pause(fault).await {
-                        return Err(fault.using(&self.address));
-                    }
+                    self.pause(absence, fault).await?;
                 }
             }
         }
@@ -316,7 +387,9 @@ impl Absence {
 
     /// Returns when it is worth trying again; gives the fault back where it is not.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
-        if !(fault.is_away() || fault.is_collision()) || Instant::now() + self.pause > self.ends {
+        // What holds a lock for so long is a transaction whose client the server has yet to miss, or one that waits for a
+        // standby.
+        if !(fault.is_away() || fault.is_collision() || fault.is_lock()) || Instant::now() + self.pause > self.ends {
             return Err(fault);
         }
         // Not all at once.
@@ -328,11 +401,11 @@ impl Absence {
 
 impl Tx {
     pub(super) async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        in_time(async {
+        self.say(Box::pin(async {
             let client = self.client();
             let statement = client.prepare_cached(sql).await?;
             Ok(client.query(&statement, values).await?)
-        })
+        }))
         .await
     }
 
@@ -343,16 +416,30 @@ impl Tx {
 
     /// How many rows it changed.
     pub(super) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Fault> {
-        in_time(async {
+        self.say(Box::pin(async {
             let client = self.client();
             let statement = client.prepare_cached(sql).await?;
             Ok(client.execute(&statement, values).await?)
-        })
+        }))
         .await
     }
 
     async fn batch(&self, sql: &str) -> Result<(), Fault> {
-        in_time(async { Ok(self.client().batch_execute(sql).await?) }).await
+        self.say(Box::pin(async { Ok(self.client().batch_execute(sql).await?) })).await
+    }
+
+    /// Says something; before the first, in one go with it, what is to be said before all. What is said is boxed, for it is
+    /// joined with others.
+    async fn say<T>(&self, statement: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let first = locked(&self.0.begin).take();
+        let said = async {
+            let Some(first) = first else { return statement.await };
+            // In this order they are sent, and answered.
+            let (begun, said) = join(Box::pin(self.client().batch_execute(&first)), statement).await;
+            begun?;
+            said
+        };
+        timeout(self.0.patience, said).await.unwrap_or(Err(Fault::Silence))
     }
 
     fn client(&self) -> &Object {
@@ -362,10 +449,6 @@ impl Tx {
     fn settle(&self, reusable: bool) {
         self.0.settled.store(reusable, Ordering::SeqCst);
     }
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    timeout(STATEMENT + MARGIN, work).await.unwrap_or(Err(Fault::Silence))
 }
 
 impl Drop for Open {

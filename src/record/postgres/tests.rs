@@ -2,7 +2,10 @@
 
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
+#[path = "../../../tests/it/support/proxy.rs"]
+mod silence;
 
+mod acknowledged;
 mod budgets;
 mod faults;
 mod requests;
@@ -13,7 +16,7 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use refinery::{Migration, Runner};
 
-use self::server::Server;
+use self::server::{Pair, Server};
 use super::*;
 use crate::delivery::{Event, State};
 use crate::record::contract::{self, NOW, key, result};
@@ -307,6 +310,33 @@ async fn a_silent_workers_claims_pass_on_at_once_and_its_sends_are_unknown_when_
     place.sql(&over(200));
     assert_eq!(states(&other).await, [State::Sent, State::Unknown, State::Planned]);
     assert!(matches!(silent.write(&worker, &[intent(3)]).await, Err(RecordError::Lapsed)));
+}
+
+#[tokio::test]
+async fn a_claim_a_dying_server_forgot_is_nobodys_and_what_was_sent_before_is_kept() {
+    let Some(place) = place() else { return };
+    let (record, other) = (place.record().await, place.record().await);
+    let campaign = contract::plan(&record, 1..=4, 1).await;
+    let (worker, another) = (contract::enlist(&record, campaign).await, contract::enlist(&other, campaign).await);
+    let claimed = async |record: &PostgresRecord, worker, limit| {
+        let claims = record.claim_deliveries(worker, Reach::All, limit, NOW).await.expect("claims");
+        claims.rows.into_iter().map(|row| row.key.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(claimed(&record, &worker, 1).await, [1]);
+    let entry = |seq, event| Entry { key: DeliveryKey { seq, part: 0 }, event, at: NOW };
+    let intent = |seq| entry(seq, Event::Intend { nonce: 7, variant: None });
+    record.write(&worker, &[intent(1)]).await.expect("written");
+    assert_eq!(claimed(&record, &worker, 2).await, [2, 3]);
+    // As a transaction that was not on the disk yet.
+    place.sql("BEGIN; DELETE FROM deliveries WHERE seq > 1; UPDATE campaigns SET frontier = 1; COMMIT");
+    assert_eq!(claimed(&other, &another, 1).await, [2], "whoever comes next has it");
+    let sent = entry(1, Event::Sent { message_id: None });
+    for lost in [intent(2), intent(3), entry(3, Event::Skip { reason: "window".to_owned() })] {
+        let told = record.write(&worker, &[sent.clone(), lost]).await;
+        assert!(matches!(told, Err(RecordError::Lapsed)), "{told:?}");
+    }
+    assert_eq!(record.write(&worker, &[sent]).await.expect("written"), [Written::Stored]);
+    assert_eq!(other.write(&another, &[intent(2)]).await.expect("written"), [Written::Stored]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use rusqlite::types::Value;
 use super::*;
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
-use crate::record::{Derivations, UploadState};
+use crate::record::{Answer, Derivations, Request, Requests, UploadState};
 
 contract::suite!(place());
 contract::suite! { place() => one_works_on_a_campaign_at_a_time }

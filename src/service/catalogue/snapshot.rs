@@ -147,7 +147,9 @@ impl Snapshot {
         }
         let mut revision = DefaultHasher::new();
         rows.hash(&mut revision);
-        aliases.iter().for_each(|alias| (&alias.name, &alias.target.asset).hash(&mut revision));
+        for alias in &aliases {
+            (&alias.name, &alias.target.asset).hash(&mut revision);
+        }
         let orders = Sort::ALL.map(|sort| (sort, sorted(&rows, sort))).into();
         let pages = parts.pages.iter().map(|page| page.identity.id.clone()).collect();
         Ok(Self { orders, rows, files, names, pages, revision: revision.finish() })

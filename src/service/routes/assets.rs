@@ -19,7 +19,7 @@ use super::in_time;
 
 /// Some assets, and how many there are.
 #[derive(Serialize, ToSchema)]
-struct Assets<'a> {
+struct Found<'a> {
     assets: Vec<Item<'a>>,
     /// To be given as `cursor` for the next ones.
     next_cursor: Option<String>,
@@ -32,7 +32,7 @@ struct Assets<'a> {
 }
 
 /// What is on record for the served Pages, and what lies in the folders and is not.
-#[utoipa::path(get, path = "/v1/assets", params(Wanted), responses((status = 200, body = Assets)))]
+#[utoipa::path(get, path = "/v1/assets", params(Wanted), responses((status = 200, body = Found)))]
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     _: MayRead,
@@ -41,7 +41,7 @@ pub(super) async fn list(
     in_time(async {
         let snapshot = shared.catalogue.view(&shared).await?;
         let found = snapshot.search(&wanted)?;
-        let assets = Assets {
+        let assets = Found {
             assets: found.rows.iter().map(|row| Item::new(&snapshot, row)).collect(),
             next_cursor: found.next_cursor,
             total: found.total,

@@ -83,7 +83,7 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(health::metrics))
 }
 
-/// The OpenAPI document.
+/// The `OpenAPI` document.
 pub(super) fn openapi() -> String {
     let mut document = documented().into_openapi();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
@@ -121,19 +121,21 @@ async fn at_the_door(State(shared): State<Arc<Shared>>, mut request: Request<Bod
     let mut response = match admitted {
         Err(problem) => problem.into_response(),
         // A panic is a bug: it ends one answer, and neither the connection nor the service.
-        Ok(request) => match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
-            Ok(response) => response,
-            Err(_) => {
-                tracing::error!(%method, path, "an answer ended in a panic");
-                Problem::unexpected().into_response()
-            }
-        },
+        Ok(request) => answered(request, next).await.unwrap_or_else(|| {
+            tracing::error!(%method, path, "an answer ended in a panic");
+            Problem::unexpected().into_response()
+        }),
     };
     seal(response.headers_mut());
     let (route, status, took) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16(), began.elapsed());
     shared.metrics.answered(route, &method, status, took);
     tracing::info!(%method, route, status, took_us = took.as_micros(), "answered");
     response
+}
+
+/// The answer; `None` where it ended in a panic.
+async fn answered(request: Request<Body>, next: Next) -> Option<Response> {
+    std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await.ok()
 }
 
 fn admit(shared: &Shared, method: &Method, request: &mut Request<Body>) -> Result<(), Problem> {

@@ -44,16 +44,15 @@ pub(super) async fn thumbnail(
 ) -> Result<Response, Problem> {
     in_time(async {
         let hash = hash(&sha256)?;
-        let made = match shared.thumbnails.kept(hash).await {
-            Some(kept) => kept,
-            None => {
-                let (kind, _) = known(&shared, hash).await?;
-                if kind != MediaKind::Image {
-                    return Err(none());
-                }
-                let (picture, _) = bytes_of(&shared, hash).await?;
-                shared.thumbnails.make(hash, picture).await
+        let made = if let Some(kept) = shared.thumbnails.kept(hash).await {
+            kept
+        } else {
+            let (kind, _) = known(&shared, hash).await?;
+            if kind != MediaKind::Image {
+                return Err(none());
             }
+            let (picture, _) = bytes_of(&shared, hash).await?;
+            shared.thumbnails.make(hash, picture).await
         };
         let made = made.ok_or_else(none)?;
         let mime = thumbnail_mime(&made);

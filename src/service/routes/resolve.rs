@@ -30,9 +30,9 @@ const MOST: usize = 1_000;
 /// References looked at, or uploaded, at once for one call.
 const CONCURRENCY: usize = 8;
 /// How long a call waits for its uploads, unless it says.
-const USUAL_WAIT: Duration = Duration::from_secs(120);
+const USUAL_WAIT: Duration = Duration::from_mins(2);
 /// And at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// What is asked for.
 #[derive(Debug, Deserialize, ToSchema)]

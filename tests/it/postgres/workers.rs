@@ -15,17 +15,21 @@ use crate::support::{Ran, World};
 use super::server;
 
 /// How long anything may take: far longer than it does.
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 /// So long without a message is a standstill, where hundreds leave each second.
 const STILL: Duration = Duration::from_millis(700);
 
-fn from_environment(name: &str, otherwise: u64) -> u64 {
+pub(super) fn from_environment(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// A campaign, and this many processes that plan and send it together.
 fn sending(server: &Server, lease: u32, people: u64, parts: &str, workers: usize) -> (World, Vec<Child>) {
     let url = format!("{}?reattach_lease={lease}", server.url(&server.database(None)));
+    sending_from(url, people, parts, workers)
+}
+
+/// A campaign in the store at `url`, and this many processes that plan and send it together.
+pub(super) fn sending_from(url: String, people: u64, parts: &str, workers: usize) -> (World, Vec<Child>) {
     let world = World::new().sharing(url);
     world.configure(FAST);
     world.put("hero.png", png(1));
@@ -45,7 +49,7 @@ pub(super) fn wait_for(world: &World, messages: u64, workers: &mut [Child]) {
 }
 
 /// Returns when nothing has left for a while.
-fn wait_until_still(world: &World) {
+pub(super) fn wait_until_still(world: &World) {
     let began = Instant::now();
     loop {
         let before = world.counts().messages_accepted;
@@ -54,6 +58,32 @@ fn wait_until_still(world: &World) {
             return;
         }
         assert!(began.elapsed() < PATIENCE, "messages leave although nobody can write them down");
+    }
+}
+
+/// The id of the process that was.
+pub(super) fn kill_worker(mut worker: Child) -> u32 {
+    worker.kill().expect("killed");
+    worker.wait().expect("ended");
+    worker.id()
+}
+
+/// Returns when all the others have ended by themselves.
+pub(super) fn end_without(killed: u32, world: &World, server: &Server, mut workers: Vec<Child>) {
+    // The longest call it may have begun is over a few minutes later: not to be waited for here.
+    let later = format!(
+        "UPDATE reattach.owners SET until = until - interval '3 min' WHERE until < now() - interval '2 s' AND pid = {killed}",
+    );
+    let ended = |worker: &mut Child| worker.try_wait().expect("runs").is_some();
+    let began = Instant::now();
+    while !workers.iter_mut().all(&ended) {
+        server.sql(world.database(), &later);
+        assert!(began.elapsed() < PATIENCE, "they wait for what nobody will bring");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    for worker in workers {
+        let ran = Ran::new(worker.wait_with_output().expect("ends"));
+        assert!(matches!(ran.code, Some(0 | 7)), "{ran:?}");
     }
 }
 
@@ -113,26 +143,53 @@ fn an_outage_longer_than_the_lease_is_outlived_as_well() {
 }
 
 #[test]
+fn what_a_dying_server_forgot_is_claimed_anew_and_goes_to_everybody_once() {
+    let Some((server, _turn)) = server() else { return };
+    let (world, mut workers) = sending(server, 30, 2_000, TEXT_AND_PICTURE, 2);
+    // Claims are not waited for until they are on the disk. As if the last ones had not been.
+    let forget = "WITH gone AS (DELETE FROM reattach.deliveries WHERE state = 'claimed' AND part = 0 RETURNING seq)
+                  UPDATE reattach.campaigns SET frontier = coalesce((SELECT min(seq) FROM gone) - 1, frontier)";
+    for messages in [300, 900] {
+        wait_for(&world, messages, &mut workers);
+        server.sql(world.database(), forget);
+    }
+    let mut began_anew = 0;
+    for worker in workers {
+        let ran = Ran::new(worker.wait_with_output().expect("ends")).ended_with(0);
+        began_anew += ran.stderr.matches("going on with what is left").count();
+    }
+    assert!(began_anew > 0, "nobody had anything to lose");
+    check_against_truth(&world);
+    assert!(exported(&world).values().all(|outcome| outcome == "sent"), "somebody is lost, or in doubt");
+}
+
+#[test]
+fn sessions_that_are_ended_at_any_moment_cost_nobody_anything() {
+    let Some((server, _turn)) = server() else { return };
+    let (world, mut workers) = sending(server, 30, 800, TEXT, 2);
+    wait_for(&world, 200, &mut workers);
+    let end_all =
+        format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{}'", world.database());
+    let mut ended = 0;
+    while workers.iter_mut().any(|worker| worker.try_wait().expect("runs").is_none()) {
+        ended += server.sql("postgres", &end_all).parse::<u32>().expect("a count");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(ended > 10, "only {ended} were ended");
+    for worker in workers {
+        Ran::new(worker.wait_with_output().expect("ends")).ended_with(0);
+    }
+    check_against_truth(&world);
+    assert!(exported(&world).values().all(|outcome| outcome == "sent"), "something is not sent");
+}
+
+#[test]
 fn what_a_killed_worker_had_goes_to_the_others_and_what_it_was_sending_is_unknown() {
     let Some((server, _turn)) = server() else { return };
     let (world, mut workers) = sending(server, 1, 1_000, TEXT, 3);
     wait_for(&world, 200, &mut workers);
-    let mut killed = workers.remove(0);
-    killed.kill().expect("killed");
-    killed.wait().expect("ended");
-    // The longest call it may have begun is over a few minutes later: not to be waited for here.
-    let later = "UPDATE reattach.owners SET until = until - interval '3 min' WHERE until < now() - interval '2 s'";
-    let ended = |worker: &mut Child| worker.try_wait().expect("runs").is_some();
-    let began = Instant::now();
-    while !workers.iter_mut().all(&ended) {
-        server.sql(world.database(), later);
-        assert!(began.elapsed() < PATIENCE, "they wait for what nobody will bring");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    for worker in workers {
-        let ran = Ran::new(worker.wait_with_output().expect("ends"));
-        assert!(matches!(ran.code, Some(0 | 7)), "{ran:?}");
-    }
+    let killed = kill_worker(workers.remove(0));
+    end_without(killed, &world, server, workers);
     check_against_truth(&world);
     let exported = exported(&world);
     let unknown = exported.values().filter(|outcome| *outcome == "unknown").count();

@@ -153,9 +153,7 @@ fn without_the_token_there_is_nothing_to_see_or_do() {
         ),
         "GET /v1/assets HTTP/1.1\nHost: HOST\nCookie: reattach-1=send.99999999999999.00\nConnection: close\n\n"
             .to_owned(),
-        format!(
-            "POST /v1/campaigns/x/pause HTTP/1.1\nHost: HOST\nX-HTTP-Method-Override: GET\nContent-Length: 0\nConnection: close\n\n"
-        ),
+        "POST /v1/campaigns/x/pause HTTP/1.1\nHost: HOST\nX-HTTP-Method-Override: GET\nContent-Length: 0\nConnection: close\n\n".to_owned(),
     ];
     let attacks: Vec<(&str, &[u16])> = requests.iter().map(|request| (request.as_str(), &[401_u16][..])).collect();
     fort.refuses(&attacks);
@@ -339,7 +337,7 @@ fn slow_connections_keep_nobody_out() {
 fn a_body_that_does_not_come_is_not_waited_for() {
     let fort = Fort::new();
     let mut stream = fort.served.connect();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time-out");
     let head = format!(
         "POST /v1/resolve HTTP/1.1\r\nHost: {}\r\n{}\r\nContent-Length: 1000\r\n\r\n{{",
         fort.served.address,

@@ -74,7 +74,7 @@ fn listen(served: &Served, last: Option<&str>, until: &str) -> Vec<(String, Stri
     let (address, token) = (served.address, &served.token);
     let head = format!("GET /v1/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{last}\r\n");
     stream.write_all(head.as_bytes()).expect("asked");
-    let (mut heard, mut event) = (Vec::new(), (String::new(), String::new(), String::new()));
+    let (mut told, mut event) = (Vec::new(), (String::new(), String::new(), String::new()));
     for line in BufReader::new(stream).lines() {
         let line = line.expect("a line");
         if let Some(name) = line.strip_prefix("event: ") {
@@ -86,13 +86,13 @@ fn listen(served: &Served, last: Option<&str>, until: &str) -> Vec<(String, Stri
         } else if line.is_empty() && !event.1.is_empty() {
             let (name, id, data) = std::mem::take(&mut event);
             let is_last = data.contains(until);
-            heard.push((id, format!("{name} {data}")));
+            told.push((id, format!("{name} {data}")));
             if is_last {
                 break;
             }
         }
     }
-    heard
+    told
 }
 
 #[test]

@@ -253,20 +253,20 @@ fn a_service_killed_between_intent_and_answer_knows_that_it_does_not_know() {
         let answer = served.ask("POST", "/v1/messages", &headers, body.as_bytes());
         (answer.status, answer.json())
     };
-    let word = |body: &Value| body["type"].as_str().expect("a word").rsplit(':').next().expect("a word").to_owned();
+    let ending = |body: &Value| body["type"].as_str().expect("a word").rsplit(':').next().expect("a word").to_owned();
     world.sandbox().set_faults(json!({"on": "send", "when": "after", "fault": {"stall": true}})).expect("a fault");
     let waiting = asked_in_vain(served.address, &served.token, "k", &text("hi"));
     until_accepted(&world, 1);
     let (status, meanwhile) = ask(&served, &text("hi"));
-    assert_eq!((status, word(&meanwhile)), (409, "under-way".to_owned()));
+    assert_eq!((status, ending(&meanwhile)), (409, "under-way".to_owned()));
     // SIGKILL, and a new process.
     drop(served);
     drop(waiting);
     let served = Served::start(&world);
     let (status, other) = ask(&served, &text("ho"));
-    assert_eq!((status, word(&other)), (422, "key-reused".to_owned()));
+    assert_eq!((status, ending(&other)), (422, "key-reused".to_owned()));
     let (status, first) = ask(&served, &text("hi"));
-    assert_eq!((status, word(&first), &first["outcome"]), (502, "unknown-outcome".to_owned(), &json!("unknown")));
+    assert_eq!((status, ending(&first), &first["outcome"]), (502, "unknown-outcome".to_owned(), &json!("unknown")));
     assert_eq!(ask(&served, &text("hi")), (status, first));
     assert_eq!(world.counts().requests.send, 1);
 }

@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod keeper;
 pub(crate) mod pictures;
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod served;
 
 use std::ffi::OsStr;

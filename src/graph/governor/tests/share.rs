@@ -3,22 +3,51 @@
 use super::*;
 use crate::budget::{Gate as Throttles, Holding, LEASE, News, Portion, Standing, divide};
 
-/// A record that divides a Page's budget: in memory, its clock our own.
+/// A record that divides a Page's budget: in memory, by a clock of its own.
 #[derive(Debug)]
 struct Book {
     begun: Instant,
+    /// What its clock showed then.
+    showed: i64,
     pages: Mutex<(Vec<Holding>, Throttles, u64)>,
-    /// How long an answer takes.
+    /// How long the way to it, or back, takes at least.
     latency: Duration,
+    /// How much longer at most.
+    spread: Duration,
+    /// Of a hundred answers, how many are lost.
+    lost: u8,
 }
 
 impl Book {
     fn new(latency: Duration) -> Arc<Self> {
-        Arc::new(Self { begun: Instant::now(), pages: Mutex::default(), latency })
+        Arc::new(Self {
+            begun: Instant::now(),
+            showed: 0,
+            pages: Mutex::default(),
+            latency,
+            spread: Duration::ZERO,
+            lost: 0,
+        })
+    }
+
+    /// One that is somewhere, and shows some time.
+    fn anywhere() -> Self {
+        Self {
+            begun: Instant::now(),
+            showed: fastrand::i64(0..2_000_000_000_000),
+            pages: Mutex::default(),
+            latency: Duration::from_millis(fastrand::u64(..20)),
+            spread: Duration::from_millis(fastrand::u64(..250)),
+            lost: fastrand::u8(..6),
+        }
+    }
+
+    async fn travel(&self) {
+        tokio::time::sleep(self.latency + self.spread.mul_f64(fastrand::f64())).await;
     }
 
     fn draw(&self, owner: i64, ask: &Ask) -> Slice {
-        let now = i64::try_from(self.begun.elapsed().as_millis()).unwrap();
+        let now = self.showed + i64::try_from(self.begun.elapsed().as_millis()).unwrap();
         let mut pages = self.pages.lock().unwrap();
         let (holdings, gate, spent) = &mut *pages;
         let (mine, others): (Vec<_>, Vec<_>) = holdings.drain(..).partition(|holding| holding.owner == owner);
@@ -44,9 +73,13 @@ impl Book {
             let _ = tokio::time::timeout(Duration::from_millis(400), wishes.notified()).await;
             for _ in 0..2 {
                 let (ask, asked_at) = (governor.ask().expect("a share"), Instant::now());
-                tokio::time::sleep(self.latency).await;
+                self.travel().await;
                 let slice = self.draw(owner, &ask);
-                tokio::time::sleep(self.latency).await;
+                self.travel().await;
+                if fastrand::u8(..100) < self.lost {
+                    governor.retract(&ask);
+                    break;
+                }
                 governor.keep_to(&ask, &slice, asked_at);
                 if slice.held == slice.rates {
                     break;
@@ -96,6 +129,37 @@ async fn two_who_are_busy_never_send_more_than_the_page_may_and_use_nearly_all_o
         let times = meta.times(false);
         assert!(most_in_a_second(&times) <= 30, "{latency:?}: {}", most_in_a_second(&times));
         assert!(times.len() >= 60 * 30 * 90 / 100, "{latency:?}: {}", times.len());
+    }
+}
+
+/// Two are busy all the time; a third comes at some moment, and at another it is gone, amid whatever it does.
+#[tokio::test(start_paused = true)]
+#[expect(clippy::cast_precision_loss, reason = "hundreds of messages")]
+async fn whenever_somebody_comes_or_dies_no_second_holds_more_and_nine_tenths_are_used() {
+    let end = Duration::from_secs(30);
+    let millis = |range| Duration::from_millis(fastrand::u64(range));
+    for seed in 0..6 {
+        fastrand::seed(seed);
+        let (meta, book) = (Meta::new(Duration::ZERO), Book::anywhere());
+        let (one, other, third) = (hasty(30), hasty(30), hasty(30));
+        let (comes, dies) = (millis(7_000..10_000), millis(11_000..14_000));
+        let short_life = async {
+            tokio::time::sleep(comes).await;
+            let life = futures::future::join(book.serve(3, &third), flood(&meta, &third, 1, end));
+            let _ = tokio::time::timeout(dies.saturating_sub(comes), life).await;
+        };
+        let serving = futures::future::join3(book.serve(1, &one), book.serve(2, &other), short_life);
+        let sending = futures::future::join(flood(&meta, &one, 1, end), flood(&meta, &other, 1, end));
+        futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+        let times = meta.times(false);
+        assert!(most_in_a_second(&times) <= 30, "seed {seed}: {} in {book:?}", most_in_a_second(&times));
+        // The first has all until the second has come. What a dead one had lies fallow for its lease and a second.
+        let settled = dies + LEASE + Duration::from_millis(3_500);
+        for (from, until) in [(Duration::from_secs(4), comes), (settled, end)] {
+            let sent = times.iter().filter(|at| (from..until).contains(*at)).count();
+            let share = sent as f64 / until.saturating_sub(from).as_secs_f64() / 30.0;
+            assert!(share >= 0.9, "seed {seed}: {share} from {from:?} to {until:?} in {book:?}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_blocking;
 
 use super::*;
 
@@ -163,7 +164,7 @@ async fn sessions_that_are_ended_at_any_moment_cost_nothing_but_time() {
         );
         loop {
             let (server, terminate) = (place.server, terminate.clone());
-            tokio::task::spawn_blocking(move || server.sql("postgres", &terminate)).await.expect("ended");
+            spawn_blocking(move || server.sql("postgres", &terminate)).await.expect("ended");
         }
     };
     tokio::select! {
@@ -229,14 +230,110 @@ async fn a_statement_that_takes_too_long_is_undone_and_a_lock_is_not_waited_for_
     });
     let waiting = async {
         gate.wait().await;
-        let locked = hasty.forget(&key(1)).await;
-        gate.wait().await;
-        locked
+        let forget = |tx| async move { uploads::forget(&tx, &key(1)).await };
+        let locked = hasty.sessions.write_within(Duration::from_millis(100), forget).await;
+        let patient = hasty.sessions.write(forget);
+        let (_, forgotten) = tokio::join!(gate.wait(), patient);
+        (locked, forgotten)
     };
-    let (held, locked) = tokio::join!(holding, waiting);
+    let (held, (locked, forgotten)) = tokio::join!(holding, waiting);
     assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
     assert!(matches!(locked, Err(RecordError::Locked { .. })), "{locked:?}");
-    assert!(hasty.forget(&key(1)).await.expect("forgotten").is_some(), "nothing came of either");
+    assert!(forgotten.expect("forgotten").is_some(), "nothing came of either");
+}
+
+#[tokio::test]
+async fn who_holds_a_lock_and_is_gone_is_waited_for_until_the_server_misses_it() {
+    let Some(place) = place() else { return };
+    let record = place.record().await;
+    contract::store(&record, &key(1), "id").await;
+    let url = format!("{}?options=-c%20lock_timeout%3D50", place.address_text());
+    let hasty = PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record");
+    let gone = record.sessions.connection().await.expect("a connection");
+    gone.batch_execute("SET idle_in_transaction_session_timeout = 1000; BEGIN; SELECT FROM uploads FOR UPDATE")
+        .await
+        .expect("locked");
+    assert!(hasty.forget(&key(1)).await.expect("forgotten").is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_given_up_when_a_statement_has_had_its_time() {
+    let Some(place) = place() else { return };
+    let network = silence::Proxy::before(place.server.port());
+    let url = format!("postgres://postgres@127.0.0.1:{}/{}", network.port(), place.database);
+    let record = PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record");
+    let begun = tokio::time::Instant::now();
+    let (network, key) = (&network, &key(1));
+    let cut_off = record.sessions.write_within(Duration::ZERO, |tx| async move {
+        network.fall_silent();
+        // From here on there is nothing to wait for but the time.
+        tokio::time::pause();
+        uploads::forget(&tx, key).await
+    });
+    let cut_off = cut_off.await;
+    assert!(matches!(cut_off, Err(RecordError::Away { .. })), "{cut_off:?}");
+    assert!((30..45).contains(&begun.elapsed().as_secs()), "after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_host_that_says_nothing_keeps_nobody_from_the_other() {
+    let Some(place) = place() else { return };
+    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let (silent, port) = (nobody.local_addr().expect("an address").port(), place.server.port());
+    let hosts = format!("127.0.0.1:{silent},127.0.0.1:{port}");
+    let address = format!("postgres://postgres@{hosts}/{}?connect_timeout=1", place.database);
+    let address: ServerAddress = address.parse().expect("an address");
+    // Half of them come to the wrong one first.
+    let begun = std::time::Instant::now();
+    let opened = futures::future::join_all((0..16).map(|_| async {
+        let record = PostgresRecord::open(&address).await?;
+        record.own().await.map(drop)
+    }));
+    for opened in opened.await {
+        opened.expect("a record, and an owner");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(9), "after {:?}", begun.elapsed());
+}
+
+/// Returns when a session is at the statement, its work done here and not on the standby.
+async fn until_it_waits_for_the_standby(pair: &Arc<Pair>, statement: &'static str) {
+    let pair = Arc::clone(pair);
+    let waiting =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '{statement}%'");
+    spawn_blocking(move || pair.primary.wait_until(&waiting, "1")).await.expect("it waits");
+}
+
+#[tokio::test]
+async fn what_the_standby_lacks_does_not_count_as_committed_whatever_was_lost_on_the_way() {
+    let Some(pair) = Pair::start().map(Arc::new) else { return };
+    let url = pair.url(&pair.primary.database(None));
+    let record = PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record");
+    let Claimed::Won(claim) = claimed(&record, 1).await else { panic!("it is free") };
+    pair.standby.kill();
+    pair.primary.wait_until("SELECT count(*) FROM pg_stat_replication", "0");
+    let upload = result("id");
+    let complete = record.complete(&claim, &upload);
+    let lose_the_answer = async {
+        until_it_waits_for_the_standby(&pair, "SET LOCAL statement_timeout = 0; COMMIT").await;
+        // Committed from here on, for all this server knows, and nobody told.
+        pair.primary.sql(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SET LOCAL%COMMIT'",
+        );
+        until_it_waits_for_the_standby(&pair, "INSERT INTO receipts").await;
+    };
+    let mut complete = std::pin::pin!(complete);
+    tokio::select! {
+        early = &mut complete => panic!("{early:?}, although the standby does not have it"),
+        () = lose_the_answer => {}
+    }
+    let (again, promoting) = (Arc::clone(&pair), Arc::clone(&pair));
+    let (completed, again) = tokio::join!(complete, spawn_blocking(move || again.standby.start_again()));
+    again.expect("it is back");
+    assert_eq!(completed.expect("completed"), Completed::Stored);
+    pair.primary.kill();
+    spawn_blocking(move || promoting.standby.promote()).await.expect("promoted");
+    assert!(record.find(&[key(1)]).await.expect("found")[0].is_some(), "it is where it was said to be");
 }
 
 #[tokio::test]
@@ -256,6 +353,24 @@ async fn a_full_disk_has_its_own_error_and_costs_nothing_stored() {
     assert!(record.find(&[key(1)]).await.expect("found")[0].is_some());
     place.sql("DROP TRIGGER full_disk ON uploads");
     assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored);
+}
+
+#[tokio::test]
+async fn a_server_that_gives_fewer_connections_than_asked_for_is_shared_all_the_same() {
+    let Some(place) = place() else { return };
+    place.record().await;
+    let role = format!("few_{}", place.database);
+    place.sql(&format!(
+        "CREATE ROLE {role} LOGIN CONNECTION LIMIT 2; GRANT USAGE ON SCHEMA reattach TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reattach TO {role}"
+    ));
+    let url = place.address_text().replace("postgres@", &format!("{role}@"));
+    let record = PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record");
+    // One keeps it alive, and one is left for all else.
+    record.own().await.expect("an owner");
+    let keys: Vec<_> = (0..12).map(key).collect();
+    futures::future::join_all(keys.iter().map(|key| contract::store(&record, key, "id"))).await;
+    assert!(record.find(&keys).await.expect("found").iter().all(Option::is_some));
 }
 
 #[tokio::test]
