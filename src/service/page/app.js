@@ -35,7 +35,7 @@ async function start() {
 }
 
 function run(session) {
-  const refresh = throttled(400, () => void update());
+  const refresh = throttled(700, () => void update());
   const uploads = takeUploads(session, refresh);
   const leave = async () => {
     await end().catch(complain);
@@ -61,7 +61,7 @@ function run(session) {
       const before = view;
       view = next;
       main.replaceChildren(view.element);
-      if (name) await update();
+      if (name || before) await update();
       if (before) main.focus({ preventScroll: true });
       if (before) announce(view.title());
     }

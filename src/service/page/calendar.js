@@ -4,7 +4,7 @@ import { follow, only } from "./address.js";
 import { call } from "./api.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
-import { counted, onDay, short, size } from "./words.js";
+import { counted, number, onDay, short, size } from "./words.js";
 
 const WEEKDAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 const DAY = 86_400_000;
@@ -64,6 +64,7 @@ function oneMonth(year, index, byDate, most, soon) {
       h("tbody", null, weeks.map((week) => h("tr", null, week.map((date) => h("td", null, date && oneDay(date, byDate.get(date), most, soon))))))));
 }
 
+const unseen = (words) => h("span", { class: "unseen" }, words);
 const today = () => new Date().toISOString().slice(0, 10);
 
 function oneDay(date, day, most, soon) {
@@ -71,8 +72,8 @@ function oneDay(date, day, most, soon) {
   const place = h("span", null, String(Number(date.slice(8))));
   if (!day) return h("div", { class: `day${mark}` }, place);
   const level = Math.min(4, Math.max(1, Math.ceil((4 * day.count) / most)));
-  const label = `${onDay(date)}: ${counted(day.count, "id")} ${day.count === 1 ? "ends" : "end"}, ${size(day.bytes)}`;
+  const [ends, weigh] = [day.count === 1 ? "id ends" : "ids end", size(day.bytes)];
   const open = () => follow(only({ expires: date, sort: "expires" }));
-  return h("button", { type: "button", class: `day l${level}${mark}`, "data-when": date <= soon ? "soon" : "later", "aria-label": label, title: label, onclick: open },
-    place, h("b", null, short(day.count)));
+  return h("button", { type: "button", class: `day l${level}${mark}`, "data-when": date <= soon ? "soon" : "later", title: `${onDay(date)}: ${number(day.count)} ${ends}, ${weigh}`, onclick: open },
+    place, unseen(` ${month.format(new Date(date))}: `), h("b", null, short(day.count)), unseen(` ${ends}, ${weigh}`));
 }

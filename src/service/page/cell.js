@@ -16,20 +16,21 @@ export const idOf = (asset) => asset.sha256 ?? asset.url ?? "";
 export function makeCell() {
   const image = h("img", { alt: "", decoding: "async", draggable: "false", hidden: true });
   const picture = h("div", { class: "picture" }, image);
-  const button = h("button", { class: "button square small copy", type: "button", tabindex: "-1", "aria-label": "Copy the id", title: "Copy the id (c)" }, icon("copy"));
+  const button = h("button", { class: "button square small copy", type: "button", tabindex: "-1", "aria-hidden": "true", title: "Copy the id (c)" }, icon("copy"));
   const stands = h("span");
   const state = h("span", { class: "state" }, shape(""), stands);
   const more = h("span", { class: "more" });
   const name = h("span");
+  const kind = h("span", { class: "unseen" });
   const where = h("span", { class: "where" });
-  const cell = h("div", { class: "cell", role: "gridcell", tabindex: "-1" }, picture, h("div", { class: "name" }, name, where), h("div", { class: "meta" }, state, more), button);
+  const cell = h("div", { class: "cell", role: "gridcell", tabindex: "-1" }, picture, h("div", { class: "name" }, name, kind, where), h("div", { class: "meta" }, state, more), button);
   image.addEventListener("error", () => {
     const filled = parts.get(cell);
     if (!image.getAttribute("src")) return;
     pictureless.add(filled.asset.sha256);
     showPicture(filled, filled.asset, true);
   });
-  parts.set(cell, { image, picture, button, name, where, state, stands, more, asset: undefined, shown: "", mark: "" });
+  parts.set(cell, { image, picture, button, name, kind, where, state, stands, more, asset: undefined, fresh: true, shown: "", mark: "" });
   return cell;
 }
 
@@ -37,8 +38,9 @@ export function makeCell() {
 export function fillCell(cell, asset, { settled, selected }) {
   const filled = parts.get(cell);
   set(cell, "aria-selected", String(Boolean(selected)));
-  if (filled.asset !== asset || !cell.hasAttribute("aria-label")) {
+  if (filled.asset !== asset || filled.fresh) {
     filled.asset = asset;
+    filled.fresh = false;
     set(cell, "aria-busy", asset ? null : "true");
     set(filled.button, "hidden", !asset?.attachment_id);
     if (asset) describe(cell, filled, asset);
@@ -50,8 +52,8 @@ export function fillCell(cell, asset, { settled, selected }) {
 export const assetIn = (cell) => parts.get(cell)?.asset;
 
 function blank(cell, filled) {
-  set(cell, "aria-label", "Loading");
   set(cell, "data-state", null);
+  write(filled.kind, "Loading");
   for (const part of [filled.name, filled.where, filled.stands, filled.more]) write(part, "");
   filled.mark = "";
 }
@@ -61,7 +63,7 @@ function describe(cell, filled, asset) {
   const stands = standing(asset);
   if (cell.dataset.state !== asset.state) filled.state.firstChild.replaceWith(shape(asset.state));
   set(cell, "data-state", asset.state);
-  set(cell, "aria-label", `${name}, ${asset.kind}, ${stands}`);
+  write(filled.kind, `, ${asset.kind}, `);
   set(filled.name.parentNode, "title", asset.path ?? asset.url);
   write(filled.where, asset.path ?? asset.url ?? "");
   write(filled.name, name);

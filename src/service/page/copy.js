@@ -23,9 +23,9 @@ export async function copy(text, what) {
 }
 
 /** The button for that. */
-export function copyButton(text, what, { label = `Copy ${what}`, words = null } = {}) {
+export function copyButton(text, what, { words = null } = {}) {
   const classes = words ? "button small" : "button square small";
-  const button = h("button", { class: classes, type: "button", "aria-label": label, title: label }, icon("copy"), words);
+  const button = h("button", { class: classes, type: "button", "aria-label": words ? null : `Copy ${what}`, title: `Copy ${what}` }, icon("copy"), words);
   button.addEventListener("click", (event) => {
     event.stopPropagation();
     void copy(text, what);

@@ -76,6 +76,14 @@ export class Detail {
     this.#drawn = text;
     if (another) this.#open(asset);
     this.#body.replaceChildren(...this.#sections(asset));
+    if (asset.state === "rejected" && !asset.problems && this.#session.scope === "send") void this.#explain(asset);
+  }
+
+  /** Finds out why an asset is refused. Nothing is uploaded by that. */
+  async #explain(asset) {
+    const refs = [asset.paths[0] ?? `sha256:${asset.sha256}`];
+    const { assets: [answer] } = await call("/v1/resolve", { method: "POST", body: { refs, upload: false } }).catch(() => ({ assets: [{}] }));
+    if (answer.problems?.length && this.#id === asset.sha256) this.#body.replaceChildren(...this.#sections({ ...asset, problems: answer.problems }));
   }
 
   #open(asset) {

@@ -39,13 +39,17 @@ export class Grid {
     this.#canvas.addEventListener("focusin", (event) => this.#focused(event));
     rows.addEventListener("fresh", () => {
       this.#active = 0;
+      this.#lastTop = 0;
       this.element.scrollTop = 0;
       this.#measure();
     });
     rows.addEventListener("changed", () => this.#measure());
     new ResizeObserver(([{ contentRect }]) => {
+      const [before, top] = [this.#width, this.#lastTop];
       [this.#width, this.#height] = [contentRect.width, contentRect.height + 2 * PADDING];
       this.#measure();
+      // Another view was shown in between, and browsers forget how far down this one was.
+      if (!before && top) this.element.scrollTop = top;
     }).observe(this.element);
   }
 
@@ -108,6 +112,7 @@ export class Grid {
   #scrolled() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
+      if (!this.#width) return;
       const top = this.element.scrollTop;
       this.#flying = Math.abs(top - this.#lastTop) > FLYING * this.#height;
       this.#lastTop = top;
@@ -119,6 +124,15 @@ export class Grid {
   #land() {
     this.#flying = false;
     this.#draw();
+    this.#order();
+  }
+
+  /** Puts lines in their order for those who read them one by one; but moves none that has the focus. */
+  #order() {
+    if (this.#canvas.contains(document.activeElement)) return;
+    const lines = [...this.#placed.keys()].sort((a, b) => a - b);
+    const rows = [...lines.map((line) => this.#placed.get(line)), ...this.#free];
+    if (rows.some((row, place) => this.#canvas.children[place] !== row)) this.#canvas.append(...rows);
   }
 
   #draw() {
