@@ -153,6 +153,30 @@ export const checks = {
     await visit(page, lab, "?q=dropped-a.png", cells);
   },
 
+  async "plays film and sound"({ page, lab }) {
+    for (const [name, sign] of [["sunrise.mp4", "video"], ["chime.mp3", "audio"]]) {
+      const { assets: [asset] } = await lab.ask(`/v1/assets?q=${name}`);
+      await visit(page, lab, `?asset=${asset.sha256}`, `.preview ${sign}`);
+      await page.waitForFunction((player) => document.querySelector(player).duration > 0, sign);
+      await page.evaluate((player) => document.querySelector(player).play(), sign);
+      await page.waitForFunction((player) => document.querySelector(player).currentTime > 0, sign);
+    }
+  },
+
+  async "changes nothing for those who may only look"({ browser, lab }) {
+    const { context, page, faults } = await visitor(browser);
+    await page.goto(`${lab.url}/#token=${lab.reader()}`);
+    await page.locator(cells).first().waitFor();
+    const { assets: [hero] } = await lab.ask("/v1/assets?q=examples/banners/hero.png");
+    await visit(page, lab, `?asset=${hero.sha256}`, ".snippet");
+    await page.locator(".tag", { hasText: "@hero" }).waitFor();
+    for (const name of ["Upload", "Add", "Remove alias hero", "Renew the id"]) {
+      assert.equal(await page.getByRole("button", { name }).count(), 0, name);
+    }
+    await context.close();
+    return faults;
+  },
+
   async "shows which days ids end on, and what ends on one"({ page, lab }) {
     await visit(page, lab, "?view=expiry", "button.day");
     const day = page.locator("button.day").first();

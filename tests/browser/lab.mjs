@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -51,6 +51,7 @@ export async function open(binary) {
     lab.service = null;
     return () => serve(lab, env, new URL(lab.url).host);
   };
+  lab.reader = () => readFileSync(join(folder, "store/serve-read.token"), "utf8").trim();
   lab.control = (path, body) => fetch(`${graph.url}/__sandbox/${path}`, { method: "POST", body: JSON.stringify(body) });
   lab.ask = async (path) => (await fetch(lab.url + path, { headers: { authorization: `Bearer ${lab.token}` } })).json();
   lab.close = async () => {
