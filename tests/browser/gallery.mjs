@@ -26,7 +26,7 @@ export const checks = {
     const shift = await page.evaluate(() => window.shifts.reduce((sum, value) => sum + value, 0));
     console.log(`        ${weight()} bytes before pictures; layout shift ${shift}`);
     assert.ok(weight() <= MOST_BYTES, `${weight()} bytes`);
-    assert.ok(shift < 0.005, `the page moves by ${shift} while it loads`);
+    assert.equal(shift, 0, "the page moves while it loads");
     await context.close();
     return faults;
   },
