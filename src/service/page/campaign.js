@@ -24,6 +24,7 @@ export function campaign(name, session) {
   const sent = chart("Sent over time", ["sent"], 240);
   const trouble = chart("Failed and unknown over time", ["failed", "unknown"], 130);
   const table = h("table", { class: "plain" });
+  const curveless = h("p", { class: "quiet" }, "There is no curve: the service was not there while it was sent.");
   const [reasons, unknown, variants, facts] = Array.from({ length: 4 }, () => h("div"));
   const numbers = new Map();
   for (const part of PARTS) {
@@ -34,7 +35,7 @@ export function campaign(name, session) {
     h("header", null, h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns")),
     h("header", null, h("h1", null, name), state, actions),
     h("div", { class: "stack" }, notice, h("section", { class: "card stack", "aria-label": "Progress" }, figures, bar.element),
-      h("section", { class: "card stack" }, h("h2", null, "Sent"), sent.element, h("h2", null, "Failed and unknown"), trouble.element,
+      h("section", { class: "card stack" }, h("h2", null, "Sent"), curveless, sent.element, h("h2", null, "Failed and unknown"), trouble.element,
         h("details", null, h("summary", null, "As a table"), h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Figures over time" }, table))),
       unknown, reasons, variants, facts));
 
@@ -66,6 +67,7 @@ export function campaign(name, session) {
     unknown.replaceChildren(doubtful(deliveries, now, mayChange && change));
   };
   const curves = () => {
+    curveless.hidden = history.length > 0 || shown.state === "planned";
     sent.draw(history);
     trouble.draw(history);
     const every = Math.max(1, Math.ceil(history.length / 24));
@@ -130,8 +132,8 @@ function doubtful(deliveries, { name, unknown }, change) {
   const actions = change && h("div", { class: "line" },
     h("button", { class: "button", type: "button", onclick: () => settle("sent", `Count ${many} as sent?`, "Nobody gets it again. Whoever did not get it never will, from this campaign.", "They were sent") }, "They were sent"),
     h("button", { class: "button", type: "button", onclick: () => settle("not-sent", `Send ${many} again?`, "Whoever did get it gets it twice, when the campaign goes on.", "Send again") }, "They were not"));
-  const rows = deliveries.slice(0, LISTED).map(({ recipient, part, attempts, at: when, reason }) => h("tr", null,
-    h("td", null, h("code", null, recipient)), h("td", { class: "number" }, String((part ?? 0) + 1)), h("td", { class: "number" }, String(attempts)), h("td", null, at(when)), h("td", { class: "words" }, reason)));
+  const rows = deliveries.slice(0, LISTED).map(({ recipient, part, attempts, at: when, reason, error }) => h("tr", null,
+    h("td", null, h("code", null, recipient)), h("td", { class: "number" }, String(part)), h("td", { class: "number" }, String(attempts)), h("td", null, at(when)), h("td", { class: "words" }, reason ?? error?.message ?? "")));
   const beyond = deliveries.length > LISTED && h("p", { class: "quiet" }, `The first ${LISTED}; all: reattach campaign export ${name}`);
   return h("section", { class: "card stack" }, h("h2", null, "Unknown"),
     h("p", { class: "quiet" }, "The request left, and no answer came. They are not sent again by themselves: a message twice is worse than one that is missing and named."),
@@ -141,7 +143,7 @@ function doubtful(deliveries, { name, unknown }, change) {
 
 function variantsOf(variants) {
   if (!variants.length) return [];
-  const rows = variants.map(({ part, variant, sent, failed, unknown }) => h("tr", null, h("td", null, String((part ?? 0) + 1)), h("td", null, String(variant)), [sent, failed, unknown].map((value) => h("td", { class: "number" }, number(value)))));
+  const rows = variants.map(({ part, variant, sent, failed, unknown }) => h("tr", null, h("td", null, String(part)), h("td", null, String(variant)), [sent, failed, unknown].map((value) => h("td", { class: "number" }, number(value)))));
   return [h("section", { class: "card stack" }, h("h2", null, "Variants"), h("table", { class: "plain" },
     h("thead", null, h("tr", null, [["Part"], ["Variant"], ["Sent", "number"], ["Failed", "number"], ["Unknown", "number"]].map(([words, kind]) => h("th", { scope: "col", class: kind }, words)))), h("tbody", null, rows)))];
 }

@@ -128,10 +128,12 @@ export class Detail {
     const named = page?.name ?? upload.page_id ?? "Any Page";
     const id = upload.attachment_id && h("div", { class: "id" }, h("code", null, upload.attachment_id), copyButton(upload.attachment_id, "the id", { words: "Copy id" }));
     const times = upload.uploaded_at && h("p", { class: "quiet number" }, `${at(upload.uploaded_at)} → ${at(upload.expires_at)}`);
-    const can = mayChange && upload.state !== "rejected" && upload.state !== "live";
+    // One that is due is good for days still: it is renewed with all others of its age.
+    const can = mayChange && ["not_uploaded", "expired", "unknown_age"].includes(upload.state);
+    const due = upload.state === "due" && h("p", { class: "quiet" }, "The next ", h("code", null, "reattach sync"), " or ", h("code", null, "refresh --all-due"), " renews it.");
     return h("div", { class: "upload" },
       h("div", { class: "top", "data-state": upload.state }, h("b", null, named), h("span", { class: "state" }, shape(upload.state), standing(upload))),
-      id, times, can && this.#renew(upload, ref));
+      id, times, due, can && this.#renew(upload, ref));
   }
 
   #renew(upload, ref) {
