@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 
 import { signIn, visit, visitor } from "./browser.mjs";
@@ -68,7 +69,7 @@ export const checks = {
     await page.keyboard.press("/");
     await page.keyboard.press("ArrowDown");
     const names = () => page.evaluate(() => document.activeElement.innerText.replaceAll(/\s+/g, " "));
-    assert.match(await names(), /^billboard\.png ?, image, rejected/);
+    assert.match(await names(), /billboard\.png ?, image, rejected/);
     await page.keyboard.press("ArrowRight");
     assert.match(await names(), /^hero\.png ?, image, 89 days left/);
     await page.keyboard.press("c");
@@ -108,15 +109,15 @@ export const checks = {
     assert.ok(!(await lab.ask("/v1/aliases")).aliases.some(({ alias }) => alias === "front-page"));
   },
 
-  async "scrolls ten thousand assets"({ browser, page, lab }) {
+  async "scrolls ten thousand assets"({ page, lab }) {
     await visit(page, lab, "", cells);
     assert.ok((await lab.ask("/v1/assets?limit=1")).total >= ARCHIVE);
     for (const step of [60, 300, 1500]) {
-      const bare = await frames(await plain(browser), step);
-      const own = await frames(page, step);
-      console.log(`        ${own.toFixed(1)} frames a second at ${step} px a frame; a page with nothing on it has ${bare.toFixed(1)}`);
-      // On a machine so busy that even nothing does not move at sixty, what counts is half of that.
-      assert.ok(own >= Math.min(LEAST_FRAMES, bare / 2), `${own} frames a second`);
+      const { frames, work } = await scrolled(page, step);
+      console.log(`        ${frames.toFixed(1)} frames a second at ${step} px a frame, ${work.toFixed(1)} ms of a processor for each`);
+      // A machine that has more to do than it can says nothing of the page; what a frame takes of it does.
+      const isBusy = loadavg()[0] > availableParallelism();
+      assert.ok(frames >= LEAST_FRAMES || (isBusy && work <= 1000 / LEAST_FRAMES), `${frames} frames a second, ${work} ms each`);
     }
     await page.waitForFunction(() => !document.querySelector('.row:not([hidden]) .cell[aria-busy="true"]'));
     const elements = await page.evaluate(() => document.querySelectorAll("*").length);
@@ -190,10 +191,11 @@ export const checks = {
   async "shows which files are kept twice"({ page, lab }) {
     await visit(page, lab, "?view=duplicates", ".double");
     const text = await page.locator(".double").allTextContents();
-    assert.ok(text.some((one) => one.includes("hero (copy).png")), text.join("\n"));
+    assert.ok(text.some((one) => one.includes("season cover.png")), text.join("\n"));
   },
 
-  async "says when the service is away, and when it is back"({ browser, lab }) {
+  async "says when the service is away, and when it is back"({ browser, page: other, lab }) {
+    await other.goto("about:blank");
     const { context, page, faults } = await visitor(browser);
     await signIn(page, lab);
     const again = await lab.restart();
@@ -206,21 +208,24 @@ export const checks = {
   },
 };
 
-/** How many frames a second a page has at its best of three: others on the machine only ever take some away. */
-async function frames(page, step) {
-  let best = 0;
-  for (let run = 0; run < 3 && best < 55; run += 1) best = Math.max(best, await page.evaluate(scroll, step));
+/** How many frames a second a page has at its best of three, since others on the machine only ever take some away; and
+ * how many milliseconds of a processor each took the browser's page. */
+async function scrolled(page, step) {
+  const wire = await page.context().newCDPSession(page);
+  await wire.send("Performance.enable");
+  const spent = async () => (await wire.send("Performance.getMetrics")).metrics.find(({ name }) => name === "ProcessTime").value * 1000;
+  let best = { frames: 0, work: Infinity };
+  for (let run = 0; run < 3 && best.frames < 55; run += 1) {
+    const before = await spent();
+    const { count, seconds } = await page.evaluate(scroll, step);
+    const [frames, work] = [count / seconds, ((await spent()) - before) / count];
+    best = { frames: Math.max(best.frames, frames), work: Math.min(best.work, work) };
+  }
+  await wire.detach();
   return best;
 }
 
-/** A page on which nothing but a scroll bar moves. */
-async function plain(browser) {
-  const { page } = await visitor(browser);
-  await page.setContent('<div class="scroller" style="height: 100vh; overflow: auto"><div style="height: 2000000px"></div></div>');
-  return page;
-}
-
-/** Scrolls for two seconds, `step` pixels a frame; gives frames a second. */
+/** Scrolls for two seconds, `step` pixels a frame. */
 function scroll(step) {
   const scroller = document.querySelector(".scroller");
   scroller.scrollTop = 0;
@@ -229,9 +234,9 @@ function scroll(step) {
     const frame = (now) => {
       begun ||= now;
       scroller.scrollTop += step;
-      if (now - begun >= 2000) resolve((count * 1000) / (now - begun));
       count += 1;
-      requestAnimationFrame(frame);
+      if (now - begun < 2000) requestAnimationFrame(frame);
+      else resolve({ count, seconds: (now - begun) / 1000 });
     };
     requestAnimationFrame(frame);
   });

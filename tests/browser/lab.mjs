@@ -100,7 +100,6 @@ function furnish(tulips, archive) {
     const days = [12, 85, 30, 101, 47, 66, null, 88, 3, -1][number % 10];
     if (days !== -1) lines.push(`${name},${9_100_000_000_000_000 + number},${days === null ? "" : new Date(Date.now() - days * DAY - number * 3_600_000).toISOString()}`);
   }
-  cpSync(join(tulips, "examples/banners/hero.png"), join(tulips, "campaigns/hero (copy).png"));
   writeFileSync(join(tulips, "..", "ids.csv"), `${lines.join("\n")}\n`);
   for (let number = 0; number < ARCHIVE; number += 1) {
     const shelf = join(archive, `shelf-${String(Math.floor(number / 500)).padStart(2, "0")}`);

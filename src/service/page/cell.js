@@ -7,6 +7,8 @@ import { dimensions, size, standing } from "./words.js";
 // Of more pixels no small picture is made.
 const MOST_PIXELS = 50_000_000;
 const pictureless = new Set();
+// Pictures that were here once are here at once.
+const seen = new Set();
 const parts = new WeakMap();
 
 /** What an asset goes by in the address bar. */
@@ -24,6 +26,7 @@ export function makeCell() {
   const kind = h("span", { class: "unseen" });
   const where = h("span", { class: "where" });
   const cell = h("div", { class: "cell", role: "gridcell", tabindex: "-1" }, picture, h("div", { class: "name" }, name, kind, where), h("div", { class: "meta" }, state, more), button);
+  image.addEventListener("load", () => seen.add(parts.get(cell).shown));
   image.addEventListener("error", () => {
     const filled = parts.get(cell);
     if (!image.getAttribute("src")) return;
@@ -75,7 +78,8 @@ function describe(cell, filled, asset) {
 
 function showPicture(filled, asset, settled) {
   const has = Boolean(asset?.thumbnail && asset.sha256 && !pictureless.has(asset.sha256) && (asset.width ?? 0) * (asset.height ?? 0) <= MOST_PIXELS);
-  const source = has && settled ? `/v1/assets/${asset.sha256}/thumbnail` : "";
+  const address = has ? `/v1/assets/${asset.sha256}/thumbnail` : "";
+  const source = settled || seen.has(address) || filled.shown === address ? address : "";
   if (source !== filled.shown && (source || !has || filled.shown)) {
     filled.shown = source;
     filled.image.hidden = !source;
@@ -88,7 +92,7 @@ function showPicture(filled, asset, settled) {
   while (filled.picture.children.length > 1) filled.picture.lastChild.remove();
   if (asset && !has) filled.picture.append(glyph(asset.kind, asset.name ?? ""));
   if (asset && asset.state !== "live") filled.picture.append(h("span", { class: "corner" }, shape(asset.state)));
-  if (has && /\.gif$/i.test(asset.name ?? "")) filled.picture.append(h("span", { class: "kindmark" }, "GIF"));
+  if (has && /\.gif$/i.test(asset.name ?? "")) filled.picture.append(h("span", { class: "kindmark", "aria-hidden": "true" }, "GIF"));
 }
 
 /** Whether a picture may fill its box: only if little of it is lost. */

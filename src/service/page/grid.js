@@ -7,8 +7,8 @@ const PADDING = 16;
 const BEYOND = 2;
 const CAPTION = 46;
 const LIST_ROW = 56;
-// Above so many heights of the window within a frame, pictures would come too late to be seen.
-const FLYING = 0.25;
+// Above so many heights of the window within a frame nobody sees a picture, and those who make them would fall behind.
+const FLYING = 0.04;
 
 /** Shows `rows`; calls `open(asset)`, `copy(asset)` and, when another cell has the focus, `look(asset)`. */
 export class Grid {

@@ -57,6 +57,8 @@ export function shape(state) {
 export function glyph(kind, name, ...classes) {
   const box = document.createElement("span");
   box.className = ["glyph", ...classes].join(" ");
+  // Its words are in the name beside it as well.
+  box.setAttribute("aria-hidden", "true");
   const dot = name?.lastIndexOf(".") ?? -1;
   box.append(icon(PATHS[kind] ? kind : "file"), dot > 0 ? name.slice(dot + 1, dot + 6).toUpperCase() : "");
   return box;
