@@ -17,7 +17,8 @@ const DAY = 86_400_000;
 export const ARCHIVE = 10_000;
 
 /** Starts everything. `close()` ends it, and leaves nothing behind. */
-export async function open(binary) {
+export async function open(program) {
+  const binary = resolve(program);
   const folder = mkdtempSync(join(tmpdir(), "reattach-browser-"));
   const tulips = join(folder, "tulips");
   const archive = join(folder, "archive");
