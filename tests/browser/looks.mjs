@@ -10,9 +10,9 @@ const cells = ".cell[data-state]";
 async function views(lab) {
   const { assets: [hero] } = await lab.ask("/v1/assets?q=examples/banners/spring-sale");
   return [
-    ["library", "?q=tulips", cells],
+    ["library", "?q=tulips&sort=size", cells],
     ["list", "?layout=list&sort=expires", cells],
-    ["asset", `?q=tulips&asset=${hero.sha256}`, ".snippet"],
+    ["asset", `?q=tulips&sort=size&asset=${hero.sha256}`, ".snippet"],
     ["nothing", "?q=nothing-is-called-so", ".empty h2"],
     ["expiry", "?view=expiry", "button.day"],
     ["duplicates", "?view=duplicates", ".double"],
