@@ -31,6 +31,8 @@ pub(in crate::service) struct Query {
     pub(in crate::service) kind: Option<MediaKind>,
     /// A Page's id.
     pub(in crate::service) page: Option<String>,
+    /// A day in UTC, `2026-12-01`: only ids that end on it. A month, `2026-12`, will do as well.
+    pub(in crate::service) expires: Option<String>,
     /// The order; `name` unless said.
     #[serde(default)]
     pub(in crate::service) sort: Sort,
@@ -148,6 +150,7 @@ struct Wanted<'a> {
     states: Option<Vec<&'a str>>,
     kind: Option<MediaKind>,
     page: Option<&'a str>,
+    end: Option<&'a str>,
 }
 
 impl<'a> Wanted<'a> {
@@ -159,6 +162,7 @@ impl<'a> Wanted<'a> {
             states: query.state.as_deref().map(words).filter(|words| !words.is_empty()),
             kind: query.kind,
             page: query.page.as_deref().filter(|page| !page.is_empty()),
+            end: query.expires.as_deref().filter(|day| !day.is_empty()),
         }
     }
 
@@ -166,6 +170,7 @@ impl<'a> Wanted<'a> {
         let page = || row.upload.as_ref().and_then(|upload| self.snapshot.pages.get(upload.page)).map(PageId::as_str);
         self.kind.is_none_or(|kind| kind == row.kind)
             && self.page.is_none_or(|asked| page() == Some(asked))
+            && self.end.is_none_or(|day| ends_on(row, day))
             && self.text.as_deref().is_none_or(|text| self.mentions(row, text))
     }
 
@@ -181,6 +186,12 @@ impl<'a> Wanted<'a> {
             || row.asset.hash().is_some_and(|hash| begins_with(&hash.0, bare))
             || self.snapshot.names_of(&row.asset).iter().any(|alias| alias.as_str().to_lowercase().contains(name))
     }
+}
+
+/// Whether its id's last moment, in RFC 3339 and UTC, begins so.
+fn ends_on(row: &Row, day: &str) -> bool {
+    let end = row.upload.as_ref().and_then(|upload| upload.expires_at);
+    end.is_some_and(|end| end.to_string().starts_with(day))
 }
 
 /// Whether the digest's hexadecimal digits begin with `digits`.

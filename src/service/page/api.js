@@ -1,0 +1,70 @@
+// The one place that speaks to the service.
+
+/** What became of the line to the service: `away`, `back`, `out` (not signed in). */
+export const line = new EventTarget();
+let away = false;
+let csrf = "";
+
+/** A refusal in the service's words. */
+export class Problem extends Error {
+  constructor(answer) {
+    super(answer.detail || answer.title || "the service refused");
+    Object.assign(this, answer);
+  }
+}
+
+/** The proof that an effect was asked for by this page. */
+export function remember(session) {
+  csrf = session.csrf ?? "";
+}
+
+export const proof = () => ({ "X-Reattach-CSRF": csrf });
+
+/** The JSON the service answers with; throws a `Problem`, or an `AbortError` when `signal` said so. */
+export async function call(path, { method = "GET", body, headers, signal } = {}) {
+  const sent = { accept: "application/json", ...headers };
+  if (method !== "GET") Object.assign(sent, proof());
+  if (body !== undefined) sent["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers: sent, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    lost();
+    throw new Problem({ title: "the service does not answer", status: 0, hint: "is `reattach serve` still running?" });
+  }
+  found();
+  return answered(response.status, await response.text());
+}
+
+/** What an answer's text holds. */
+export function answered(status, text) {
+  let value = {};
+  try {
+    value = text ? JSON.parse(text) : {};
+  } catch {
+    value = { title: `the service answered ${status}` };
+  }
+  if (status >= 200 && status < 300) return value;
+  if (status === 401) line.dispatchEvent(new Event("out"));
+  throw new Problem({ title: `the service answered ${status}`, ...value, status });
+}
+
+/** Says that nobody answered. */
+export function lost() {
+  if (away) return;
+  away = true;
+  line.dispatchEvent(new Event("away"));
+}
+
+function found() {
+  if (!away) return;
+  away = false;
+  line.dispatchEvent(new Event("back"));
+}
+
+/** `{a: "b", c: ""}` as `?a=b`. */
+export function query(fields) {
+  const pairs = Object.entries(fields).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
+}

@@ -1,0 +1,57 @@
+// Signing in: a token becomes a cookie this page cannot read.
+
+import { call, remember } from "./api.js";
+import { h } from "./dom.js";
+
+/** The session there is; with a token in the address (`#token=…`), one that is begun with it. Null when there is none. */
+export async function session() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    // Out of the address bar and the history before anything else happens.
+    history.replaceState(history.state, "", location.pathname + location.search);
+    await begin(token).catch(whenOut);
+  }
+  return known().catch(whenOut);
+}
+
+function whenOut(problem) {
+  if (problem.status !== 401) throw problem;
+  return null;
+}
+
+const begin = (token) => call("/v1/session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+
+async function known() {
+  const session = await call("/v1/session");
+  remember(session);
+  return session;
+}
+
+export const end = () => call("/v1/session", { method: "DELETE" });
+
+/** The form for a token; calls back with the session. */
+export function signIn(onSession) {
+  const wrong = h("p", { class: "wrong", role: "alert" });
+  const field = h("input", { class: "field mono", type: "password", autocomplete: "off", spellcheck: "false", required: true });
+  const button = h("button", { class: "button main", type: "submit" }, "Sign in");
+  const submit = async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      // A whole link will do as well as the token in it.
+      await begin(field.value.trim().replace(/^.*#token=/, ""));
+      onSession(await known());
+    } catch (problem) {
+      wrong.textContent = problem.status === 401 ? "That is not this service's token." : [problem.message, problem.hint].filter(Boolean).join(" – ");
+      field.select();
+    }
+    button.disabled = false;
+  };
+  const form = h("form", { onsubmit: submit }, h("label", null, "Token", field), wrong, button);
+  return h("div", { class: "page" }, h("div", { class: "signin" },
+    h("h1", null, "Sign in"),
+    h("p", { class: "quiet" }, "Your library is open to you alone. In the terminal, this prints a link that signs you in:"),
+    h("code", { class: "command" }, "reattach serve --print-url"),
+    h("p", { class: "quiet" }, "Or paste its token here."),
+    form));
+}

@@ -1,0 +1,61 @@
+// A campaign as it is followed.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { visit } from "./browser.mjs";
+
+const PEOPLE = 120;
+const people = Array.from({ length: PEOPLE }, (_, place) => String(1_254_459_154_000_000 + place));
+
+/** Plans and sends a campaign in which some messages fail, and of one nobody knows; resolves when its process has ended. */
+async function send(lab, name, { unknown = null } = {}) {
+  writeFileSync(join(lab.folder, "recipients.csv"), `recipient\n${people.join("\n")}\n`);
+  await lab.control("people", [{ id: people[7], error: "551/1545041" }, { id: people[31], error: "551/1545041" }]);
+  if (unknown) await lab.control("faults", { on: "send", when: "after", recipient: unknown, fault: { reset: true } });
+  const child = lab.start("campaign", "run", "--name", name, "--to", "recipients.csv", "--file", "tulips/examples/banners/hero.png", "--yes");
+  return new Promise((resolve) => child.once("exit", resolve));
+}
+
+const figures = (page) => page.locator(".figures > div").evaluateAll((all) => Object.fromEntries(all.map((one) => [one.firstChild.textContent, one.lastChild.textContent])));
+const inState = (page, words) => page.locator(".state", { hasText: words }).waitFor({ timeout: 60_000 });
+
+export const checks = {
+  async "follows a campaign to its end"({ page, lab }) {
+    await visit(page, lab, "?view=campaigns", "main h1");
+    const ended = send(lab, "spring-sale");
+    await page.locator("a.campaign", { hasText: "spring-sale" }).click();
+    await page.waitForURL("**campaign=spring-sale");
+    await page.locator(".figures").waitFor();
+    await inState(page, "Finished");
+    await ended;
+    assert.deepEqual(await figures(page), { Sent: String(PEOPLE - 2), Failed: "2", Unknown: "0", Skipped: "0", Pending: "0" });
+    await page.getByRole("heading", { name: "Why some failed" }).waitFor();
+    assert.match(await page.locator("main").textContent(), /551\/1545041/);
+    assert.equal(await page.locator(".curve.sent").count(), 1);
+    const label = await page.locator("svg.chart").first().getAttribute("aria-label");
+    assert.equal(label, `Sent over time: ${PEOPLE - 2} sent`);
+  },
+
+  async "pauses a campaign, goes on with it, and settles what is unknown"({ page, lab }) {
+    const ended = send(lab, "thank-you", { unknown: people[3] });
+    await visit(page, lab, "?view=campaigns", "main h1");
+    await page.locator("a.campaign", { hasText: "thank-you" }).click();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Pause" }).click();
+    await inState(page, "Paused");
+    await ended;
+    const { sent } = await lab.ask("/v1/campaigns/thank-you");
+    assert.ok(sent < PEOPLE - 3, `${sent} were sent before the pause`);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Resume" }).click();
+    await inState(page, "Needs settling");
+    assert.equal((await figures(page)).Unknown, "1");
+    await page.getByRole("cell", { name: people[3] }).waitFor();
+    await page.getByRole("button", { name: "They were sent" }).click();
+    await page.locator("dialog").getByRole("button", { name: "They were sent" }).click();
+    await inState(page, "Finished");
+    assert.deepEqual(await figures(page), { Sent: String(PEOPLE - 2), Failed: "2", Unknown: "0", Skipped: "0", Pending: "0" });
+  },
+};
