@@ -1,9 +1,9 @@
 //! The service: ids for bots over HTTP, and the gallery for people, beside one record.
 //!
 //! [`Service::new`] is given what a process works with, and [`Service::serve`] answers until it is told to stop. What
-//! comes in passes [`access`] first (whose Host, which origin, what token), then one of the `routes`, which ask the same
+//! comes in passes `access` first (whose Host, which origin, what token), then one of the `routes`, which ask the same
 //! library, record and campaigns as the command line. Answers are the objects of `--json`; what went wrong is a
-//! [`Problem`](problem::Problem).
+//! RFC 9457 problem document.
 
 mod access;
 mod answers;
