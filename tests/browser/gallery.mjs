@@ -109,6 +109,12 @@ export const checks = {
     assert.ok(!(await lab.ask("/v1/aliases")).aliases.some(({ alias }) => alias === "front-page"));
   },
 
+  async "says why an asset is refused"({ page, lab }) {
+    const { assets: [billboard] } = await lab.ask("/v1/assets?q=examples/banners/billboard.png");
+    await visit(page, lab, `?asset=${billboard.sha256}`, ".panel .problem");
+    assert.match(await page.locator(".panel .problem").textContent(), /too many pixels: .*90,000,000 pixels.*scale it down/);
+  },
+
   async "scrolls ten thousand assets"({ page, lab }) {
     await visit(page, lab, "", cells);
     assert.ok((await lab.ask("/v1/assets?limit=1")).total >= ARCHIVE);
