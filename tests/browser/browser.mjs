@@ -17,7 +17,11 @@ export function launch() {
 
 /** A window of its own. `faults` collects what should not have happened, `weight()` what came over the wire. */
 export async function visitor(browser, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, permissions: ["clipboard-read", "clipboard-write"], ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    permissions: ["clipboard-read", "clipboard-write"],
+    ...options,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const faults = [];
@@ -30,7 +34,10 @@ export async function visitor(browser, options = {}) {
   });
   await page.addInitScript(() => {
     window.shifts = [];
-    new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value))).observe({ type: "layout-shift", buffered: true });
+    new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value))).observe({
+      type: "layout-shift",
+      buffered: true,
+    });
   });
   return { context, page, faults, weight: await scales(context, page) };
 }
@@ -64,6 +71,9 @@ export async function visit(page, lab, query, sign) {
 export async function accessible(page, what) {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("\n  ")}`);
+  const told = violations.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("\n  ")}`,
+  );
   assert.deepEqual(told, [], `${what} is not for everybody`);
 }

@@ -9,16 +9,34 @@ import { visit } from "./browser.mjs";
 const PEOPLE = 120;
 const people = Array.from({ length: PEOPLE }, (_, place) => String(1_254_459_154_000_000 + place));
 
-/** Plans and sends a campaign in which some messages fail, and of one nobody knows; resolves when its process has ended. */
+/** Plans and sends a campaign; some messages fail, and of one nobody knows. Resolves when its process has ended. */
 async function send(lab, name, { unknown = null } = {}) {
   writeFileSync(join(lab.folder, "recipients.csv"), `recipient\n${people.join("\n")}\n`);
-  await lab.control("people", [{ id: people[7], error: "551/1545041" }, { id: people[31], error: "551/1545041" }]);
+  await lab.control("people", [
+    { id: people[7], error: "551/1545041" },
+    { id: people[31], error: "551/1545041" },
+  ]);
   if (unknown) await lab.control("faults", { on: "send", when: "after", recipient: unknown, fault: { reset: true } });
-  const child = lab.start("campaign", "run", "--name", name, "--to", "recipients.csv", "--file", "tulips/examples/banners/hero.png", "--yes");
+  const child = lab.start(
+    "campaign",
+    "run",
+    "--name",
+    name,
+    "--to",
+    "recipients.csv",
+    "--file",
+    "tulips/examples/banners/hero.png",
+    "--yes",
+  );
   return new Promise((resolve) => child.once("exit", resolve));
 }
 
-const figures = (page) => page.locator(".figures > div").evaluateAll((all) => Object.fromEntries(all.map((one) => [one.firstChild.textContent, one.lastChild.textContent])));
+const figures = (page) =>
+  page
+    .locator(".figures > div")
+    .evaluateAll((all) =>
+      Object.fromEntries(all.map((one) => [one.firstChild.textContent, one.lastChild.textContent])),
+    );
 const inState = (page, words) => page.locator(".state", { hasText: words }).waitFor({ timeout: 60_000 });
 
 export const checks = {
@@ -30,7 +48,13 @@ export const checks = {
     await page.locator(".figures").waitFor();
     await inState(page, "Finished");
     await ended;
-    assert.deepEqual(await figures(page), { Sent: String(PEOPLE - 2), Failed: "2", Unknown: "0", Skipped: "0", Pending: "0" });
+    assert.deepEqual(await figures(page), {
+      Sent: String(PEOPLE - 2),
+      Failed: "2",
+      Unknown: "0",
+      Skipped: "0",
+      Pending: "0",
+    });
     await page.getByRole("heading", { name: "Why some failed" }).waitFor();
     assert.match(await page.locator("main").textContent(), /551\/1545041/);
     assert.equal(await page.locator(".curve.sent").count(), 1);
@@ -56,6 +80,12 @@ export const checks = {
     await page.getByRole("button", { name: "They were sent" }).click();
     await page.locator("dialog").getByRole("button", { name: "They were sent" }).click();
     await inState(page, "Finished");
-    assert.deepEqual(await figures(page), { Sent: String(PEOPLE - 2), Failed: "2", Unknown: "0", Skipped: "0", Pending: "0" });
+    assert.deepEqual(await figures(page), {
+      Sent: String(PEOPLE - 2),
+      Failed: "2",
+      Unknown: "0",
+      Skipped: "0",
+      Pending: "0",
+    });
   },
 };

@@ -20,7 +20,9 @@ export const checks = {
     await page.waitForLoadState("networkidle").catch(() => {});
     assert.equal(page.url(), `${lab.url}/`);
     assert.ok(!(await page.content()).includes(lab.token));
-    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state]));
+    const stored = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state]),
+    );
     assert.ok(!stored.includes(lab.token), stored);
     const [cookie] = await context.cookies();
     assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Strict"]);
@@ -90,7 +92,9 @@ export const checks = {
   },
 
   async "copies what a bot sends, and names an asset"({ page, lab }) {
-    const { assets: [hero] } = await lab.ask("/v1/assets?q=examples/banners/hero.png");
+    const {
+      assets: [hero],
+    } = await lab.ask("/v1/assets?q=examples/banners/hero.png");
     await visit(page, lab, `?asset=${hero.sha256}`, ".snippet");
     await page.getByRole("tab", { name: "curl" }).click();
     await page.getByRole("button", { name: "Copy", exact: true }).click();
@@ -110,9 +114,14 @@ export const checks = {
   },
 
   async "says why an asset is refused"({ page, lab }) {
-    const { assets: [billboard] } = await lab.ask("/v1/assets?q=examples/banners/billboard.png");
+    const {
+      assets: [billboard],
+    } = await lab.ask("/v1/assets?q=examples/banners/billboard.png");
     await visit(page, lab, `?asset=${billboard.sha256}`, ".panel .problem");
-    assert.match(await page.locator(".panel .problem").textContent(), /too many pixels: .*90,000,000 pixels.*scale it down/);
+    assert.match(
+      await page.locator(".panel .problem").textContent(),
+      /too many pixels: .*90,000,000 pixels.*scale it down/,
+    );
   },
 
   async "scrolls ten thousand assets"({ page, lab }) {
@@ -120,16 +129,23 @@ export const checks = {
     assert.ok((await lab.ask("/v1/assets?limit=1")).total >= ARCHIVE);
     for (const step of [60, 300, 1500]) {
       const { frames, work } = await scrolled(page, step);
-      console.log(`        ${frames.toFixed(1)} frames a second at ${step} px a frame, ${work.toFixed(1)} ms of a processor for each`);
+      console.log(
+        `        ${frames.toFixed(1)} frames a second at ${step} px a frame, ${work.toFixed(1)} ms of a processor for each`,
+      );
       // A machine that has more to do than it can says nothing of the page; what a frame takes of it does.
       const isBusy = loadavg()[0] > availableParallelism();
-      assert.ok(frames >= LEAST_FRAMES || (isBusy && work <= 1000 / LEAST_FRAMES), `${frames} frames a second, ${work} ms each`);
+      assert.ok(
+        frames >= LEAST_FRAMES || (isBusy && work <= 1000 / LEAST_FRAMES),
+        `${frames} frames a second, ${work} ms each`,
+      );
     }
     await page.waitForFunction(() => !document.querySelector('.row:not([hidden]) .cell[aria-busy="true"]'));
     const elements = await page.evaluate(() => document.querySelectorAll("*").length);
     assert.ok(elements < 3000, `${elements} elements`);
     await page.evaluate(() => (document.querySelector(".scroller").scrollTop = 1e9));
-    const { assets: [last] } = await lab.ask(`/v1/assets?limit=1&offset=${(await lab.ask("/v1/assets?limit=1")).total - 1}`);
+    const {
+      assets: [last],
+    } = await lab.ask(`/v1/assets?limit=1&offset=${(await lab.ask("/v1/assets?limit=1")).total - 1}`);
     await page.locator(cells, { hasText: last.name }).waitFor();
   },
 
@@ -141,11 +157,17 @@ export const checks = {
       ["dropped-b.png", hills(902)],
       ["billboard-again.png", readFileSync(join(lab.tulips, "examples/banners/billboard.png"))],
     ];
-    const transfer = await page.evaluateHandle((list) => {
-      const data = new DataTransfer();
-      for (const [name, base64] of list) data.items.add(new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], name, { type: "image/png" }));
-      return data;
-    }, files.map(([name, bytes]) => [name, bytes.toString("base64")]));
+    const transfer = await page.evaluateHandle(
+      (list) => {
+        const data = new DataTransfer();
+        for (const [name, base64] of list)
+          data.items.add(
+            new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], name, { type: "image/png" }),
+          );
+        return data;
+      },
+      files.map(([name, bytes]) => [name, bytes.toString("base64")]),
+    );
     await page.dispatchEvent("main", "dragenter", { dataTransfer: transfer });
     const target = page.locator(".target", { hasText: "tulips" });
     await target.dispatchEvent("dragover", { dataTransfer: transfer });
@@ -155,14 +177,21 @@ export const checks = {
     assert.match(await refused.textContent(), /90,000,000 pixels; Meta takes at most 85,000,000/);
     assert.ok((await lab.ask("/v1/assets?limit=1")).total >= before + 2);
     await page.locator(".chip .count").first().waitFor();
-    const { assets: [uploaded] } = await lab.ask("/v1/assets?q=dropped-a.png");
+    const {
+      assets: [uploaded],
+    } = await lab.ask("/v1/assets?q=dropped-a.png");
     assert.equal(uploaded.state, "live");
     await visit(page, lab, "?q=dropped-a.png", cells);
   },
 
   async "plays film and sound"({ page, lab }) {
-    for (const [name, sign] of [["sunrise.mp4", "video"], ["chime.mp3", "audio"]]) {
-      const { assets: [asset] } = await lab.ask(`/v1/assets?q=${name}`);
+    for (const [name, sign] of [
+      ["sunrise.mp4", "video"],
+      ["chime.mp3", "audio"],
+    ]) {
+      const {
+        assets: [asset],
+      } = await lab.ask(`/v1/assets?q=${name}`);
       await visit(page, lab, `?asset=${asset.sha256}`, `.preview ${sign}`);
       await page.waitForFunction((player) => document.querySelector(player).duration > 0, sign);
       await page.evaluate((player) => document.querySelector(player).play(), sign);
@@ -174,7 +203,9 @@ export const checks = {
     const { context, page, faults } = await visitor(browser);
     await page.goto(`${lab.url}/#token=${lab.reader()}`);
     await page.locator(cells).first().waitFor();
-    const { assets: [hero] } = await lab.ask("/v1/assets?q=examples/banners/hero.png");
+    const {
+      assets: [hero],
+    } = await lab.ask("/v1/assets?q=examples/banners/hero.png");
     await visit(page, lab, `?asset=${hero.sha256}`, ".snippet");
     await page.locator(".tag", { hasText: "@hero" }).waitFor();
     for (const name of ["Upload files", "Upload it", "Add", "Remove alias hero"]) {
@@ -191,13 +222,19 @@ export const checks = {
     await day.click();
     await page.waitForURL("**/?expires=*");
     await page.locator(cells).first().waitFor();
-    await page.waitForFunction((wanted) => document.querySelectorAll(".row:not([hidden]) .cell:not([hidden])").length === wanted, count);
+    await page.waitForFunction(
+      (wanted) => document.querySelectorAll(".row:not([hidden]) .cell:not([hidden])").length === wanted,
+      count,
+    );
   },
 
   async "shows which files are kept twice"({ page, lab }) {
     await visit(page, lab, "?view=duplicates", ".double");
     const text = await page.locator(".double").allTextContents();
-    assert.ok(text.some((one) => one.includes("season cover.png")), text.join("\n"));
+    assert.ok(
+      text.some((one) => one.includes("season cover.png")),
+      text.join("\n"),
+    );
   },
 
   async "says when the service is away, and when it is back"({ browser, page: other, lab }) {
@@ -219,7 +256,8 @@ export const checks = {
 async function scrolled(page, step) {
   const wire = await page.context().newCDPSession(page);
   await wire.send("Performance.enable");
-  const spent = async () => (await wire.send("Performance.getMetrics")).metrics.find(({ name }) => name === "ProcessTime").value * 1000;
+  const spent = async () =>
+    (await wire.send("Performance.getMetrics")).metrics.find(({ name }) => name === "ProcessTime").value * 1000;
   let best = { frames: 0, work: Infinity };
   for (let run = 0; run < 3 && best.frames < 55; run += 1) {
     const before = await spent();

@@ -10,8 +10,24 @@ import { createInterface } from "node:readline";
 import { hills, speck } from "./pictures.mjs";
 
 const EXAMPLES = resolve(import.meta.dirname ?? ".", "../../assets-example");
-const SHAPES = [[320, 240], [280, 280], [220, 330], [320, 168]];
-const NAMES = ["terrace", "lavender", "seed-box", "candle", "wreath", "lookbook", "basil", "unboxing", "thank-you", "gift-card"];
+const SHAPES = [
+  [320, 240],
+  [280, 280],
+  [220, 330],
+  [320, 168],
+];
+const NAMES = [
+  "terrace",
+  "lavender",
+  "seed-box",
+  "candle",
+  "wreath",
+  "lookbook",
+  "basil",
+  "unboxing",
+  "thank-you",
+  "gift-card",
+];
 const DAY = 86_400_000;
 /** How many assets the archive holds that nobody has uploaded. */
 export const ARCHIVE = 10_000;
@@ -34,7 +50,8 @@ export async function open(program) {
     XDG_CONFIG_HOME: join(folder, "config"),
     XDG_DATA_HOME: join(folder, "data"),
   };
-  const run = (...args) => execFileSync(binary, args, { cwd: folder, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const run = (...args) =>
+    execFileSync(binary, args, { cwd: folder, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   const start = (...args) => spawn(binary, args, { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
   const lab = { binary, folder, tulips, archive, graph, run, start, url: "", token: "" };
   try {
@@ -65,7 +82,11 @@ export async function open(program) {
 
 async function serve(lab, env, address) {
   const folders = ["--library", lab.tulips, "--library", lab.archive];
-  lab.service = spawn(lab.binary, ["serve", "--listen", address, ...folders, "--print-url"], { cwd: lab.folder, env, stdio: ["ignore", "pipe", "inherit"] });
+  lab.service = spawn(lab.binary, ["serve", "--listen", address, ...folders, "--print-url"], {
+    cwd: lab.folder,
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const said = await line(lab.service, (text) => text.includes("#token="));
   const link = new URL(/https?:\S+/.exec(said)[0]);
   lab.token = new URLSearchParams(link.hash.slice(1)).get("token");
@@ -78,7 +99,9 @@ async function line(child, meant) {
   const lines = createInterface({ input: child.stdout });
   return new Promise((found, failed) => {
     lines.on("line", (text) => meant(text) && found(text));
-    child.once("exit", (code) => failed(new Error(`${child.spawnfile} ended with ${code} before it said where it listens`)));
+    child.once("exit", (code) =>
+      failed(new Error(`${child.spawnfile} ended with ${code} before it said where it listens`)),
+    );
   });
 }
 
@@ -99,7 +122,10 @@ function furnish(tulips, archive) {
     writeFileSync(join(tulips, name), hills(number, ...SHAPES[number % SHAPES.length]));
     // Of five a live one, of ten a due one, an old one, one of which nobody knows, and some that are on no Page.
     const days = [12, 85, 30, 101, 47, 66, null, 88, 3, -1][number % 10];
-    if (days !== -1) lines.push(`${name},${9_100_000_000_000_000 + number},${days === null ? "" : new Date(Date.now() - days * DAY - number * 3_600_000).toISOString()}`);
+    if (days !== -1)
+      lines.push(
+        `${name},${9_100_000_000_000_000 + number},${days === null ? "" : new Date(Date.now() - days * DAY - number * 3_600_000).toISOString()}`,
+      );
   }
   writeFileSync(join(tulips, "..", "ids.csv"), `${lines.join("\n")}\n`);
   for (let number = 0; number < ARCHIVE; number += 1) {

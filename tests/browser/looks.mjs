@@ -8,7 +8,9 @@ import { accessible, signIn, visit, visitor } from "./browser.mjs";
 const cells = ".cell[data-state]";
 
 async function views(lab) {
-  const { assets: [hero] } = await lab.ask("/v1/assets?q=examples/banners/spring-sale");
+  const {
+    assets: [hero],
+  } = await lab.ask("/v1/assets?q=examples/banners/spring-sale");
   return [
     ["library", "?q=tulips&sort=size", cells],
     ["list", "?layout=list&sort=expires", cells],

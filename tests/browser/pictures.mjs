@@ -33,7 +33,12 @@ export function png(width, height, colour) {
   header.writeUInt32BE(height, 4);
   header.set([8, 2, 0, 0, 0], 8);
   const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", deflateSync(lines)), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(lines)),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 }
 
 /** The smallest picture there is, in one of sixteen million colours. */
@@ -45,12 +50,18 @@ export function hills(number, width = 480, height = 360) {
   const sky = [tone(hue, 0.62, 0.86), tone(hue + 40, 0.55, 0.66)];
   const ground = [tone(hue + 130, 0.34, 0.52), tone(hue + 150, 0.38, 0.36), tone(hue + 165, 0.42, 0.24)];
   const sun = tone(hue + 190, 0.85, 0.9);
-  const [centre, radius] = [[width * (0.25 + ((number * 13) % 50) / 100), height * 0.32], Math.min(width, height) * 0.13];
-  const ridge = (place, x) => height * (0.55 + place * 0.14) + Math.sin(x / (width / (5 + place * 2)) + number + place * 2) * height * 0.09;
+  const [centre, radius] = [
+    [width * (0.25 + ((number * 13) % 50) / 100), height * 0.32],
+    Math.min(width, height) * 0.13,
+  ];
+  const ridge = (place, x) =>
+    height * (0.55 + place * 0.14) + Math.sin(x / (width / (5 + place * 2)) + number + place * 2) * height * 0.09;
   return png(width, height, (x, y) => {
     const hill = [2, 1, 0].find((place) => y > ridge(place, x));
     if (hill !== undefined) return ground[hill];
-    return Math.hypot(x - centre[0], y - centre[1]) < radius ? sun : sky[0].map((from, place) => from + ((sky[1][place] - from) * y) / height);
+    return Math.hypot(x - centre[0], y - centre[1]) < radius
+      ? sun
+      : sky[0].map((from, place) => from + ((sky[1][place] - from) * y) / height);
   });
 }
 

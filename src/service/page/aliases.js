@@ -9,11 +9,27 @@ import { announce, complain } from "./tell.js";
 /** The section for the aliases of `ref`; `changed` is called when there are others. */
 export function aliases(ref, names, { mayChange, changed }) {
   const wrong = h("p", { class: "wrong", role: "alert" });
-  const tags = names.map((name) => h("li", { class: "tag" }, h("span", { title: `@${name}` }, `@${name}`), mayChange && remover(name, changed)));
-  const section = h("section", null, h("h3", null, "Aliases"),
-    tags.length ? h("ul", { class: "tags" }, tags) : h("p", { class: "quiet" }, "A name that stands wherever the path does, on every Page."));
+  const tags = names.map((name) =>
+    h("li", { class: "tag" }, h("span", { title: `@${name}` }, `@${name}`), mayChange && remover(name, changed)),
+  );
+  const section = h(
+    "section",
+    null,
+    h("h3", null, "Aliases"),
+    tags.length
+      ? h("ul", { class: "tags" }, tags)
+      : h("p", { class: "quiet" }, "A name that stands wherever the path does, on every Page."),
+  );
   if (!mayChange) return section;
-  const field = h("input", { class: "field", "aria-label": "New alias", placeholder: "spring-hero", autocomplete: "off", spellcheck: "false", maxlength: 100, required: true });
+  const field = h("input", {
+    class: "field",
+    "aria-label": "New alias",
+    placeholder: "spring-hero",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 100,
+    required: true,
+  });
   const submit = async (event) => {
     event.preventDefault();
     const name = field.value.trim().replace(/^@/, "");
@@ -28,7 +44,10 @@ export function aliases(ref, names, { mayChange, changed }) {
       wrong.textContent = [problem.message, problem.hint].filter(Boolean).join(" – ");
     }
   };
-  section.append(h("form", { class: "line", onsubmit: submit }, field, h("button", { class: "button", type: "submit" }, "Add")), wrong);
+  section.append(
+    h("form", { class: "line", onsubmit: submit }, field, h("button", { class: "button", type: "submit" }, "Add")),
+    wrong,
+  );
   return section;
 }
 
@@ -37,7 +56,9 @@ async function mayTake(name, ref) {
   const { aliases: all } = await call("/v1/aliases");
   const had = all.find(({ alias }) => alias === name);
   if (!had || `sha256:${had.sha256}` === ref || had.url === ref) return true;
-  const words = [`@${name} stands for ${had.path ?? had.url ?? had.sha256} now. Whatever sends @${name} would send this asset from now on.`];
+  const words = [
+    `@${name} stands for ${had.path ?? had.url ?? had.sha256} now. Whatever sends @${name} would send this asset from now on.`,
+  ];
   return confirmed(`Take @${name} from there?`, words, "Take it");
 }
 
@@ -45,8 +66,15 @@ function remover(name, changed) {
   const remove = async () => {
     const words = [`Whatever sends @${name} will find nothing by that name. The asset and its ids stay.`];
     if (!(await confirmed(`Remove @${name}?`, words, "Remove", "danger"))) return;
-    await call(`/v1/aliases/${encodeURIComponent(name)}`, { method: "DELETE" }).then(() => announce(`@${name} removed`), complain);
+    await call(`/v1/aliases/${encodeURIComponent(name)}`, { method: "DELETE" }).then(
+      () => announce(`@${name} removed`),
+      complain,
+    );
     changed();
   };
-  return h("button", { type: "button", "aria-label": `Remove alias ${name}`, title: "Remove", onclick: remove }, icon("close"));
+  return h(
+    "button",
+    { type: "button", "aria-label": `Remove alias ${name}`, title: "Remove", onclick: remove },
+    icon("close"),
+  );
 }

@@ -29,7 +29,9 @@ async function start() {
     if (session) run(session);
     else out();
   } catch (problem) {
-    main.replaceChildren(h("div", { class: "empty" }, h("h2", null, problem.message), h("p", null, problem.hint ?? "")));
+    main.replaceChildren(
+      h("div", { class: "empty" }, h("h2", null, problem.message), h("p", null, problem.hint ?? "")),
+    );
     line.addEventListener("back", () => location.reload(), { once: true });
   }
 }
@@ -91,13 +93,21 @@ async function update() {
 /** Links of this page's own change the view, not the page. */
 function linked(event) {
   const anchor = event.target.closest?.("a[href^='/']");
-  if (!anchor || anchor.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!anchor || anchor.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+    return;
   event.preventDefault();
   follow(anchor.getAttribute("href"));
 }
 
 function pressed(event, { bar, uploads, session }) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (
+    event.defaultPrevented ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    document.querySelector("dialog[open]")
+  )
+    return;
   const typing = event.target.closest?.("input, textarea, select");
   if (event.key === "Escape") {
     if (typing) typing.blur();
@@ -124,9 +134,12 @@ function watchLine() {
   let banner = null;
   line.addEventListener("away", () => {
     const again = untilBack();
-    banner = h("div", { class: "notice away", role: "alert" },
+    banner = h(
+      "div",
+      { class: "notice away", role: "alert" },
       h("p", null, "The service does not answer. What you see may be old; it is asked again by itself."),
-      h("button", { class: "button small", type: "button", onclick: again }, "Ask now"));
+      h("button", { class: "button small", type: "button", onclick: again }, "Ask now"),
+    );
     document.body.append(banner);
   });
   line.addEventListener("back", () => {

@@ -31,13 +31,37 @@ export function campaign(name, session) {
     numbers.set(part, h("dd", null, "0"));
     figures.append(h("div", null, h("dt", { class: part }, part[0].toUpperCase() + part.slice(1)), numbers.get(part)));
   }
-  const element = h("div", { class: "page" },
+  const element = h(
+    "div",
+    { class: "page" },
     h("header", null, h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns")),
     h("header", null, h("h1", null, name), state, actions),
-    h("div", { class: "stack" }, notice, h("section", { class: "card stack", "aria-label": "Progress" }, figures, bar.element),
-      h("section", { class: "card stack" }, h("h2", null, "Sent"), curveless, sent.element, h("h2", null, "Failed and unknown"), trouble.element,
-        h("details", null, h("summary", null, "As a table"), h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Figures over time" }, table))),
-      unknown, reasons, variants, facts));
+    h(
+      "div",
+      { class: "stack" },
+      notice,
+      h("section", { class: "card stack", "aria-label": "Progress" }, figures, bar.element),
+      h(
+        "section",
+        { class: "card stack" },
+        h("h2", null, "Sent"),
+        curveless,
+        sent.element,
+        h("h2", null, "Failed and unknown"),
+        trouble.element,
+        h(
+          "details",
+          null,
+          h("summary", null, "As a table"),
+          h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Figures over time" }, table),
+        ),
+      ),
+      unknown,
+      reasons,
+      variants,
+      facts,
+    ),
+  );
 
   let history = [];
   let shown = { state: "", unknown: -1 };
@@ -72,8 +96,29 @@ export function campaign(name, session) {
     trouble.draw(history);
     const every = Math.max(1, Math.ceil(history.length / 24));
     const samples = history.filter((_, place) => place % every === 0 || place === history.length - 1);
-    table.replaceChildren(h("thead", null, h("tr", null, ["At", "Sent", "Failed", "Unknown", "Pending"].map((words) => h("th", { scope: "col" }, words)))),
-      h("tbody", null, samples.map((sample) => h("tr", null, h("td", null, at(sample.at)), ["sent", "failed", "unknown", "pending"].map((part) => h("td", null, number(sample[part])))))));
+    table.replaceChildren(
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ["At", "Sent", "Failed", "Unknown", "Pending"].map((words) => h("th", { scope: "col" }, words)),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        samples.map((sample) =>
+          h(
+            "tr",
+            null,
+            h("td", null, at(sample.at)),
+            ["sent", "failed", "unknown", "pending"].map((part) => h("td", null, number(sample[part]))),
+          ),
+        ),
+      ),
+    );
   };
   const refresh = async () => {
     const now = await call(path);
@@ -84,7 +129,9 @@ export function campaign(name, session) {
   };
 
   return {
-    element, refresh, title: () => name,
+    element,
+    refresh,
+    title: () => name,
     campaign(now) {
       if (now.name !== name) return;
       const ended = now.state !== shown.state || now.failed !== shown.failed;
@@ -98,60 +145,222 @@ export function campaign(name, session) {
 
 function told({ state, paused, unknown }) {
   const note = (words) => [h("div", { class: "notice", "data-campaign": state, role: "note" }, h("p", null, words))];
-  if (paused) return note(`Paused: ${typeof paused === "string" ? paused : paused.message ?? paused.reason}.`);
-  if (state === "needs_settling") return note(`All is done but ${counted(unknown, "message")} of which nobody can say whether ${unknown === 1 ? "it" : "they"} arrived. Settle ${unknown === 1 ? "it" : "them"} below.`);
+  if (paused) return note(`Paused: ${typeof paused === "string" ? paused : (paused.message ?? paused.reason)}.`);
+  if (state === "needs_settling")
+    return note(
+      `All is done but ${counted(unknown, "message")} of which nobody can say whether ${unknown === 1 ? "it" : "they"} arrived. Settle ${unknown === 1 ? "it" : "them"} below.`,
+    );
   return [];
 }
 
 function buttons({ name, state, pending }, change) {
   const pause = async () => {
-    const words = ["Messages under way still arrive; no other begins. Everything that was sent stays on record, and resuming goes on where it stopped."];
+    const words = [
+      "Messages under way still arrive; no other begins. Everything that was sent stays on record, and resuming goes on where it stopped.",
+    ];
     if (await confirmed(`Pause ${name}?`, words, "Pause")) await change("pause");
   };
   const resume = async () => {
     const words = [`${counted(pending, "message")} will go out. Nobody who has one gets it again.`];
     if (await confirmed(`Resume ${name}?`, words, "Resume")) await change("resume");
   };
-  if (state === "running") return [h("button", { class: "button", type: "button", onclick: pause }, icon("pause"), "Pause")];
-  if (state === "paused") return [h("button", { class: "button main", type: "button", onclick: resume }, icon("play"), "Resume")];
+  if (state === "running")
+    return [h("button", { class: "button", type: "button", onclick: pause }, icon("pause"), "Pause")];
+  if (state === "paused")
+    return [h("button", { class: "button main", type: "button", onclick: resume }, icon("play"), "Resume")];
   return [];
 }
 
 function why(reasons) {
   if (!reasons.length) return [];
-  const rows = reasons.map(({ code, subcode, count, message, meaning, action }) => h("tr", null,
-    h("td", { class: "number" }, number(count)),
-    h("td", { class: "words" }, h("b", null, meaning || message), action && h("div", null, `→ ${action}`), h("div", { class: "quiet" }, [meaning && message, code && `${code}${subcode ? `/${subcode}` : ""}`].filter(Boolean).join(" · ")))));
-  return [h("section", { class: "card stack" }, h("h2", null, "Why some failed"), h("table", { class: "plain" },
-    h("thead", null, h("tr", null, h("th", { class: "number narrow", scope: "col" }, "Messages"), h("th", { scope: "col" }, "Reason"))), h("tbody", null, rows)))];
+  const rows = reasons.map(({ code, subcode, count, message, meaning, action }) =>
+    h(
+      "tr",
+      null,
+      h("td", { class: "number" }, number(count)),
+      h(
+        "td",
+        { class: "words" },
+        h("b", null, meaning || message),
+        action && h("div", null, `→ ${action}`),
+        h(
+          "div",
+          { class: "quiet" },
+          [meaning && message, code && `${code}${subcode ? `/${subcode}` : ""}`].filter(Boolean).join(" · "),
+        ),
+      ),
+    ),
+  );
+  return [
+    h(
+      "section",
+      { class: "card stack" },
+      h("h2", null, "Why some failed"),
+      h(
+        "table",
+        { class: "plain" },
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            h("th", { class: "number narrow", scope: "col" }, "Messages"),
+            h("th", { scope: "col" }, "Reason"),
+          ),
+        ),
+        h("tbody", null, rows),
+      ),
+    ),
+  ];
 }
 
 function doubtful(deliveries, { name, unknown }, change) {
-  const settle = async (assume, title, words, yes) => (await confirmed(title, [words], yes)) && change("settle", { assume });
+  const settle = async (assume, title, words, yes) =>
+    (await confirmed(title, [words], yes)) && change("settle", { assume });
   const many = counted(unknown, "message");
-  const actions = change && h("div", { class: "line" },
-    h("button", { class: "button", type: "button", onclick: () => settle("sent", `Count ${many} as sent?`, "Nobody gets it again. Whoever did not get it never will, from this campaign.", "They were sent") }, "They were sent"),
-    h("button", { class: "button", type: "button", onclick: () => settle("not-sent", `Send ${many} again?`, "Whoever did get it gets it twice, when the campaign goes on.", "Send again") }, "They were not"));
-  const rows = deliveries.slice(0, LISTED).map(({ recipient, part, attempts, at: when, reason, error }) => h("tr", null,
-    h("td", null, h("code", null, recipient)), h("td", { class: "number" }, String(part)), h("td", { class: "number" }, String(attempts)), h("td", null, at(when)), h("td", { class: "words" }, reason ?? error?.message ?? "")));
-  const beyond = deliveries.length > LISTED && h("p", { class: "quiet" }, `The first ${LISTED}; all: reattach campaign export ${name}`);
-  return h("section", { class: "card stack" }, h("h2", null, "Unknown"),
-    h("p", { class: "quiet" }, "The request left, and no answer came. They are not sent again by themselves: a message twice is worse than one that is missing and named."),
-    actions || "", h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Unknown deliveries" }, h("table", { class: "plain" },
-      h("thead", null, h("tr", null, [["Recipient"], ["Part", "number"], ["Tries", "number"], ["At"], ["Why"]].map(([words, kind]) => h("th", { scope: "col", class: kind }, words)))), h("tbody", null, rows))), beyond || "");
+  const actions =
+    change &&
+    h(
+      "div",
+      { class: "line" },
+      h(
+        "button",
+        {
+          class: "button",
+          type: "button",
+          onclick: () =>
+            settle(
+              "sent",
+              `Count ${many} as sent?`,
+              "Nobody gets it again. Whoever did not get it never will, from this campaign.",
+              "They were sent",
+            ),
+        },
+        "They were sent",
+      ),
+      h(
+        "button",
+        {
+          class: "button",
+          type: "button",
+          onclick: () =>
+            settle(
+              "not-sent",
+              `Send ${many} again?`,
+              "Whoever did get it gets it twice, when the campaign goes on.",
+              "Send again",
+            ),
+        },
+        "They were not",
+      ),
+    );
+  const rows = deliveries
+    .slice(0, LISTED)
+    .map(({ recipient, part, attempts, at: when, reason, error }) =>
+      h(
+        "tr",
+        null,
+        h("td", null, h("code", null, recipient)),
+        h("td", { class: "number" }, String(part)),
+        h("td", { class: "number" }, String(attempts)),
+        h("td", null, at(when)),
+        h("td", { class: "words" }, reason ?? error?.message ?? ""),
+      ),
+    );
+  const beyond =
+    deliveries.length > LISTED &&
+    h("p", { class: "quiet" }, `The first ${LISTED}; all: reattach campaign export ${name}`);
+  return h(
+    "section",
+    { class: "card stack" },
+    h("h2", null, "Unknown"),
+    h(
+      "p",
+      { class: "quiet" },
+      "The request left, and no answer came. They are not sent again by themselves: a message twice is worse than one that is missing and named.",
+    ),
+    actions || "",
+    h(
+      "div",
+      { class: "wide", tabindex: "0", role: "region", "aria-label": "Unknown deliveries" },
+      h(
+        "table",
+        { class: "plain" },
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            [["Recipient"], ["Part", "number"], ["Tries", "number"], ["At"], ["Why"]].map(([words, kind]) =>
+              h("th", { scope: "col", class: kind }, words),
+            ),
+          ),
+        ),
+        h("tbody", null, rows),
+      ),
+    ),
+    beyond || "",
+  );
 }
 
 function variantsOf(variants) {
   if (!variants.length) return [];
-  const rows = variants.map(({ part, variant, sent, failed, unknown }) => h("tr", null, h("td", null, String(part)), h("td", null, String(variant)), [sent, failed, unknown].map((value) => h("td", { class: "number" }, number(value)))));
-  return [h("section", { class: "card stack" }, h("h2", null, "Variants"), h("table", { class: "plain" },
-    h("thead", null, h("tr", null, [["Part"], ["Variant"], ["Sent", "number"], ["Failed", "number"], ["Unknown", "number"]].map(([words, kind]) => h("th", { scope: "col", class: kind }, words)))), h("tbody", null, rows)))];
+  const rows = variants.map(({ part, variant, sent, failed, unknown }) =>
+    h(
+      "tr",
+      null,
+      h("td", null, String(part)),
+      h("td", null, String(variant)),
+      [sent, failed, unknown].map((value) => h("td", { class: "number" }, number(value))),
+    ),
+  );
+  return [
+    h(
+      "section",
+      { class: "card stack" },
+      h("h2", null, "Variants"),
+      h(
+        "table",
+        { class: "plain" },
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            [["Part"], ["Variant"], ["Sent", "number"], ["Failed", "number"], ["Unknown", "number"]].map(
+              ([words, kind]) => h("th", { scope: "col", class: kind }, words),
+            ),
+          ),
+        ),
+        h("tbody", null, rows),
+      ),
+    ),
+  ];
 }
 
 function factsOf(now, session) {
   const page = session.pages.find(({ id }) => id === now.page_id)?.name ?? now.page_id;
-  const list = [["Page", page], ["Planned", at(now.planned_at)], ["Started", at(now.started_at)], ["Recipients", number(now.recipients)],
-    ["Left out", `${counted(now.duplicates ?? 0, "duplicate")}, ${number(now.malformed)} malformed`], ["Messages each", number(now.parts)],
-    ["Uploads", number(now.uploads)], ["Sent by", `${number(now.sends_by_id)} by id, ${number(now.sends_by_url)} by address`]];
-  return h("section", { class: "card stack" }, h("h2", null, "Facts"), h("dl", { class: "facts" }, list.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)])));
+  const list = [
+    ["Page", page],
+    ["Planned", at(now.planned_at)],
+    ["Started", at(now.started_at)],
+    ["Recipients", number(now.recipients)],
+    ["Left out", `${counted(now.duplicates ?? 0, "duplicate")}, ${number(now.malformed)} malformed`],
+    ["Messages each", number(now.parts)],
+    ["Uploads", number(now.uploads)],
+    ["Sent by", `${number(now.sends_by_id)} by id, ${number(now.sends_by_url)} by address`],
+  ];
+  return h(
+    "section",
+    { class: "card stack" },
+    h("h2", null, "Facts"),
+    h(
+      "dl",
+      { class: "facts" },
+      list.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
+    ),
+  );
 }

@@ -8,7 +8,13 @@ import { at, CAMPAIGN_STATES, number } from "./words.js";
 
 const ORDER = ["running", "needs_settling", "paused", "planned", "finished"];
 // The shapes of assets, for what is like them.
-const SHAPES = { running: "live", paused: "due", needs_settling: "unknown_age", planned: "not_uploaded", finished: "done" };
+const SHAPES = {
+  running: "live",
+  paused: "due",
+  needs_settling: "unknown_age",
+  planned: "not_uploaded",
+  finished: "done",
+};
 export const PARTS = ["sent", "failed", "unknown", "skipped", "pending"];
 
 /** A campaign's bar: how much of it went which way. */
@@ -26,10 +32,14 @@ export function meter() {
   return { element, draw };
 }
 
-const summary = (campaign) => PARTS.filter((name) => campaign[name]).map((name) => `${number(campaign[name])} ${name}`).join(", ") || "nothing to send";
+const summary = (campaign) =>
+  PARTS.filter((name) => campaign[name])
+    .map((name) => `${number(campaign[name])} ${name}`)
+    .join(", ") || "nothing to send";
 
 /** A campaign's state as a word in its colour. */
-export const stateOf = ({ state }) => h("span", { class: "state", "data-campaign": state }, shape(SHAPES[state]), CAMPAIGN_STATES[state] ?? state);
+export const stateOf = ({ state }) =>
+  h("span", { class: "state", "data-campaign": state }, shape(SHAPES[state]), CAMPAIGN_STATES[state] ?? state);
 
 /** The view of all campaigns. */
 export function campaigns() {
@@ -38,15 +48,27 @@ export function campaigns() {
   const items = new Map();
   const refresh = async () => {
     const { campaigns: all } = await call("/v1/campaigns");
-    all.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (b.planned_at ?? "").localeCompare(a.planned_at ?? ""));
+    all.sort(
+      (a, b) =>
+        ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (b.planned_at ?? "").localeCompare(a.planned_at ?? ""),
+    );
     items.clear();
-    list.replaceChildren(...(all.length ? all.map((campaign) => {
-      const item = row(campaign);
-      items.set(campaign.name, item);
-      return item.element;
-    }) : [nothing()]));
+    list.replaceChildren(
+      ...(all.length
+        ? all.map((campaign) => {
+            const item = row(campaign);
+            items.set(campaign.name, item);
+            return item.element;
+          })
+        : [nothing()]),
+    );
   };
-  return { element, title: () => "Campaigns", refresh, campaign: (campaign) => items.get(campaign.name)?.draw(campaign) ?? void refresh() };
+  return {
+    element,
+    title: () => "Campaigns",
+    refresh,
+    campaign: (campaign) => items.get(campaign.name)?.draw(campaign) ?? void refresh(),
+  };
 }
 
 function row(campaign) {
@@ -54,8 +76,15 @@ function row(campaign) {
   const counts = h("span", { class: "quiet number" });
   const bar = meter();
   const when = campaign.started_at ? `started ${at(campaign.started_at)}` : `planned ${at(campaign.planned_at)}`;
-  const link = h("a", { class: "card campaign", href: only({ view: "campaigns", campaign: campaign.name }) },
-    h("b", null, campaign.name), state, counts, h("span", { class: "quiet" }, when), bar.element);
+  const link = h(
+    "a",
+    { class: "card campaign", href: only({ view: "campaigns", campaign: campaign.name }) },
+    h("b", null, campaign.name),
+    state,
+    counts,
+    h("span", { class: "quiet" }, when),
+    bar.element,
+  );
   const draw = (now) => {
     state.replaceChildren(stateOf(now));
     write(counts, `${summary(now)} of ${number(now.total)}`);
@@ -67,6 +96,12 @@ function row(campaign) {
 }
 
 function nothing() {
-  return h("li", { class: "empty" }, icon("campaigns"), h("h2", null, "No campaign yet"), h("p", null, "One message to many people, once each. It begins in the terminal, and is followed here:"),
-    h("code", { class: "command" }, "reattach campaign run --name spring-sale --to recipients.csv --file hero.png"));
+  return h(
+    "li",
+    { class: "empty" },
+    icon("campaigns"),
+    h("h2", null, "No campaign yet"),
+    h("p", null, "One message to many people, once each. It begins in the terminal, and is followed here:"),
+    h("code", { class: "command" }, "reattach campaign run --name spring-sale --to recipients.csv --file hero.png"),
+  );
 }

@@ -18,14 +18,31 @@ export const idOf = (asset) => asset.sha256 ?? asset.url ?? "";
 export function makeCell() {
   const image = h("img", { alt: "", decoding: "async", draggable: "false", hidden: true });
   const picture = h("div", { class: "picture" }, image);
-  const button = h("button", { class: "button square small copy", type: "button", tabindex: "-1", "aria-hidden": "true", title: "Copy the id (c)" }, icon("copy"));
+  const button = h(
+    "button",
+    {
+      class: "button square small copy",
+      type: "button",
+      tabindex: "-1",
+      "aria-hidden": "true",
+      title: "Copy the id (c)",
+    },
+    icon("copy"),
+  );
   const stands = h("span");
   const state = h("span", { class: "state" }, shape(""), stands);
   const more = h("span", { class: "more" });
   const name = h("span");
   const kind = h("span", { class: "unseen" });
   const where = h("span", { class: "where" });
-  const cell = h("div", { class: "cell", role: "gridcell", tabindex: "-1" }, picture, h("div", { class: "name" }, name, kind, where), h("div", { class: "meta" }, state, more), button);
+  const cell = h(
+    "div",
+    { class: "cell", role: "gridcell", tabindex: "-1" },
+    picture,
+    h("div", { class: "name" }, name, kind, where),
+    h("div", { class: "meta" }, state, more),
+    button,
+  );
   image.addEventListener("load", () => seen.add(parts.get(cell).shown));
   image.addEventListener("error", () => {
     const filled = parts.get(cell);
@@ -33,11 +50,25 @@ export function makeCell() {
     pictureless.add(filled.asset.sha256);
     showPicture(filled, filled.asset, true);
   });
-  parts.set(cell, { image, picture, button, name, kind, where, state, stands, more, asset: undefined, fresh: true, shown: "", mark: "" });
+  parts.set(cell, {
+    image,
+    picture,
+    button,
+    name,
+    kind,
+    where,
+    state,
+    stands,
+    more,
+    asset: undefined,
+    fresh: true,
+    shown: "",
+    mark: "",
+  });
   return cell;
 }
 
-/** Puts an asset into a cell; `undefined` for one that is still to come. `settled`: is the grid slow enough for pictures? */
+/** Puts an asset into a cell; `undefined` for one that is to come. `settled`: is the grid slow enough for pictures? */
 export function fillCell(cell, asset, { settled, selected }) {
   const filled = parts.get(cell);
   set(cell, "aria-selected", String(Boolean(selected)));
@@ -72,12 +103,26 @@ function describe(cell, filled, asset) {
   write(filled.name, name);
   write(filled.stands, stands);
   const [alias, extent] = [asset.aliases?.[0], dimensions(asset)];
-  filled.more.replaceChildren(alias ? `@${alias}` : extent || size(asset.size_bytes),
-    h("span", { class: "bytes" }, [alias && extent, (alias || extent) && size(asset.size_bytes)].filter(Boolean).map((words) => ` · ${words}`).join("")));
+  filled.more.replaceChildren(
+    alias ? `@${alias}` : extent || size(asset.size_bytes),
+    h(
+      "span",
+      { class: "bytes" },
+      [alias && extent, (alias || extent) && size(asset.size_bytes)]
+        .filter(Boolean)
+        .map((words) => ` · ${words}`)
+        .join(""),
+    ),
+  );
 }
 
 function showPicture(filled, asset, settled) {
-  const has = Boolean(asset?.thumbnail && asset.sha256 && !pictureless.has(asset.sha256) && (asset.width ?? 0) * (asset.height ?? 0) <= MOST_PIXELS);
+  const has = Boolean(
+    asset?.thumbnail &&
+    asset.sha256 &&
+    !pictureless.has(asset.sha256) &&
+    (asset.width ?? 0) * (asset.height ?? 0) <= MOST_PIXELS,
+  );
   const address = has ? `/v1/assets/${asset.sha256}/thumbnail` : "";
   const source = settled || seen.has(address) || filled.shown === address ? address : "";
   if (source !== filled.shown && (source || !has || filled.shown)) {
@@ -92,7 +137,8 @@ function showPicture(filled, asset, settled) {
   while (filled.picture.children.length > 1) filled.picture.lastChild.remove();
   if (asset && !has) filled.picture.append(glyph(asset.kind, asset.name ?? ""));
   if (asset && asset.state !== "live") filled.picture.append(h("span", { class: "corner" }, shape(asset.state)));
-  if (has && /\.gif$/i.test(asset.name ?? "")) filled.picture.append(h("span", { class: "kindmark", "aria-hidden": "true" }, "GIF"));
+  if (has && /\.gif$/i.test(asset.name ?? ""))
+    filled.picture.append(h("span", { class: "kindmark", "aria-hidden": "true" }, "GIF"));
 }
 
 /** Whether a picture may fill its box: only if little of it is lost. */

@@ -25,13 +25,18 @@ export function chart(title, names, height) {
     if (!width) return;
     scales = measure(samples, names, width, height);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("aria-label", `${title}: ${names.map((name) => `${number(samples.at(-1)?.[name])} ${name}`).join(", ")}`);
+    svg.setAttribute(
+      "aria-label",
+      `${title}: ${names.map((name) => `${number(samples.at(-1)?.[name])} ${name}`).join(", ")}`,
+    );
     svg.replaceChildren(...axes(scales), ...(samples.length ? curves(samples, names, scales) : []));
   };
   element.addEventListener("pointermove", (event) => {
     if (!samples.length || !scales) return;
     const where = event.clientX - element.getBoundingClientRect().left;
-    const nearest = samples.reduce((best, sample) => (Math.abs(scales.x(sample.time) - where) < Math.abs(scales.x(best.time) - where) ? sample : best));
+    const nearest = samples.reduce((best, sample) =>
+      Math.abs(scales.x(sample.time) - where) < Math.abs(scales.x(best.time) - where) ? sample : best,
+    );
     point(svg, tip, nearest, names, scales);
   });
   element.addEventListener("pointerleave", () => {
@@ -52,7 +57,10 @@ function measure(samples, names, width, height) {
 /** The next round number. */
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return Math.max(4, [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((round) => round >= value));
+  return Math.max(
+    4,
+    [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((round) => round >= value),
+  );
 }
 
 function axes({ x, y, from, to, top, width, height }) {
@@ -66,23 +74,42 @@ function axes({ x, y, from, to, top, width, height }) {
   const format = to - from > 36 * 3_600_000 ? date : to - from < 240_000 ? exact : clock;
   const times = Array.from({ length: steps + 1 }, (_, step) => from + ((to - from) * step) / steps);
   const anchor = (step) => (step === 0 ? "start" : step === steps ? "end" : "middle");
-  return [...lines, ...times.map((time, step) => s("text", { x: x(time), y: height - 6, "text-anchor": anchor(step) }, format.format(time)))];
+  return [
+    ...lines,
+    ...times.map((time, step) =>
+      s("text", { x: x(time), y: height - 6, "text-anchor": anchor(step) }, format.format(time)),
+    ),
+  ];
 }
 
 function curves(samples, names, { x, y }) {
   return names.flatMap((name, place) => {
-    const line = samples.map((sample, index) => `${index ? "L" : "M"}${x(sample.time).toFixed(1)} ${y(sample[name] ?? 0).toFixed(1)}`).join("");
+    const line = samples
+      .map((sample, index) => `${index ? "L" : "M"}${x(sample.time).toFixed(1)} ${y(sample[name] ?? 0).toFixed(1)}`)
+      .join("");
     const area = `${line}L${x(samples.at(-1).time).toFixed(1)} ${y(0)}L${x(samples[0].time).toFixed(1)} ${y(0)}z`;
-    return [place === 0 && s("path", { class: `area ${name}`, d: area }), s("path", { class: `curve ${name}`, d: line })].filter(Boolean);
+    return [
+      place === 0 && s("path", { class: `area ${name}`, d: area }),
+      s("path", { class: `curve ${name}`, d: line }),
+    ].filter(Boolean);
   });
 }
 
 function point(svg, tip, sample, names, { x, y, width, height }) {
   const at = x(sample.time);
   svg.querySelector(".marks")?.remove();
-  svg.append(s("g", { class: "marks" }, s("line", { class: "hair", x1: at, x2: at, y1: TOP, y2: height - BOTTOM }),
-    names.map((name) => s("circle", { class: name, cx: at, cy: y(sample[name] ?? 0), r: 4 }))));
-  tip.replaceChildren(h("b", null, exact.format(sample.time)), ...names.map((name) => h("div", null, `${number(sample[name])} ${name}`)));
+  svg.append(
+    s(
+      "g",
+      { class: "marks" },
+      s("line", { class: "hair", x1: at, x2: at, y1: TOP, y2: height - BOTTOM }),
+      names.map((name) => s("circle", { class: name, cx: at, cy: y(sample[name] ?? 0), r: 4 })),
+    ),
+  );
+  tip.replaceChildren(
+    h("b", null, exact.format(sample.time)),
+    ...names.map((name) => h("div", null, `${number(sample[name])} ${name}`)),
+  );
   tip.hidden = false;
   const left = at > width / 2;
   tip.style.left = left ? "" : `${at + 12}px`;

@@ -25,7 +25,12 @@ export async function copy(text, what) {
 /** The button for that. */
 export function copyButton(text, what, { words = null } = {}) {
   const classes = words ? "button small" : "button square small";
-  const button = h("button", { class: classes, type: "button", "aria-label": words ? null : `Copy ${what}`, title: `Copy ${what}` }, icon("copy"), words);
+  const button = h(
+    "button",
+    { class: classes, type: "button", "aria-label": words ? null : `Copy ${what}`, title: `Copy ${what}` },
+    icon("copy"),
+    words,
+  );
   button.addEventListener("click", (event) => {
     event.stopPropagation();
     void copy(text, what);

@@ -13,7 +13,8 @@ export function ask(title, words, buttons) {
     dialog.close();
   };
   const actions = buttons.map(({ text, value, kind = "", focus }) =>
-    h("button", { class: `button ${kind}`, type: "button", autofocus: focus, onclick: () => close(value) }, text));
+    h("button", { class: `button ${kind}`, type: "button", autofocus: focus, onclick: () => close(value) }, text),
+  );
   const paragraphs = words.map((word) => (typeof word === "string" ? h("p", null, word) : word));
   dialog.append(h("div", null, h("h2", { id }, title), paragraphs, h("div", { class: "actions" }, actions)));
   document.body.append(dialog);
@@ -28,6 +29,9 @@ export function ask(title, words, buttons) {
 
 /** Whether somebody agrees. */
 export async function confirmed(title, words, yes, kind = "main") {
-  const buttons = [{ text: "Cancel", value: "", focus: true }, { text: yes, value: "yes", kind }];
+  const buttons = [
+    { text: "Cancel", value: "", focus: true },
+    { text: yes, value: "yes", kind },
+  ];
   return (await ask(title, words, buttons)) === "yes";
 }

@@ -12,8 +12,18 @@ const AT_ONCE = 100;
 export function duplicates() {
   const list = h("ul", { class: "stack" });
   const head = h("p");
-  const more = h("button", { class: "button", type: "button", hidden: true, onclick: () => show(shown + AT_ONCE) }, "Show more");
-  const element = h("div", { class: "page" }, h("header", null, h("h1", null, "Duplicates"), head), list, h("p", null, more));
+  const more = h(
+    "button",
+    { class: "button", type: "button", hidden: true, onclick: () => show(shown + AT_ONCE) },
+    "Show more",
+  );
+  const element = h(
+    "div",
+    { class: "page" },
+    h("header", null, h("h1", null, "Duplicates"), head),
+    list,
+    h("p", null, more),
+  );
   let groups = [];
   let shown = AT_ONCE;
 
@@ -29,7 +39,20 @@ export function duplicates() {
       ? `${counted(groups.length, "asset")} kept more than once: ${size(answer.wasted_bytes)} on the disk for nothing. To Meta each goes once, and all copies share one id.`
       : "";
     if (groups.length) show(shown);
-    else list.replaceChildren(h("li", { class: "empty" }, icon("duplicates"), h("h2", null, "No file is kept twice"), h("p", null, "Copies under other names would be listed here. They cost disk, never an upload: ids belong to bytes.")));
+    else
+      list.replaceChildren(
+        h(
+          "li",
+          { class: "empty" },
+          icon("duplicates"),
+          h("h2", null, "No file is kept twice"),
+          h(
+            "p",
+            null,
+            "Copies under other names would be listed here. They cost disk, never an upload: ids belong to bytes.",
+          ),
+        ),
+      );
   };
   return { element, title: () => "Duplicates", refresh };
 }
@@ -43,9 +66,27 @@ function group({ sha256, size_bytes: bytes, copies, wasted_bytes: wasted, paths 
     picture.append(image);
   }
   const open = h("a", { href: only({ asset: sha256 }) }, lastPart(paths[0]));
-  return h("li", { class: "card double" }, picture,
-    h("div", null, h("h2", null, open), h("ul", null, paths.map((path) => h("li", null, path)))),
-    h("div", { class: "waste" }, h("b", null, size(wasted)), h("div", { class: "quiet" }, `${copies} × ${size(bytes)}`)));
+  return h(
+    "li",
+    { class: "card double" },
+    picture,
+    h(
+      "div",
+      null,
+      h("h2", null, open),
+      h(
+        "ul",
+        null,
+        paths.map((path) => h("li", null, path)),
+      ),
+    ),
+    h(
+      "div",
+      { class: "waste" },
+      h("b", null, size(wasted)),
+      h("div", { class: "quiet" }, `${copies} × ${size(bytes)}`),
+    ),
+  );
 }
 
 /** By its name, for a glyph: that is all there is to go by. */

@@ -5,19 +5,44 @@ import { h, set, write } from "./dom.js";
 import { icon, shape } from "./icons.js";
 import { KINDS, number, onDay, STATES } from "./words.js";
 
-const SORTS = [["", "By name"], ["expires", "Ending first"], ["uploaded", "Newest first"], ["size", "Largest first"]];
-const LAYOUTS = [["", "As pictures", "library"], ["list", "As a list", "list"]];
+const SORTS = [
+  ["", "By name"],
+  ["expires", "Ending first"],
+  ["uploaded", "Newest first"],
+  ["size", "Largest first"],
+];
+const LAYOUTS = [
+  ["", "As pictures", "library"],
+  ["list", "As a list", "list"],
+];
 
 /** The bar of filters; `counted(counts)` brings the numbers. */
 export function filters(session) {
   const chips = new Map([["", chip("", "All", null)]]);
   for (const [name, words] of STATES) chips.set(name, chip(name, words, shape(name)));
-  const day = h("button", { class: "chip", type: "button", "aria-pressed": "true", onclick: () => go({ expires: "", sort: "" }) });
+  const day = h("button", {
+    class: "chip",
+    type: "button",
+    "aria-pressed": "true",
+    onclick: () => go({ expires: "", sort: "" }),
+  });
   const picks = [pick("kind", "Kind", [["", "All kinds"], ...KINDS]), pick("sort", "Order", SORTS)];
-  if (session.pages.length > 1) picks.unshift(pick("page", "Page", [["", "All Pages"], ...session.pages.map(({ id, name }) => [id, name])]));
+  if (session.pages.length > 1)
+    picks.unshift(pick("page", "Page", [["", "All Pages"], ...session.pages.map(({ id, name }) => [id, name])]));
 
   const layouts = LAYOUTS.map(([name, words, sign]) =>
-    h("button", { class: "button square", type: "button", "aria-label": words, title: words, onclick: () => go({ layout: name }) }, icon(sign)));
+    h(
+      "button",
+      {
+        class: "button square",
+        type: "button",
+        "aria-label": words,
+        title: words,
+        onclick: () => go({ layout: name }),
+      },
+      icon(sign),
+    ),
+  );
 
   const follow = (address) => {
     for (const [name, element] of chips) set(element, "aria-pressed", String(address.state === name));
@@ -25,13 +50,23 @@ export function filters(session) {
     if (address.expires) day.replaceChildren(icon("calendar"), `Ends ${onDay(address.expires)}`, icon("close"));
     set(day, "aria-label", address.expires ? `Ends ${onDay(address.expires)}: show all days` : null);
     for (const select of picks) select.value = address[select.name];
-    for (const [place, [name]] of LAYOUTS.entries()) set(layouts[place], "aria-pressed", String(address.layout === name));
+    for (const [place, [name]] of LAYOUTS.entries())
+      set(layouts[place], "aria-pressed", String(address.layout === name));
   };
   onAddress(follow);
   follow(read());
 
-  const element = h("div", { class: "filters", role: "group", "aria-label": "Filters" },
-    h("div", { class: "chips" }, day, [...chips.values()]), h("div", { class: "picks" }, picks, h("div", { class: "segments", role: "group", "aria-label": "Layout" }, layouts)));
+  const element = h(
+    "div",
+    { class: "filters", role: "group", "aria-label": "Filters" },
+    h("div", { class: "chips" }, day, [...chips.values()]),
+    h(
+      "div",
+      { class: "picks" },
+      picks,
+      h("div", { class: "segments", role: "group", "aria-label": "Layout" }, layouts),
+    ),
+  );
   const counted = (counts) => {
     let all = 0;
     for (const [name] of STATES) {
@@ -46,10 +81,20 @@ export function filters(session) {
 
 function chip(name, words, sign) {
   const press = () => go({ state: read().state === name ? "" : name });
-  return h("button", { class: "chip", type: "button", "data-state": name || null, onclick: press }, sign, words, h("span", { class: "count" }, "–"));
+  return h(
+    "button",
+    { class: "chip", type: "button", "data-state": name || null, onclick: press },
+    sign,
+    words,
+    h("span", { class: "count" }, "–"),
+  );
 }
 
 function pick(name, label, options) {
   const choose = (event) => go({ [name]: event.target.value });
-  return h("select", { class: "pick", name, "aria-label": label, onchange: choose }, options.map(([value, words]) => h("option", { value }, words)));
+  return h(
+    "select",
+    { class: "pick", name, "aria-label": label, onchange: choose },
+    options.map(([value, words]) => h("option", { value }, words)),
+  );
 }

@@ -86,7 +86,9 @@ export class Grid {
     const before = `${this.#columns}/${this.#rowHeight}`;
     const narrow = this.#width < 520;
     const gap = narrow ? 10 : 14;
-    const columns = this.#list ? 1 : Math.max(narrow ? 2 : 1, Math.floor((this.#width + gap) / ((narrow ? 152 : 182) + gap)));
+    const columns = this.#list
+      ? 1
+      : Math.max(narrow ? 2 : 1, Math.floor((this.#width + gap) / ((narrow ? 152 : 182) + gap)));
     const picture = Math.round(((this.#width - gap * (columns - 1)) / columns) * 0.74);
     this.#columns = columns;
     this.#rowHeight = this.#list ? LIST_ROW : picture + CAPTION + gap + 2;
@@ -148,16 +150,22 @@ export class Grid {
       this.#placed.delete(line);
       this.#free.push(row);
     }
-    if (!focused && (active < first || active > last)) this.#active = Math.min(lines - 1, first + BEYOND) * this.#columns;
+    if (!focused && (active < first || active > last))
+      this.#active = Math.min(lines - 1, first + BEYOND) * this.#columns;
     if (this.#active >= this.#total) this.#active = Math.max(0, this.#total - 1);
     for (let line = first; line <= last; line += 1) if (!this.#placed.has(line)) this.#place(line);
     for (const [line, row] of this.#placed) this.#fill(line, row);
     for (const row of this.#free) row.hidden = true;
-    if (last >= first && !this.#flying) this.#rows.want(first * this.#columns, last * this.#columns + this.#columns - 1);
+    if (last >= first && !this.#flying)
+      this.#rows.want(first * this.#columns, last * this.#columns + this.#columns - 1);
   }
 
   #place(line) {
-    const row = this.#free.pop() ?? this.#canvas.appendChild(h("div", { class: "row", role: "row" }, Array.from({ length: this.#columns }, makeCell)));
+    const row =
+      this.#free.pop() ??
+      this.#canvas.appendChild(
+        h("div", { class: "row", role: "row" }, Array.from({ length: this.#columns }, makeCell)),
+      );
     row.hidden = false;
     row.style.transform = `translateY(${line * this.#rowHeight}px)`;
     set(row, "aria-rowindex", line + 1);
@@ -172,7 +180,10 @@ export class Grid {
       if (beyond) continue;
       cell.index = index;
       const asset = this.#rows.at(index);
-      fillCell(cell, asset, { settled: !this.#flying, selected: asset && this.#selected !== "" && idOf(asset) === this.#selected });
+      fillCell(cell, asset, {
+        settled: !this.#flying,
+        selected: asset && this.#selected !== "" && idOf(asset) === this.#selected,
+      });
       set(cell, "aria-colindex", column + 1);
       set(cell, "tabindex", index === this.#active ? "0" : "-1");
     }
@@ -202,8 +213,14 @@ export class Grid {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const whole = Math.max(1, Math.floor(this.#height / this.#rowHeight)) * this.#columns;
     const steps = {
-      ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.#columns, ArrowDown: this.#columns,
-      PageUp: -whole, PageDown: whole, Home: -this.#total, End: this.#total,
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -this.#columns,
+      ArrowDown: this.#columns,
+      PageUp: -whole,
+      PageDown: whole,
+      Home: -this.#total,
+      End: this.#total,
     };
     const asset = this.#rows.at(this.#active);
     if (event.key === "ArrowUp" && this.#active < this.#columns) return;

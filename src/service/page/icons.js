@@ -50,7 +50,10 @@ export const icon = (name) => draw("icon", PATHS[name]);
 
 /** The shape of an asset's state. */
 export function shape(state) {
-  return draw("shape", SHAPES[state] ?? SHAPES.not_uploaded, { "stroke-width": 3.4, fill: state === "live" || state === "due" ? "currentColor" : "none" });
+  return draw("shape", SHAPES[state] ?? SHAPES.not_uploaded, {
+    "stroke-width": 3.4,
+    fill: state === "live" || state === "due" ? "currentColor" : "none",
+  });
 }
 
 /** What a thing without a picture shows: its kind, and the end of its name. */

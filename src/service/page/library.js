@@ -26,7 +26,14 @@ export function library(session, uploads) {
   });
   const detail = new Detail(session, { close: () => close(grid) });
   const empty = h("div", { class: "empty", hidden: true });
-  const element = h("div", { class: "library" }, h("h1", { class: "unseen" }, "Library"), bar.element, grid.element, detail.element);
+  const element = h(
+    "div",
+    { class: "library" },
+    h("h1", { class: "unseen" }, "Library"),
+    bar.element,
+    grid.element,
+    detail.element,
+  );
   grid.element.append(empty);
 
   const answered = () => {
@@ -80,15 +87,35 @@ function teach(session, uploads) {
   const asked = read();
   if (ASKED.some((name) => name !== "sort" && asked[name])) {
     const clear = () => go(Object.fromEntries(ASKED.map((name) => [name, ""])));
-    return [icon("search"), h("h2", null, asked.q ? `Nothing matches “${asked.q}”` : "Nothing matches these filters"),
+    return [
+      icon("search"),
+      h("h2", null, asked.q ? `Nothing matches “${asked.q}”` : "Nothing matches these filters"),
       h("p", null, "The search knows names, paths, aliases, attachment ids, and how a hash begins."),
-      h("div", { class: "actions" }, h("button", { class: "button", type: "button", onclick: clear }, "Show everything"))];
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "button", type: "button", onclick: clear }, "Show everything"),
+      ),
+    ];
   }
   if (!session.folders.length) {
-    return [icon("folder"), h("h2", null, "No folder to look into"), h("p", null, "Start the service with the folder your pictures are in:"),
-      h("code", { class: "command" }, "reattach serve --library FOLDER")];
+    return [
+      icon("folder"),
+      h("h2", null, "No folder to look into"),
+      h("p", null, "Start the service with the folder your pictures are in:"),
+      h("code", { class: "command" }, "reattach serve --library FOLDER"),
+    ];
   }
-  return [icon("image"), h("h2", null, "Nothing here yet"), h("p", null, "Drop files anywhere on this page, or upload a whole folder from the terminal:"),
+  return [
+    icon("image"),
+    h("h2", null, "Nothing here yet"),
+    h("p", null, "Drop files anywhere on this page, or upload a whole folder from the terminal:"),
     h("code", { class: "command" }, `reattach sync ${session.folders[0].name}`),
-    uploads && h("div", { class: "actions" }, h("button", { class: "button main", type: "button", onclick: uploads.choose }, icon("upload"), "Choose files"))].filter(Boolean);
+    uploads &&
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "button main", type: "button", onclick: uploads.choose }, icon("upload"), "Choose files"),
+      ),
+  ].filter(Boolean);
 }

@@ -2,7 +2,7 @@
 
 import { call, query } from "./api.js";
 
-const WINDOW = 60;
+const WINDOW = 48;
 const KEPT = 40;
 
 /** Fires `changed` (rows came), `fresh` (another question was answered) and `failed`. */

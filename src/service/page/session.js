@@ -3,7 +3,7 @@
 import { call, remember } from "./api.js";
 import { h } from "./dom.js";
 
-/** The session there is; with a token in the address (`#token=…`), one that is begun with it. Null when there is none. */
+/** The session there is; with a token in the address (`#token=…`), one begun with it. Null when there is none. */
 export async function session() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
@@ -32,7 +32,13 @@ export const end = () => call("/v1/session", { method: "DELETE" });
 /** The form for a token; calls back with the session. */
 export function signIn(onSession) {
   const wrong = h("p", { class: "wrong", role: "alert" });
-  const field = h("input", { class: "field mono", type: "password", autocomplete: "off", spellcheck: "false", required: true });
+  const field = h("input", {
+    class: "field mono",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+  });
   const button = h("button", { class: "button main", type: "submit" }, "Sign in");
   const submit = async (event) => {
     event.preventDefault();
@@ -42,16 +48,30 @@ export function signIn(onSession) {
       await begin(field.value.trim().replace(/^.*#token=/, ""));
       onSession(await known());
     } catch (problem) {
-      wrong.textContent = problem.status === 401 ? "That is not this service's token." : [problem.message, problem.hint].filter(Boolean).join(" – ");
+      wrong.textContent =
+        problem.status === 401
+          ? "That is not this service's token."
+          : [problem.message, problem.hint].filter(Boolean).join(" – ");
       field.select();
     }
     button.disabled = false;
   };
   const form = h("form", { onsubmit: submit }, h("label", null, "Token", field), wrong, button);
-  return h("div", { class: "page" }, h("div", { class: "signin" },
-    h("h1", null, "Sign in"),
-    h("p", { class: "quiet" }, "Your library is open to you alone. In the terminal, this prints a link that signs you in:"),
-    h("code", { class: "command" }, "reattach serve --print-url"),
-    h("p", { class: "quiet" }, "Or paste its token here."),
-    form));
+  return h(
+    "div",
+    { class: "page" },
+    h(
+      "div",
+      { class: "signin" },
+      h("h1", null, "Sign in"),
+      h(
+        "p",
+        { class: "quiet" },
+        "Your library is open to you alone. In the terminal, this prints a link that signs you in:",
+      ),
+      h("code", { class: "command" }, "reattach serve --print-url"),
+      h("p", { class: "quiet" }, "Or paste its token here."),
+      form,
+    ),
+  );
 }

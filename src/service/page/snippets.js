@@ -13,14 +13,24 @@ export function json(upload) {
 /** The same for a terminal. Quoted for a shell: an id is digits, and a kind is one of four words. */
 export function curl(upload, version) {
   const host = `https://graph.facebook.com/${version}/${upload.page_id}/messages`;
-  return [`curl -X POST '${host}' \\`, `  -H "Authorization: Bearer $PAGE_ACCESS_TOKEN" \\`, `  -H 'Content-Type: application/json' \\`, `  -d '${json(upload)}'`].join("\n");
+  return [
+    `curl -X POST '${host}' \\`,
+    `  -H "Authorization: Bearer $PAGE_ACCESS_TOKEN" \\`,
+    `  -H 'Content-Type: application/json' \\`,
+    `  -d '${json(upload)}'`,
+  ].join("\n");
 }
 
 /** Both, one at a time. */
 export function snippets(upload, version) {
-  const texts = [["JSON", json(upload)], ["curl", curl(upload, version)]];
+  const texts = [
+    ["JSON", json(upload)],
+    ["curl", curl(upload, version)],
+  ];
   const shown = h("pre", { class: "snippet", id: "snippet", role: "tabpanel", tabindex: "0", "aria-label": "Snippet" });
-  const tabs = texts.map(([name], place) => h("button", { type: "button", role: "tab", "aria-controls": "snippet", onclick: () => show(place) }, name));
+  const tabs = texts.map(([name], place) =>
+    h("button", { type: "button", role: "tab", "aria-controls": "snippet", onclick: () => show(place) }, name),
+  );
   let now = 0;
   const show = (place) => {
     now = place;
@@ -36,7 +46,17 @@ export function snippets(upload, version) {
     show(1 - now);
     tabs[now].focus();
   };
-  const button = h("button", { class: "button small", type: "button", onclick: () => void copy(texts[now][1], `the ${texts[now][0]} snippet`) }, icon("copy"), "Copy");
-  return h("section", null, h("h3", null, "Send it"),
-    h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": "Snippets", onkeydown: move }, tabs), button), shown);
+  const button = h(
+    "button",
+    { class: "button small", type: "button", onclick: () => void copy(texts[now][1], `the ${texts[now][0]} snippet`) },
+    icon("copy"),
+    "Copy",
+  );
+  return h(
+    "section",
+    null,
+    h("h3", null, "Send it"),
+    h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": "Snippets", onkeydown: move }, tabs), button),
+    shown,
+  );
 }

@@ -46,7 +46,11 @@ export function uploads(session, came) {
   document.body.append(picker);
   const choose = async () => {
     if (session.folders.length > 1) {
-      const buttons = session.folders.map(({ id, name }, place) => ({ text: name, value: String(id), focus: place === 0 }));
+      const buttons = session.folders.map(({ id, name }, place) => ({
+        text: name,
+        value: String(id),
+        focus: place === 0,
+      }));
       const chosen = await ask("Into which folder?", [], [...buttons, { text: "Cancel", value: "", kind: "plain" }]);
       if (!chosen) return;
       folder = session.folders.find(({ id }) => String(id) === chosen);
@@ -98,7 +102,12 @@ class Tray {
     this.#running = running;
     this.#queue = queue;
     const clear = h("button", { class: "button plain small", type: "button", onclick: () => this.#clear() }, "Clear");
-    this.#box = h("section", { class: "tray", "aria-label": "Uploads", hidden: true }, h("header", null, this.#title, clear), this.#list);
+    this.#box = h(
+      "section",
+      { class: "tray", "aria-label": "Uploads", hidden: true },
+      h("header", null, this.#title, clear),
+      this.#list,
+    );
     document.getElementById("tray").append(this.#box);
   }
 
@@ -142,7 +151,12 @@ class Tray {
     this.#box.hidden = !this.#list.children.length;
     const done = this.#list.children.length - left;
     if (left) return write(this.#title, `Uploading ${counted(left, "file")}`);
-    write(this.#title, this.#bad ? `${counted(done - this.#bad, "file")} in, ${this.#bad} not` : `${counted(done, "file")} in the library`);
+    write(
+      this.#title,
+      this.#bad
+        ? `${counted(done - this.#bad, "file")} in, ${this.#bad} not`
+        : `${counted(done, "file")} in the library`,
+    );
     if (done) announce(this.#title.textContent);
   }
 
@@ -165,7 +179,7 @@ function dropZone(folders, take) {
     zone.hidden = true;
     for (const target of targets) target.classList.remove("over");
   };
-  const over = (event) => folders.length === 1 ? 0 : targets.indexOf(event.target.closest?.(".target"));
+  const over = (event) => (folders.length === 1 ? 0 : targets.indexOf(event.target.closest?.(".target")));
   const files = (event) => event.dataTransfer?.types.includes("Files");
   addEventListener("dragenter", (event) => {
     if (!files(event)) return;
@@ -184,7 +198,9 @@ function dropZone(folders, take) {
     if (!files(event)) return;
     event.preventDefault();
     const place = over(event);
-    const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file" && !item.webkitGetAsEntry?.()?.isDirectory).map((item) => item.getAsFile());
+    const dropped = [...event.dataTransfer.items]
+      .filter((item) => item.kind === "file" && !item.webkitGetAsEntry?.()?.isDirectory)
+      .map((item) => item.getAsFile());
     leave();
     if (place < 0) tell("Drop files on one of the folders", { bad: true });
     else if (!dropped.length) tell("Folders are for `reattach sync`: drop the files in it", { bad: true });

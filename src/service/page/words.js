@@ -14,9 +14,18 @@ export const STATES = [
   ["unknown_age", "Unknown age"],
   ["not_uploaded", "Not uploaded"],
 ];
-export const KINDS = [["image", "Pictures"], ["video", "Videos"], ["audio", "Sound"], ["file", "Files"]];
+export const KINDS = [
+  ["image", "Pictures"],
+  ["video", "Videos"],
+  ["audio", "Sound"],
+  ["file", "Files"],
+];
 export const CAMPAIGN_STATES = {
-  planned: "Planned", running: "Running", paused: "Paused", finished: "Finished", needs_settling: "Needs settling",
+  planned: "Planned",
+  running: "Running",
+  paused: "Paused",
+  finished: "Finished",
+  needs_settling: "Needs settling",
 };
 
 export const number = (value) => thousands.format(value ?? 0);
