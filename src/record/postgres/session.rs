@@ -50,9 +50,6 @@ pub(super) const ABSENCE: Duration = Duration::from_mins(1);
 pub(super) const LONG_ABSENCE: Duration = Duration::from_mins(10);
 /// The same of what is over before long.
 const SHORT_ABSENCE: Duration = Duration::from_secs(2);
-/// A standby may be away for longer than a statement may take. A COMMIT that waits for it is not cut short: the server would
-/// say that all is well, with the change nowhere but on its own disk.
-const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 
 /// The connections of one record.
 pub(super) struct Sessions {
@@ -318,7 +315,7 @@ impl Sessions {
                 tx.settle(true);
                 Attempt::Done(value)
             }
-            Ok(value) => match tx.batch(if mode == Mode::Write { COMMIT } else { "COMMIT" }).await {
+            Ok(value) => match tx.batch("COMMIT").await {
                 Ok(()) => {
                     if mode == Mode::Write {
                         self.acknowledged.note(ticket);

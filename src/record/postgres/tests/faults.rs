@@ -314,12 +314,9 @@ async fn what_the_standby_lacks_does_not_count_as_committed_whatever_was_lost_on
     let upload = result("id");
     let complete = record.complete(&claim, &upload);
     let lose_the_answer = async {
-        until_it_waits_for_the_standby(&pair, "SET LOCAL statement_timeout = 0; COMMIT").await;
+        until_it_waits_for_the_standby(&pair, "COMMIT").await;
         // Committed from here on, for all this server knows, and nobody told.
-        pair.primary.sql(
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SET LOCAL%COMMIT'",
-        );
+        pair.primary.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'COMMIT'");
         until_it_waits_for_the_standby(&pair, "INSERT INTO receipts").await;
     };
     let mut complete = std::pin::pin!(complete);
