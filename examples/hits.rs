@@ -105,27 +105,26 @@ async fn measure(url: &str, folder: &Path) -> Result<(), Failed> {
 
 /// A file of its own bytes, their id on record, and an alias for them.
 async fn put_on_record(record: &dyn Record, space: &KeySpace, folder: &Path, number: usize) -> Result<Names, Failed> {
-    let path = folder.join(format!("{number}.png"));
-    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55".to_vec();
-    bytes.extend(number.to_be_bytes());
+    let path = folder.join(format!("{number}.pdf"));
+    let bytes = format!("%PDF-1.4\n%{number}\n%%EOF\n").into_bytes();
     std::fs::write(&path, &bytes)?;
     let hash = ContentHash(Sha256::digest(&bytes).into());
     let asset = Asset::Bytes(hash);
     let now = SystemClock.now();
     let upload = Upload {
-        key: AssetKey { space: space.clone(), kind: MediaKind::Image, asset: asset.clone() },
+        key: AssetKey { space: space.clone(), kind: MediaKind::File, asset: asset.clone() },
         attachment_id: (1_857_777_774_821_032 + number).to_string().parse()?,
         uploaded_at: now,
         expires_at: now.plus(reattach::library::ID_LIFETIME),
         size_bytes: bytes.len() as u64,
-        mime: "image/png".to_owned(),
+        mime: "application/pdf".to_owned(),
         dimensions: None,
         source: Some(path.clone()),
         state: UploadState::Live,
     };
     record.adopt(&[upload]).await?;
     let name: AliasName = format!("asset-{number}").parse()?;
-    let target = AliasTarget { asset, kind: MediaKind::Image, source: None };
+    let target = AliasTarget { asset, kind: MediaKind::File, source: None };
     record.set_alias(&Alias { name: name.clone(), target, set_at: now }).await?;
     let by = [("digest", AssetRef::Hash(hash)), ("alias", AssetRef::Alias(name)), ("path", AssetRef::File(path))];
     Ok(Names { hash, by })
