@@ -74,7 +74,7 @@ async fn measure(url: &str, folder: &Path) -> Result<(), Failed> {
         for names in &assets {
             let digest = names.hash.as_bytes().to_vec();
             let begun = Instant::now();
-            let found = client.query_one(&bare, &[&ORIGIN, &"1", &"messenger", &digest, &"image"]).await?;
+            let found = client.query_one(&bare, &[&ORIGIN, &"1", &"messenger", &digest, &"file"]).await?;
             note("bare SELECT".to_owned(), begun.elapsed());
             drop(found);
             for (way, name) in &names.by {
