@@ -443,11 +443,13 @@ struct Fresh {
 async fn fresh(tx: &Tx, campaign: CampaignId, up_to: i64, room: usize, limit: usize) -> Result<Fresh, Fault> {
     // Weak enough for rows of the campaign to come into being meanwhile.
     let lock = "SELECT FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
+    // The few first, and then of each whether it has a row: otherwise all rows there are would be gone through each time.
     let sql = format!(
         "SELECT {RECIPIENT_COLUMNS}, EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND part = 0
-                                             AND deliveries.seq = campaign_recipients.seq)
-         FROM campaign_recipients WHERE campaign = $1 AND seq <= $2
-             AND seq > coalesce($3, (SELECT frontier FROM campaigns WHERE id = $1)) ORDER BY seq LIMIT {limit}"
+                                             AND deliveries.seq = few.seq)
+         FROM (SELECT {RECIPIENT_COLUMNS} FROM campaign_recipients WHERE campaign = $1 AND seq <= $2
+                   AND seq > coalesce($3, (SELECT frontier FROM campaigns WHERE id = $1)) ORDER BY seq LIMIT {limit}) AS few
+         ORDER BY seq"
     );
     let mut fresh = Fresh::default();
     let (for_lock, for_first): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 3]) =
