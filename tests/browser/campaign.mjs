@@ -10,24 +10,24 @@ const PEOPLE = 120;
 const people = Array.from({ length: PEOPLE }, (_, place) => String(1_254_459_154_000_000 + place));
 
 /** Plans and sends a campaign; some messages fail, and of one nobody knows. Resolves when its process has ended. */
-async function send(lab, name, { unknown = null } = {}) {
+async function send(lab, name, { unknown = null, pace = 30 } = {}) {
   writeFileSync(join(lab.folder, "recipients.csv"), `recipient\n${people.join("\n")}\n`);
+  writeFileSync(
+    join(lab.folder, `${name}.toml`),
+    `name = "${name}"
+recipients = "recipients.csv"
+[[message]]
+file = "tulips/examples/banners/hero.png"
+[limits]
+messages_per_second = ${pace}
+`,
+  );
   await lab.control("people", [
     { id: people[7], error: "551/1545041" },
     { id: people[31], error: "551/1545041" },
   ]);
   if (unknown) await lab.control("faults", { on: "send", when: "after", recipient: unknown, fault: { reset: true } });
-  const child = lab.start(
-    "campaign",
-    "run",
-    "--name",
-    name,
-    "--to",
-    "recipients.csv",
-    "--file",
-    "tulips/examples/banners/hero.png",
-    "--yes",
-  );
+  const child = lab.start("campaign", "run", `${name}.toml`, "--yes");
   return new Promise((resolve) => child.once("exit", resolve));
 }
 
@@ -63,7 +63,8 @@ export const checks = {
   },
 
   async "pauses a campaign, goes on with it, and settles what is unknown"({ page, lab }) {
-    const ended = send(lab, "thank-you", { unknown: people[3] });
+    // Slow enough that nobody is too slow to pause it.
+    const ended = send(lab, "thank-you", { unknown: people[3], pace: 5 });
     await visit(page, lab, "?view=campaigns", "main h1");
     await page.locator("a.campaign", { hasText: "thank-you" }).click();
     await page.getByRole("button", { name: "Pause" }).click();
