@@ -55,6 +55,8 @@ pub(super) struct Campaigns {
 
 #[derive(Debug, Clone, Default)]
 struct Seen {
+    /// Whether it was being sent when somebody last asked: then its end is news.
+    is_running: bool,
     counted: Option<(Instant, Counts)>,
     history: VecDeque<Sample>,
     /// What was told last.
@@ -66,6 +68,10 @@ impl Campaigns {
     pub(super) async fn all(&self, shared: &Shared) -> Result<Vec<Campaign>, RecordError> {
         let mut campaigns = shared.parts.record.campaigns(shared.parts.clock.now()).await?;
         campaigns.retain(|campaign| shared.parts.pages.iter().any(|page| *page.library.space() == campaign.space));
+        let mut seen = self.seen();
+        for campaign in campaigns.iter().filter(|campaign| campaign.holder.is_some()) {
+            seen.entry(campaign.id).or_default().is_running = true;
+        }
         Ok(campaigns)
     }
 
@@ -113,12 +119,10 @@ impl Campaigns {
     /// Looks at what is being sent, by whomever, and tells those who listen; until the service stops.
     pub(super) async fn look_on(shared: Arc<Shared>) {
         let (clock, stop) = (Arc::clone(&shared.parts.clock), shared.parts.stop.clone());
-        let mut were_running: Vec<CampaignId> = Vec::new();
         while !stop.is_requested() {
             let began = Instant::now();
-            match shared.campaigns.look(&shared, &were_running).await {
-                Ok(running) => were_running = running,
-                Err(error) => tracing::warn!(%error, "campaigns cannot be looked at"),
+            if let Err(error) = shared.campaigns.look(&shared).await {
+                tracing::warn!(%error, "campaigns cannot be looked at");
             }
             tokio::select! {
                 () = stop.requested() => {}
@@ -127,21 +131,20 @@ impl Campaigns {
         }
     }
 
-    /// Counts what is being sent, or was at the last look; gives what is being sent now.
-    async fn look(&self, shared: &Shared, were_running: &[CampaignId]) -> Result<Vec<CampaignId>, RecordError> {
-        let mut running = Vec::new();
+    /// Counts what is being sent, or was when somebody last saw it, though it began and ended between two looks.
+    async fn look(&self, shared: &Shared) -> Result<(), RecordError> {
+        let mut running = 0;
         for campaign in self.all(shared).await? {
             let is_running = campaign.holder.is_some();
-            if is_running {
-                running.push(campaign.id);
-            }
-            if is_running || were_running.contains(&campaign.id) {
+            running += usize::from(is_running);
+            if self.seen().get(&campaign.id).is_some_and(|seen| seen.is_running) {
                 let counts = self.count(shared, &campaign).await?;
                 self.tell(shared, &campaign, &counts);
+                self.seen().entry(campaign.id).or_default().is_running = is_running;
             }
         }
-        shared.metrics.running(running.len());
-        Ok(running)
+        shared.metrics.running(running);
+        Ok(())
     }
 
     /// Tells those who listen how it stands, where that is news.

@@ -61,4 +61,32 @@ export const checks = {
     const label = await page.locator("svg.chart").first().getAttribute("aria-label");
     assert.equal(label, `Sent over time: ${PEOPLE - 2} sent`);
   },
+
+  async "pauses a campaign, goes on with it, and settles what is unknown"({ page, lab }) {
+    // Slow enough that nobody is too slow to pause it.
+    const ended = send(lab, "thank-you", { unknown: people[3], pace: 5 });
+    await visit(page, lab, "?view=campaigns", "main h1");
+    await page.locator("a.campaign", { hasText: "thank-you" }).click();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Pause" }).click();
+    await inState(page, "Paused");
+    await ended;
+    const { sent } = await lab.ask("/v1/campaigns/thank-you");
+    assert.ok(sent < PEOPLE - 3, `${sent} were sent before the pause`);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Resume" }).click();
+    await inState(page, "Needs settling");
+    assert.equal((await figures(page)).Unknown, "1");
+    await page.getByRole("cell", { name: people[3] }).waitFor();
+    await page.getByRole("button", { name: "They were sent" }).click();
+    await page.locator("dialog").getByRole("button", { name: "They were sent" }).click();
+    await inState(page, "Finished");
+    assert.deepEqual(await figures(page), {
+      Sent: String(PEOPLE - 2),
+      Failed: "2",
+      Unknown: "0",
+      Skipped: "0",
+      Pending: "0",
+    });
+  },
 };

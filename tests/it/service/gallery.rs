@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::ids::listen;
+use crate::campaign::{TEXT, campaign};
 use crate::support::World;
 use crate::support::pictures::png;
 use crate::support::served::{Answer, Served};
@@ -148,4 +150,23 @@ fn image_size(bytes: &[u8]) -> (u32, u32) {
     let probe = reattach::media::probe(bytes);
     let size = probe.dimensions.expect("a picture");
     (size.width, size.height)
+}
+
+#[test]
+fn a_campaign_somebody_has_seen_running_is_told_of_when_it_is_not() {
+    let world = World::new();
+    // Nobody is too slow to pause it.
+    let limits = "[limits]\nmessages_per_second = 1\n";
+    campaign(&world, 60, &format!("{TEXT}{limits}"));
+    let served = Served::start(&world);
+    let mut run = world.start(["campaign", "run", "library/spring.toml", "--yes", "--json"]);
+    let begin = listen(&served, Some("0-0"), "{}")[0].0.clone();
+    while served.call("GET", "/v1/campaigns/spring", "").json()["state"] != "running" {
+        assert!(run.try_wait().expect("runs").is_none(), "it has ended");
+    }
+    // By somebody the service hears nothing of, and before it looks by itself.
+    world.run(["campaign", "pause", "spring"]).ended_with(0);
+    run.wait().expect("ends");
+    let told = listen(&served, Some(&begin), "\"state\":\"paused\"");
+    assert!(told.last().expect("news").1.starts_with("campaign "), "{told:?}");
 }

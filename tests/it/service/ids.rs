@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -68,14 +69,17 @@ fn sixty_four_clients_who_ask_for_one_new_file_make_one_upload() {
 }
 
 /// The events up to the one that is asked for, each with its id.
-fn listen(served: &Served, last: Option<&str>, until: &str) -> Vec<(String, String)> {
+pub(super) fn listen(served: &Served, last: Option<&str>, until: &str) -> Vec<(String, String)> {
     let mut stream = served.connect();
     let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
     let (address, token) = (served.address, &served.token);
     let head = format!("GET /v1/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{last}\r\n");
     stream.write_all(head.as_bytes()).expect("asked");
     let (mut told, mut event) = (Vec::new(), (String::new(), String::new(), String::new()));
+    let begun = Instant::now();
     for line in BufReader::new(stream).lines() {
+        // Signs of life come on and on.
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is never told of {until}: {told:?}");
         let line = line.expect("a line");
         if let Some(name) = line.strip_prefix("event: ") {
             name.clone_into(&mut event.0);
