@@ -14,34 +14,11 @@ people=${PEOPLE:-500000}
 workers=${WORKERS:-4}
 limits=${LIMITS:-64 512}
 pairs=${PAIRS:-3}
-binaries=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1) || true
-[[ -x $binaries/initdb ]] || binaries=$(pg_config --bindir)
-[[ -x $binaries/pgbench ]] || { echo "PostgreSQL is missing: apt-get install postgresql (its server need not run)" >&2; exit 2; }
-
+source benches/postgres.sh
 cargo build --release --locked --example claims
 claims=$(realpath "${CARGO_TARGET_DIR:-target}")/release/examples/claims
 
-scratch=$(mktemp -d)
-# The server refuses to run as root.
-as() { "$@"; }
-if [[ $(id -u) -eq 0 ]]; then
-    chown postgres "$scratch"
-    as() { setpriv --reuid postgres --regid postgres --init-groups "$@"; }
-fi
-cleanup() {
-    as "$binaries/pg_ctl" -D "$scratch/data" -m immediate stop >/dev/null 2>&1 || true
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-
-port=$((20000 + RANDOM % 20000))
-(
-    cd "$scratch"
-    as "$binaries/initdb" --auth=trust --username=postgres --encoding=UTF8 --locale=C --data-checksums -D data >/dev/null
-    as "$binaries/pg_ctl" -D data -l log -w start >/dev/null -o "-p $port -k $scratch -c listen_addresses=127.0.0.1 \
-        -c shared_buffers=512MB -c max_wal_size=8GB -c checkpoint_timeout=1h -c autovacuum_naptime=5s"
-)
-url=postgres://postgres@127.0.0.1:$port/postgres
+own_server shared_buffers=512MB max_wal_size=8GB checkpoint_timeout=1h autovacuum_naptime=5s
 export PGOPTIONS=--search_path=reattach
 sql() { "$binaries/psql" -XAtq -v ON_ERROR_STOP=1 "$url" "$@"; }
 
