@@ -381,17 +381,10 @@ pub(super) async fn claim(
         turn.push(sheet.take_in(row)?);
         people.extend([recipient(row, COLUMNS_COUNT)?]);
     }
-    let fresh = match limit - turn.len() {
-        0 => Fresh::default(),
-        room => fresh(tx, worker.campaign, up_to, room, limit).await?,
-    };
-    for (seq, recipient) in fresh.people {
-        turn.push(DeliveryKey { seq, part: 0 });
-        people.insert(seq, recipient);
-    }
-    let rows = sheet.claim(worker, &turn, &people, now)?;
+    let mut rows = sheet.claim(worker, &turn, &people, now)?;
+    rows.extend(claim_fresh(tx, worker, up_to, (limit - rows.len(), limit), now).await?);
     let due = async { if rows.len() < limit { next_due(tx, worker, up_to, now).await } else { Ok(None) } };
-    let ((), (), next_due) = try_join!(move_frontier(tx, worker.campaign, fresh.frontier), sheet.save(tx), due)?;
+    let ((), next_due) = try_join!(sheet.save(tx), due)?;
     Ok(Claims { rows, next_due })
 }
 
@@ -431,54 +424,51 @@ pub(super) async fn recipients(
     tx.rows(&sql, &[&campaign.0, &seqs]).await?.iter().map(|row| Ok(recipient(row, 0)?)).collect()
 }
 
-/// People behind the frontier who have no row yet.
-#[derive(Debug, Default)]
-struct Fresh {
-    people: Vec<(u64, NewRecipient)>,
-    /// Where the frontier is to be, once they have one; `None` where it stays.
-    frontier: Option<i64>,
-}
-
-/// As many of them, up to a place, as there is room for within `limit`.
-async fn fresh(tx: &Tx, campaign: CampaignId, up_to: i64, room: usize, limit: usize) -> Result<Fresh, Fault> {
+/// As many people behind the frontier, up to a place, as there is `room` for: with the claimed row they have now. Whoever
+/// has one already was dealt with when the list was.
+async fn claim_fresh(
+    tx: &Tx,
+    worker: &Worker,
+    up_to: i64,
+    (mut room, limit): (usize, usize),
+    now: Timestamp,
+) -> Result<Vec<ClaimedRow>, Fault> {
     // Weak enough for rows of the campaign to come into being meanwhile.
     let lock = "SELECT FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
-    // The few first, and then of each whether it has a row: otherwise all rows there are would be gone through each time.
+    // Which have a row is left to the primary key: a plan that asks for it beforehand goes through all rows there are, if it
+    // was made when there were none. `limit` stands in the text for the plan, and `room` is not to be one of hundreds.
     let sql = format!(
-        "SELECT {RECIPIENT_COLUMNS}, EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND part = 0
-                                             AND deliveries.seq = few.seq)
-         FROM (SELECT {RECIPIENT_COLUMNS} FROM campaign_recipients WHERE campaign = $1 AND seq <= $2
-                   AND seq > coalesce($3, (SELECT frontier FROM campaigns WHERE id = $1)) ORDER BY seq LIMIT {limit}) AS few
-         ORDER BY seq"
+        "WITH few AS MATERIALIZED (
+             SELECT * FROM (SELECT {RECIPIENT_COLUMNS} FROM campaign_recipients WHERE campaign = $1 AND seq <= $2
+                                AND seq > (SELECT frontier FROM campaigns WHERE id = $1) ORDER BY seq LIMIT {limit}) AS next
+             ORDER BY seq LIMIT $3),
+         moved AS (UPDATE campaigns SET frontier = (SELECT max(seq) FROM few) WHERE id = $1 AND EXISTS (SELECT FROM few)),
+         claimed AS (INSERT INTO deliveries (campaign, seq, part, state, attempt, at, worker)
+                     SELECT $1, seq, 0, $4, $5, $6, $7 FROM few ON CONFLICT (campaign, seq, part) DO NOTHING RETURNING seq)
+         SELECT {RECIPIENT_COLUMNS}, seq IN (SELECT seq FROM claimed) FROM few ORDER BY seq"
     );
-    let mut fresh = Fresh::default();
-    let (for_lock, for_first): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 3]) =
-        ([&campaign.0], [&campaign.0, &up_to, &None::<i64>]);
-    // The second sees all that was committed before the first had its lock.
-    let (_, mut rows) = try_join!(tx.rows(lock, &for_lock), tx.rows(&sql, &for_first))?;
-    loop {
+    let claimed = Delivery::planned(now).step(&Event::Claim, now)?;
+    let (state, attempt, at) = (claimed.state.as_str(), i64::from(claimed.attempt), claimed.at.as_unix_millis());
+    let mut fresh = Vec::with_capacity(room);
+    while room > 0 {
+        let (asked, most) = (room, signed(room as u64));
+        let values: [&(dyn ToSql + Sync); 7] =
+            [&worker.campaign.0, &up_to, &most, &state, &attempt, &at, &worker.epoch];
+        // The second sees all that was committed before the first had its lock.
+        let for_lock: [&(dyn ToSql + Sync); 1] = [&worker.campaign.0];
+        let (_, rows) = try_join!(tx.rows(lock, &for_lock), tx.rows(&sql, &values))?;
         for row in &rows {
-            if fresh.people.len() == room {
-                return Ok(fresh);
-            }
-            fresh.frontier = Some(column(row, RECIPIENTS, 0)?);
-            // Whoever has a row already was dealt with when the list was.
-            if !column::<bool>(row, RECIPIENTS, 5)? {
-                fresh.people.push(recipient(row, 0)?);
+            if column(row, RECIPIENTS, 5)? {
+                let (seq, recipient) = recipient(row, 0)?;
+                fresh.push(ClaimedRow { key: DeliveryKey { seq, part: 0 }, attempt: claimed.attempt, recipient });
+                room -= 1;
             }
         }
-        if rows.len() < limit || fresh.people.len() == room {
-            return Ok(fresh);
+        if rows.len() < asked {
+            break;
         }
-        rows = tx.rows(&sql, &[&campaign.0, &up_to, &fresh.frontier]).await?;
     }
-}
-
-async fn move_frontier(tx: &Tx, campaign: CampaignId, to: Option<i64>) -> Result<(), Fault> {
-    if let Some(frontier) = to {
-        tx.execute("UPDATE campaigns SET frontier = $2 WHERE id = $1", &[&campaign.0, &frontier]).await?;
-    }
-    Ok(())
+    Ok(fresh)
 }
 
 /// When to look again: when a delivery falls due, or soon, where others hold some that may come back.
