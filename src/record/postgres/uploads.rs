@@ -26,11 +26,13 @@ pub(super) async fn find(tx: &Tx, keys: &[AssetKey]) -> Result<Vec<Option<Upload
         digests.push(key.asset.digest().to_vec());
         kinds.push(key.kind.as_str());
     }
+    // The row of one key after another, so that the plan is the same however few rows there were when it was made.
     let sql = format!(
-        "SELECT {COLUMNS}, place FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[])
+        "SELECT uploads.*, place FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[])
              WITH ORDINALITY AS asked (origin, page_id, platform, sha256, kind, place)
-         JOIN spaces USING (origin, page_id, platform)
-         JOIN uploads ON uploads.space = spaces.id AND uploads.sha256 = asked.sha256 AND uploads.kind = asked.kind"
+         CROSS JOIN LATERAL (SELECT {COLUMNS} FROM uploads WHERE uploads.sha256 = asked.sha256 AND uploads.kind = asked.kind
+             AND space = (SELECT id FROM spaces WHERE spaces.origin = asked.origin AND spaces.page_id = asked.page_id
+                          AND spaces.platform = asked.platform) LIMIT 1) AS uploads"
     );
     let mut found = vec![None; keys.len()];
     for row in tx.rows(&sql, &[&origins, &pages, &platforms, &digests, &kinds]).await? {
