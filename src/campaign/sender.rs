@@ -14,7 +14,7 @@ use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
 use super::spec::{CampaignMessage, Delivery, Settings};
-use super::summary::{Counts, End, RunSummary};
+use super::summary::{Counts, End, RunSummary, Unsaved};
 use super::tally::{Waiting, Watch};
 use super::{CampaignError, settle};
 use crate::clock::{Clock, Timestamp};
@@ -117,7 +117,11 @@ impl Run {
             unsaved.extend(sending.unsaved());
             let retired = self.parts.record.retire(&self.worker, self.parts.clock.now()).await;
             match sending.halted() {
-                Some(End::Store(error)) if matches!(*error, RecordError::Lapsed) && !self.parts.stop.is_requested() => {
+                Some(End::Store(error)) if matches!(*error, RecordError::Lapsed) => {
+                    unsaved = self.tell_late(unsaved).await;
+                    if self.parts.stop.is_requested() {
+                        break (Some(End::Interrupted), retired);
+                    }
                     if let Err(error) = self.enlist_again().await {
                         break (Some(End::Store(Arc::new(error))), retired);
                     }
@@ -154,6 +158,15 @@ impl Run {
             Enlisted::Held(_) => return Err(RecordError::Lapsed),
         }
         Ok(())
+    }
+
+    /// Tells the record what became of messages that are no longer this worker's; gives back what it does not take.
+    async fn tell_late(&self, unsaved: Vec<Unsaved>) -> Vec<Unsaved> {
+        let (record, now) = (&*self.parts.record, self.parts.clock.now());
+        settle::apply_unsaved(record, self.campaign.id, &unsaved, now).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the record could not be told what became of {} messages", unsaved.len());
+            unsaved
+        })
     }
 
     /// Writes down why nothing more is sent, where that is more than the end of the list or of our patience.

@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use super::{PAGE, decide_all};
 use crate::campaign::summary::UNRECORDED;
-use crate::campaign::{BadRow, CampaignError, Nonce};
+use crate::campaign::{BadRow, CampaignError, Nonce, Unsaved};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
 use crate::ids::CampaignName;
@@ -54,7 +54,7 @@ pub struct Applied {
 
 /// The echoes of `campaign` in a file of webhooks, one JSON a line: a webhook's body, one of its `messaging` events, or
 /// `{"headers":{"X-Hub-Signature-256":"sha256=…"},"body":"…"}`. With the app's secret, a signature that is there must be
-/// right. A line a run left that could not record something ([`Unsaved::to_line`](crate::campaign::Unsaved::to_line)) is evidence as
+/// right. A line a run left that could not record something ([`Unsaved::to_line`]) is evidence as
 /// well.
 ///
 /// # Errors
@@ -171,6 +171,37 @@ pub async fn apply_echoes(
     Ok(applied)
 }
 
+/// Takes for evidence what a worker could not write of its messages any more, for they were no longer its own: an answer
+/// proves as much as an echo. Gives back what the record does not take now, because somebody is at that delivery.
+pub(in crate::campaign) async fn apply_unsaved(
+    record: &dyn Record,
+    campaign: CampaignId,
+    unsaved: &[Unsaved],
+    now: Timestamp,
+) -> Result<Vec<Unsaved>, CampaignError> {
+    let (mut left, mut proofs, mut not_sent) = (Vec::new(), Vec::new(), Vec::new());
+    for some in unsaved {
+        match (some.outcome, &some.nonce, &some.message_id) {
+            ("sent", Some(nonce), Some(message_id)) => {
+                let echo = Echo { nonce: nonce.clone(), message_id: message_id.clone() };
+                proofs.push((some, Proof::from(&echo)));
+            }
+            ("failed" | "not sent", Some(nonce), _) => not_sent.push(nonce.clone()),
+            _ => left.push(some.clone()),
+        }
+    }
+    for some in proofs.chunks(PAGE) {
+        let (unsaved, proofs): (Vec<_>, Vec<_>) = some.iter().cloned().unzip();
+        let proven = record.prove(campaign, &proofs, now).await?;
+        let held = unsaved.into_iter().zip(proven).filter(|(_, proven)| *proven == Proven::Held);
+        left.extend(held.map(|(unsaved, _)| unsaved.clone()));
+    }
+    if !not_sent.is_empty() {
+        apply_not_sent(record, campaign, &not_sent, now).await?;
+    }
+    Ok(left)
+}
+
 impl From<&Echo> for Proof {
     fn from(Echo { nonce, message_id }: &Echo) -> Self {
         let Nonce { key, attempt, random, .. } = *nonce;
@@ -220,7 +251,7 @@ mod tests {
         let line = |seq, outcome, message_id: Option<&str>, campaign: &CampaignName| {
             let key = crate::record::DeliveryKey { seq, part: 0 };
             let nonce = Some(Nonce { campaign: campaign.clone(), key, attempt: 1, random: 10 });
-            crate::campaign::Unsaved { key, outcome, message_id: message_id.map(Into::into), nonce }.to_line(campaign)
+            Unsaved { key, outcome, message_id: message_id.map(Into::into), nonce }.to_line(campaign)
         };
         let lines = [
             line(1, "sent", Some("m_1"), &spring),

@@ -17,6 +17,7 @@ use crate::delivery::{Event, State};
 use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record};
 
 pub use conversations::{Inquiry, InquirySummary, Unclear, Verdict};
+pub(super) use echoes::apply_unsaved;
 pub use echoes::{Applied, Echo, Echoes, apply_echoes, apply_not_sent, read_echoes};
 
 /// How many deliveries are decided at once.

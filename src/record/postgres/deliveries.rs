@@ -183,14 +183,8 @@ impl Sheet {
     pub(super) fn apply(&mut self, entry: &Entry, by: Option<&Worker>) -> Result<(), Fault> {
         let Entry { key, event, at } = entry;
         let (delivery, holder) = self.rows.get(key).cloned().unwrap_or_else(|| (Delivery::planned(*at), None));
-        if let Some(worker) = by
-            && holder != Some(worker.epoch)
-            && *event != Event::Claim
-        {
-            if !event.is_outcome() {
-                return Err(Fault::Lapsed);
-            }
-            return Err(Fault::Refused(format!("{key} is not held by worker {}", worker.epoch).into()));
+        if by.is_some_and(|worker| holder != Some(worker.epoch)) && *event != Event::Claim {
+            return Err(Fault::Lapsed);
         }
         let next = delivery.step(event, *at)?;
         self.put(*key, next.clone(), by.map(|worker| worker.epoch));

@@ -214,12 +214,9 @@ fn ended(processes: Vec<Running>) -> Vec<Ran> {
 
 /// What it said at its end, but for what it warned of on the way.
 fn last_words(ran: &Ran) -> String {
-    let words = ran.stderr.lines().filter(|line| !line.contains(" WARN "));
-    words
-        .chain(ran.stdout.lines().filter(|line| line.contains("\"event\":\"error\"")))
-        .take(4)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = ran.stderr.lines().filter(|line| !line.contains(" WARN ") && !line.starts_with("not recorded: "));
+    let errors = ran.stdout.lines().filter(|line| line.contains("\"event\":\"error\""));
+    words.chain(errors).collect::<Vec<_>>().join(" ")
 }
 
 /// The ids that were told of.

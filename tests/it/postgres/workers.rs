@@ -7,6 +7,8 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::campaign::{FAST, TEXT, TEXT_AND_PICTURE, campaign, check_against_truth, closing, exported, truth};
 use crate::support::pictures::png;
 use crate::support::postgres::Server;
@@ -195,4 +197,23 @@ fn what_a_killed_worker_had_goes_to_the_others_and_what_it_was_sending_is_unknow
     let unknown = exported.values().filter(|outcome| *outcome == "unknown").count();
     assert!(unknown <= 64, "{unknown} are unknown, and it had 64 under way at most");
     assert!(exported.values().all(|outcome| outcome == "sent" || outcome == "unknown"), "somebody is lost");
+}
+
+#[test]
+fn a_worker_taken_for_dead_still_says_what_became_of_its_messages() {
+    let Some((server, _turn)) = server() else { return };
+    let (world, mut workers) = sending(server, 30, 40, TEXT, 0);
+    let slow = json!({"on": "send", "times": 40, "when": "after", "fault": {"stall_ms": 4_000}});
+    world.sandbox().set_faults(slow).expect("a fault");
+    workers.push(world.start(["campaign", "run", "library/spring.toml", "--yes", "--json"]));
+    wait_for(&world, 40, &mut workers);
+    // Its host was asleep, as far as the others can tell.
+    server.sql(world.database(), "UPDATE reattach.owners SET until = until - interval '5 min'");
+    let buried = world.json(["campaign", "status", "spring"]).ended_with(0);
+    assert!(closing(&buried)["unknown"].as_u64() > Some(0), "{buried:?}");
+    let ran = Ran::new(workers.remove(0).wait_with_output().expect("ends")).ended_with(0);
+    assert!(!ran.stderr.contains("not recorded"), "{ran:?}");
+    check_against_truth(&world);
+    assert!(exported(&world).values().all(|outcome| outcome == "sent"), "Meta has them, and said so");
+    assert_eq!(truth(&world).len(), 40);
 }
