@@ -23,6 +23,7 @@ mod campaigns;
 mod carry;
 #[cfg(test)]
 mod contract;
+mod delivery_rows;
 mod derivations;
 mod doubts;
 mod error;

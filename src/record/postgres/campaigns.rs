@@ -19,6 +19,7 @@ use super::{PostgresRecord, locked};
 use crate::clock::{Timestamp, uptime};
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
+use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
@@ -154,7 +155,7 @@ impl Campaigns for PostgresRecord {
                 let people: BTreeSet<u64> = seqs_of(&tx, campaign, recipients).await?.into_iter().collect();
                 let mut sheet = Sheet::of(&tx, campaign, parts, &people).await?;
                 for seq in people {
-                    sheet.begin_again(seq, now);
+                    sheet.begin_again(seq, now)?;
                 }
                 sheet.save(&tx).await
             })

@@ -12,16 +12,17 @@ use futures::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::doubts;
+use super::doubts::{self, Attempts};
 use super::fault::Fault;
 use super::session::Tx;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, Event, State};
+use crate::record::delivery_rows::{DeliveryRows, Stored, with_those_without_a_row};
 use crate::record::rows;
 use crate::record::{
-    CampaignId, ClaimedRow, Claims, DeliveryKey, Entry, ListedDelivery, NewRecipient, PartCount, RecordError, Worker,
-    Written,
+    CampaignId, ClaimedRow, Claims, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount,
+    RecordError, Worker,
 };
 
 const TABLE: &str = "deliveries";
@@ -32,17 +33,11 @@ const RECIPIENT_COLUMNS: &str = "seq, recipient, variables, last_interaction_at,
 /// How many [`COLUMNS`] there are.
 const COLUMNS_COUNT: usize = 12;
 
-/// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
-const BEHIND: &str = "an earlier part was not sent";
-
 /// The states of `deliveries_open`, as it has them.
 const OPEN: &str = "'planned', 'claimed', 'in_flight', 'retry_at', 'unknown'";
 
 /// How soon to look again for what other workers hold now, should they die.
 const LOOK_AGAIN_MILLIS: i64 = 1_000;
-
-/// A row as it is stored: the delivery, and who answers for it.
-type Stored = (Delivery, Option<i64>);
 
 /// The rows of some recipients within a transaction, and what is to become of them.
 pub(super) struct Sheet {
@@ -54,8 +49,66 @@ pub(super) struct Sheet {
     there: BTreeSet<DeliveryKey>,
     /// Attempts that have come to be in doubt.
     doubted: Vec<(DeliveryKey, Doubted)>,
+    /// Those that were before, as far as somebody asks for them.
+    attempts: Attempts,
+    /// Of which it was found out what they are.
+    identified: Vec<(DeliveryKey, u32, String)>,
     /// Recipients whose attempts are forgotten.
     forgotten: Vec<i64>,
+}
+
+impl DeliveryRows for Sheet {
+    type Fault = Fault;
+
+    fn parts(&self) -> u8 {
+        self.parts
+    }
+
+    fn row(&self, key: DeliveryKey) -> Result<Option<Stored>, Fault> {
+        Ok(self.rows.get(&key).cloned())
+    }
+
+    fn put(&mut self, key: DeliveryKey, row: Stored) -> Result<(), Fault> {
+        self.rows.insert(key, row);
+        self.changed.insert(key);
+        Ok(())
+    }
+
+    fn remove(&mut self, key: DeliveryKey) -> Result<(), Fault> {
+        self.rows.remove(&key);
+        self.changed.insert(key);
+        Ok(())
+    }
+
+    fn keep(&mut self, key: DeliveryKey, doubted: Doubted) -> Result<(), Fault> {
+        // One without a time is of an older record, and of no use where another is kept.
+        if doubted.intended_at.is_some() || self.doubted.iter().all(|(other, _)| *other != key) {
+            self.doubted.push((key, doubted));
+        }
+        Ok(())
+    }
+
+    fn attempt(&self, key: DeliveryKey, attempt: u32) -> Result<Option<DoubtedAttempt>, Fault> {
+        Ok(self.attempts.get(&(key, attempt)).cloned())
+    }
+
+    fn identify(&mut self, key: DeliveryKey, attempt: u32, message_id: &str) -> Result<(), Fault> {
+        if let Some(kept) = self.attempts.get_mut(&(key, attempt)) {
+            kept.message_id = Some(message_id.to_owned());
+            self.identified.push((key, attempt, message_id.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, seq: u64) -> Result<(), Fault> {
+        self.forgotten.push(signed(seq));
+        Ok(())
+    }
+
+    /// It was once, or the worker would not write of it.
+    fn not_held(_: DeliveryKey, _: &Worker) -> Fault {
+        Fault::Lapsed
+    }
 }
 
 impl Sheet {
@@ -67,6 +120,8 @@ impl Sheet {
             changed: BTreeSet::new(),
             there: BTreeSet::new(),
             doubted: Vec::new(),
+            attempts: Attempts::new(),
+            identified: Vec::new(),
             forgotten: Vec::new(),
         }
     }
@@ -81,6 +136,13 @@ impl Sheet {
         for row in rows {
             self.take_in(row)?;
         }
+        Ok(self)
+    }
+
+    /// What is kept of the attempts at what goes to these recipients, as well.
+    pub(super) async fn with_attempts(mut self, tx: &Tx, seqs: &BTreeSet<u64>) -> Result<Self, Fault> {
+        let seqs: Vec<i64> = seqs.iter().copied().map(signed).collect();
+        self.attempts = doubts::attempts(tx, self.campaign, &seqs).await?;
         Ok(self)
     }
 
@@ -109,19 +171,15 @@ impl Sheet {
         );
         let doubts = async {
             doubts::forget(tx, self.campaign, &self.forgotten).await?;
-            doubts::keep(tx, self.campaign, &self.doubted).await
+            doubts::keep(tx, self.campaign, &self.doubted).await?;
+            doubts::identify(tx, self.campaign, &self.identified).await
         };
         // They are about different rows.
-        try_join!(self.remove(tx, gone), self.store(tx, &insert, &new), self.store(tx, &update, &old), doubts)?;
+        try_join!(self.delete(tx, gone), self.store(tx, &insert, &new), self.store(tx, &update, &old), doubts)?;
         Ok(())
     }
 
-    /// A delivery as it stands; `None` where it has no row.
-    pub(super) fn delivery(&self, key: DeliveryKey) -> Option<&Delivery> {
-        self.rows.get(&key).map(|(delivery, _)| delivery)
-    }
-
-    async fn remove(&self, tx: &Tx, keys: Vec<DeliveryKey>) -> Result<(), Fault> {
+    async fn delete(&self, tx: &Tx, keys: Vec<DeliveryKey>) -> Result<(), Fault> {
         if !keys.is_empty() {
             let sql = "DELETE FROM deliveries USING unnest($2::bigint[], $3::bigint[]) AS gone (seq, part)
                        WHERE campaign = $1 AND deliveries.seq = gone.seq AND deliveries.part = gone.part";
@@ -167,37 +225,6 @@ impl Sheet {
         Ok(())
     }
 
-    fn put(&mut self, key: DeliveryKey, delivery: Delivery, worker: Option<i64>) {
-        let worker = worker.filter(|_| delivery.state.is_held());
-        self.rows.insert(key, (delivery, worker));
-        self.changed.insert(key);
-    }
-
-    fn put_if_missing(&mut self, key: DeliveryKey, delivery: Delivery, worker: Option<i64>) {
-        if !self.rows.contains_key(&key) {
-            self.put(key, delivery, worker);
-        }
-    }
-
-    /// Applies `event` to a delivery, and what follows from it to the parts behind it. `by` is the worker, if it is one.
-    pub(super) fn apply(&mut self, entry: &Entry, by: Option<&Worker>) -> Result<(), Fault> {
-        let Entry { key, event, at } = entry;
-        let (delivery, holder) = self.rows.get(key).cloned().unwrap_or_else(|| (Delivery::planned(*at), None));
-        if by.is_some_and(|worker| holder != Some(worker.epoch)) && *event != Event::Claim {
-            return Err(Fault::Lapsed);
-        }
-        let next = delivery.step(event, *at)?;
-        self.put(*key, next.clone(), by.map(|worker| worker.epoch));
-        if let Some(doubted) = delivery.doubted_by(event) {
-            // One without a time is of an older record, and of no use where another is kept.
-            if doubted.intended_at.is_some() || self.doubted.iter().all(|(other, _)| other != key) {
-                self.doubted.push((*key, doubted));
-            }
-        }
-        self.follow(*key, event, &next, by);
-        Ok(())
-    }
-
     /// Gives the worker these deliveries, in this order.
     fn claim(
         &mut self,
@@ -207,115 +234,10 @@ impl Sheet {
         now: Timestamp,
     ) -> Result<Vec<ClaimedRow>, Fault> {
         let claims = turn.iter().map(|key| {
-            let attempt = self.rows.get(key).map_or(0, |(delivery, _)| delivery.attempt);
-            self.apply(&Entry { key: *key, event: Event::Claim, at: now }, Some(worker))?;
             let missing = || rows::damaged(RECIPIENTS, format!("there is no recipient {}", key.seq));
-            Ok(ClaimedRow { key: *key, attempt, recipient: people.get(&key.seq).cloned().ok_or_else(missing)? })
+            self.claim_one(worker, *key, people.get(&key.seq).cloned().ok_or_else(missing)?, now)
         });
         claims.collect()
-    }
-
-    /// What a delivery's step means for the parts behind it.
-    fn follow(&mut self, key: DeliveryKey, event: &Event, next: &Delivery, by: Option<&Worker>) {
-        match next.state {
-            State::Sent if key.part + 1 < self.parts => {
-                let state = if by.is_some() { State::Claimed } else { State::Planned };
-                let following = Delivery { state, ..Delivery::planned(next.at) };
-                let following_key = DeliveryKey { part: key.part + 1, ..key };
-                self.put_if_missing(following_key, following, by.map(|worker| worker.epoch));
-            }
-            State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
-            State::Planned if *event == Event::Reopen => {
-                for part in key.part + 1..self.parts {
-                    let key = DeliveryKey { part, ..key };
-                    let is_behind = |(delivery, _): &Stored| {
-                        delivery.state == State::Skipped && delivery.reason.as_deref() == Some(BEHIND)
-                    };
-                    if self.rows.get(&key).is_some_and(is_behind) {
-                        self.rows.remove(&key);
-                        self.changed.insert(key);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn skip_behind(&mut self, key: DeliveryKey, reason: &str, at: Timestamp) {
-        let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
-        for part in key.part + 1..self.parts {
-            self.put_if_missing(DeliveryKey { part, ..key }, skipped.clone(), None);
-        }
-    }
-
-    /// Skips all that is not yet sent to a recipient nobody holds; says whether there was anything.
-    pub(super) fn drop_rest(&mut self, seq: u64, reason: &str, at: Timestamp) -> Result<bool, Fault> {
-        let mut dropped = false;
-        for part in 0..self.parts {
-            let key = DeliveryKey { seq, part };
-            let skip = Entry { key, event: Event::Skip { reason: reason.to_owned() }, at };
-            match self.rows.get(&key).map(|(delivery, _)| delivery.state) {
-                None if part == 0 => {
-                    self.apply(&skip, None)?;
-                    return Ok(true);
-                }
-                None => {
-                    dropped = true;
-                    self.skip_behind(DeliveryKey { part: part - 1, ..key }, reason, at);
-                    break;
-                }
-                Some(State::Planned | State::RetryAt) => {
-                    dropped = true;
-                    self.apply(&skip, None)?;
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(dropped)
-    }
-
-    /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
-    /// frontier has one.
-    pub(super) fn begin_again(&mut self, seq: u64, now: Timestamp) {
-        self.forgotten.push(signed(seq));
-        for part in 1..self.parts {
-            let key = DeliveryKey { seq, part };
-            self.rows.remove(&key);
-            self.changed.insert(key);
-        }
-        self.put(DeliveryKey { seq, part: 0 }, Delivery::planned(now), None);
-    }
-
-    /// The part that is to be sent to a recipient next, and from when on; nothing where none is, or somebody has it.
-    fn turn_of(&self, seq: u64) -> Option<(DeliveryKey, Timestamp)> {
-        let anytime = Timestamp::from_unix_millis(i64::MIN);
-        for part in 0..self.parts {
-            let key = DeliveryKey { seq, part };
-            match self.rows.get(&key).map(|(delivery, _)| (delivery.state, delivery.at)) {
-                None if part == 0 => return Some((key, anytime)),
-                Some((State::Planned, _)) => return Some((key, anytime)),
-                Some((State::RetryAt, at)) => return Some((key, at)),
-                Some((State::Sent, _)) => {}
-                _ => return None,
-            }
-        }
-        None
-    }
-
-    /// Applies what a worker writes. Where it may begin nothing, its intents come back as that says.
-    pub(super) fn write(
-        &mut self,
-        worker: &Worker,
-        entries: &[Entry],
-        begin_nothing: Option<Written>,
-    ) -> Result<Vec<Written>, Fault> {
-        entries
-            .iter()
-            .map(|entry| match begin_nothing {
-                Some(why) if matches!(entry.event, Event::Intend { .. }) => Ok(why),
-                _ => self.apply(entry, Some(worker)).map(|()| Written::Stored),
-            })
-            .collect()
     }
 }
 
@@ -395,8 +317,8 @@ pub(super) async fn claim_these(
     // Who has no row is claimed by one worker at a time.
     tx.one("SELECT id FROM campaigns WHERE id = $1 FOR NO KEY UPDATE", &[&campaign.0]).await?;
     let mut sheet = Sheet::of(tx, campaign, parts, &seqs.iter().copied().collect()).await?;
-    let turns = seqs.iter().filter_map(|seq| sheet.turn_of(*seq));
-    let (turn, later): (Vec<_>, Vec<_>) = turns.partition(|(_, at)| *at <= now);
+    let turns: Vec<_> = seqs.iter().filter_map(|seq| sheet.turn_of(*seq).transpose()).collect::<Result<_, _>>()?;
+    let (turn, later): (Vec<_>, Vec<_>) = turns.into_iter().partition(|(_, at)| *at <= now);
     let turn: Vec<DeliveryKey> = turn.into_iter().map(|(key, _)| key).take(limit).collect();
     let people = recipients(tx, campaign, turn.iter().map(|key| signed(key.seq)).collect()).await?;
     let rows = sheet.claim(worker, &turn, &people, now)?;
@@ -530,20 +452,7 @@ pub(super) async fn count(tx: &Tx, campaign: CampaignId, parts: u8, people: u64)
             count,
         });
     }
-    for part in 0..parts {
-        let explicit: u64 = counts.iter().filter(|count| count.part == part).map(|count| count.count).sum();
-        let implicit = people.saturating_sub(explicit);
-        let is_alike =
-            |count: &&mut PartCount| count.part == part && count.variant.is_none() && count.state == State::Planned;
-        match counts.iter_mut().find(is_alike) {
-            Some(planned) => planned.count += implicit,
-            None if implicit > 0 => {
-                counts.push(PartCount { part, variant: None, state: State::Planned, count: implicit });
-            }
-            None => {}
-        }
-    }
-    Ok(counts)
+    Ok(with_those_without_a_row(counts, parts, people))
 }
 
 /// Walks the list of people, so that what has no row is there as well; of any other state alone, its rows.

@@ -14,6 +14,7 @@ use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Doubted, Event, State};
 use crate::ids::{KeySpace, Recipient};
+use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
     CampaignId, DeliveryKey, DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Entry, Finding, ListedDelivery,
@@ -24,7 +25,7 @@ const ATTEMPTS: &str = "doubted_attempts";
 const COLUMNS: &str = "seq, part, attempt, nonce, intended_at, message_id";
 
 /// Attempts by their deliveries and numbers.
-type Attempts = BTreeMap<(DeliveryKey, u32), DoubtedAttempt>;
+pub(super) type Attempts = BTreeMap<(DeliveryKey, u32), DoubtedAttempt>;
 
 #[async_trait]
 impl Doubts for PostgresRecord {
@@ -86,11 +87,9 @@ impl Doubts for PostgresRecord {
             .write(|tx| async move {
                 let parts = parts_of(&tx, campaign).await?;
                 let seqs = proofs.iter().map(|proof| proof.key.seq).collect();
-                let sheet = Sheet::of(&tx, campaign, parts, &seqs).await?;
-                let seqs: Vec<i64> = seqs.into_iter().map(signed).collect();
-                let mut bench = Bench { sheet, attempts: attempts(&tx, campaign, &seqs).await?, named: Vec::new() };
-                let proven = proofs.iter().map(|proof| bench.prove(proof, now)).collect::<Result<_, _>>()?;
-                bench.save(&tx, campaign).await?;
+                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_attempts(&tx, &seqs).await?;
+                let proven = proofs.iter().map(|proof| sheet.prove(proof, now)).collect::<Result<_, _>>()?;
+                sheet.save(&tx).await?;
                 Ok(proven)
             })
             .await
@@ -109,15 +108,14 @@ impl Doubts for PostgresRecord {
                     return Err(Fault::Refused(format!("nothing was found of {key}").into()));
                 };
                 let parts = parts_of(&tx, campaign).await?;
-                let mut sheet = Sheet::of(&tx, campaign, parts, &[key.seq].into()).await?;
+                let seqs = [key.seq].into();
+                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_attempts(&tx, &seqs).await?;
                 let event = Event::InferredSent { message_id: message_id.clone() };
                 sheet.apply(&Entry { key, event, at: now }, None)?;
-                let attempts = attempts(&tx, campaign, &[signed(key.seq)]).await?;
-                let mut bench = Bench { sheet, attempts, named: Vec::new() };
                 for finding in found {
-                    bench.identify(key, finding.attempt, &finding.message_id);
+                    sheet.identify(key, finding.attempt, &finding.message_id)?;
                 }
-                bench.save(&tx, campaign).await
+                sheet.save(&tx).await
             })
             .await
     }
@@ -152,57 +150,19 @@ impl Doubts for PostgresRecord {
     }
 }
 
-/// Deliveries and their attempts, as echoes come in.
-struct Bench {
-    sheet: Sheet,
-    attempts: Attempts,
-    /// Of which it was found out what they are.
-    named: Vec<(DeliveryKey, u32, String)>,
-}
-
-impl Bench {
-    fn prove(&mut self, proof: &Proof, now: Timestamp) -> Result<Proven, Fault> {
-        let Proof { key, attempt, nonce, message_id } = proof;
-        let Some(delivery) = self.sheet.delivery(*key).cloned() else { return Ok(Proven::Foreign) };
-        let kept = self.attempts.get(&(*key, *attempt)).filter(|kept| kept.doubted.nonce == *nonce);
-        if kept.is_none() && (delivery.attempt, delivery.nonce) != (*attempt, Some(*nonce)) {
-            return Ok(Proven::Foreign);
-        }
-        if delivery.state.is_held() {
-            return Ok(Proven::Held);
-        }
-        if delivery.is_certainly_sent() {
-            let is_news = kept.is_some_and(|kept| kept.message_id.as_ref() != Some(message_id));
-            if is_news {
-                self.identify(*key, *attempt, message_id);
-            }
-            let is_another = delivery.message_id.as_ref() != Some(message_id);
-            return Ok(if is_news && is_another { Proven::Twice } else { Proven::Known });
-        }
-        let event = Event::Echoed { message_id: message_id.clone() };
-        self.sheet.apply(&Entry { key: *key, event, at: now }, None)?;
-        self.identify(*key, *attempt, message_id);
-        Ok(Proven::Settled)
+/// Says which messages attempts were.
+pub(super) async fn identify(
+    tx: &Tx,
+    campaign: CampaignId,
+    identified: &[(DeliveryKey, u32, String)],
+) -> Result<(), Fault> {
+    for (key, attempt, message_id) in identified {
+        let sql = "UPDATE doubted_attempts SET message_id = $5
+                   WHERE campaign = $1 AND seq = $2 AND part = $3 AND attempt = $4";
+        let (seq, part) = numbers(*key);
+        tx.execute(sql, &[&campaign.0, &seq, &part, &i64::from(*attempt), message_id]).await?;
     }
-
-    /// Says which message an attempt was, if it is one that is kept.
-    fn identify(&mut self, key: DeliveryKey, attempt: u32, message_id: &str) {
-        if let Some(kept) = self.attempts.get_mut(&(key, attempt)) {
-            kept.message_id = Some(message_id.to_owned());
-            self.named.push((key, attempt, message_id.to_owned()));
-        }
-    }
-
-    async fn save(self, tx: &Tx, campaign: CampaignId) -> Result<(), Fault> {
-        self.sheet.save(tx).await?;
-        for (key, attempt, message_id) in self.named {
-            let sql = "UPDATE doubted_attempts SET message_id = $5
-                       WHERE campaign = $1 AND seq = $2 AND part = $3 AND attempt = $4";
-            let (seq, part) = numbers(key);
-            tx.execute(sql, &[&campaign.0, &seq, &part, &i64::from(attempt), &message_id]).await?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Keeps attempts that may have arrived; one that is kept stays as it is. Those without a time are of records older than
@@ -240,7 +200,7 @@ pub(super) async fn forget(tx: &Tx, campaign: CampaignId, seqs: &[i64]) -> Resul
 }
 
 /// The attempts at what goes to these recipients.
-async fn attempts(tx: &Tx, campaign: CampaignId, seqs: &[i64]) -> Result<Attempts, Fault> {
+pub(super) async fn attempts(tx: &Tx, campaign: CampaignId, seqs: &[i64]) -> Result<Attempts, Fault> {
     let sql = format!("SELECT {COLUMNS} FROM doubted_attempts WHERE campaign = $1 AND seq = ANY ($2)");
     tx.rows(&sql, &[&campaign.0, &seqs]).await?.iter().map(|row| Ok(attempt(row)?)).collect()
 }

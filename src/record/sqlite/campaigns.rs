@@ -13,6 +13,7 @@ use super::{SqliteRecord, State as Engine, commit};
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
+use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
@@ -195,7 +196,7 @@ impl Campaigns for SqliteRecord {
         self.call(move |engine| {
             engine.write(|transaction| {
                 let stored = load(transaction, campaign)?;
-                let sheet = sheet(transaction, &stored);
+                let mut sheet = sheet(transaction, &stored);
                 entries.iter().try_for_each(|entry| sheet.apply(entry, None))
             })
         })
@@ -246,7 +247,7 @@ impl Ledger for SqliteRecord {
                     return Err(Fault::Refused("nobody is sending the campaign under that number any more".into()));
                 }
                 let mut frontier = stored.frontier;
-                let sheet = sheet(transaction, &stored);
+                let mut sheet = sheet(transaction, &stored);
                 let claims = match &these {
                     Some(people) => {
                         sheet.claim_these(&worker, &seqs_of(transaction, worker.campaign, people)?, limit, now)?
@@ -267,10 +268,14 @@ impl Ledger for SqliteRecord {
         let (worker, entries) = (*worker, entries.to_vec());
         self.call(move |engine| {
             engine.write(|transaction| {
-                let (parts, paused) = transaction
+                let (parts, paused): (u8, bool) = transaction
                     .prepare_cached("SELECT parts, paused IS NOT NULL FROM campaigns WHERE id = ?1")?
                     .query_row([worker.campaign.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                Sheet { transaction, campaign: worker.campaign, parts }.write(&worker, &entries, paused)
+                Sheet { transaction, campaign: worker.campaign, parts }.write(
+                    &worker,
+                    &entries,
+                    paused.then_some(Written::Paused),
+                )
             })
         })
         .await
@@ -518,7 +523,7 @@ fn leave_out(transaction: &Transaction, stored: &Stored, now: Timestamp) -> Resu
     let mut query =
         transaction.prepare("SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND generation < ?2")?;
     let left: Vec<i64> = query.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let sheet = sheet(transaction, stored);
+    let mut sheet = sheet(transaction, stored);
     for seq in left {
         sheet.drop_rest(unsigned(seq), "no longer on the list", now)?;
     }
@@ -533,7 +538,7 @@ fn suppress(
     now: Timestamp,
 ) -> Result<u64, Fault> {
     let stored = must_be_free(transaction, campaign)?;
-    let sheet = sheet(transaction, &stored);
+    let mut sheet = sheet(transaction, &stored);
     let mut dropped = 0;
     for seq in seqs_of(transaction, campaign, recipients)? {
         dropped += u64::from(sheet.drop_rest(seq, reason, now)?);
@@ -548,7 +553,7 @@ fn begin_again(
     now: Timestamp,
 ) -> Result<(), Fault> {
     let stored = must_be_free(transaction, campaign)?;
-    let sheet = sheet(transaction, &stored);
+    let mut sheet = sheet(transaction, &stored);
     seqs_of(transaction, campaign, recipients)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))
 }
 

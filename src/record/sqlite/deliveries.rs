@@ -6,18 +6,16 @@ use super::doubts::ATTEMPTS;
 use super::fault::Fault;
 use super::uploads::column;
 use crate::clock::Timestamp;
-use crate::delivery::{Delivery, Event, State};
+use crate::delivery::{Delivery, Doubted, State};
+use crate::record::delivery_rows::{DeliveryRows, Stored, with_those_without_a_row};
 use crate::record::rows;
 use crate::record::{
-    CampaignId, ClaimedRow, Claims, DeliveryKey, Entry, ListedDelivery, NewRecipient, PartCount, RecordError, Worker,
-    Written,
+    CampaignId, Claims, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount, RecordError,
+    Worker,
 };
 
 const TABLE: &str = "deliveries";
 const RECIPIENTS: &str = "campaign_recipients";
-
-/// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
-const BEHIND: &str = "an earlier part was not sent";
 
 /// The ledger of one campaign within a transaction.
 pub(super) struct Sheet<'t> {
@@ -26,91 +24,14 @@ pub(super) struct Sheet<'t> {
     pub(super) parts: u8,
 }
 
-/// A row as it is stored: the delivery, and who answers for it.
-type Stored = (Delivery, Option<i64>);
+impl DeliveryRows for Sheet<'_> {
+    type Fault = Fault;
 
-impl Sheet<'_> {
-    /// Applies `event` to a delivery, and what follows from it to the parts behind it. `by` is the worker, if it is one.
-    pub(super) fn apply(&self, entry: &Entry, by: Option<&Worker>) -> Result<(), Fault> {
-        let Entry { key, event, at } = entry;
-        let (delivery, holder) = self.get(*key)?.unwrap_or_else(|| (Delivery::planned(*at), None));
-        if let Some(worker) = by
-            && holder != Some(worker.epoch)
-            && *event != Event::Claim
-        {
-            return Err(Fault::Refused(format!("{key} is not held by worker {}", worker.epoch).into()));
-        }
-        let next = delivery.step(event, *at)?;
-        self.put(*key, &next, by.map(|worker| worker.epoch))?;
-        if let Some(doubted) = delivery.doubted_by(event) {
-            self.keep(*key, doubted)?;
-        }
-        self.follow(*key, event, &next, by)
+    fn parts(&self) -> u8 {
+        self.parts
     }
 
-    /// What a delivery's step means for the parts behind it.
-    fn follow(&self, key: DeliveryKey, event: &Event, next: &Delivery, by: Option<&Worker>) -> Result<(), Fault> {
-        match next.state {
-            State::Sent if key.part + 1 < self.parts => {
-                let state = if by.is_some() { State::Claimed } else { State::Planned };
-                let following = Delivery { state, ..Delivery::planned(next.at) };
-                let following_key = DeliveryKey { part: key.part + 1, ..key };
-                self.put_if_missing(following_key, &following, by.map(|worker| worker.epoch))
-            }
-            State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
-            State::Planned if *event == Event::Reopen => {
-                let sql = "DELETE FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part > ?3
-                           AND state = 'skipped' AND reason = ?4";
-                let values = params![self.campaign.0, signed(key.seq), key.part, BEHIND];
-                self.transaction.prepare_cached(sql)?.execute(values)?;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn skip_behind(&self, key: DeliveryKey, reason: &str, at: Timestamp) -> Result<(), Fault> {
-        let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
-        (key.part + 1..self.parts).try_for_each(|part| self.put_if_missing(DeliveryKey { part, ..key }, &skipped, None))
-    }
-
-    /// Skips all that is not yet sent to a recipient nobody holds; says whether there was anything.
-    pub(super) fn drop_rest(&self, seq: u64, reason: &str, at: Timestamp) -> Result<bool, Fault> {
-        let mut dropped = false;
-        for part in 0..self.parts {
-            let key = DeliveryKey { seq, part };
-            let skip = Entry { key, event: Event::Skip { reason: reason.to_owned() }, at };
-            match self.get(key)? {
-                None if part == 0 => {
-                    self.apply(&skip, None)?;
-                    return Ok(true);
-                }
-                None => {
-                    dropped = true;
-                    self.skip_behind(DeliveryKey { part: part - 1, ..key }, reason, at)?;
-                    break;
-                }
-                Some((delivery, _)) if matches!(delivery.state, State::Planned | State::RetryAt) => {
-                    dropped = true;
-                    self.apply(&skip, None)?;
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(dropped)
-    }
-
-    /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
-    /// frontier has one.
-    pub(super) fn begin_again(&self, seq: u64, now: Timestamp) -> Result<(), Fault> {
-        for table in [TABLE, ATTEMPTS] {
-            let forget = format!("DELETE FROM {table} WHERE campaign = ?1 AND seq = ?2");
-            self.transaction.prepare_cached(&forget)?.execute([self.campaign.0, signed(seq)])?;
-        }
-        self.put(DeliveryKey { seq, part: 0 }, &Delivery::planned(now), None)
-    }
-
-    pub(super) fn get(&self, key: DeliveryKey) -> Result<Option<Stored>, Fault> {
+    fn row(&self, key: DeliveryKey) -> Result<Option<Stored>, Fault> {
         let sql = "SELECT state, attempt, nonce, at, message_id, code, subcode, reason, worker, checksum, variant
                    FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part = ?3";
         let mut query = self.transaction.prepare_cached(sql)?;
@@ -118,23 +39,8 @@ impl Sheet<'_> {
         Ok(found.next()?.map(|row| self.read(key, row)).transpose()?)
     }
 
-    fn put(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
-        self.store(
-            "REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            key,
-            delivery,
-            worker,
-        )
-    }
-
-    fn put_if_missing(&self, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
-        let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-                   ON CONFLICT DO NOTHING";
-        self.store(sql, key, delivery, worker)
-    }
-
-    fn store(&self, sql: &str, key: DeliveryKey, delivery: &Delivery, worker: Option<i64>) -> Result<(), Fault> {
-        let worker = worker.filter(|_| delivery.state.is_held());
+    fn put(&mut self, key: DeliveryKey, (delivery, worker): Stored) -> Result<(), Fault> {
+        let sql = "REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
         self.transaction.prepare_cached(sql)?.execute(params![
             self.campaign.0,
             signed(key.seq),
@@ -148,12 +54,43 @@ impl Sheet<'_> {
             delivery.subcode,
             delivery.reason,
             worker,
-            self.checksum(key, delivery, worker),
+            self.checksum(key, &delivery, worker),
             delivery.variant,
         ])?;
         Ok(())
     }
 
+    fn remove(&mut self, key: DeliveryKey) -> Result<(), Fault> {
+        let sql = "DELETE FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part = ?3";
+        self.transaction.prepare_cached(sql)?.execute(params![self.campaign.0, signed(key.seq), key.part])?;
+        Ok(())
+    }
+
+    fn keep(&mut self, key: DeliveryKey, doubted: Doubted) -> Result<(), Fault> {
+        self.keep_attempt(key, doubted)
+    }
+
+    fn attempt(&self, key: DeliveryKey, attempt: u32) -> Result<Option<DoubtedAttempt>, Fault> {
+        Ok(self.attempts_of(key)?.into_iter().find(|kept| kept.doubted.attempt == attempt))
+    }
+
+    fn identify(&mut self, key: DeliveryKey, attempt: u32, message_id: &str) -> Result<(), Fault> {
+        let Some(kept) = self.attempt(key, attempt)? else { return Ok(()) };
+        self.replace_attempt(key, &DoubtedAttempt { message_id: Some(message_id.to_owned()), ..kept })
+    }
+
+    fn forget(&mut self, seq: u64) -> Result<(), Fault> {
+        let sql = format!("DELETE FROM {ATTEMPTS} WHERE campaign = ?1 AND seq = ?2");
+        self.transaction.prepare_cached(&sql)?.execute([self.campaign.0, signed(seq)])?;
+        Ok(())
+    }
+
+    fn not_held(key: DeliveryKey, worker: &Worker) -> Fault {
+        Fault::Refused(format!("{key} is not held by worker {}", worker.epoch).into())
+    }
+}
+
+impl Sheet<'_> {
     /// The row that begins with the columns behind the key, whose checksum is its last.
     fn read(&self, key: DeliveryKey, row: &Row) -> Result<Stored, RecordError> {
         let word: String = column(row, TABLE, 0)?;
@@ -219,7 +156,7 @@ impl Sheet<'_> {
     }
 
     pub(super) fn claim(
-        &self,
+        &mut self,
         worker: &Worker,
         limit: usize,
         up_to: u64,
@@ -230,7 +167,8 @@ impl Sheet<'_> {
         keys.extend(self.due(up_to, limit - keys.len(), now)?);
         let mut rows = Vec::with_capacity(limit);
         for key in keys {
-            rows.push(self.claim_one(worker, key, self.recipient(key.seq)?, now)?);
+            let recipient = self.recipient(key.seq)?;
+            rows.push(self.claim_one(worker, key, recipient, now)?);
         }
         while rows.len() < limit {
             let mut fresh = self.recipients_behind(*frontier, limit - rows.len())?;
@@ -242,7 +180,7 @@ impl Sheet<'_> {
                 *frontier = seq;
                 let key = DeliveryKey { seq, part: 0 };
                 // Whoever has a row already was dealt with when the list was.
-                if self.get(key)?.is_none() {
+                if self.row(key)?.is_none() {
                     rows.push(self.claim_one(worker, key, recipient, now)?);
                 }
             }
@@ -260,7 +198,7 @@ impl Sheet<'_> {
 
     /// What is to be sent to these recipients, wherever they stand.
     pub(super) fn claim_these(
-        &self,
+        &mut self,
         worker: &Worker,
         seqs: &[u64],
         limit: usize,
@@ -270,7 +208,8 @@ impl Sheet<'_> {
         for seq in seqs.iter().take(limit) {
             let Some((key, at)) = self.turn_of(*seq)? else { continue };
             if at <= now {
-                claims.rows.push(self.claim_one(worker, key, self.recipient(*seq)?, now)?);
+                let recipient = self.recipient(*seq)?;
+                claims.rows.push(self.claim_one(worker, key, recipient, now)?);
             } else {
                 claims.next_due = Some(claims.next_due.map_or(at, |due| due.min(at)));
             }
@@ -278,51 +217,11 @@ impl Sheet<'_> {
         Ok(claims)
     }
 
-    /// The part that is to be sent to a recipient next, and from when on; nothing where none is, or somebody has it.
-    fn turn_of(&self, seq: u64) -> Result<Option<(DeliveryKey, Timestamp)>, Fault> {
-        let anytime = Timestamp::from_unix_millis(i64::MIN);
-        for part in 0..self.parts {
-            let key = DeliveryKey { seq, part };
-            match self.get(key)?.map(|(delivery, _)| (delivery.state, delivery.at)) {
-                None if part == 0 => return Ok(Some((key, anytime))),
-                Some((State::Planned, _)) => return Ok(Some((key, anytime))),
-                Some((State::RetryAt, at)) => return Ok(Some((key, at))),
-                Some((State::Sent, _)) => {}
-                _ => return Ok(None),
-            }
-        }
-        Ok(None)
-    }
-
-    fn claim_one(
-        &self,
-        worker: &Worker,
-        key: DeliveryKey,
-        recipient: NewRecipient,
-        at: Timestamp,
-    ) -> Result<ClaimedRow, Fault> {
-        let attempt = self.get(key)?.map_or(0, |(delivery, _)| delivery.attempt);
-        self.apply(&Entry { key, event: Event::Claim, at }, Some(worker))?;
-        Ok(ClaimedRow { key, attempt, recipient })
-    }
-
-    pub(super) fn write(&self, worker: &Worker, entries: &[Entry], paused: bool) -> Result<Vec<Written>, Fault> {
-        entries
-            .iter()
-            .map(|entry| {
-                if paused && matches!(entry.event, Event::Intend { .. }) {
-                    return Ok(Written::Paused);
-                }
-                self.apply(entry, Some(worker)).map(|()| Written::Stored)
-            })
-            .collect()
-    }
-
     /// Lets go of all that a worker holds, which is no more.
-    pub(super) fn abandon(&self, epoch: i64, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn abandon(&mut self, epoch: i64, now: Timestamp) -> Result<(), Fault> {
         for state in [State::Claimed, State::InFlight] {
             for key in self.keys_in(state, None, usize::MAX, "AND worker = ?5", epoch)? {
-                if let Some((delivery, _)) = self.get(key)? {
+                if let Some((delivery, _)) = self.row(key)? {
                     let event = delivery.abandonment();
                     self.apply(&Entry { key, event, at: now }, None)?;
                 }
@@ -380,21 +279,7 @@ impl Sheet<'_> {
             let (part, count) = (column(row, TABLE, 0)?, unsigned(column(row, TABLE, 2)?));
             Ok::<_, Fault>(PartCount { part, variant: column(row, TABLE, 3)?, state, count })
         })?;
-        let mut counts: Vec<PartCount> = found.collect::<Result<_, _>>()?;
-        for part in 0..self.parts {
-            let explicit: u64 = counts.iter().filter(|count| count.part == part).map(|count| count.count).sum();
-            let implicit = recipients.saturating_sub(explicit);
-            let is_alike =
-                |count: &&mut PartCount| count.part == part && count.variant.is_none() && count.state == State::Planned;
-            match counts.iter_mut().find(is_alike) {
-                Some(planned) => planned.count += implicit,
-                None if implicit > 0 => {
-                    counts.push(PartCount { part, variant: None, state: State::Planned, count: implicit });
-                }
-                None => {}
-            }
-        }
-        Ok(counts)
+        Ok(with_those_without_a_row(found.collect::<Result<_, _>>()?, self.parts, recipients))
     }
 
     pub(super) fn list(
@@ -409,7 +294,7 @@ impl Sheet<'_> {
                 let keys = self.keys_in(state, after, limit, "", 0)?;
                 keys.into_iter()
                     .map(|key| {
-                        let delivery = self.get(key)?.map(|(delivery, _)| delivery);
+                        let delivery = self.row(key)?.map(|(delivery, _)| delivery);
                         let missing = || rows::damaged(TABLE, format!("{key} is in an index and nowhere else"));
                         let recipient = self.recipient(key.seq)?.recipient;
                         Ok(ListedDelivery { key, recipient, delivery: delivery.ok_or_else(missing)? })
@@ -437,7 +322,7 @@ impl Sheet<'_> {
                 for part in 0..self.parts {
                     let key = DeliveryKey { seq, part };
                     let delivery =
-                        self.get(key)?.map_or_else(|| Delivery::planned(Timestamp::from_unix_millis(0)), |row| row.0);
+                        self.row(key)?.map_or_else(|| Delivery::planned(Timestamp::from_unix_millis(0)), |row| row.0);
                     let wanted = state.is_none_or(|state| state == delivery.state);
                     if wanted && after.is_none_or(|after| key > after) {
                         listed.push(ListedDelivery { key, recipient: recipient.recipient.clone(), delivery });

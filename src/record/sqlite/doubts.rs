@@ -11,6 +11,7 @@ use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Doubted, Event, State};
 use crate::ids::{KeySpace, Recipient};
+use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
     CampaignId, DeliveryKey, DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Entry, Finding, ListedDelivery,
@@ -59,7 +60,7 @@ impl Doubts for SqliteRecord {
         self.call(move |engine| {
             engine.bury_workers(now)?;
             engine.write(|transaction| {
-                let sheet = load_sheet(transaction, campaign)?;
+                let mut sheet = load_sheet(transaction, campaign)?;
                 proofs.iter().map(|proof| sheet.prove(proof, now)).collect()
             })
         })
@@ -76,7 +77,7 @@ impl Doubts for SqliteRecord {
         let found = found.to_vec();
         self.call(move |engine| {
             engine.write(|transaction| {
-                let sheet = load_sheet(transaction, campaign)?;
+                let mut sheet = load_sheet(transaction, campaign)?;
                 let Some(Finding { message_id, .. }) = found.first() else {
                     return Err(Fault::Refused(format!("nothing was found of {key}").into()));
                 };
@@ -100,18 +101,15 @@ impl Doubts for SqliteRecord {
 impl Sheet<'_> {
     /// Keeps an attempt that may have arrived; one that is kept stays as it is. Without its time it is one that an older
     /// version left, which kept none.
-    pub(super) fn keep(&self, key: DeliveryKey, doubted: Doubted) -> Result<(), Fault> {
+    pub(super) fn keep_attempt(&self, key: DeliveryKey, doubted: Doubted) -> Result<(), Fault> {
         if doubted.intended_at.is_none() && !self.attempts_of(key)?.is_empty() {
             return Ok(());
         }
         self.put_attempt("INSERT INTO", "ON CONFLICT DO NOTHING", key, &DoubtedAttempt { doubted, message_id: None })
     }
 
-    /// Says which message an attempt was, if it is one that is kept.
-    fn identify(&self, key: DeliveryKey, attempt: u32, message_id: &str) -> Result<(), Fault> {
-        let kept = self.attempts_of(key)?.into_iter().find(|kept| kept.doubted.attempt == attempt);
-        let Some(kept) = kept else { return Ok(()) };
-        self.put_attempt("REPLACE INTO", "", key, &DoubtedAttempt { message_id: Some(message_id.to_owned()), ..kept })
+    pub(super) fn replace_attempt(&self, key: DeliveryKey, kept: &DoubtedAttempt) -> Result<(), Fault> {
+        self.put_attempt("REPLACE INTO", "", key, kept)
     }
 
     fn put_attempt(&self, verb: &str, ending: &str, key: DeliveryKey, kept: &DoubtedAttempt) -> Result<(), Fault> {
@@ -179,7 +177,7 @@ impl Sheet<'_> {
         let Some(seq) = seq.map(unsigned) else { return Ok(()) };
         for part in 0..self.parts {
             let key = DeliveryKey { seq, part };
-            if let Some((delivery, _)) = self.get(key)? {
+            if let Some((delivery, _)) = self.row(key)? {
                 let (campaign, attempts) = (self.campaign, self.attempts_of(key)?);
                 found.push(PersonsDelivery { campaign, key, delivery, attempts });
             }
@@ -187,35 +185,10 @@ impl Sheet<'_> {
         Ok(())
     }
 
-    fn prove(&self, proof: &Proof, now: Timestamp) -> Result<Proven, Fault> {
-        let Proof { key, attempt, nonce, message_id } = proof;
-        let Some((delivery, _)) = self.get(*key)? else { return Ok(Proven::Foreign) };
-        let is_it = |kept: &DoubtedAttempt| (kept.doubted.attempt, kept.doubted.nonce) == (*attempt, *nonce);
-        let kept = self.attempts_of(*key)?.into_iter().find(is_it);
-        if kept.is_none() && (delivery.attempt, delivery.nonce) != (*attempt, Some(*nonce)) {
-            return Ok(Proven::Foreign);
-        }
-        if delivery.state.is_held() {
-            return Ok(Proven::Held);
-        }
-        if delivery.is_certainly_sent() {
-            let is_news = kept.is_some_and(|kept| kept.message_id.as_ref() != Some(message_id));
-            if is_news {
-                self.identify(*key, *attempt, message_id)?;
-            }
-            let is_another = delivery.message_id.as_ref() != Some(message_id);
-            return Ok(if is_news && is_another { Proven::Twice } else { Proven::Known });
-        }
-        let event = Event::Echoed { message_id: message_id.clone() };
-        self.apply(&Entry { key: *key, event, at: now }, None)?;
-        self.identify(*key, *attempt, message_id)?;
-        Ok(Proven::Settled)
-    }
-
     fn duplicates(&self) -> Result<Vec<Duplicate>, Fault> {
         let mut found: Vec<Duplicate> = Vec::new();
         for (key, kept) in self.attempts()? {
-            let (Some(other), Some((delivery, _))) = (kept.message_id, self.get(key)?) else { continue };
+            let (Some(other), Some((delivery, _))) = (kept.message_id, self.row(key)?) else { continue };
             if delivery.state != State::Sent || delivery.message_id.as_ref() == Some(&other) {
                 continue;
             }

@@ -1,0 +1,233 @@
+//! The rows of a campaign's ledger, and what a step of one means for the others: the same in every engine.
+//!
+//! An engine reads and writes rows within a transaction; which row becomes what is said here alone.
+
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, Doubted, Event, IllegalStep, State};
+use crate::record::{
+    ClaimedRow, DeliveryKey, DoubtedAttempt, Entry, NewRecipient, PartCount, Proof, Proven, Worker, Written,
+};
+
+/// A row as it is stored: the delivery, and who answers for it.
+pub(super) type Stored = (Delivery, Option<i64>);
+
+/// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
+const BEHIND: &str = "an earlier part was not sent";
+
+/// The rows of one campaign within a transaction, nobody else's until it ends.
+pub(super) trait DeliveryRows {
+    /// What can go wrong.
+    type Fault: From<IllegalStep>;
+
+    /// How many parts the campaign's message has.
+    fn parts(&self) -> u8;
+
+    /// A row as it stands; `None` for who has none, and is planned.
+    fn row(&self, key: DeliveryKey) -> Result<Option<Stored>, Self::Fault>;
+
+    /// Writes a row, in the place of the one there may be.
+    fn put(&mut self, key: DeliveryKey, row: Stored) -> Result<(), Self::Fault>;
+
+    /// Takes a row away.
+    fn remove(&mut self, key: DeliveryKey) -> Result<(), Self::Fault>;
+
+    /// Keeps an attempt that may have arrived.
+    fn keep(&mut self, key: DeliveryKey, doubted: Doubted) -> Result<(), Self::Fault>;
+
+    /// An attempt that is kept; `None` where there is none of that number.
+    fn attempt(&self, key: DeliveryKey, attempt: u32) -> Result<Option<DoubtedAttempt>, Self::Fault>;
+
+    /// Says which message an attempt was, if it is one that is kept.
+    fn identify(&mut self, key: DeliveryKey, attempt: u32, message_id: &str) -> Result<(), Self::Fault>;
+
+    /// Forgets the attempts at all parts of a recipient's message.
+    fn forget(&mut self, seq: u64) -> Result<(), Self::Fault>;
+
+    /// What a worker hears of a delivery that is not its own.
+    fn not_held(key: DeliveryKey, worker: &Worker) -> Self::Fault;
+
+    /// Applies what a worker writes. Where it may begin nothing, its intents come back as that says.
+    fn write(
+        &mut self,
+        worker: &Worker,
+        entries: &[Entry],
+        begin_nothing: Option<Written>,
+    ) -> Result<Vec<Written>, Self::Fault> {
+        entries
+            .iter()
+            .map(|entry| match begin_nothing {
+                Some(why) if matches!(entry.event, Event::Intend { .. }) => Ok(why),
+                _ => self.apply(entry, Some(worker)).map(|()| Written::Stored),
+            })
+            .collect()
+    }
+
+    /// Gives the worker a delivery to this recipient.
+    fn claim_one(
+        &mut self,
+        worker: &Worker,
+        key: DeliveryKey,
+        recipient: NewRecipient,
+        at: Timestamp,
+    ) -> Result<ClaimedRow, Self::Fault> {
+        let attempt = self.row(key)?.map_or(0, |(delivery, _)| delivery.attempt);
+        self.apply(&Entry { key, event: Event::Claim, at }, Some(worker))?;
+        Ok(ClaimedRow { key, attempt, recipient })
+    }
+
+    /// Applies `event` to a delivery, and what follows from it to the parts behind it. `by` is the worker, if it is one.
+    fn apply(&mut self, entry: &Entry, by: Option<&Worker>) -> Result<(), Self::Fault> {
+        let Entry { key, event, at } = entry;
+        let (delivery, holder) = self.row(*key)?.unwrap_or_else(|| (Delivery::planned(*at), None));
+        if let Some(worker) = by
+            && holder != Some(worker.epoch)
+            && *event != Event::Claim
+        {
+            return Err(Self::not_held(*key, worker));
+        }
+        let next = delivery.step(event, *at)?;
+        let worker = by.map(|worker| worker.epoch);
+        self.put(*key, (next.clone(), worker.filter(|_| next.state.is_held())))?;
+        if let Some(doubted) = delivery.doubted_by(event) {
+            self.keep(*key, doubted)?;
+        }
+        self.follow(*key, event, &next, worker)
+    }
+
+    /// What a delivery's step means for the parts behind it.
+    fn follow(
+        &mut self,
+        key: DeliveryKey,
+        event: &Event,
+        next: &Delivery,
+        worker: Option<i64>,
+    ) -> Result<(), Self::Fault> {
+        match next.state {
+            State::Sent if key.part + 1 < self.parts() => {
+                let state = if worker.is_some() { State::Claimed } else { State::Planned };
+                let following = Delivery { state, ..Delivery::planned(next.at) };
+                self.put_if_missing(DeliveryKey { part: key.part + 1, ..key }, (following, worker))
+            }
+            State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
+            State::Planned if *event == Event::Reopen => self.take_back_behind(key),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_if_missing(&mut self, key: DeliveryKey, row: Stored) -> Result<(), Self::Fault> {
+        if self.row(key)?.is_none() { self.put(key, row) } else { Ok(()) }
+    }
+
+    /// Skips the parts behind this one that have no row.
+    fn skip_behind(&mut self, key: DeliveryKey, reason: &str, at: Timestamp) -> Result<(), Self::Fault> {
+        let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
+        (key.part + 1..self.parts())
+            .try_for_each(|part| self.put_if_missing(DeliveryKey { part, ..key }, (skipped.clone(), None)))
+    }
+
+    /// Takes away the rows of parts that were skipped because of this one.
+    fn take_back_behind(&mut self, key: DeliveryKey) -> Result<(), Self::Fault> {
+        for part in key.part + 1..self.parts() {
+            let key = DeliveryKey { part, ..key };
+            let is_behind =
+                |(delivery, _): Stored| delivery.state == State::Skipped && delivery.reason.as_deref() == Some(BEHIND);
+            if self.row(key)?.is_some_and(is_behind) {
+                self.remove(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles what an echo proves.
+    fn prove(&mut self, proof: &Proof, now: Timestamp) -> Result<Proven, Self::Fault> {
+        let Proof { key, attempt, nonce, message_id } = proof;
+        let Some((delivery, _)) = self.row(*key)? else { return Ok(Proven::Foreign) };
+        let kept = self.attempt(*key, *attempt)?.filter(|kept| kept.doubted.nonce == *nonce);
+        if kept.is_none() && (delivery.attempt, delivery.nonce) != (*attempt, Some(*nonce)) {
+            return Ok(Proven::Foreign);
+        }
+        if delivery.state.is_held() {
+            return Ok(Proven::Held);
+        }
+        if delivery.is_certainly_sent() {
+            let is_news = kept.is_some_and(|kept| kept.message_id.as_ref() != Some(message_id));
+            if is_news {
+                self.identify(*key, *attempt, message_id)?;
+            }
+            let is_another = delivery.message_id.as_ref() != Some(message_id);
+            return Ok(if is_news && is_another { Proven::Twice } else { Proven::Known });
+        }
+        let event = Event::Echoed { message_id: message_id.clone() };
+        self.apply(&Entry { key: *key, event, at: now }, None)?;
+        self.identify(*key, *attempt, message_id)?;
+        Ok(Proven::Settled)
+    }
+
+    /// Skips all that is not yet sent to a recipient nobody holds; says whether there was anything.
+    fn drop_rest(&mut self, seq: u64, reason: &str, at: Timestamp) -> Result<bool, Self::Fault> {
+        let mut dropped = false;
+        for part in 0..self.parts() {
+            let key = DeliveryKey { seq, part };
+            let skip = Entry { key, event: Event::Skip { reason: reason.to_owned() }, at };
+            match self.row(key)?.map(|(delivery, _)| delivery.state) {
+                None if part == 0 => {
+                    self.apply(&skip, None)?;
+                    return Ok(true);
+                }
+                None => {
+                    dropped = true;
+                    self.skip_behind(DeliveryKey { part: part - 1, ..key }, reason, at)?;
+                    break;
+                }
+                Some(State::Planned | State::RetryAt) => {
+                    dropped = true;
+                    self.apply(&skip, None)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
+    /// frontier has one.
+    fn begin_again(&mut self, seq: u64, now: Timestamp) -> Result<(), Self::Fault> {
+        self.forget(seq)?;
+        (1..self.parts()).try_for_each(|part| self.remove(DeliveryKey { seq, part }))?;
+        self.put(DeliveryKey { seq, part: 0 }, (Delivery::planned(now), None))
+    }
+
+    /// The part that is to be sent to a recipient next, and from when on; nothing where none is, or somebody has it.
+    fn turn_of(&self, seq: u64) -> Result<Option<(DeliveryKey, Timestamp)>, Self::Fault> {
+        let anytime = Timestamp::from_unix_millis(i64::MIN);
+        for part in 0..self.parts() {
+            let key = DeliveryKey { seq, part };
+            match self.row(key)?.map(|(delivery, _)| (delivery.state, delivery.at)) {
+                None if part == 0 => return Ok(Some((key, anytime))),
+                Some((State::Planned, _)) => return Ok(Some((key, anytime))),
+                Some((State::RetryAt, at)) => return Ok(Some((key, at))),
+                Some((State::Sent, _)) => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The counts of all deliveries to so many people, of which those that have no row are planned.
+pub(super) fn with_those_without_a_row(mut counts: Vec<PartCount>, parts: u8, people: u64) -> Vec<PartCount> {
+    for part in 0..parts {
+        let explicit: u64 = counts.iter().filter(|count| count.part == part).map(|count| count.count).sum();
+        let implicit = people.saturating_sub(explicit);
+        let is_alike =
+            |count: &&mut PartCount| count.part == part && count.variant.is_none() && count.state == State::Planned;
+        match counts.iter_mut().find(is_alike) {
+            Some(planned) => planned.count += implicit,
+            None if implicit > 0 => {
+                counts.push(PartCount { part, variant: None, state: State::Planned, count: implicit });
+            }
+            None => {}
+        }
+    }
+    counts
+}
