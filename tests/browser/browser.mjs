@@ -12,7 +12,9 @@ const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 export function launch() {
   const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
   assert.ok(executablePath, "there is no chromium here; CHROMIUM says where one is");
-  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  // A name of somebody else's leads here, as it does once it is bound to this machine.
+  const names = "--host-resolver-rules=MAP evil.example 127.0.0.1";
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", names] });
 }
 
 /** A window of its own. `faults` collects what should not have happened, `weight()` what came over the wire. */

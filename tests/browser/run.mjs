@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 
+import * as attacks from "./attacks.mjs";
 import { launch, signIn, visitor } from "./browser.mjs";
 import * as campaign from "./campaign.mjs";
 import * as gallery from "./gallery.mjs";
@@ -10,7 +11,7 @@ import { open } from "./lab.mjs";
 import * as looks from "./looks.mjs";
 
 // In this order: what is looked at last is what the others have made.
-const SUBJECTS = [gallery, campaign, looks];
+const SUBJECTS = [gallery, campaign, attacks, looks];
 
 const [binary, screenshots] = process.argv.slice(2);
 assert.ok(binary, "usage: node run.mjs BINARY [SCREENSHOTS]");
