@@ -308,6 +308,27 @@ export const checks = {
     }
   }),
 
+  // A browser tells ports of one host from each other in everything but cookies.
+  "gives another port of this host nothing but the cookie": against(async ({ lab, context, page, site }) => {
+    const { sha256 } = await hero(lab);
+    const name = `reattach-${new URL(lab.url).port}`;
+    await page.goto(`${site.url}/trap`);
+    const { cookie } = site.heard.findLast(({ url }) => url === "/trap").headers;
+    assert.match(cookie, new RegExp(`${name}=send`));
+    const text = '{"recipient":{"id":"1254459154999006"},"message":{"text":"Hi"}}';
+    const thief = async (path, more) => (await fetch(lab.url + path, { ...more, headers: { cookie } })).status;
+    const before = await stand(lab);
+    for (const path of ["/v1/session", "/v1/assets", "/v1/campaigns", "/v1/events", "/metrics"])
+      assert.equal(await thief(path), 401, path);
+    assert.equal(await thief("/v1/messages", { method: "POST", body: text }), 403);
+    assert.equal(await thief(`/v1/assets/${sha256}/thumbnail`), 200);
+    // Nor does what is planted there lock anybody out.
+    await page.evaluate((planted) => void (document.cookie = planted), `${name}=junk; path=/v1`);
+    await visit(page, lab, "", cells);
+    assert.deepEqual((await context.cookies(`${lab.url}/v1/`)).map((cookie) => cookie.name), [name, name]);
+    assert.deepEqual(await stand(lab), before);
+  }),
+
   "leads nowhere else, however its address is bent": against(async ({ lab, page }) => {
     const elsewhere = encodeURIComponent("http://evil.example/");
     const more = `?next=${elsewhere}&campaign=${elsewhere}&asset=${elsewhere}`;

@@ -1,11 +1,14 @@
 // What is shown lives in the address bar: it can be shared, kept, and gone back from.
 
 const NAMES = ["view", "q", "state", "kind", "page", "expires", "sort", "layout", "asset", "campaign"];
+// The library is none of them, and what is shown for any other.
+const VIEWS = ["expiry", "duplicates", "campaigns"];
 const listeners = new Set();
 
 /** What the address says; what it does not say is "". */
 export function read() {
   const query = new URLSearchParams(location.search);
+  if (!VIEWS.includes(query.get("view"))) query.delete("view");
   return Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
 }
 

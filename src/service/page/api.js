@@ -13,17 +13,16 @@ export class Problem extends Error {
   }
 }
 
-/** The proof that an effect was asked for by this page. */
-export function remember(session) {
-  csrf = session.csrf ?? "";
+/** The proof that it is this page that asks. */
+export function remember(word) {
+  csrf = word;
 }
 
-export const proof = () => ({ "X-Reattach-CSRF": csrf });
+export const proof = () => (csrf ? { "X-Reattach-CSRF": csrf } : {});
 
 /** The JSON the service answers with; throws a `Problem`, or an `AbortError` when `signal` said so. */
 export async function call(path, { method = "GET", body, headers, signal } = {}) {
-  const sent = { accept: "application/json", ...headers };
-  if (method !== "GET") Object.assign(sent, proof());
+  const sent = { accept: "application/json", ...proof(), ...headers };
   if (body !== undefined) sent["content-type"] = "application/json";
   let response;
   try {

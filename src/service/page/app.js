@@ -53,7 +53,7 @@ function run(session) {
     return views.get(name);
   };
   const show = async (address) => {
-    const name = Object.hasOwn(LATER, address.view) ? address.view : "";
+    const name = address.view;
     const one = name === "campaigns" ? address.campaign : "";
     const wanted = `${name}/${one}`;
     if (wanted !== shown) {

@@ -1,27 +1,47 @@
 // What the service says on its own: one stream for the whole page.
 
-import { call, line } from "./api.js";
+import { call, line, proof } from "./api.js";
 
 const AGAIN = 3000;
 const LONGEST_WAIT = 15_000;
-const NAMES = ["asset", "campaign", "library", "reset"];
 
 /** Hands each event to `on(name, data)`, for ever. What was missed while the line was down comes as `reset`. */
 export function listen(on) {
-  let source = null;
-  const open = () => {
-    source?.close();
-    source = new EventSource("/v1/events");
-    for (const name of NAMES) source.addEventListener(name, ({ data }) => on(name, parsed(data)));
-    source.addEventListener("error", broken);
+  let last = "";
+  // Not an EventSource, which can show no proof.
+  const open = async () => {
+    try {
+      const seen = last ? { "last-event-id": last } : {};
+      const response = await fetch("/v1/events", { headers: { ...proof(), ...seen } });
+      if (response.ok) await each(response.body.getReader(), told);
+    } catch {
+      // Whatever ended it, it is found out next whether anybody is there.
+    }
+    await call("/v1/session").catch(() => {});
+    setTimeout(open, AGAIN);
   };
-  // The browser comes back by itself, with the id it saw last, but for a refusal. Then it is found out why.
-  const broken = () => {
-    void call("/v1/session").catch(() => {});
-    if (source.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
+  const told = ({ id, event, data }) => {
+    last = id ?? last;
+    if (event) on(event, parsed(data));
   };
-  open();
+  void open();
   line.addEventListener("back", () => on("reset", {}));
+}
+
+/** Hands on the fields of each event in a stream. */
+async function each(reader, on) {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+    const events = (text + decoder.decode(value, { stream: true })).split("\n\n");
+    text = events.pop();
+    for (const event of events) on(Object.fromEntries(event.split("\n").map(field)));
+  }
+}
+
+function field(line) {
+  const [name] = line.split(":", 1);
+  return [name, line.slice(name.length + 1).trimStart()];
 }
 
 function parsed(data) {

@@ -1,4 +1,5 @@
-// Signing in: a token becomes a cookie this page cannot read.
+// Signing in: a token becomes a cookie this page cannot read, and a word no other port of this host can: the browser
+// sends the cookie to all of them.
 
 import { call, remember } from "./api.js";
 import { h } from "./dom.js";
@@ -19,15 +20,33 @@ function whenOut(problem) {
   return null;
 }
 
-const begin = (token) => call("/v1/session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+const WORD = "session";
 
-async function known() {
-  const session = await call("/v1/session");
-  remember(session);
-  return session;
+async function begin(token) {
+  const { csrf } = await call("/v1/session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  remember(csrf);
+  try {
+    localStorage.setItem(WORD, csrf);
+  } catch {
+    // Without storage one is signed in until the page is left.
+  }
 }
 
-export const end = () => call("/v1/session", { method: "DELETE" });
+/** The session there is, by the word that is kept. */
+async function known() {
+  try {
+    const word = localStorage.getItem(WORD);
+    if (word) remember(word);
+  } catch {
+    // There may be one from just now.
+  }
+  return call("/v1/session");
+}
+
+export async function end() {
+  await call("/v1/session", { method: "DELETE" });
+  localStorage.removeItem(WORD);
+}
 
 /** The form for a token; calls back with the session. */
 export function signIn(onSession) {

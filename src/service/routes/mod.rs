@@ -140,7 +140,7 @@ async fn answered(request: Request<Body>, next: Next) -> Option<Response> {
 
 fn admit(shared: &Shared, method: &Method, request: &mut Request<Body>) -> Result<(), Problem> {
     shared.access.check_origin(method, request.uri(), request.headers())?;
-    let visitor = shared.access.visitor(method, request.headers(), shared.parts.clock.now());
+    let visitor = shared.access.visitor(method, request.uri().path(), request.headers(), shared.parts.clock.now());
     match visitor {
         Ok(visitor) => {
             request.extensions_mut().insert(visitor);
@@ -183,12 +183,13 @@ async fn with_body(request: Request<Body>) -> Result<Request<Body>, Problem> {
 }
 
 fn seal(headers: &mut HeaderMap) {
-    const SEALS: [(HeaderName, &str); 5] = [
+    const SEALS: [(HeaderName, &str); 6] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     for (name, value) in SEALS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

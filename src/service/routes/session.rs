@@ -16,7 +16,7 @@ use crate::service::visitor::MayRead;
 #[utoipa::path(
     get,
     path = "/v1/session",
-    responses((status = 200, description = "`{\"scope\",\"csrf\",\"version\",\"platform\",\"pages\",\"folders\"}`"))
+    responses((status = 200, description = "`{\"scope\",\"version\",\"platform\",\"pages\",\"folders\"}`"))
 )]
 pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): MayRead) -> Result<Response, Problem> {
     let platform = shared.page(None)?.library.space().platform;
@@ -29,7 +29,6 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): Ma
     let folders: Vec<_> = folders.map(|(id, folder)| json!({ "id": id, "name": folder.name })).collect();
     let body = json!({
         "scope": visitor.scope.as_str(),
-        "csrf": visitor.csrf,
         "version": env!("CARGO_PKG_VERSION"),
         "platform": platform.as_str(),
         "pages": pages,
@@ -38,7 +37,8 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): Ma
     Ok(Json(body).into_response())
 }
 
-/// Signs a browser in that shows the token: its cookie may do what the token may.
+/// Signs a browser in that shows the token: its cookie may do what the token may, together with the word that is told here
+/// and never again.
 #[utoipa::path(post, path = "/v1/session", responses((status = 200, description = "`{\"scope\",\"csrf\"}` and a cookie")))]
 pub(super) async fn begin(State(shared): State<Arc<Shared>>, MayRead(visitor): MayRead) -> Response {
     let (cookie, csrf) = shared.access.new_session(visitor.scope, shared.parts.clock.now());

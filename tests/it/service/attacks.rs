@@ -194,10 +194,20 @@ fn a_browsers_session_does_nothing_another_site_could_make_it_do() {
     assert_eq!(put(&[("X-Reattach-CSRF", "x")]), 403);
     assert_eq!(put(&[("X-Reattach-CSRF", &csrf), ("Origin", "https://evil.example")]), 403);
     assert_eq!(put(&[("X-Reattach-CSRF", &csrf), ("Sec-Fetch-Site", "cross-site")]), 403);
-    let get = |cookie: &str| fort.served.ask("GET", "/v1/assets", &[("Cookie", cookie)], b"").status;
-    assert_eq!(get(cookie), 200);
-    assert_eq!(get(&cookie[..cookie.len() - 1]), 401);
-    assert_eq!(get(&cookie.replace("=send.", "=read.")), 401);
+    let get = |cookie: &str, word: &str| {
+        let headers = [("Cookie", cookie), ("X-Reattach-CSRF", word)];
+        fort.served.ask("GET", "/v1/assets", &headers, b"").status
+    };
+    assert_eq!(get(cookie, &csrf), 200);
+    assert_eq!(get(&cookie[..cookie.len() - 1], &csrf), 401);
+    assert_eq!(get(&cookie.replace("=send.", "=read."), &csrf), 401);
+    assert_eq!(get(&format!("{}=junk; {cookie}", cookie.split('=').next().expect("a name")), &csrf), 200);
+    // A browser sends it to every port of this host: whoever has nothing else has nothing.
+    for path in ["/v1/assets", "/v1/session", "/v1/campaigns", "/v1/aliases", "/v1/events", "/metrics"] {
+        let answer = fort.served.ask("GET", path, &[("Cookie", cookie)], b"");
+        assert_eq!(answer.status, 401, "{path}");
+        assert!(!answer.text().contains(&csrf), "{path}");
+    }
     assert_eq!(Fort::state(&fort.world), fort.before);
     assert_eq!(put(&[("X-Reattach-CSRF", &csrf)]), 200);
 }
