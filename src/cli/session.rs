@@ -16,7 +16,7 @@ use crate::graph::{
 };
 use crate::ids::{KeySpace, PageId};
 use crate::library::{AssetLibrary, Fitter, Inspector, Known, LibraryParts, NoReport, Reporter};
-use crate::media::{BytePool, Reader};
+use crate::media::{Bounds, BytePool, Reader};
 use crate::record::{self, PageIdentity, Pages, Record};
 use crate::secret::AccessToken;
 use crate::stop::Stop;
@@ -54,6 +54,8 @@ pub(super) struct Context {
     pub(super) server_time: Arc<ServerTime>,
     /// Cancelled by the first Ctrl-C.
     pub(super) stop: Stop,
+    /// What is read from within: the folders of a service.
+    pub(super) bounds: Arc<Bounds>,
 }
 
 /// What to do where the record's server cannot be reached.
@@ -106,7 +108,8 @@ impl Context {
             told.note(format_args!("this machine's clock is {apart} {side} Meta's: going by Meta's"));
         })));
         let clock = Arc::new(CorrectedClock::new(Arc::clone(&machine_clock), Arc::clone(&server_time)));
-        Self { global, settings, output, clock, machine_clock, server_time, stop }
+        let bounds = Arc::default();
+        Self { global, settings, output, clock, machine_clock, server_time, stop, bounds }
     }
 
     /// How a command that came to its end this way ends: interrupted, where it was.
@@ -207,7 +210,8 @@ impl Context {
     }
 
     fn reader(&self, memory: usize) -> Arc<Reader> {
-        Arc::new(Reader::new(Arc::new(BytePool::new(memory)), Arc::clone(&self.machine_clock)))
+        let reader = Reader::new(Arc::new(BytePool::new(memory)), Arc::clone(&self.machine_clock));
+        Arc::new(reader.within(Arc::clone(&self.bounds)))
     }
 
     fn cache(&self, folder: &Path) -> FileCache {

@@ -15,7 +15,6 @@ use crate::facts::Facts;
 use crate::ids::Asset;
 use crate::media::fit::{MAX_SOURCE_BYTES, may_be_image};
 use crate::media::limits::MAX_BYTES;
-use crate::media::read::stat_up_to;
 use crate::media::{Follow, Found, Private, Problem, ProblemCode, Reader, Scan};
 use crate::stop::Stop;
 
@@ -87,7 +86,7 @@ impl Inspector {
 
     /// What is remembered of the file as it lies there now; `None` when it has to be read.
     fn recall(&self, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
-        let stat = stat_up_to(self.max_bytes(path), path, follow)?;
+        let stat = self.reader.stat(self.max_bytes(path), path, follow)?;
         Ok(stat.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint)))
     }
 

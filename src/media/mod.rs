@@ -5,6 +5,7 @@
 //! its hash, type and dimensions come from that buffer, and the same buffer is what an upload sends. Nothing here
 //! remembers, uploads or prints.
 
+pub mod bounds;
 pub mod fingerprint;
 pub mod fit;
 mod iso_media;
@@ -21,6 +22,7 @@ mod structure;
 pub mod thumbnail;
 pub mod watch;
 
+pub use bounds::Bounds;
 pub use fingerprint::{Trust, fingerprint, trust};
 pub use fit::{Fit, FitRules, FittedCopy, fit};
 pub use limits::{Verdict, judge, judge_size};

@@ -116,6 +116,11 @@ impl Problem {
                 format!("it cannot be read: {error}"),
                 "give the user who runs reattach the right to read it",
             ),
+            io::ErrorKind::CrossesDevices => Self::error(
+                ProblemCode::Unreadable,
+                "a link on the way to it leads out of the library",
+                "put the file itself into the library's folder",
+            ),
             _ => Self::error(
                 ProblemCode::Unreadable,
                 format!("it cannot be read: {error}"),

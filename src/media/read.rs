@@ -1,19 +1,23 @@
 //! One bounded read: a file's bytes into one pooled buffer, hashed on the way, then probed.
 //!
 //! A file is opened once, without following links and without waiting for pipes, and everything known of it comes
-//! from that one handle, so it does not matter what happens to its name meanwhile. User files are never mapped into
+//! from that one handle, so it does not matter what happens to its name meanwhile. What lies in a reader's [`Bounds`] is
+//! opened beneath them, whatever happens to the way there. User files are never mapped into
 //! memory: one that shrinks would kill the process.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
+use super::bounds::Bounds;
 use super::fingerprint::{Trust, fingerprint, trust};
 use super::limits::{MAX_BYTES, judge_size};
 use super::pool::BytePool;
@@ -33,6 +37,16 @@ pub enum Follow {
     Never,
     /// Named by the user, who means what the link leads to.
     Named,
+}
+
+impl Follow {
+    /// What an open is told of it.
+    pub(super) fn flags(self) -> OFlags {
+        match self {
+            Self::Never => OFlags::NOFOLLOW,
+            Self::Named => OFlags::empty(),
+        }
+    }
 }
 
 /// What a file is before it is read.
@@ -56,21 +70,19 @@ impl Stat {
     }
 }
 
-/// What the system says of the file at `path`, without opening it.
+/// What the system says of the file at `path`, without reading it.
 ///
 /// # Errors
 /// The problem that makes it useless to open: not a regular file, empty, too large, gone, or out of reach.
 pub fn stat(path: &Path, follow: Follow) -> Result<Stat, Problem> {
-    stat_up_to(MAX_BYTES, path, follow)
+    Stat::new(&look(path, follow).map_err(|error| Problem::from_io(&error))?, MAX_BYTES)
 }
 
-/// The same, of a file that may be larger than an attachment.
-pub fn stat_up_to(max_bytes: u64, path: &Path, follow: Follow) -> Result<Stat, Problem> {
-    let metadata = match follow {
+fn look(path: &Path, follow: Follow) -> io::Result<Metadata> {
+    match follow {
         Follow::Never => fs::symlink_metadata(path),
         Follow::Named => fs::metadata(path),
-    };
-    Stat::new(&metadata.map_err(|error| Problem::from_io(&error))?, max_bytes)
+    }
 }
 
 /// A whole file: its bytes and all that is known of them.
@@ -90,12 +102,13 @@ pub struct Reader {
     pool: Arc<BytePool>,
     clock: Arc<dyn Clock>,
     max_bytes: u64,
+    bounds: Arc<Bounds>,
 }
 
 impl Reader {
     /// A reader that takes its buffers from `pool` and judges the age of files by `clock`.
     pub fn new(pool: Arc<BytePool>, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock, max_bytes: MAX_BYTES }
+        Self { pool, clock, max_bytes: MAX_BYTES, bounds: Arc::default() }
     }
 
     /// The same, for files of up to `max_bytes`, though no more than an attachment's can be uploaded.
@@ -104,17 +117,31 @@ impl Reader {
         Self { max_bytes, ..self }
     }
 
+    /// The same, that reads what lies in these folders from within them.
+    #[must_use]
+    pub fn within(self, bounds: Arc<Bounds>) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// What the system says of the file at `path`, which may have `max_bytes`, without reading it.
+    ///
+    /// # Errors
+    /// Those of the function [`stat`].
+    pub fn stat(&self, max_bytes: u64, path: &Path, follow: Follow) -> Result<Stat, Problem> {
+        let seen = self.bounds.look(path, follow).unwrap_or_else(|| look(path, follow));
+        Stat::new(&seen.map_err(|error| Problem::from_io(&error))?, max_bytes)
+    }
+
     /// Reads, hashes and probes the file at `path`. Blocks until the pool has room, and up to 20 ms for a file that
     /// was written just now. `progress` hears after every step how many bytes it read.
     ///
     /// # Errors
     /// The problem that kept the file from being read whole: those of [`stat`], or that it changed meanwhile.
     pub fn read(&self, path: &Path, follow: Follow, progress: &mut dyn FnMut(u64)) -> Result<Content, Problem> {
-        let mut file = open(path, follow)
-            // What stands at the path explains better than the system's error why it cannot be opened.
-            .map_err(|error| {
-                stat_up_to(self.max_bytes, path, follow).err().unwrap_or_else(|| Problem::from_io(&error))
-            })?;
+        // What stands at the path explains better than the system's error why it cannot be opened.
+        let explained =
+            |error| self.stat(self.max_bytes, path, follow).err().unwrap_or_else(|| Problem::from_io(&error));
+        let mut file = self.open(path, follow).map_err(explained)?;
         let (before, settled) = self.settle(&file)?;
         let size_bytes = usize::try_from(before.len()).expect("a size under the limit fits in memory");
         let mut buffer = self.pool.take(size_bytes);
@@ -128,6 +155,13 @@ impl Reader {
         // Times can be set back; the time of the inode's own change cannot.
         let fingerprint = settled.filter(|settled| fingerprint(&after) == Some(*settled));
         Ok(Content { bytes: buffer.into(), facts, fingerprint })
+    }
+
+    fn open(&self, path: &Path, follow: Follow) -> io::Result<File> {
+        // A pipe without a writer would block the open for ever.
+        let flags = follow.flags() | OFlags::NONBLOCK;
+        let anywhere = || OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+        self.bounds.open(path, flags).unwrap_or_else(anywhere)
     }
 
     /// What `file` is now, and its fingerprint if a read that begins now may be remembered under it.
@@ -160,25 +194,6 @@ impl fmt::Debug for Reader {
     }
 }
 
-#[cfg(unix)]
-fn open(path: &Path, follow: Follow) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    use rustix::fs::OFlags;
-
-    // A pipe without a writer would block the open for ever.
-    let flags = match follow {
-        Follow::Never => OFlags::NONBLOCK | OFlags::NOFOLLOW,
-        Follow::Named => OFlags::NONBLOCK,
-    };
-    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path, _: Follow) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
-}
-
 fn inspect(file: &File) -> Result<Metadata, Problem> {
     file.metadata().map_err(|error| Problem::from_io(&error))
 }
@@ -202,5 +217,5 @@ fn read_problem(error: &io::Error) -> Problem {
     if error.kind() == io::ErrorKind::UnexpectedEof { Problem::changed() } else { Problem::from_io(error) }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

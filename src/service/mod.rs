@@ -50,7 +50,9 @@ pub struct ServiceParts {
     pub record: Arc<dyn Record>,
     /// The Pages it works for, the first of them where a request names none; at least one.
     pub pages: Vec<ServedPage>,
-    /// The folders whose files may be named by their path, and into which the gallery uploads.
+    /// The folders whose files may be named by their path, and into which the gallery uploads. They should be the
+    /// [`Bounds`](crate::media::Bounds) of the readers of `pages` and `inspector`: else a link that takes the place of a
+    /// folder on the way, just after it was looked at, is followed.
     pub folders: Vec<PathBuf>,
     /// Recognises files.
     pub inspector: Inspector,

@@ -14,6 +14,7 @@ use crate::cli::output::shown;
 use crate::cli::session::{Context, WhenAway};
 use crate::cli::values::human_span;
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, PlanRules, RefreshOptions, Renewal};
+use crate::media::Bounds;
 use crate::service::{Keys, ServedPage, Service, ServiceParts, Tls};
 
 /// Uploads at once, for each Page.
@@ -44,6 +45,7 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
         (Some(certificate), Some(key)) => Some(Tls::load(certificate, key)?),
         _ => None,
     };
+    let context = &Context { bounds: Arc::new(Bounds::new(&args.library)), ..context.clone() };
     let inspector = context.inspector();
     // A bot gets the ids that are known here, though the record's server be away just now.
     let known = context.known(|| Arc::clone(&inspector.cache), WhenAway::GoByWhatIsKnown).await?;

@@ -1,7 +1,8 @@
 //! `POST /v1/assets`: files from a browser, kept in a folder of the library and uploaded.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,12 @@ use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::library::{AssetOutcome, AssetRef, ResolveOptions};
+use crate::media::bounds::enter;
 use crate::media::limits::MAX_BYTES;
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
@@ -98,7 +102,7 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
         tracing::warn!(%error, "a file could not be kept");
         Problem::conflict(format!("{name:?} could not be kept in the library: {}", error.kind()))
     };
-    let mut draft = tempfile_in(folder).map_err(failed)?;
+    let mut draft = Draft::begin(folder).map_err(failed)?;
     let (mut hash, mut written) = (Sha256::new(), 0_u64);
     while let Some(chunk) = in_time(field.chunk()).await? {
         written += chunk.len() as u64;
@@ -110,57 +114,60 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
     }
     draft.file.sync_all().map_err(failed)?;
     let digest: [u8; 32] = hash.finalize().into();
-    let (folder, name) = (folder.to_owned(), name.to_owned());
-    let published = tokio::task::spawn_blocking(move || publish(&draft, &folder, &name, digest)).await;
-    published.map_err(|_| Problem::unexpected())?.map_err(|error| {
-        tracing::warn!(%error, "a file could not be kept");
-        Problem::conflict(format!("the file could not be kept in the library: {}", error.kind()))
-    })
+    let wanted = name.to_owned();
+    let published = tokio::task::spawn_blocking(move || draft.publish(&wanted, digest)).await;
+    Ok(folder.join(published.map_err(|_| Problem::unexpected())?.map_err(failed)?))
 }
 
 /// A file nobody sees as one of the library's, which goes when it is dropped.
 struct Draft {
-    path: PathBuf,
+    /// What the folder was when it was begun: whatever takes its place, nothing is written there.
+    folder: OwnedFd,
+    name: String,
     file: fs::File,
+}
+
+impl Draft {
+    fn begin(folder: &Path) -> io::Result<Self> {
+        let folder = enter(folder)?;
+        // Names that begin with a dot are no part of a library.
+        let name = format!(".reattach-{:016x}", fastrand::u64(..));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&folder, &*name, flags, Mode::from_raw_mode(0o666))?.into();
+        Ok(Self { folder, name, file })
+    }
+
+    /// Gives it its name, or the next that is free; what has the name and the same bytes will do as well.
+    fn publish(&self, name: &str, digest: [u8; 32]) -> io::Result<String> {
+        const TRIES: u32 = 1_000;
+        let (stem, extension) =
+            name.rsplit_once('.').map_or((name, String::new()), |(stem, end)| (stem, format!(".{end}")));
+        for number in 1..=TRIES {
+            let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}){extension}") };
+            match linkat(&self.folder, &*self.name, &self.folder, &*name, AtFlags::empty()) {
+                Ok(()) => return Ok(name),
+                Err(Errno::EXIST) if self.beside_holds(&name, digest) => return Ok(name),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Whether the folder has a file of that name with these bytes.
+    fn beside_holds(&self, name: &str, digest: [u8; 32]) -> bool {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(mut file) = openat(&self.folder, name, flags, Mode::empty()).map(fs::File::from) else { return false };
+        let is_small = file.metadata().is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES);
+        let mut bytes = Vec::new();
+        is_small && file.read_to_end(&mut bytes).is_ok() && <[u8; 32]>::from(Sha256::digest(bytes)) == digest
+    }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = unlinkat(&self.folder, &*self.name, AtFlags::empty());
     }
-}
-
-fn tempfile_in(folder: &Path) -> io::Result<Draft> {
-    // Names that begin with a dot are no part of a library.
-    let path = folder.join(format!(".reattach-{:016x}", fastrand::u64(..)));
-    let file = fs::File::options().write(true).create_new(true).open(&path)?;
-    Ok(Draft { path, file })
-}
-
-/// Gives the draft its name, or the next that is free; what has the name and the same bytes will do as well.
-fn publish(draft: &Draft, folder: &Path, name: &str, digest: [u8; 32]) -> io::Result<PathBuf> {
-    const TRIES: u32 = 1_000;
-    let (stem, extension) =
-        name.rsplit_once('.').map_or((name, String::new()), |(stem, end)| (stem, format!(".{end}")));
-    for number in 1..=TRIES {
-        let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}){extension}") };
-        let path = folder.join(name);
-        match fs::hard_link(&draft.path, &path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if holds(&path, digest) {
-                    return Ok(path);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-fn holds(path: &Path, digest: [u8; 32]) -> bool {
-    let is_small = fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES);
-    is_small && fs::read(path).is_ok_and(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == digest)
 }
 
 /// The name as a file of the library may have it: the last part alone, nothing hidden, nothing that moves a terminal.
@@ -212,16 +219,34 @@ mod tests {
     fn nothing_is_written_over() {
         let folder = tempfile::tempdir().expect("a folder");
         let kept = |bytes: &[u8]| {
-            let mut draft = tempfile_in(folder.path()).expect("a draft");
+            let mut draft = Draft::begin(&folder.path().canonicalize().expect("a path")).expect("a draft");
             draft.file.write_all(bytes).expect("written");
-            publish(&draft, folder.path(), "a.png", Sha256::digest(bytes).into()).expect("kept")
+            draft.publish("a.png", Sha256::digest(bytes).into()).expect("kept")
         };
-        assert_eq!(kept(b"one"), folder.path().join("a.png"));
-        assert_eq!(kept(b"two"), folder.path().join("a (2).png"));
-        assert_eq!(kept(b"one"), folder.path().join("a.png"));
-        assert_eq!(kept(b"two"), folder.path().join("a (2).png"));
+        assert_eq!(kept(b"one"), "a.png");
+        assert_eq!(kept(b"two"), "a (2).png");
+        assert_eq!(kept(b"one"), "a.png");
+        assert_eq!(kept(b"two"), "a (2).png");
         assert_eq!(fs::read(folder.path().join("a.png")).expect("a file"), b"one");
         // The drafts are gone.
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    }
+
+    #[test]
+    fn nothing_is_written_where_a_link_took_the_folders_place() {
+        let home = tempfile::tempdir().expect("a folder");
+        let home = home.path().canonicalize().expect("a path");
+        let (library, moved, outside) = (home.join("library"), home.join("moved"), home.join("outside"));
+        fs::create_dir(&library).and_then(|()| fs::create_dir(&outside)).expect("folders");
+        let mut draft = Draft::begin(&library).expect("a draft");
+        fs::rename(&library, &moved).expect("moved");
+        std::os::unix::fs::symlink(&outside, &library).expect("a link");
+        draft.file.write_all(b"one").expect("written");
+        assert_eq!(draft.publish("a.png", Sha256::digest(b"one").into()).expect("kept"), "a.png");
+        drop(draft);
+        assert!(Draft::begin(&library).is_err());
+        let names = |folder| fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").file_name());
+        assert_eq!(names(&moved).collect::<Vec<_>>(), ["a.png"]);
+        assert_eq!(names(&outside).count(), 0);
     }
 }

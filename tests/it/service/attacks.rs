@@ -8,6 +8,11 @@ use crate::support::World;
 use crate::support::pictures::png;
 use crate::support::served::{Answer, Served};
 
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(bytes))
+}
+
 /// A library with a secret beside it, its service, and all of it as it stood before.
 struct Fort {
     world: World,
@@ -256,6 +261,50 @@ fn no_path_leads_out_of_the_library() {
         ),
         ("GET /v1/assets/1/thumbnail HTTP/1.1\nHost: HOST\nTOKEN\nConnection: close\n\n", &[404]),
     ]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    let world = World::new();
+    world.put("sub/a.png", png(1));
+    let (inside, outside) = (sha256(&png(1)), sha256(&png(2)));
+    let library = world.library();
+    std::fs::create_dir(library.with_file_name("outside")).expect("a folder");
+    std::fs::write(library.with_file_name("outside").join("a.png"), png(2)).expect("a file");
+    std::os::unix::fs::symlink("../outside", library.join(".other")).expect("a link");
+    let served = Served::start(&world);
+    let done = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let (sub, other) = (library.join("sub"), library.join(".other"));
+                renameat_with(CWD, sub, CWD, other, RenameFlags::EXCHANGE).expect("swapped");
+            }
+        });
+        let mut answers = Vec::new();
+        for number in 0..400 {
+            // Each a question of its own: none is answered from memory.
+            let reference = format!("{}sub/a.png", "./".repeat(number));
+            let alias = serde_json::json!({ "ref": reference }).to_string();
+            let resolve = serde_json::json!({ "refs": [reference] }).to_string();
+            answers.push(served.call("PUT", "/v1/aliases/a", &alias));
+            answers.push(served.call("POST", "/v1/resolve", &resolve));
+        }
+        done.store(true, Ordering::Relaxed);
+        answers
+    });
+    let leaked = answers.iter().filter(|answer| answer.text().contains(&outside)).count();
+    assert_eq!(leaked, 0, "of {}", answers.len());
+    // Both ends of the swap were met, and nothing but the one file was uploaded.
+    let was_inside = answers.iter().filter(|answer| answer.text().contains(&inside)).count();
+    let was_outside = answers.iter().filter(|answer| answer.status == 403).count();
+    assert!(was_inside > 0 && was_outside > 0, "{was_inside} and {was_outside}");
+    assert_eq!(world.truth().counters.uploads_accepted, 1);
 }
 
 #[test]
