@@ -1,8 +1,8 @@
 //! Thumbnails: made once for some bytes, by a process of their own, and kept on disk.
 //!
-//! The child is this very program (`reattach thumbnail`), with the picture on its standard input, no environment, and limits
-//! on memory and time it sets itself before it looks at a byte. However it ends, nothing else ends with it. What could
-//! not be made is remembered as well.
+//! The child is this very program (`reattach thumbnail`), with the picture on its standard input, no environment, and in a
+//! cage it closes behind itself before it looks at a byte: little memory and time, no files, no network, no children. However
+//! it ends, nothing else ends with it. What could not be made is remembered as well.
 
 use std::fs;
 use std::io;
