@@ -52,6 +52,16 @@ impl Scope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visitor {
     pub(super) scope: Scope,
+    pub(super) shown: Shown,
+}
+
+/// What somebody has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// A token itself.
+    Token,
+    /// The session a browser was given for one.
+    Session,
 }
 
 /// The doorkeeper.
@@ -119,15 +129,16 @@ impl Access {
                 scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
             });
             let scope = token.and_then(|token| self.keys.scope_of(token.as_bytes()));
-            return scope.map(|scope| Visitor { scope }).ok_or_else(Problem::unauthorized);
+            return scope.map(|scope| Visitor { scope, shown: Shown::Token }).ok_or_else(Problem::unauthorized);
         }
         // Another port may have put one of that name before ours.
         let mut sessions = self.sessions(headers).filter_map(|session| self.read_session(session, now));
         let (scope, csrf) = sessions.next().ok_or_else(Problem::unauthorized)?;
+        let visitor = Visitor { scope, shown: Shown::Session };
         let is_harmless = matches!(*method, Method::GET | Method::HEAD);
         match only(headers, CSRF) {
-            Some(word) if word == csrf => Ok(Visitor { scope }),
-            _ if is_harmless && is_element(path) => Ok(Visitor { scope }),
+            Some(word) if word == csrf => Ok(visitor),
+            _ if is_harmless && is_element(path) => Ok(visitor),
             None if is_harmless => Err(Problem::unauthorized()),
             _ => Err(Problem::no_csrf()),
         }

@@ -1,6 +1,7 @@
 //! Connections: so many at once, none that dawdles over its head, and all ended well when the service stops.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long to wait when the system cannot give another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
 /// Answers whoever connects until `stop` is requested, and then finishes what is under way.
 pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, stop: Stop) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -45,8 +50,8 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
             } => accepted,
             () = stop.requested() => break,
         };
-        let (stream, place) = match accepted {
-            (Ok((stream, _)), place) => (stream, place),
+        let (stream, peer, place) = match accepted {
+            (Ok((stream, address)), place) => (stream, Peer(address.ip()), place),
             (Err(error), _) => {
                 // Out of file descriptors, most likely: some will be free again.
                 tracing::warn!(%error, "a connection could not be taken");
@@ -57,7 +62,10 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
         // Answers are small and whole: nothing is gained by holding them back.
         let _ = stream.set_nodelay(true);
         let router = TowerToHyperService::new(router.clone());
-        let service = service_fn(move |request: Request<Incoming>| router.call(request.map(Body::new)));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request.map(Body::new))
+        });
         let (http, tls, watcher) = (http.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let ended = match tls {

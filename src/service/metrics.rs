@@ -40,6 +40,11 @@ struct Outcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct What {
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPage {
     page_id: String,
 }
@@ -57,6 +62,7 @@ pub(super) struct Metrics {
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     resolved: Family<Outcome, Counter>,
     sent: Family<Outcome, Counter>,
+    throttled: Family<What, Counter>,
     assets: Family<State, Gauge<i64, AtomicI64>>,
     rate: Family<OfPage, Gauge>,
     shut: Family<OfPage, Gauge<f64, AtomicU64>>,
@@ -78,6 +84,8 @@ impl Metrics {
         registry.register("resolved", "References resolved, by what became of them", resolved.clone());
         let sent = Family::default();
         registry.register("messages", "Messages of /v1/messages, by how they ended", sent.clone());
+        let throttled = Family::default();
+        registry.register("throttled", "Requests that came too fast, by what they were", throttled.clone());
         let assets = Family::default();
         registry.register("assets", "Assets when they were last looked at, by how they stand", assets.clone());
         let rate = Family::default();
@@ -92,7 +100,20 @@ impl Metrics {
         registry.register("page_calls_left", words, calls_left.clone());
         let running = Gauge::default();
         registry.register("campaigns_running", "Campaigns being sent, by whomever", running.clone());
-        Self { registry, requests, seconds, resolved, sent, assets, rate, shut, waiting, calls_left, running }
+        Self {
+            registry,
+            requests,
+            seconds,
+            resolved,
+            sent,
+            throttled,
+            assets,
+            rate,
+            shut,
+            waiting,
+            calls_left,
+            running,
+        }
     }
 
     /// A request was answered.
@@ -112,6 +133,11 @@ impl Metrics {
     /// A message ended as `sent`, `failed` or `unknown`.
     pub(super) fn message(&self, outcome: &'static str) {
         self.sent.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// An `effect`, or a `wrong_token`, came too fast.
+    pub(super) fn throttled(&self, what: &'static str) {
+        self.throttled.get_or_create(&What { what }).inc();
     }
 
     /// The assets, counted.

@@ -16,6 +16,7 @@ mod metrics;
 mod news;
 mod page;
 mod problem;
+mod rates;
 mod routes;
 mod shared;
 mod thumbnails;

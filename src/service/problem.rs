@@ -1,5 +1,7 @@
 //! What went wrong, as RFC 9457 has it: `application/problem+json`.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -205,6 +207,13 @@ impl Problem {
                 "The message may have arrived: look in the Page's inbox before sending it again, under another key.",
             )
             .of_message("unknown")
+    }
+
+    /// They come faster than anybody may ask.
+    pub(super) fn too_many(wait: Duration) -> Self {
+        let detail = "requests of this sort come faster than this service takes them: nothing was done";
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail).again_in(seconds)
     }
 
     /// The Page's rate limit is in the way.

@@ -15,6 +15,7 @@ use super::confine::{Folders, Refused};
 use super::metrics::Metrics;
 use super::news::News;
 use super::problem::Problem;
+use super::rates::Rates;
 use super::thumbnails::Thumbnails;
 use super::tokens::Tokens;
 use super::{ServedPage, ServiceParts};
@@ -24,6 +25,7 @@ use super::{ServedPage, ServiceParts};
 pub(super) struct Shared {
     pub(super) parts: ServiceParts,
     pub(super) access: Access,
+    pub(super) rates: Rates,
     pub(super) folders: Folders,
     pub(super) answers: Answers,
     pub(super) catalogue: Catalogue,
@@ -41,6 +43,7 @@ impl Shared {
         let run = u64::try_from(parts.clock.now().as_unix_millis()).unwrap_or_default();
         Self {
             access: Access::new(parts.keys.clone(), address, &parts.hosts),
+            rates: Rates::new(),
             folders: Folders::new(&parts.folders),
             answers: Answers::default(),
             catalogue: Catalogue::default(),

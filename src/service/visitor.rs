@@ -1,17 +1,20 @@
 //! What a route asks of whoever calls it: to be let in, or to be let do something.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::access::{Scope, Visitor};
 use super::problem::Problem;
+use super::shared::Shared;
 
 /// Somebody who may look. Every route behind the door is given one.
 #[derive(Debug, Clone)]
 pub(super) struct MayRead(pub(super) Visitor);
 
-/// Somebody who may upload, send and change.
+/// Somebody who may upload, send and change, and has taken a turn to do so.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MaySend;
 
@@ -23,14 +26,19 @@ impl<S: Sync> FromRequestParts<S> for MayRead {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for MaySend {
+impl FromRequestParts<Arc<Shared>> for MaySend {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match MayRead::from_request_parts(parts, state).await?.0.scope {
-            Scope::Send => Ok(Self),
-            Scope::Read => Err(Problem::read_only()),
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        let MayRead(visitor) = MayRead::from_request_parts(parts, shared).await?;
+        if visitor.scope == Scope::Read {
+            return Err(Problem::read_only());
         }
+        shared.rates.effect(&visitor, shared.parts.clock.now()).map_err(|wait| {
+            shared.metrics.throttled("effect");
+            Problem::too_many(wait)
+        })?;
+        Ok(Self)
     }
 }
 

@@ -5,3 +5,4 @@ mod gallery;
 mod ids;
 mod inside;
 mod messages;
+mod rates;

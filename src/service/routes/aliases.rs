@@ -46,7 +46,11 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Resul
     path = "/v1/aliases/{name}",
     params(("name" = String, Path)),
     request_body = Target,
-    responses((status = 200, description = "The alias"), (status = 400, body = Problem))
+    responses(
+        (status = 200, description = "The alias"),
+        (status = 400, body = Problem),
+        (status = 429, description = "More than 50 a second", body = Problem),
+    )
 )]
 pub(super) async fn set(
     State(shared): State<Arc<Shared>>,
@@ -76,7 +80,11 @@ pub(super) async fn set(
     delete,
     path = "/v1/aliases/{name}",
     params(("name" = String, Path)),
-    responses((status = 200, description = "The alias as it was"), (status = 404, body = Problem))
+    responses(
+        (status = 200, description = "The alias as it was"),
+        (status = 404, body = Problem),
+        (status = 429, description = "More than 50 a second", body = Problem),
+    )
 )]
 pub(super) async fn remove(
     State(shared): State<Arc<Shared>>,

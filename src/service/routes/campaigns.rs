@@ -71,7 +71,11 @@ pub(super) async fn one(
     post,
     path = "/v1/campaigns/{name}/pause",
     params(("name" = String, Path)),
-    responses((status = 200, description = "The campaign"), (status = 404, body = Problem))
+    responses(
+        (status = 200, description = "The campaign"),
+        (status = 404, body = Problem),
+        (status = 429, description = "More than 50 a second", body = Problem),
+    )
 )]
 pub(super) async fn pause(
     State(shared): State<Arc<Shared>>,
@@ -91,7 +95,11 @@ pub(super) async fn pause(
     post,
     path = "/v1/campaigns/{name}/resume",
     params(("name" = String, Path)),
-    responses((status = 200, description = "The campaign, being sent"), (status = 404, body = Problem))
+    responses(
+        (status = 200, description = "The campaign, being sent"),
+        (status = 404, body = Problem),
+        (status = 429, description = "More than 50 a second", body = Problem),
+    )
 )]
 pub(super) async fn resume(
     State(shared): State<Arc<Shared>>,
@@ -150,7 +158,11 @@ enum Word {
     path = "/v1/campaigns/{name}/settle",
     params(("name" = String, Path)),
     request_body = Settlement,
-    responses((status = 200, description = "The campaign"), (status = 404, body = Problem))
+    responses(
+        (status = 200, description = "The campaign"),
+        (status = 404, body = Problem),
+        (status = 429, description = "More than 50 a second", body = Problem),
+    )
 )]
 pub(super) async fn settle(
     State(shared): State<Arc<Shared>>,

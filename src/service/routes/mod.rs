@@ -25,12 +25,13 @@ use futures::FutureExt;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::connection::Peer;
 use super::page;
 use super::problem::Problem;
 use super::shared::Shared;
@@ -147,7 +148,20 @@ fn admit(shared: &Shared, method: &Method, request: &mut Request<Body>) -> Resul
             Ok(())
         }
         Err(_) if is_open(method, request) => Ok(()),
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Err(unknown(shared, request, problem)),
         Err(problem) => Err(problem),
+    }
+}
+
+/// What to say to somebody nobody knows: `problem`, or that they have tried too often.
+fn unknown(shared: &Shared, request: &Request<Body>, problem: Problem) -> Problem {
+    let Some(Peer(from)) = request.extensions().get::<Peer>() else { return problem };
+    match shared.rates.wrong_token(*from, shared.parts.clock.now()) {
+        Ok(()) => problem,
+        Err(wait) => {
+            shared.metrics.throttled("wrong_token");
+            Problem::too_many(wait)
+        }
     }
 }
 

@@ -290,10 +290,12 @@ fn a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere() {
         for number in 0..400 {
             // Each a question of its own: none is answered from memory.
             let reference = format!("{}sub/a.png", "./".repeat(number));
-            let alias = serde_json::json!({ "ref": reference }).to_string();
             let resolve = serde_json::json!({ "refs": [reference] }).to_string();
-            answers.push(served.call("PUT", "/v1/aliases/a", &alias));
             answers.push(served.call("POST", "/v1/resolve", &resolve));
+            if number % 4 == 0 {
+                let alias = serde_json::json!({ "ref": reference }).to_string();
+                answers.push(served.call("PUT", "/v1/aliases/a", &alias));
+            }
         }
         done.store(true, Ordering::Relaxed);
         answers
