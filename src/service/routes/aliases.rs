@@ -49,7 +49,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Resul
     responses(
         (status = 200, description = "The alias"),
         (status = 400, body = Problem),
-        (status = 429, description = "More than 50 a second", body = Problem),
+        (status = 429, description = "Too many a second", body = Problem),
     )
 )]
 pub(super) async fn set(
@@ -83,7 +83,7 @@ pub(super) async fn set(
     responses(
         (status = 200, description = "The alias as it was"),
         (status = 404, body = Problem),
-        (status = 429, description = "More than 50 a second", body = Problem),
+        (status = 429, description = "Too many a second", body = Problem),
     )
 )]
 pub(super) async fn remove(

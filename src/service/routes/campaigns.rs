@@ -74,7 +74,7 @@ pub(super) async fn one(
     responses(
         (status = 200, description = "The campaign"),
         (status = 404, body = Problem),
-        (status = 429, description = "More than 50 a second", body = Problem),
+        (status = 429, description = "Too many a second", body = Problem),
     )
 )]
 pub(super) async fn pause(
@@ -98,7 +98,7 @@ pub(super) async fn pause(
     responses(
         (status = 200, description = "The campaign, being sent"),
         (status = 404, body = Problem),
-        (status = 429, description = "More than 50 a second", body = Problem),
+        (status = 429, description = "Too many a second", body = Problem),
     )
 )]
 pub(super) async fn resume(
@@ -161,7 +161,7 @@ enum Word {
     responses(
         (status = 200, description = "The campaign"),
         (status = 404, body = Problem),
-        (status = 429, description = "More than 50 a second", body = Problem),
+        (status = 429, description = "Too many a second", body = Problem),
     )
 )]
 pub(super) async fn settle(

@@ -67,7 +67,7 @@ const LIMIT_SECONDS: u32 = 30;
         (status = 403, description = "A path outside of the library. Nothing was sent", body = Problem),
         (status = 409, description = "The first request under this key is under way: ask again", body = Problem),
         (status = 422, description = "Meta refused it, or the key is another request's. Nothing was sent", body = Problem),
-        (status = 429, description = "Meta's rate limit, or more than 50 a second. Nothing was sent: ask again", body = Problem),
+        (status = 429, description = "Meta's rate limit, or too many a second. Nothing was sent: ask again", body = Problem),
         (status = 502, description = "`unknown-outcome`: it may have been sent. Else nothing was", body = Problem),
         (status = 503, description = "Nothing was sent: ask again", body = Problem),
     )

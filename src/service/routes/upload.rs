@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
     responses(
         (status = 200, description = "`{\"assets\":[…]}`: what became of each, in their order"),
         (status = 413, description = "A file over 25 MB, or too many", body = Problem),
-        (status = 429, description = "More than 50 a second", body = Problem),
+        (status = 429, description = "Too many a second", body = Problem),
     )
 )]
 pub(super) async fn upload(

@@ -93,7 +93,7 @@ fn what_has_an_effect_is_done_so_often_and_looking_is_not_counted() {
     let desk = Desk::new();
     let token = desk.serving.token.clone();
     let remove = || desk.request(Method::DELETE, "/v1/aliases/x").bearer_auth(&token);
-    assert_eq!(desk.statuses(210, remove), [(404, 200), (429, 10)]);
+    assert_eq!(desk.statuses(510, remove), [(404, 500), (429, 10)]);
     assert_eq!(desk.refused(remove()), "1");
     // Whatever has an effect counts: nothing is sent, kept or paused.
     let message = r#"{"recipient":{"id":"1254459154682919"},"message":{"text":"Hi"}}"#;
@@ -114,7 +114,7 @@ fn what_has_an_effect_is_done_so_often_and_looking_is_not_counted() {
     };
     assert_eq!(desk.statuses(1, by_hand), [(404, 1)]);
     desk.clock.advance(Duration::from_secs(1));
-    assert_eq!(desk.statuses(60, remove), [(404, 50), (429, 10)]);
+    assert_eq!(desk.statuses(510, remove), [(404, 500), (429, 10)]);
     let metrics = desk.send(desk.request(Method::GET, "/metrics").bearer_auth(&token));
     let metrics = desk.world.runtime.block_on(metrics.text()).expect("text");
     assert!(metrics.contains("reattach_throttled_total{what=\"effect\"} 24\n"), "{metrics}");
