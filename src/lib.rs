@@ -54,6 +54,8 @@ pub mod facts;
 mod fault;
 pub mod graph;
 pub mod ids;
+#[cfg(test)]
+mod interleave;
 mod json;
 pub mod library;
 pub mod media;
