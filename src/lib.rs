@@ -52,6 +52,9 @@ pub mod delivery;
 mod events;
 pub mod facts;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod graph;
 pub mod ids;
 #[cfg(test)]
