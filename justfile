@@ -54,3 +54,7 @@ bench-claims:
 # Draws the sample library anew.
 assets:
     cargo run --locked --example make-assets
+
+# Every fuzz target for a minute: needs a nightly toolchain and cargo-fuzz.
+fuzz-ci:
+    fuzz/run

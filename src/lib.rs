@@ -52,8 +52,13 @@ pub mod delivery;
 mod events;
 pub mod facts;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod graph;
 pub mod ids;
+#[cfg(test)]
+mod interleave;
 mod json;
 pub mod library;
 pub mod media;

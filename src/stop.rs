@@ -44,6 +44,25 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interleave::{Actor, drive, in_every_order};
+
+    #[test]
+    fn whoever_waits_hears_of_it_in_every_order() {
+        let orders = in_every_order(10_000, |choices| {
+            let stop = Stop::new();
+            let (child, sibling) = (stop.child(), stop.child());
+            let mut actors = [
+                Actor::new(async { stop.requested().await }),
+                Actor::fickle(async { child.requested().await }),
+                Actor::new(async { child.requested().await }),
+                Actor::new(async { drop(sibling.on_drop()) }),
+                Actor::new(async { stop.request() }),
+            ];
+            drive(&mut actors, choices, || false);
+            assert!(stop.is_requested() && child.is_requested() && sibling.is_requested());
+        });
+        assert!((500..10_000).contains(&orders), "{orders}");
+    }
 
     #[test]
     fn a_child_follows_its_parent_and_not_the_other_way() {

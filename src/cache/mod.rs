@@ -14,6 +14,8 @@
 
 mod bucket;
 mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod sealed;
 mod sled;
 #[cfg(test)]

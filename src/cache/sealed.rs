@@ -22,7 +22,7 @@ pub(super) fn unseal<T: DeserializeOwned>(format: u8, key: &[u8], sealed: &[u8])
     if is_whole { postcard::from_bytes(body).ok() } else { None }
 }
 
-fn checksum(key: &[u8], body: &[u8]) -> u32 {
+pub(super) fn checksum(key: &[u8], body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);
     hasher.update(body);

@@ -9,6 +9,8 @@
 //! Nothing here prints or asks; who wants to watch reads a [`Watch`].
 
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod nonce;
 mod part;
 mod permission;

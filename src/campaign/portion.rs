@@ -37,7 +37,7 @@ impl FromStr for Portion {
         let refuse = || format!("{text:?} is no number and no share: write 50, or 5%");
         match text.trim().strip_suffix('%') {
             Some(percent) => match percent.trim().parse::<f64>() {
-                Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Self::Share(percent / 100.0)),
+                Ok(percent) if percent / 100.0 > 0.0 && percent <= 100.0 => Ok(Self::Share(percent / 100.0)),
                 _ => Err(refuse()),
             },
             None => match text.trim().parse() {
@@ -88,7 +88,7 @@ mod tests {
         let of = |text: &str, all| text.parse::<Portion>().unwrap().of(all);
         assert_eq!([of("50", 1_000), of("50", 20), of("1%", 1_000), of("1%", 1_001), of("1%", 3)], [50, 20, 10, 11, 1]);
         assert_eq!([of("100%", 7), of("0.1%", 10_000)], [7, 10]);
-        for wrong in ["", "0", "0%", "101%", "-1", "1.5", "many", "%", "nan%", "inf%"] {
+        for wrong in ["", "0", "0%", "101%", "-1", "1.5", "many", "%", "nan%", "inf%", "1e-323%"] {
             assert!(wrong.parse::<Portion>().is_err(), "{wrong}");
         }
     }

@@ -356,6 +356,8 @@ fn read_lines(path: &Path) -> Result<(Vec<Recipient>, Vec<BadRow>), CampaignErro
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(name: &str, bytes: &[u8], variables: &[&str]) -> Result<Vec<Row>, CampaignError> {
@@ -387,6 +389,59 @@ mod tests {
         assert_eq!(lines("a.csv", "\u{feff}name,recipient\r\nAda, 1 \r\n\"B, C\",2\r\n\"D\"\"E\",3"), expected);
         assert_eq!(lines("a.csv", "recipient;name;x\n1;Ada;\n2;B, C;\n3;\"D\"\"E\";\n"), expected);
         assert_eq!(lines("a.txt", "recipient\tname\n1\tAda\n2\tB, C\n3\t\"D\"\"E\"\n"), expected);
+    }
+
+    const ODD: [&str; 13] = [
+        "1",
+        " 12 ",
+        "user_ref:a:b",
+        "phone:+49 1",
+        "abc",
+        "1.2E+15",
+        "",
+        "\"",
+        "a\"b",
+        "x,y",
+        "x;y",
+        "l\nm",
+        "\u{feff}",
+    ];
+
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![3 => prop::sample::select(&ODD[..]).prop_map(str::to_owned), 1 => "\\PC{0,8}"]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn a_list_that_was_read_and_written_reads_the_same(
+            rows in prop::collection::vec((word(), word()), 0..12),
+            delimiter in prop::sample::select(&b",;\t"[..]),
+        ) {
+            let written = |rows: &[(String, String)]| {
+                let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+                writer.write_record(["recipient", "name"]).unwrap();
+                for (recipient, name) in rows {
+                    writer.write_record([recipient, name]).unwrap();
+                }
+                writer.into_inner().unwrap()
+            };
+            let sound = |list: &[u8]| -> Vec<(String, String)> {
+                let pair = |person: NewRecipient| {
+                    (person.recipient.to_string(), person.variables["name"].as_str().unwrap().to_owned())
+                };
+                let rows = read("a.csv", list, &["name"]).unwrap().into_iter().flatten();
+                rows.map(|(_, person)| pair(person)).collect()
+            };
+            let once = sound(&written(&rows));
+            prop_assert_eq!(sound(&written(&once)), once.clone());
+            let lines = once.iter().map(|(recipient, name)| {
+                serde_json::json!({ "recipient": recipient, "name": name }).to_string() + "\n"
+            });
+            let again = read("a.jsonl", lines.collect::<String>().as_bytes(), &["name"]).unwrap();
+            prop_assert_eq!(again.into_iter().flatten().count(), once.len());
+        }
     }
 
     #[test]

@@ -146,6 +146,7 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -170,6 +171,18 @@ mod tests {
     #[test]
     fn what_the_list_says_is_never_read_as_a_gap() {
         assert_eq!(fill(&json!({"text": "{a}{b}"}), &json!({"a": "{b}", "b": "\"}"})), json!({"text": "{b}\"}"}));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn any_words_can_be_said_and_any_value_filled_in(words in "(\\PC|[{}]){0,20}", value in "(\\PC|[{}]){0,20}") {
+            let escaped = words.replace('{', "{{").replace('}', "}}");
+            let gap = format!("{escaped}{{a}}{escaped}");
+            let filled = fill(&json!({ "text": escaped, "also": [gap] }), &json!({ "a": value }));
+            prop_assert_eq!(filled, json!({ "text": words, "also": [format!("{words}{value}{words}")] }));
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod events;
 mod exit;
 mod failure;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod output;
 mod progress;
 mod session;

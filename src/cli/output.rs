@@ -248,7 +248,7 @@ pub(super) fn shown_text(text: &str) -> String {
 }
 
 /// Control characters of both sets, and those that reorder or hide text.
-fn is_treacherous(character: char) -> bool {
+pub(super) fn is_treacherous(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

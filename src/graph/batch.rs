@@ -161,7 +161,7 @@ fn form(items: &[Written]) -> bytes::Bytes {
 
 /// The answers to a batch; `None` where Meta gave none.
 #[derive(Debug)]
-struct Items(Vec<Option<Answered>>);
+pub(super) struct Items(pub(super) Vec<Option<Answered>>);
 
 impl Answer for Items {
     fn read(body: &[u8]) -> Option<Self> {
@@ -200,7 +200,7 @@ fn header(value: &Value) -> Option<(HeaderName, HeaderValue)> {
 
 /// The outcome of each request. Where the answers do not fit the requests, none is believed but those that name their
 /// own recipient.
-fn outcomes(requests: &[SendRequest], items: &[Option<Answered>]) -> Vec<Outcome<Sent>> {
+pub(super) fn outcomes(requests: &[SendRequest], items: &[Option<Answered>]) -> Vec<Outcome<Sent>> {
     let answer = |place: usize| items.get(place).and_then(Option::as_ref);
     let read: Vec<_> = requests.iter().enumerate().map(|(place, request)| outcome(request, answer(place))).collect();
     let contradicts = |(request, outcome): (&SendRequest, &Outcome<Sent>)| match (named(request), outcome) {
@@ -240,7 +240,7 @@ fn named(request: &SendRequest) -> Option<&str> {
     }
 }
 
-fn result<T>(operation: Operation, outcome: Outcome<T>) -> Result<T, GraphError> {
+pub(super) fn result<T>(operation: Operation, outcome: Outcome<T>) -> Result<T, GraphError> {
     match outcome {
         Outcome::Done(answer) => Ok(answer),
         Outcome::NotDone { scope, retry, failure } => {

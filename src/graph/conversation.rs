@@ -67,7 +67,7 @@ impl GraphClient {
 
 /// Ids of conversations.
 #[derive(Debug)]
-struct Ids(Vec<String>);
+pub(super) struct Ids(Vec<String>);
 
 impl Answer for Ids {
     fn read(body: &[u8]) -> Option<Self> {

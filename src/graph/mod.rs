@@ -9,6 +9,8 @@ mod catalogue;
 mod client;
 mod conversation;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod governor;
 mod hook;
 mod message;

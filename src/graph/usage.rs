@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 /// The one number that is no percentage but minutes.
 const REGAIN: &str = "estimated_time_to_regain_access";
 
+/// Nobody is shut out for longer, and the end of a time without end could not be told.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
 /// Use cases that have limits of their own, which messages and uploads do not count for.
 const OTHERS: [&str; 7] = [
     "ads_insights",
@@ -106,7 +109,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 fn positive(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|span| !span.is_zero())
+    Duration::try_from_secs_f64(seconds).ok().filter(|span| !span.is_zero()).map(|span| span.min(LONGEST))
 }
 
 #[cfg(test)]
@@ -187,6 +190,14 @@ mod tests {
         assert_eq!(wait("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
         assert_eq!(wait("retry-after", "-1"), None);
         assert_eq!(wait("retry-after", "NaN"), None);
+    }
+
+    #[test]
+    fn a_time_without_end_ends() {
+        let long = Duration::from_hours(24 * 365);
+        assert_eq!(wait("retry-after", "1e19"), Some(long));
+        let usage = r#"{"1":[{"call_count":100,"estimated_time_to_regain_access":2e17}]}"#;
+        assert_eq!(wait("x-business-use-case-usage", usage), Some(long));
     }
 
     #[test]

@@ -109,8 +109,10 @@ mod tests {
     use std::time::Duration;
 
     use futures::future::join_all;
+    use tokio::sync::Notify;
 
     use super::*;
+    use crate::interleave::{Actor, drive, in_every_order};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -130,6 +132,61 @@ mod tests {
         assert_eq!(runs.load(Ordering::SeqCst), 1);
         assert!(answers.iter().all(|(value, _)| *value == 0));
         assert_eq!(answers.iter().filter(|(_, flight)| *flight == Flight::Flown).count(), 1);
+    }
+
+    /// Two callers who stay and one who may go, while the work they wait for ends whenever it likes.
+    #[test]
+    fn in_every_order_one_flight_is_up_at_a_time_and_everybody_lands() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let _entered = runtime.enter();
+        let orders = in_every_order(20_000, |choices| {
+            let flights: SingleFlight<_, usize, ()> = SingleFlight::new();
+            let (up, runs, flown) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0), AtomicUsize::new(0));
+            let answers = AtomicUsize::new(0);
+            let ends = Arc::new(Notify::new());
+            let work = || {
+                let (up, ends) = (Arc::clone(&up), Arc::clone(&ends));
+                let run = runs.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    assert_eq!(up.fetch_add(1, Ordering::SeqCst), 0, "two flights for one key");
+                    ends.notified().await;
+                    up.fetch_sub(1, Ordering::SeqCst);
+                    Ok(run)
+                }
+            };
+            let call = || async {
+                let (run, flight) = flights.run("hero", work).await.expect("an answer");
+                assert!(run < runs.load(Ordering::SeqCst));
+                flown.fetch_add(usize::from(flight == Flight::Flown), Ordering::SeqCst);
+                answers.fetch_add(1, Ordering::SeqCst);
+            };
+            // One end is kept for whoever comes later, as `Notify` does.
+            let end = || async { ends.notify_one() };
+            let turn = || runtime.block_on(tokio::task::yield_now());
+            let mut actors = [
+                Actor::new(call()),
+                Actor::new(call()),
+                Actor::fickle(call()),
+                Actor::new(end()),
+                Actor::new(async { turn() }),
+            ];
+            let mut turns = 0..20;
+            drive(&mut actors, choices, || {
+                // A flight that took off after the end needs another.
+                ends.notify_one();
+                turn();
+                turns.next().is_some()
+            });
+            drop(actors);
+            for _ in 0..4 {
+                ends.notify_one();
+                turn();
+            }
+            assert!((2..=3).contains(&answers.load(Ordering::SeqCst)));
+            assert!(flown.load(Ordering::SeqCst) <= runs.load(Ordering::SeqCst));
+            assert!(flights.under_way.lock().expect("lock").is_empty());
+        });
+        assert!((100..20_000).contains(&orders), "{orders}");
     }
 
     #[tokio::test(start_paused = true)]

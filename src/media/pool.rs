@@ -58,30 +58,19 @@ impl BytePool {
     /// Waits for the caller's turn and for the budget, and takes both; returns a kept buffer where one fits.
     fn reserve(&self, size_class: usize, cost_bytes: usize) -> Option<Vec<u8>> {
         let mut state = self.lock();
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
+        let ticket = state.line_up();
         let mut state = self
             .changed
-            .wait_while(state, |state| state.serving != ticket || state.lent_bytes + cost_bytes > self.capacity_bytes)
+            .wait_while(state, |state| !state.may_take(ticket, cost_bytes, self.capacity_bytes))
             .unwrap_or_else(PoisonError::into_inner);
-        state.serving += 1;
-        state.lent_bytes += cost_bytes;
-        let memory = state.take_kept(size_class);
-        state.make_room(self.capacity_bytes);
-        state.peak_bytes = state.peak_bytes.max(state.lent_bytes + state.kept_bytes);
+        let memory = state.take(size_class, cost_bytes, self.capacity_bytes);
         drop(state);
         self.changed.notify_all();
         memory
     }
 
     fn give_back(&self, memory: Vec<u8>, cost_bytes: usize) {
-        let mut state = self.lock();
-        state.lent_bytes -= cost_bytes;
-        state.kept_bytes += memory.len();
-        state.kept.push_back(memory);
-        // One larger than the whole pool counted for less than it is, and does not stay.
-        state.make_room(self.capacity_bytes);
-        drop(state);
+        self.lock().take_back(memory, cost_bytes, self.capacity_bytes);
         self.changed.notify_all();
     }
 
@@ -91,6 +80,35 @@ impl BytePool {
 }
 
 impl State {
+    /// A place behind all who came before.
+    fn line_up(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket - 1
+    }
+
+    /// Whether it is this one's turn, and the budget allows it.
+    fn may_take(&self, ticket: u64, cost_bytes: usize, capacity_bytes: usize) -> bool {
+        self.serving == ticket && self.lent_bytes + cost_bytes <= capacity_bytes
+    }
+
+    /// Lends to the first in line, a kept buffer where one fits.
+    fn take(&mut self, size_class: usize, cost_bytes: usize, capacity_bytes: usize) -> Option<Vec<u8>> {
+        self.serving += 1;
+        self.lent_bytes += cost_bytes;
+        let memory = self.take_kept(size_class);
+        self.make_room(capacity_bytes);
+        self.peak_bytes = self.peak_bytes.max(self.lent_bytes + self.kept_bytes);
+        memory
+    }
+
+    fn take_back(&mut self, memory: Vec<u8>, cost_bytes: usize, capacity_bytes: usize) {
+        self.lent_bytes -= cost_bytes;
+        self.kept_bytes += memory.len();
+        self.kept.push_back(memory);
+        // One larger than the whole pool counted for less than it is, and does not stay.
+        self.make_room(capacity_bytes);
+    }
+
     /// The most recently used buffer of this size, whose pages are the likeliest to be in the processor's caches.
     fn take_kept(&mut self, size_class: usize) -> Option<Vec<u8>> {
         let at = self.kept.iter().rposition(|memory| memory.len() == size_class)?;
@@ -171,8 +189,82 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::interleave::in_every_order;
 
     const MIB: usize = 1024 * 1024;
+
+    /// Whoever holds the lock does one of these; between them, anybody may.
+    enum Stage {
+        Coming,
+        InLine(u64),
+        Holding(Vec<u8>),
+        Gone,
+    }
+
+    /// Four who want buffers of a pool of three bytes, in every order in which they can get hold of its lock. `give` gives
+    /// back what one of them held.
+    fn take_turns(give: fn(&mut State, Vec<u8>, usize)) -> usize {
+        const CAPACITY: usize = 3;
+        in_every_order(500_000, |choices| {
+            let mut state = State::default();
+            let mut all = [1, 2, 3, 5].map(|size: usize| (size, size.min(CAPACITY), Stage::Coming));
+            let mut served = Vec::new();
+            loop {
+                let may_go_on = |(_, cost, stage): &(usize, usize, Stage)| match stage {
+                    Stage::InLine(ticket) => state.may_take(*ticket, *cost, CAPACITY),
+                    Stage::Coming | Stage::Holding(_) => true,
+                    Stage::Gone => false,
+                };
+                let next: Vec<usize> = (0..all.len()).filter(|&one| may_go_on(&all[one])).collect();
+                if next.is_empty() {
+                    break;
+                }
+                let (size, cost, now) = &mut all[next[choices.choose(next.len())]];
+                *now = match std::mem::replace(now, Stage::Gone) {
+                    Stage::Coming => Stage::InLine(state.line_up()),
+                    Stage::InLine(ticket) => {
+                        served.push(ticket);
+                        let kept = state.take(*size, *cost, CAPACITY);
+                        Stage::Holding(kept.unwrap_or_else(|| vec![0; *size]))
+                    }
+                    Stage::Holding(memory) => {
+                        give(&mut state, memory, *cost);
+                        Stage::Gone
+                    }
+                    Stage::Gone => Stage::Gone,
+                };
+                let lent: usize = all
+                    .iter()
+                    .filter(|(_, _, stage)| matches!(stage, Stage::Holding(_)))
+                    .map(|(_, cost, _)| cost)
+                    .sum();
+                assert!(state.lent_bytes == lent && lent + state.kept_bytes <= CAPACITY, "{lent} of {CAPACITY} lent");
+            }
+            assert!(all.iter().all(|(_, _, stage)| matches!(stage, Stage::Gone)), "somebody waits for ever");
+            assert!(served.is_sorted() && state.lent_bytes == 0);
+        })
+    }
+
+    #[test]
+    fn in_every_order_all_are_served_in_theirs_and_within_the_budget() {
+        let orders = take_turns(|state, memory, cost| state.take_back(memory, cost, 3));
+        assert!((1_000..500_000).contains(&orders), "{orders}");
+    }
+
+    #[test]
+    #[should_panic(expected = "lent")]
+    fn bytes_that_are_given_back_twice_are_found() {
+        take_turns(|state, memory, cost| {
+            state.take_back(memory, cost, 3);
+            state.lent_bytes = state.lent_bytes.saturating_sub(cost);
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "lent")]
+    fn bytes_that_are_not_given_back_are_found() {
+        take_turns(|state, memory, _| state.take_back(memory, 0, 3));
+    }
 
     #[test]
     fn a_buffer_that_came_back_is_lent_again() {

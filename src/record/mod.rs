@@ -27,6 +27,8 @@ mod delivery_rows;
 mod derivations;
 mod doubts;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod postgres;
 mod requests;
 mod rows;

@@ -3,6 +3,8 @@
 //! A picture of a moment, made anew when somebody looks and the last one is a few seconds old. Searching and leafing
 //! through it asks neither record nor disk.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod item;
 mod query;
 mod snapshot;

@@ -40,6 +40,9 @@ use crate::stop::Stop;
 pub use keys::{KeyError, Keys};
 pub use tls::{Tls, TlsError};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use routes::fuzzing;
+
 use campaigns::Campaigns;
 use catalogue::Catalogue;
 use shared::Shared;

@@ -1,3 +1,4 @@
+mod orders;
 mod share;
 
 use std::sync::Arc;

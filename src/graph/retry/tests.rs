@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -179,6 +180,33 @@ fn pauses_grow_stay_in_bounds_and_differ() {
         let pauses = budgets.each_mut().map(|budget| budget.pause(Retry::Backoff).expect("attempts are left"));
         let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
         assert!(*shortest < bound / 2 && *longest > bound / 2 && *longest <= bound, "{shortest:?} {longest:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn no_pause_is_longer_and_none_more_frequent_than_a_policy_says(
+        attempts in 0..50_u32,
+        first in 0..u64::MAX,
+        longest in 0..100_000_u64,
+        failures in prop::collection::vec(any::<bool>(), 0..60),
+    ) {
+        let (first_pause, longest_pause) = (Duration::from_millis(first >> (first % 64)), Duration::from_millis(longest));
+        let policy = RetryPolicy { attempts, first_pause, longest_pause, max_wait: Duration::ZERO };
+        let mut budget = Budget::new(&policy);
+        let (mut pauses, mut bound) = (0, first_pause);
+        let mut second_tries = 0;
+        for passes_soon in failures {
+            let retry = if passes_soon { Retry::Once } else { Retry::Backoff };
+            let Some(pause) = budget.pause(retry) else { continue };
+            pauses += 1;
+            second_tries += u32::from(passes_soon);
+            prop_assert!(pause <= bound.min(longest_pause), "{pause:?}");
+            bound = bound.saturating_mul(2);
+        }
+        prop_assert!(pauses < attempts.max(1) && second_tries <= 1);
     }
 }
 

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::clock::Timestamp;
 use crate::ids::ContentHash;
@@ -64,6 +66,22 @@ fn what_is_written_reads_back_the_same() {
     assert_eq!(read_all(&csv(&entries)), entries);
     assert_eq!(read_all(&json(&[])), []);
     assert_eq!(read_all(&csv(&[])), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn any_name_is_written_as_it_is_read(names in prop::collection::vec("([=+@'\"\t\r\n,; -]|\\PC){1,12}", 1..6)) {
+        let entry = |name: &String| Entry {
+            path: Some(name.into()),
+            attachment_id: Some("12".parse().expect("an id")),
+            ..Entry::default()
+        };
+        let entries: Vec<_> = names.iter().map(entry).collect();
+        prop_assert_eq!(&read_all(&csv(&entries)), &entries);
+        prop_assert_eq!(&read_all(&json(&entries)), &entries);
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(in crate::service) struct Snapshot {
     pub(super) orders: HashMap<Sort, Vec<u32>>,
     /// The files in the folders, by their bytes.
     pub(in crate::service) files: HashMap<ContentHash, Vec<Arc<Path>>>,
-    names: HashMap<Asset, Vec<AliasName>>,
+    pub(super) names: HashMap<Asset, Vec<AliasName>>,
     pub(super) pages: Vec<PageId>,
     /// Another one, another library.
     pub(in crate::service) revision: u64,

@@ -32,7 +32,7 @@ use crate::service::visitor::MaySend;
 use super::resolve::RULES;
 
 /// The header that names a request.
-const KEY: &str = "idempotency-key";
+pub(super) const KEY: &str = "idempotency-key";
 /// The header of an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// How long a key is kept, with its answer.
@@ -93,7 +93,7 @@ pub(super) async fn send(
     task.await.unwrap_or_else(|_| Err(Problem::unexpected()))
 }
 
-fn key_in(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
+pub(super) fn key_in(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
     let mut values = headers.get_all(KEY).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -106,7 +106,7 @@ fn key_in(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
 }
 
 /// The Page a body names, and what it wants sent.
-fn read(body: &[u8]) -> Result<(Option<String>, SendRequest), Problem> {
+pub(super) fn read(body: &[u8]) -> Result<(Option<String>, SendRequest), Problem> {
     let json = crate::json::from_slice(body);
     let json = json.map_err(|error| Problem::invalid(format!("the body is not what is asked for: {error}")))?;
     let Value::Object(mut json) = json else { return Err(Problem::invalid("the body is JSON, but no object")) };

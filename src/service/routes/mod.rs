@@ -4,6 +4,8 @@ mod aliases;
 mod assets;
 mod body;
 mod campaigns;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod health;
 mod listen;
 mod messages;

@@ -145,7 +145,7 @@ fn holding(reader: &Reader, path: &FilePath, hash: ContentHash) -> Option<Bytes>
 }
 
 /// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.
-fn one_range(range: &str, whole: usize) -> Option<(usize, usize)> {
+pub(super) fn one_range(range: &str, whole: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = whole.checked_sub(1)?;
     let (first, last) = match (first.trim(), last.trim()) {
@@ -157,7 +157,7 @@ fn one_range(range: &str, whole: usize) -> Option<(usize, usize)> {
 }
 
 /// How it is to be saved: under its name, as far as a header can hold it.
-fn disposition(way: &str, name: &str) -> HeaderValue {
+pub(super) fn disposition(way: &str, name: &str) -> HeaderValue {
     let plain: String = name.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
     let exact: String = name.bytes().map(encoded).collect();
     HeaderValue::try_from(format!("{way}; filename=\"{plain}\"; filename*=UTF-8''{exact}"))

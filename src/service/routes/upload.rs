@@ -172,24 +172,28 @@ impl Drop for Draft {
 }
 
 /// The name as a file of the library may have it: the last part alone, nothing hidden, nothing that moves a terminal.
-fn file_name(given: &str) -> String {
-    const LONGEST: usize = 120;
+pub(super) fn file_name(given: &str) -> String {
+    // In bytes, of the 255 that systems allow: ` (1000)` may come behind it.
+    const LONGEST: usize = 200;
+    const LONGEST_END: usize = 40;
+    let is_margin = |letter: char| letter == '.' || letter.is_whitespace();
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = last.chars().map(|letter| if is_odd(letter) { '_' } else { letter }).collect();
-    let clean = clean.trim().trim_start_matches('.').trim_end_matches('.');
+    let clean = clean.trim_matches(is_margin);
     let (stem, extension) = clean.rsplit_once('.').unwrap_or((clean, ""));
-    let stem: String = stem.chars().take(LONGEST).collect();
-    let extension: String = extension.chars().take(10).collect();
+    let stem = stem[..stem.floor_char_boundary(LONGEST)].trim_end_matches(is_margin);
+    let extension = extension[..extension.floor_char_boundary(LONGEST_END)].trim_matches(is_margin);
     match (stem.is_empty(), extension.is_empty()) {
         (true, true) => "upload".to_owned(),
         (true, false) => format!("upload.{extension}"),
-        (false, true) => stem,
+        (false, true) => stem.to_owned(),
         (false, false) => format!("{stem}.{extension}"),
     }
 }
 
 fn is_odd(letter: char) -> bool {
-    let turns_text = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns_text =
+        matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     letter.is_control() || turns_text || "<>:\"|?*".contains(letter)
 }
 
@@ -209,11 +213,16 @@ mod tests {
             ("\"><img onerror>.png", "___img onerror_.png"),
             ("", "upload"),
             ("Frühling 🌷.png", "Frühling 🌷.png"),
+            (". .png", "png"),
+            ("a . .\u{2028}b", "a._b"),
         ];
         for (given, kept) in names {
             assert_eq!(file_name(given), kept, "{given:?}");
         }
-        assert!(file_name(&format!("{}.png", "a".repeat(300))).len() < 140);
+        for long in ["a", "あ", "🌷"] {
+            let name = file_name(&format!("{}.png", long.repeat(300)));
+            assert!(name.len() <= 255 - " (1000)".len() && name.contains(".png"), "{} bytes", name.len());
+        }
     }
 
     #[test]
