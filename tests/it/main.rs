@@ -6,6 +6,7 @@ mod alias;
 mod campaign;
 mod check;
 mod cli;
+mod corpus;
 mod crash;
 mod errors;
 mod faults;

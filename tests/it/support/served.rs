@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -57,12 +57,21 @@ impl Served {
     pub(crate) fn start_with(world: &World, flags: &[&str]) -> Self {
         world.library();
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--library", "library", "--json"];
-        let mut child = world.start(arguments.iter().chain(flags));
+        let mut command = world.command(arguments.iter().chain(flags));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawned(command)
+    }
+
+    /// What this command starts, whose output is read here.
+    pub(crate) fn spawned(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
         let event: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             let mut said = String::new();
-            child.stderr.take().expect("stderr").read_to_string(&mut said).expect("text");
+            if let Some(mut stderr) = child.stderr.take() {
+                stderr.read_to_string(&mut said).expect("text");
+            }
             panic!("it did not start: {line}{said}")
         });
         let url = event["url"].as_str().expect("an address");
@@ -72,6 +81,11 @@ impl Served {
             std::fs::read_to_string(folder).expect("a token").trim().to_owned()
         };
         Self { child, address, token: token("serve.token"), read_token: token("serve-read.token") }
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// A connection to it.
