@@ -27,6 +27,7 @@ mod rebuild;
 mod record;
 mod refresh;
 mod resolve;
+mod secrets;
 mod send;
 mod service;
 mod status;
