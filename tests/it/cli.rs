@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::pictures::png;
 use crate::support::{Ran, World};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "check",
     "sync",
     "refresh",
@@ -30,21 +30,96 @@ const COMMANDS: [&str; 23] = [
     "explain",
     "doctor",
     "sandbox",
+    "serve",
     "demo",
     "completions",
     "man",
 ];
 
+/// All commands and those below them, each with what its help says.
+fn commands(world: &World) -> Vec<(String, String)> {
+    let mut pending = vec![String::new()];
+    let mut known = Vec::new();
+    while let Some(command) = pending.pop() {
+        let help = world.run(command.split_whitespace().chain(["--help"])).ended_with(0).stdout;
+        let below = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().expect("a list"));
+        let names = below.lines().filter_map(|line| line.strip_prefix("  ")?.split([' ', ',']).next());
+        pending
+            .extend(names.filter(|name| !name.is_empty() && *name != "help").map(|name| format!("{command} {name}")));
+        known.push((command, help));
+    }
+    known
+}
+
 #[test]
 fn every_command_explains_itself_with_an_example() {
     let world = World::new();
-    let help = world.run(["--help"]).ended_with(0).stdout;
+    let commands = commands(&world);
+    let help = &commands[0].1;
     assert!(help.contains("Exit codes:"));
     for command in COMMANDS {
-        assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
-        let help = world.run([command, "--help"]).ended_with(0).stdout;
-        assert!(help.contains(&format!("reattach {command}")), "an example in {help}");
+        assert!(commands.iter().any(|(known, _)| known.trim_start() == command), "{command} in {help}");
     }
+    for (command, help) in &commands[1..] {
+        if help.contains("\nCommands:\n") {
+            continue;
+        }
+        let examples: Vec<_> = ours(help)
+            .into_iter()
+            .filter(|example| format!(" {example} ").starts_with(&format!("{command} ")))
+            .collect();
+        assert!(!examples.is_empty(), "an example of{command} in {help}");
+    }
+    for (_, help) in &commands {
+        for example in ours(help) {
+            is_understood(&world, &example);
+        }
+    }
+    assert!(commands.len() > 32, "{}", commands.len());
+}
+
+#[test]
+fn every_command_on_every_page_is_one() {
+    let world = World::new();
+    let mut count = 0;
+    let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("a folder");
+    let pages =
+        docs.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|it| it == "md"));
+    for text in pages.map(|path| fs::read_to_string(path).expect("a page")).chain([readme()]) {
+        for command in ours(&text) {
+            is_understood(&world, &command);
+            count += 1;
+        }
+    }
+    assert!(count >= 45, "only {count} commands were found");
+}
+
+/// The commands of ours on a page, those that are set apart from its words, without the name of the program and what belongs
+/// to others.
+fn ours(page: &str) -> Vec<String> {
+    let mut fenced = false;
+    let joined = page.replace("\\\n", " ");
+    let lines = joined.lines().filter_map(|line| {
+        if let Some(language) = line.strip_prefix("```") {
+            fenced = language == "sh";
+            return None;
+        }
+        let set_apart = line.strip_prefix("  ").or_else(|| line.strip_prefix("$ ")).or(fenced.then_some(line))?;
+        let command = set_apart.trim_start().strip_prefix("reattach ")?;
+        let ends = [" #", " |", " >", " <", " &"];
+        Some(ends.iter().fold(command, |command, end| command.split(end).next().unwrap_or_default()).to_owned())
+    });
+    lines.collect()
+}
+
+/// That the command, its flags and their values are known: up to its end, where help is asked for, all is read.
+fn is_understood(world: &World, command: &str) {
+    // The reader's own part.
+    let words = words(&command.replace("PSID", "1254459154682919"));
+    // Of an error code, help would be one as well; and it asks nobody for anything.
+    let help = (words[0] != "explain").then_some("--help");
+    let run = world.run(words.iter().map(String::as_str).chain(help));
+    assert_eq!(run.code, Some(0), "{command}: {}", run.stderr);
 }
 
 #[test]
@@ -357,14 +432,21 @@ fn run_as_written(world: &World, page: &str) -> usize {
     });
     let mut run = 0;
     for command in commands {
-        let words = command.split('\'').enumerate().flat_map(|(place, part)| {
-            // Every second part stood between quotes.
-            if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
-        });
+        let words = words(&command);
         world.run(words).ended_with(0);
         run += 1;
     }
     run
+}
+
+/// The words of a command line, those between quotes as one.
+fn words(command: &str) -> Vec<String> {
+    let parts = command.split(['\'', '"']).enumerate();
+    let words = parts.flat_map(|(place, part)| {
+        // Every second part stood between quotes.
+        if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+    });
+    words.map(str::to_owned).collect()
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod lifetime;
 mod limits;
 mod manifest;
 mod model;
+mod newcomer;
 mod pages;
 mod postgres;
 mod power;

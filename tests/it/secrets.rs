@@ -11,15 +11,17 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use self::echo::{Echo, FORMS};
+use self::echo::{Echo, FORMS, Form};
 use self::witness::{Witness, found, spelled};
 use crate::support::pictures::{picture, png};
 use crate::support::postgres::Server;
 use crate::support::served::Served;
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, within};
 
 /// What the sandbox takes.
 const TOKEN: &str = "SANDBOX-PAGE-1";
@@ -131,12 +133,12 @@ fn the_service_keeps_secrets() {
     let reader = format!("Bearer {}", served.read_token);
     let half = format!("Bearer {}x", &served.token[..served.token.len() - 1]);
     let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let watching = scope.spawn(|| {
             let mut seen = Witness::default();
             while !is_over.load(Ordering::Relaxed) {
                 seen.processes(served.process());
-                std::thread::yield_now();
+                thread::yield_now();
             }
             seen
         });
@@ -193,7 +195,7 @@ fn the_service_keeps_secrets() {
 /// A server that says back what it was told, in all the ways servers do.
 #[test]
 fn an_answer_that_echoes_the_token_is_repeated_to_nobody() {
-    for form in FORMS {
+    let told = |form: &Form| {
         let world = World::new();
         world.put("a.png", png(1));
         let mut witness = Witness::default();
@@ -209,10 +211,18 @@ fn an_answer_that_echoes_the_token_is_repeated_to_nobody() {
             witness.run(form.name, &command.output().expect("it runs"));
         }
         assert!(echo.heard(LONG_TOKEN), "{}: it was told the token", form.name);
+        // Whoever is asked writes down what for.
+        witness.add("what was asked for", echo.asked().as_bytes());
         left_behind(&mut witness, &world);
-        witness.saw(&["TRACE"]);
+        witness.saw(&["TRACE", "GET /v25.0/me"]);
         witness.keeps(&[LONG_TOKEN, APP_SECRET]);
-    }
+    };
+    // Most of the time is spent on waiting before it is tried again.
+    thread::scope(|scope| {
+        for form in FORMS {
+            scope.spawn(|| told(form));
+        }
+    });
 }
 
 #[test]
@@ -296,18 +306,55 @@ fn no_process_is_started_with_a_secret() {
     let mut child =
         command(&world, &["sync", "library"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut stderr = child.stderr.take().expect("stderr");
-    let reading = std::thread::spawn(move || {
+    let reading = thread::spawn(move || {
         let mut said = Vec::new();
         stderr.read_to_end(&mut said).map(|_| said)
     });
     let mut witness = Witness::default();
     while child.try_wait().expect("a child").is_none() {
         witness.processes(child.id());
-        std::thread::yield_now();
+        thread::yield_now();
     }
     witness.add("stderr", &reading.join().expect("no panic").expect("text"));
     witness.saw(&["sync", "TRACE"]);
     witness.keeps(&[TOKEN, APP_SECRET]);
+}
+
+/// Where there is no memory to go on with, it panics or is ended; what it says then is said by nobody who knows of secrets.
+#[test]
+fn a_process_that_breaks_down_shows_no_secret() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let mut witness = Witness::default();
+    let mut broken = 0;
+    for kilobytes in (20..=320).step_by(20).map(|megabytes: u32| (megabytes << 10).to_string()) {
+        let limited = ["sh", "-c", "ulimit -v \"$0\"; exec \"$@\"", &kilobytes];
+        let output = within(&limited, &command(&world, &["sync", "library"])).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        broken += u32::from(said.contains("panicked") || said.contains("memory allocation"));
+        witness.run(&kilobytes, &output);
+    }
+    assert!(broken > 0, "none of them broke down");
+    left_behind(&mut witness, &world);
+    witness.keeps(&[TOKEN, APP_SECRET]);
+}
+
+/// What a core file holds is whatever was in memory: the service leaves none.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_service_leaves_no_core_file() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let world = World::new();
+    let dumping = ["sh", "-c", "ulimit -c unlimited; exec \"$@\"", "sh"];
+    let serve = world.command(["serve", "--listen", "127.0.0.1:0", "--library", "library", "--json"]);
+    world.library();
+    let mut serve = within(&dumping, &serve);
+    serve.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut served = Served::spawned(serve);
+    let status = served.end(Signal::ABORT);
+    assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
+    assert!(!status.core_dumped(), "its tokens are in a file");
 }
 
 /// A token that is a flag, or stands in a file others may read, is refused before it is used.

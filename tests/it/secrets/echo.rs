@@ -53,38 +53,50 @@ pub(super) const FORMS: &[Form] = &[
 /// A server that answers every request the same way, and remembers what it was told.
 pub(super) struct Echo {
     address: SocketAddr,
-    heard: Arc<Mutex<Vec<u8>>>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What a server was told.
+#[derive(Default)]
+struct Told {
+    everything: Vec<u8>,
+    asked: Vec<String>,
 }
 
 impl Echo {
     pub(super) fn start(answer: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let (address, heard) = (listener.local_addr().expect("an address"), Arc::<Mutex<Vec<u8>>>::default());
-        let told = Arc::clone(&heard);
+        let (address, told) = (listener.local_addr().expect("an address"), Arc::<Mutex<Told>>::default());
+        let hears = Arc::clone(&told);
         // Whoever still waits for a connection ends with the process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let told = Arc::clone(&told);
+                let hears = Arc::clone(&hears);
                 thread::spawn(move || {
                     // The other side may hang up at any moment.
-                    let _ = converse(stream, answer, &told);
+                    let _ = converse(stream, answer, &hears);
                 });
             }
         });
-        Self { address, heard }
+        Self { address, told }
     }
 
     pub(super) fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}", self.address)
     }
 
+    /// What it was asked for: the first line of each request.
+    pub(super) fn asked(&self) -> String {
+        self.told.lock().expect("not poisoned").asked.join("\n")
+    }
+
     /// Whether it was told this.
     pub(super) fn heard(&self, word: &str) -> bool {
-        String::from_utf8_lossy(&self.heard.lock().expect("not poisoned")).contains(word)
+        String::from_utf8_lossy(&self.told.lock().expect("not poisoned").everything).contains(word)
     }
 }
 
-fn converse(mut stream: TcpStream, answer: &str, told: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+fn converse(mut stream: TcpStream, answer: &str, told: &Mutex<Told>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut request = Vec::new();
     let mut some = [0; 4096];
@@ -95,8 +107,12 @@ fn converse(mut stream: TcpStream, answer: &str, told: &Mutex<Vec<u8>>) -> std::
             count => request.extend_from_slice(&some[..count]),
         }
     }
-    told.lock().expect("not poisoned").extend_from_slice(&request);
     let text = String::from_utf8_lossy(&request);
+    {
+        let mut told = told.lock().expect("not poisoned");
+        told.everything.extend_from_slice(&request);
+        told.asked.extend(text.lines().next().map(str::to_owned));
+    }
     let authorization = text.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.to_ascii_lowercase().ends_with("authorization").then(|| value.split(' ').next_back())?
