@@ -157,7 +157,7 @@ impl Assets {
             names.insert(specimen.name.as_bytes().to_vec());
             let asset = self.0.get(specimen.name.as_bytes());
             let difference = differs(specimen, asset)?;
-            Some(format!("{:?} ({}): {difference}", specimen.name, specimen.sort))
+            Some(format!("{} ({}): {difference}", specimen.name.display(), specimen.sort))
         });
         let differing: Vec<_> = differing.collect();
         let unknown = self.0.keys().filter(|name| !names.contains(*name));

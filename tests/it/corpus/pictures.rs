@@ -280,10 +280,8 @@ fn unnamed_formats() -> Vec<Specimen> {
 /// SVG is refused as an image, whatever it does: so nothing in it is ever looked at.
 fn drawings() -> Vec<Specimen> {
     let svg = |inside: &str| format!("<svg xmlns=\"http://www.w3.org/2000/svg\">{inside}</svg>");
-    let entities: String = ('b'..='j')
-        .zip('a'..='i')
-        .map(|(name, before)| format!("<!ENTITY {name} \"{}\">", format!("&{before};").repeat(10)))
-        .collect();
+    let entity = |(name, before): (char, char)| format!("<!ENTITY {name} \"{}\">", format!("&{before};").repeat(10));
+    let entities = ('b'..='j').zip('a'..='i').map(entity).collect::<Vec<_>>().concat();
     let laughs =
         format!("<?xml version=\"1.0\"?><!DOCTYPE svg [<!ENTITY a \"ha\">{entities}]>{}", svg("<text>&j;</text>"));
     let outside = format!(

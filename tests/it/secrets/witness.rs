@@ -129,7 +129,7 @@ pub(super) fn spelled(text: &str) -> Vec<(&'static str, String)> {
         ("hexadecimal in capitals", hexadecimal.to_uppercase()),
         ("as a list of numbers", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
     ];
-    for alphabet in [b"+/", b"-_"] {
+    for alphabet in [*b"+/", *b"-_"] {
         // Whatever comes before it decides where its groups of three begin; those at its ends hold bytes of others.
         for (before, skipped) in [(0, 0), (1, 2), (2, 3)] {
             let padded = [&vec![0; before][..], bytes].concat();
@@ -141,8 +141,8 @@ pub(super) fn spelled(text: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Base64 of whole groups of three bytes.
-fn base64(bytes: &[u8], last_two: &[u8; 2]) -> String {
-    let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*last_two).collect();
+fn base64(bytes: &[u8], last_two: [u8; 2]) -> String {
+    let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last_two).collect();
     let group = |three: &[u8]| {
         let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
         [18, 12, 6, 0].map(|shift| char::from(letters[bits >> shift & 63]))
