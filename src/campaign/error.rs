@@ -65,7 +65,7 @@ pub enum CampaignError {
         reason: String,
     },
     /// A list that lacks a column.
-    #[error("{} has no column {column:?}; it has {known}", path.display())]
+    #[error("{} has no column {column:?}; it has {}", path.display(), if known.is_empty() { "none" } else { known.as_str() })]
     NoColumn {
         /// The list.
         path: PathBuf,
@@ -141,7 +141,19 @@ impl CampaignError {
         match self {
             Self::Message { source, .. } => source.hint().map(Into::into),
             Self::Template { .. } => Some("write {{ and }} where a brace is meant".into()),
-            Self::NoColumn { .. } => Some("the first row names the columns; one of them is called recipient".into()),
+            Self::NoColumn { column, .. } if column == "recipient" => {
+                Some("the first row names the columns; one of them is called recipient".into())
+            }
+            Self::NoColumn { .. } => Some(
+                "what stands between { } in a message is a column, spelled as in the first row; {{ and }} are braces"
+                    .into(),
+            ),
+            Self::Nobody { .. } => Some(
+                "put a row for each person below the one that names the columns, with a PSID under recipient".into(),
+            ),
+            Self::Unreadable { .. } => {
+                Some("check its path and permissions; a list is looked for beside the campaign's file".into())
+            }
             Self::UnclosedQuote { .. } => Some(
                 "close it; a quote that belongs to the text is written twice, within quotes: \"5\"\" wide\"".into(),
             ),

@@ -189,6 +189,10 @@ impl Failure {
     }
 }
 
+/// What people write who would put a secret into the configuration itself.
+const SECRET_FIELDS: [&str; 3] =
+    ["unknown field `access_token`", "unknown field `token`", "unknown field `app_secret`"];
+
 fn config_hint(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::NoPageChosen { .. } => Some("name one with --page, or set page = \"…\" in the file".into()),
@@ -203,10 +207,14 @@ fn config_hint(error: &ConfigError) -> Option<String> {
         }
         ConfigError::NoHome => Some("say where with --store sled:FOLDER".into()),
         ConfigError::UnknownPage { .. } => Some("Pages are configured as [pages.NAME] in reattach.toml".into()),
-        ConfigError::Unreadable { .. }
-        | ConfigError::WrongVariable { .. }
-        | ConfigError::Malformed { .. }
-        | ConfigError::TwoPlaces { .. } => None,
+        ConfigError::Malformed { reason, .. } if SECRET_FIELDS.iter().any(|field| reason.contains(field)) => Some(
+            "a secret does not stand in the configuration: access_token_env or app_secret_env names the variable that \
+             holds it, access_token_file or app_secret_file the file"
+                .into(),
+        ),
+        ConfigError::Malformed { .. } => Some("the README shows one that works, under Configuration".into()),
+        ConfigError::Unreadable { .. } => Some("check its path and permissions".into()),
+        ConfigError::WrongVariable { .. } | ConfigError::TwoPlaces { .. } => None,
     }
 }
 

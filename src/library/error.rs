@@ -236,6 +236,9 @@ impl LibraryError {
             Self::Watch(WatchError::TooMany { .. }) => {
                 Some("raise the limit (fs.inotify.max_user_watches), or watch fewer folders".into())
             }
+            Self::Scan(ScanError::NotFound { .. }) => {
+                Some("check the spelling: paths are meant from the current folder".into())
+            }
             Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } => None,
             Self::Watched { .. } => Some("let that one do it, or end it first".into()),
             Self::Graph(error) => error.hint().map(Into::into),

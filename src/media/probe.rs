@@ -59,6 +59,8 @@ fn measure(mime: &str, bytes: &[u8]) -> Measured {
         _ => return Measured::NotAnImage,
     };
     match header_dimensions(format, bytes) {
+        // To `image`, a WebP that is 16,384 pixels long is not long at all.
+        Ok((0, _) | (_, 0)) if format == ImageFormat::WebP => measure_with_imagesize(bytes),
         Ok((width, height)) => Measured::of(width, height),
         // The header is in order, but holds more, or something rarer, than `image` would decode.
         Err(ImageError::Limits(_) | ImageError::Unsupported(_)) => measure_with_imagesize(bytes),

@@ -121,6 +121,11 @@ impl Problem {
                 "a link on the way to it leads out of the library",
                 "put the file itself into the library's folder",
             ),
+            io::ErrorKind::InvalidFilename => Self::error(
+                ProblemCode::Unreadable,
+                "it cannot be read: its path is longer than the system takes",
+                "run reattach in a folder nearer to it, or move it nearer to the root",
+            ),
             _ => Self::error(
                 ProblemCode::Unreadable,
                 format!("it cannot be read: {error}"),

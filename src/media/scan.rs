@@ -319,7 +319,7 @@ fn look_at_folder(entry: DirEntry) -> Option<Found> {
 fn refuse(error: &ignore::Error) -> Found {
     let path = path_of(error).unwrap_or(Path::new(IGNORE_FILE)).to_owned();
     let problem = match error.io_error() {
-        Some(error) => Problem::from_io(error),
+        Some(error) => Problem::from_io(as_the_system_said(error)),
         None => Problem::error(
             ProblemCode::Unreadable,
             format!("a rule in it cannot be used: {}", reason(error)),
@@ -327,6 +327,12 @@ fn refuse(error: &ignore::Error) -> Found {
         ),
     };
     Found::Refused { path, problem }
+}
+
+/// The system's own words, without those of the walk around them, which name the path.
+fn as_the_system_said(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

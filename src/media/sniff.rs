@@ -53,7 +53,9 @@ fn sniff_text(text: &str) -> &'static str {
     if prologue && text.contains("<svg") && !text.contains("<html") {
         return "image/svg+xml";
     }
-    match infer::get(text.as_bytes()) {
+    // `infer` takes for a PDF whatever names its mark within a kilobyte: a page may, and so may a letter.
+    let start = text.find("%PDF").filter(|at| *at > 0).map_or(text, |at| &text[..at]);
+    match infer::get(start.as_bytes()) {
         Some(kind) if matches!(kind.extension(), "html" | "xml" | "sh" | "pdf" | "rtf" | "ps" | "pem") => {
             kind.mime_type()
         }
@@ -87,6 +89,8 @@ fn is_proof(extension: &str, head: &[u8]) -> bool {
         }
         "gif" => head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
         "webp" => head.starts_with(b"RIFF"),
+        // `infer` looks for its mark within a kilobyte.
+        "pdf" => head.starts_with(b"%PDF"),
         _ => true,
     }
 }
@@ -146,6 +150,7 @@ mod tests {
             (padded(b"\0\x02\0\x04"), None),
             (padded(b"BM\0\0"), None),
             (padded(b"MZ\0\0"), None),
+            (padded(b"\0\0%PDF-1.4"), None),
             (padded(b"GIF\0"), None),
             (vec![], None),
             (vec![0], None),
@@ -168,6 +173,8 @@ mod tests {
             ("<?xml version=\"1.0\"?><feed/>", "text/xml"),
             ("#!/bin/sh\nrm -r", "text/x-shellscript"),
             ("%PDF-1.4\n1 0 obj", "application/pdf"),
+            ("<!DOCTYPE html><p>Not found</p>\n%PDF-1.4", "text/html"),
+            ("the mark of a PDF is %PDF", "text/plain"),
         ] {
             assert_eq!(sniff(text.as_bytes()), Some(mime), "{text}");
         }

@@ -10,6 +10,8 @@ pub(super) fn is_cut_short(mime: &str, bytes: &[u8]) -> bool {
         "image/png" => png_end(bytes).is_none(),
         "image/gif" => gif_end(bytes).is_none(),
         "image/webp" => riff_end(bytes).is_none(),
+        "image/bmp" => bmp_pixels_end(bytes).is_some_and(|end| end > bytes.len() as u64),
+        "audio/wav" | "video/x-msvideo" => recording_end(bytes).is_some_and(|end| end > bytes.len() as u64),
         "image/heic" | "image/avif" => iso_media::is_cut_short(bytes, *b"meta"),
         "video/mp4" | "audio/mp4" | "video/quicktime" | "video/3gpp" | "video/3gpp2" => {
             iso_media::is_cut_short(bytes, *b"moov")
@@ -79,6 +81,25 @@ pub(super) fn gif_sub_blocks_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Where the pixels of a BMP end, if they are stored plainly and by a header that says so: `offset: u32 le` at 10, `width:
+/// i32, height: i32` at 18, `bits: u16` of a pixel at 28, `packing: u32` at 30. Every row but the last takes whole words.
+fn bmp_pixels_end(bytes: &[u8]) -> Option<u64> {
+    let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let is_plain = u32_at(14)? >= 40 && matches!(u32_at(30)?, 0 | 3 | 6);
+    let (width, height) = (u32_at(18)?, u32_at(22)?.cast_signed().unsigned_abs());
+    let bits = u16::from_le_bytes(*bytes.get(28..)?.first_chunk()?);
+    let row = (u64::from(width) * u64::from(bits)).div_ceil(8);
+    let rows = row.next_multiple_of(4).checked_mul(u64::from(height.checked_sub(1)?))?;
+    is_plain.then_some(u64::from(u32_at(10)?) + rows.checked_add(row)?)
+}
+
+/// Where the outermost chunk of a recording ends at the earliest: some writers count its header in. Those who write as they
+/// record, and never come back, leave a length of half or all that can be named, which says nothing.
+fn recording_end(bytes: &[u8]) -> Option<u64> {
+    let length = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+    (length < 0x7fff_0000).then_some(u64::from(length))
+}
+
 /// Where the outermost chunk ends: `RIFF`, `length: u32 le`, the data.
 fn riff_end(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
@@ -103,6 +124,34 @@ mod tests {
         assert!(!is_cut_short("image/png", png));
         assert!(is_cut_short("image/png", &png[..png.len() - 1]));
         assert!(is_cut_short("image/png", b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIDAT"));
+    }
+
+    #[test]
+    fn a_bmp_ends_behind_its_last_pixel() {
+        // Three pixels of three bytes, twice: a row takes twelve bytes, and the last may do without its padding.
+        let mut bmp =
+            [&b"BM________\x36\0\0\0\x28\0\0\0\x03\0\0\0\x02\0\0\0\x01\0\x18\0"[..], &[0; 24], &[7; 21]].concat();
+        bmp[6..10].fill(0);
+        assert!(!is_cut_short("image/bmp", &bmp));
+        assert!(is_cut_short("image/bmp", &bmp[..bmp.len() - 1]));
+        // Top down.
+        bmp[22..26].copy_from_slice(&(-2_i32).to_le_bytes());
+        assert!(is_cut_short("image/bmp", &bmp[..bmp.len() - 1]) && !is_cut_short("image/bmp", &bmp));
+        // Packed: nobody knows.
+        bmp[30] = 1;
+        assert!(!is_cut_short("image/bmp", &bmp[..60]));
+        bmp[18..26].fill(0xff);
+        bmp[30] = 0;
+        assert!(is_cut_short("image/bmp", &bmp));
+    }
+
+    #[test]
+    fn a_recording_may_be_of_a_length_nobody_wrote_down() {
+        let wav = |length: u32| [&b"RIFF"[..], &length.to_le_bytes(), b"WAVE", &[0; 20]].concat();
+        for whole in [24, 32, 0, u32::MAX, 0x7fff_ffff, 0x7fff_f024] {
+            assert!(!is_cut_short("audio/wav", &wav(whole)), "{whole}");
+        }
+        assert!(is_cut_short("audio/wav", &wav(33)) && is_cut_short("video/x-msvideo", &wav(500)));
     }
 
     #[test]

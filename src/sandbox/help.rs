@@ -1,7 +1,10 @@
 //! What `sandbox --help` says of the control routes.
 
-/// The control routes, each with an example, for `--help` and the README.
-pub const HELP: &str = r#"CONTROL ROUTES (no token needed; U is the sandbox's URL; 403 for other Hosts and for web pages)
+/// How it is started, and the control routes, each with an example, for `--help` and the README.
+pub const HELP: &str = r#"EXAMPLE
+  reattach sandbox --port 7790 --state sandbox.json
+
+CONTROL ROUTES (no token needed; U is the sandbox's URL; 403 for other Hosts and for web pages)
   What was accepted: attachments, messages in order, counters. At most 10000 messages, or
   ?limit=N; go on with ?since=NEXT where the answer's "next" is not null; leave them out with
   ?messages=false.

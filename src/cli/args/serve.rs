@@ -14,7 +14,8 @@ use crate::cli::values::duration;
 Examples:
   reattach serve --library banners --print-url
   reattach serve --library banners --library products --renew-every 6h
-  reattach serve --listen 0.0.0.0:7766 --host media.example:7766 --tls-cert cert.pem --tls-key key.pem
+  reattach serve --library banners --listen 0.0.0.0:7766 --host media.example:7766 \\
+       --tls-cert cert.pem --tls-key key.pem
   curl -H \"Authorization: Bearer $(cat ~/.local/share/reattach/serve.token)\" \\
        -d '{\"refs\":[\"hero.png\"]}' http://127.0.0.1:7766/v1/resolve
 

@@ -18,7 +18,7 @@ pub(in crate::cli) const APP_SECRET: &str = "REATTACH_APP_SECRET";
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum CredentialError {
     /// A secret is not where it should be.
-    #[error("find a secret of the Page: {variable} is not set")]
+    #[error("find the Page's token or secret: {variable} is not set")]
     Missing {
         /// The variable that was looked at.
         variable: String,

@@ -136,6 +136,18 @@ fn a_giant_header_is_measured_and_nothing_is_allocated_for_it() {
 }
 
 #[test]
+fn a_webp_may_be_as_long_as_its_header_can_say() {
+    for (dimensions, width, height) in
+        [(0x3fff_u32, 16_384, 1), (0x3fff << 14, 1, 16_384), (0x0fff_ffff, 16_384, 16_384)]
+    {
+        let data = [&[0x2f][..], &dimensions.to_le_bytes(), &[0; 65]].concat();
+        let webp = [&b"RIFF\x52\0\0\0WEBPVP8L\x46\0\0\0"[..], &data].concat();
+        let found = probe(&webp);
+        assert_eq!((found.dimensions, found.damage), (Some(Dimensions { width, height }), None));
+    }
+}
+
+#[test]
 fn a_long_jpeg_header_is_read_to_its_end() {
     let whole = picture(ImageFormat::Jpeg);
     for segments in [2, 20] {

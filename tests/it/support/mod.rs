@@ -135,6 +135,16 @@ impl World {
     }
 }
 
+/// The same command, started by another program: what that one is to do before, and with it.
+pub(crate) fn within(outer: &[&str], command: &Command) -> Command {
+    let mut started = Command::new(outer[0]);
+    started.args(&outer[1..]).arg(command.get_program()).args(command.get_args()).env_clear();
+    started.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    started.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    started.current_dir(command.get_current_dir().expect("a home")).stdin(Stdio::null());
+    started
+}
+
 /// A run of the binary that has ended.
 #[derive(Debug)]
 pub(crate) struct Ran {

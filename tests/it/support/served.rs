@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Child;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::World;
@@ -57,12 +58,21 @@ impl Served {
     pub(crate) fn start_with(world: &World, flags: &[&str]) -> Self {
         world.library();
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--library", "library", "--json"];
-        let mut child = world.start(arguments.iter().chain(flags));
+        let mut command = world.command(arguments.iter().chain(flags));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawned(command)
+    }
+
+    /// What this command starts, whose output is read here.
+    pub(crate) fn spawned(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
         let event: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             let mut said = String::new();
-            child.stderr.take().expect("stderr").read_to_string(&mut said).expect("text");
+            if let Some(mut stderr) = child.stderr.take() {
+                stderr.read_to_string(&mut said).expect("text");
+            }
             panic!("it did not start: {line}{said}")
         });
         let url = event["url"].as_str().expect("an address");
@@ -72,6 +82,17 @@ impl Served {
             std::fs::read_to_string(folder).expect("a token").trim().to_owned()
         };
         Self { child, address, token: token("serve.token"), read_token: token("serve-read.token") }
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it by a signal, and says how it ended.
+    pub(crate) fn end(&mut self, signal: Signal) -> ExitStatus {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        self.child.wait().expect("it ends")
     }
 
     /// A connection to it.
