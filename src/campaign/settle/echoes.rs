@@ -54,8 +54,7 @@ pub struct Applied {
 
 /// The echoes of `campaign` in a file of webhooks, one JSON a line: a webhook's body, one of its `messaging` events, or
 /// `{"headers":{"X-Hub-Signature-256":"sha256=…"},"body":"…"}`. With the app's secret, a signature that is there must be
-/// right. A line a run left that could not record something ([`Unsaved::to_line`]) is evidence as
-/// well.
+/// right. A line a run left that could not record something ([`Unsaved::to_line`]) is evidence as well.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -172,7 +171,8 @@ pub async fn apply_echoes(
 }
 
 /// Takes for evidence what a worker could not write of its messages any more, for they were no longer its own: an answer
-/// proves as much as an echo. Gives back what the record does not take now, because somebody is at that delivery.
+/// proves as much as an echo. Gives back what the record does not take now, because somebody is at that delivery, and what
+/// would have somebody sent a message again of whom an earlier attempt may have arrived.
 pub(in crate::campaign) async fn apply_unsaved(
     record: &dyn Record,
     campaign: CampaignId,
@@ -186,7 +186,7 @@ pub(in crate::campaign) async fn apply_unsaved(
                 let echo = Echo { nonce: nonce.clone(), message_id: message_id.clone() };
                 proofs.push((some, Proof::from(&echo)));
             }
-            ("failed" | "not sent", Some(nonce), _) => not_sent.push(nonce.clone()),
+            ("failed" | "not sent", Some(nonce), _) if nonce.attempt == 1 => not_sent.push(nonce.clone()),
             _ => left.push(some.clone()),
         }
     }
@@ -263,6 +263,22 @@ mod tests {
         let sent: Vec<_> = echoes.found.iter().map(|echo| (echo.nonce.key.seq, echo.message_id.as_str())).collect();
         let not_sent: Vec<_> = echoes.not_sent.iter().map(|nonce| nonce.key.seq).collect();
         assert_eq!((sent, not_sent, echoes.bad.len()), (vec![(1, "m_1")], vec![2, 3], 0));
+    }
+
+    #[tokio::test]
+    async fn who_may_have_had_it_before_is_not_sent_it_again_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = crate::record::open(&folder.path().join("record.db")).await.unwrap();
+        let (campaign, key) =
+            ("spring".parse::<CampaignName>().unwrap(), crate::record::DeliveryKey { seq: 1, part: 0 });
+        let refused = |attempt| {
+            let nonce = Some(Nonce { campaign: campaign.clone(), key, attempt, random: 10 });
+            Unsaved { key, outcome: "failed", message_id: None, nonce }
+        };
+        let (again, now) = ([refused(2)], Timestamp::from_unix_millis(0));
+        assert_eq!(apply_unsaved(&*record, CampaignId(1), &again, now).await.unwrap(), again);
+        let first = apply_unsaved(&*record, CampaignId(1), &[refused(1)], now).await;
+        assert!(first.is_err(), "it is taken to the record, which knows of no such campaign: {first:?}");
     }
 
     #[test]
