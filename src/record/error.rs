@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-/// What the engine said, in its own words.
-type Cause = Box<dyn Error + Send + Sync>;
+/// What the engine said, in its own words; shared by all whose writes it ended.
+type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Why the record could not do what it was asked. Displayed as what follows "failed to". Of a shared record, the path is
 /// its server's address.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// The file cannot be opened, created or written: look at its path and permissions.

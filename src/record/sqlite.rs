@@ -19,6 +19,7 @@ mod reserve;
 mod server_times;
 #[cfg(test)]
 mod tests;
+mod together;
 mod uploads;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use self::fault::Fault;
 use self::head::{Head, Mark};
 use self::owners::Owners;
 use self::reserve::Reserve;
+use self::together::{Queue, Turn};
 use self::uploads::column;
 use super::rows;
 use super::{
@@ -58,6 +60,7 @@ mod embedded {
 pub struct SqliteRecord {
     path: PathBuf,
     state: Arc<Mutex<State>>,
+    queue: Arc<Queue>,
 }
 
 struct State {
@@ -78,7 +81,7 @@ impl SqliteRecord {
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
             let state = State { connection, owners, mark, reserve, failed: false };
-            Ok(Self { path, state: Arc::new(Mutex::new(state)) })
+            Ok(Self { path, state: Arc::new(Mutex::new(state)), queue: Arc::default() })
         });
         opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
     }
@@ -98,6 +101,24 @@ impl SqliteRecord {
             result
         });
         working.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+    }
+
+    /// The same for a write that may share its transaction, and so the time the disk takes, with others.
+    async fn write_together<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Turn) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        let (answer, lead) = self.queue.push(work);
+        if let Some(lead) = lead {
+            let (path, state) = (self.path.clone(), Arc::clone(&self.state));
+            spawn_blocking(move || {
+                let done = lead.take_up(&mut state.lock().unwrap_or_else(PoisonError::into_inner), &path);
+                // Whoever has an answer, and closes the record, finds it closed.
+                drop(state);
+                done.tell(&path);
+            });
+        }
+        answer.await.unwrap_or_else(|_| Err(RecordError::Stopped { path: self.path.clone() }))
     }
 }
 
@@ -126,10 +147,7 @@ impl Uploads for SqliteRecord {
 
     async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError> {
         let key = key.clone();
-        self.call(move |state| {
-            state.write_as_owner(|transaction, owners, owner| claims::claim(transaction, owners, owner, key, now))
-        })
-        .await
+        self.write_together(move |turn| claims::claim(turn, key, now)).await
     }
 
     /// Nobody tells; asking costs next to nothing.
@@ -139,7 +157,7 @@ impl Uploads for SqliteRecord {
 
     async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, RecordError> {
         let (claim, upload) = (claim.clone(), upload.clone());
-        self.call(move |state| state.write(|transaction| claims::complete(transaction, &claim, &upload))).await
+        self.write_together(move |turn| claims::complete(turn.transaction, &claim, &upload)).await
     }
 
     async fn adopt(&self, uploads: &[Upload]) -> Result<Vec<Adopted>, RecordError> {
@@ -149,7 +167,7 @@ impl Uploads for SqliteRecord {
 
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
         let claim = claim.clone();
-        self.call(move |state| state.write(|transaction| claims::release(transaction, &claim))).await
+        self.write_together(move |turn| claims::release(turn.transaction, &claim)).await
     }
 
     async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError> {
@@ -297,23 +315,6 @@ impl State {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let before = transaction.total_changes();
         let result = work(&transaction)?;
-        commit(transaction, before, &mut self.mark)?;
-        Ok(result)
-    }
-
-    /// The same for one of the owners. Whoever becomes one settles what the dead have left.
-    fn write_as_owner<T>(
-        &mut self,
-        work: impl FnOnce(&Transaction, &Owners, &str) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let newcomer = !self.owners.has_own();
-        let owner = self.owners.own()?;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let before = transaction.total_changes();
-        if newcomer {
-            claims::bury_all_dead(&transaction, &self.owners)?;
-        }
-        let result = work(&transaction, &self.owners, &owner)?;
         commit(transaction, before, &mut self.mark)?;
         Ok(result)
     }

@@ -43,8 +43,7 @@ enum State {
     Away {
         /// Until when it may yet come back before anybody is told.
         patient_until: Instant,
-        server: String,
-        why: String,
+        why: RecordError,
     },
 }
 
@@ -122,9 +121,7 @@ impl Absence {
         let mut changes = self.state.subscribe();
         loop {
             let until = match &*changes.borrow_and_update() {
-                State::Away { patient_until, server, why } if *patient_until <= Instant::now() => {
-                    return RecordError::Away { server: server.clone(), source: why.clone().into() };
-                }
+                State::Away { patient_until, why } if *patient_until <= Instant::now() => return why.clone(),
                 State::Away { patient_until, .. } => Some(*patient_until),
                 State::Here => None,
             };
@@ -164,7 +161,7 @@ impl Absence {
     /// Takes note of what an answer says of how it stands; where that is new, it is said once. Whatever else it answers, it
     /// is there.
     fn note<T>(&self, answer: &Result<T, RecordError>, patience: Duration) -> Sign {
-        let Err(RecordError::Away { server, source }) = answer else {
+        let Err(why @ RecordError::Away { server, source }) = answer else {
             if self.state.send_if_modified(|state| !matches!(std::mem::replace(state, State::Here), State::Here)) {
                 tracing::info!("the record can be asked again");
             }
@@ -174,7 +171,7 @@ impl Absence {
             let is_new = matches!(state, State::Here);
             if is_new {
                 let patient_until = Instant::now() + patience;
-                *state = State::Away { patient_until, server: server.clone(), why: source.to_string() };
+                *state = State::Away { patient_until, why: why.clone() };
             }
             is_new
         });

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
@@ -128,7 +129,7 @@ impl Fault {
         let class = self.state().map(|state| state.code().to_owned()).unwrap_or_default();
         match (self, &*class) {
             (Self::Known(error), _) => error,
-            (Self::Refused(source), _) => RecordError::Refused { path: path(), source },
+            (Self::Refused(source), _) => RecordError::Refused { path: path(), source: source.into() },
             (Self::Lapsed, _) => RecordError::Lapsed,
             (fault, "55P03" | "40001" | "40P01") => RecordError::Locked { path: path(), source: fault.said() },
             (fault, "53100") => RecordError::Full { path: path(), source: fault.said() },
@@ -151,8 +152,8 @@ impl Fault {
         }
     }
 
-    fn said(self) -> Box<dyn Error + Send + Sync> {
-        Box::new(Said(match self {
+    fn said(self) -> Arc<dyn Error + Send + Sync> {
+        Arc::new(Said(match self {
             Self::Engine(error) => match error.as_db_error() {
                 Some(said) => format!("{} ({})", said.message(), said.code().code()),
                 None => chain(&error),

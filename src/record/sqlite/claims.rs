@@ -4,20 +4,16 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::fault::Fault;
 use super::owners::Owners;
+use super::together::Turn;
 use super::uploads::{row_of, space_id_for_writing, store, upload_query};
 use crate::clock::Timestamp;
 use crate::ids::AssetKey;
 use crate::record::rows::UploadRow;
 use crate::record::{Claim, Claimed, Completed, NewUpload, UploadState};
 
-/// Wins `key` for `owner`, unless its holder is alive.
-pub(super) fn claim(
-    transaction: &Transaction,
-    owners: &Owners,
-    owner: &str,
-    key: AssetKey,
-    now: Timestamp,
-) -> Result<Claimed, Fault> {
+/// Wins `key` for whoever's turn it is, unless its holder is alive.
+pub(super) fn claim(turn: &Turn, key: AssetKey, now: Timestamp) -> Result<Claimed, Fault> {
+    let Turn { transaction, owners, owner } = turn;
     let space = space_id_for_writing(transaction, &key.space)?;
     let asset = params![space, key.asset.digest(), key.kind.as_str()];
     let holder = transaction

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
@@ -55,34 +56,47 @@ impl From<refinery::Error> for Fault {
 }
 
 impl Fault {
+    /// Whether it is the write's own doing, and the transaction it belongs to is none the worse for it.
+    pub(super) fn is_a_refusal(&self) -> bool {
+        match self {
+            Self::Known(_) | Self::Refused(_) => true,
+            Self::Engine(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+            Self::System(_) => false,
+        }
+    }
+
     /// The error of a call that used the open record at `path`.
     pub(super) fn using(self, path: &Path) -> RecordError {
         let path = path.to_owned();
         match self {
             Self::Known(error) => error,
-            Self::Refused(source) => RecordError::Refused { path, source },
-            Self::System(error) => match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    RecordError::Full { path, source: error.into() }
+            Self::Refused(source) => RecordError::Refused { path, source: source.into() },
+            Self::System(error) => {
+                let kind = error.kind();
+                let source = Arc::new(error);
+                match kind {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RecordError::Full { path, source },
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                        RecordError::Unreachable { path, source }
+                    }
+                    _ => RecordError::Failed { path, source },
                 }
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    RecordError::Unreachable { path, source: error.into() }
+            }
+            Self::Engine(error) => {
+                let code = error.sqlite_error_code();
+                let source = Arc::new(error);
+                match code {
+                    Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => RecordError::Locked { path, source },
+                    Some(ErrorCode::DiskFull) => RecordError::Full { path, source },
+                    Some(ErrorCode::DatabaseCorrupt) => RecordError::Corrupt { path, what: source.to_string() },
+                    Some(ErrorCode::NotADatabase) => RecordError::NotARecord { path },
+                    Some(ErrorCode::ConstraintViolation) => RecordError::Refused { path, source },
+                    Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+                        RecordError::Unreachable { path, source }
+                    }
+                    _ => RecordError::Failed { path, source },
                 }
-                _ => RecordError::Failed { path, source: error.into() },
-            },
-            Self::Engine(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                    RecordError::Locked { path, source: error.into() }
-                }
-                Some(ErrorCode::DiskFull) => RecordError::Full { path, source: error.into() },
-                Some(ErrorCode::DatabaseCorrupt) => RecordError::Corrupt { path, what: error.to_string() },
-                Some(ErrorCode::NotADatabase) => RecordError::NotARecord { path },
-                Some(ErrorCode::ConstraintViolation) => RecordError::Refused { path, source: error.into() },
-                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
-                    RecordError::Unreachable { path, source: error.into() }
-                }
-                _ => RecordError::Failed { path, source: error.into() },
-            },
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use rusqlite::{Row, Transaction, params};
 use super::SqliteRecord;
 use super::fault::Fault;
 use super::owners::Owners;
+use super::together::Turn;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::record::requests::{LET_GO, RequestRow};
@@ -19,37 +20,27 @@ const COLUMNS: &str = "key, digest, at, status, body, checksum";
 impl Requests for SqliteRecord {
     async fn take_up(&self, request: &Request, since: Timestamp) -> Result<TakenUp, RecordError> {
         let request = request.clone();
-        self.call(move |state| {
-            state.write_as_owner(|transaction, owners, owner| take_up(transaction, owners, owner, &request, since))
-        })
-        .await
+        self.write_together(move |turn| take_up(turn, &request, since)).await
     }
 
     async fn answer(&self, request: &Request, answer: &Answer) -> Result<(), RecordError> {
         let row = RequestRow::new(request, Some(answer));
-        self.call(move |state| state.write(|transaction| answered(transaction, &row))).await
+        self.write_together(move |turn| answered(turn.transaction, &row)).await
     }
 
     async fn give_back(&self, request: &Request) -> Result<(), RecordError> {
         let row = RequestRow::new(request, None);
-        self.call(move |state| {
-            state.write(|transaction| {
-                let sql = "DELETE FROM requests WHERE key = ?1 AND at = ?2 AND status IS NULL";
-                transaction.prepare_cached(sql)?.execute(params![row.key, row.at])?;
-                Ok(())
-            })
+        self.write_together(move |turn| {
+            let sql = "DELETE FROM requests WHERE key = ?1 AND at = ?2 AND status IS NULL";
+            turn.transaction.prepare_cached(sql)?.execute(params![row.key, row.at])?;
+            Ok(())
         })
         .await
     }
 }
 
-fn take_up(
-    transaction: &Transaction,
-    owners: &Owners,
-    owner: &str,
-    request: &Request,
-    since: Timestamp,
-) -> Result<TakenUp, Fault> {
+fn take_up(turn: &Turn, request: &Request, since: Timestamp) -> Result<TakenUp, Fault> {
+    let Turn { transaction, owners, owner } = turn;
     if let Some((known, answer, taker)) = find(transaction, request)?.filter(|(known, ..)| known.at >= since) {
         let standing = match (answer, taker) {
             (Some(answer), _) => Standing::Answered(answer),

@@ -1,6 +1,7 @@
 //! The contract on SQLite, and what only a file can suffer.
 
 mod damage;
+mod together;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

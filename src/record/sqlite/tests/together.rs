@@ -1,0 +1,104 @@
+//! Writes that share a transaction.
+
+use futures::FutureExt;
+use futures::future::{join_all, poll_immediate};
+
+use super::*;
+use crate::record::contract::NOW;
+
+/// All of them are begun while the disk is busy with something else.
+async fn while_busy<T>(record: &SqliteRecord, writes: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut writes: Vec<_> = writes.into_iter().map(Box::pin).collect();
+    {
+        let busy = record.state.lock().expect("the state");
+        for write in &mut writes {
+            assert!(poll_immediate(write).now_or_never().expect("a look").is_none());
+        }
+        drop(busy);
+    }
+    join_all(writes).await
+}
+
+fn changes(record: &SqliteRecord) -> i64 {
+    let state = record.state.lock().expect("the state");
+    state.connection.query_row("SELECT changes FROM head", [], |row| row.get(0)).expect("a number")
+}
+
+fn claims(record: &SqliteRecord) -> i64 {
+    let state = record.state.lock().expect("the state");
+    state.connection.query_row("SELECT count(*) FROM claims", [], |row| row.get(0)).expect("a number")
+}
+
+/// Claims, and then fails for that reason.
+async fn claim(record: &SqliteRecord, why: Option<Fault>) -> Result<Claimed, RecordError> {
+    record
+        .write_together(|turn| {
+            let claimed = claims::claim(turn, key(9), NOW)?;
+            why.map_or(Ok(claimed), Err)
+        })
+        .await
+}
+
+#[tokio::test]
+async fn what_waits_for_the_disk_is_written_at_once_and_each_gets_its_own_answer() {
+    let place = place();
+    let record = place.record().await;
+    let before = changes(&record);
+    let keys: Vec<_> = [1, 2, 3, 2].into_iter().map(key).collect();
+    let answers = while_busy(&record, keys.iter().map(|key| record.claim(key, NOW)).collect()).await;
+    assert_eq!(changes(&record) - before, 1);
+    for (key, answer) in keys.iter().zip(&answers).take(3) {
+        assert!(matches!(answer, Ok(Claimed::Won(claim)) if claim.key == *key), "{answer:?}");
+    }
+    assert!(matches!(answers[3], Ok(Claimed::Held { .. })), "{:?}", answers[3]);
+}
+
+#[tokio::test]
+async fn one_that_is_refused_takes_nothing_from_the_others() {
+    let place = place();
+    let record = place.record().await;
+    let refusals = [Some(Fault::Refused("it breaks a rule".into())), None, None];
+    let writes = refusals.into_iter().map(|why| claim(&record, why)).collect();
+    let answers = while_busy(&record, writes).await;
+    let [Err(RecordError::Refused { .. }), Ok(Claimed::Won(_)), Ok(Claimed::Held { .. })] = answers[..] else {
+        panic!("{answers:?}");
+    };
+    win(&record, &key(1)).await;
+}
+
+#[tokio::test]
+async fn what_ends_the_transaction_is_told_to_all_and_leaves_nothing() {
+    let place = place();
+    let record = place.record().await;
+    let full = || Some(Fault::System(std::io::ErrorKind::StorageFull.into()));
+    let writes = [None, full(), None].into_iter().map(|why| claim(&record, why)).collect();
+    let answers = while_busy(&record, writes).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(RecordError::Full { .. }))), "{answers:?}");
+    assert_eq!(claims(&record), 0);
+    // Once there is room, all goes on.
+    win(&record, &key(1)).await;
+}
+
+#[tokio::test]
+async fn after_a_disk_that_failed_nobody_is_told_that_anything_was_written() {
+    let place = place();
+    let record = place.record().await;
+    let broken = || Some(Fault::System(std::io::ErrorKind::Other.into()));
+    let writes = [None, broken()].into_iter().map(|why| claim(&record, why)).collect();
+    let answers = while_busy(&record, writes).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(RecordError::Failed { .. }))), "{answers:?}");
+    let later = record.claim(&key(1), NOW).await;
+    assert!(matches!(later, Err(RecordError::Stopped { .. })), "{later:?}");
+}
+
+#[tokio::test]
+async fn those_whom_nobody_leads_any_more_learn_it_and_the_next_leads_again() {
+    let place = place();
+    let record = place.record().await;
+    let (abandoned, lead) = record.queue.push(|_| Ok(()));
+    let (waiting, none) = record.queue.push(|_| Ok(()));
+    assert!(none.is_none());
+    drop(lead);
+    assert!(abandoned.await.is_err() && waiting.await.is_err());
+    win(&record, &key(1)).await;
+}
