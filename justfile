@@ -39,8 +39,12 @@ ha:
 demo:
     cargo run --release --locked -- demo
 
-# Against peers, on the corpora in REATTACH_CORPUS.
-bench:
+# Hot paths one by one.
+bench *FILTER:
+    cargo bench --locked -- {{ FILTER }}
+
+# Whole programs against their peers, on the corpora in REATTACH_CORPUS.
+bench-peers:
     benches/peers.sh
 
 # How long a bot waits for an id that is known, on a PostgreSQL server of its own.

@@ -15,7 +15,7 @@ use crate::facts::Facts;
 use crate::ids::Asset;
 use crate::media::fit::{MAX_SOURCE_BYTES, may_be_image};
 use crate::media::limits::MAX_BYTES;
-use crate::media::{Follow, Found, Private, Problem, ProblemCode, Reader, Scan};
+use crate::media::{Follow, Found, Neighbours, Private, Problem, ProblemCode, Reader, Scan};
 use crate::stop::Stop;
 
 use super::manager::blocking;
@@ -54,7 +54,7 @@ impl Inspector {
             return Err(Private::problem());
         }
         reporter.report(Progress::Found(1));
-        let seen = match self.recall(path, follow) {
+        let seen = match self.recall(&mut Neighbours::new(&self.reader), path, follow) {
             Ok(Some(facts)) => Ok(Inspected { facts, bytes: None }),
             Ok(None) => self.read(path, follow, reporter),
             Err(problem) => Err(problem),
@@ -85,8 +85,8 @@ impl Inspector {
     }
 
     /// What is remembered of the file as it lies there now; `None` when it has to be read.
-    fn recall(&self, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
-        let stat = self.reader.stat(self.max_bytes(path), path, follow)?;
+    fn recall(&self, looks: &mut Neighbours, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
+        let stat = looks.stat(self.max_bytes(path), path, follow)?;
         Ok(stat.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint)))
     }
 
@@ -237,12 +237,13 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
     /// Nothing is held back while a file is read: reading waits for memory, which what is held back may occupy.
     fn look_at(&self, Batch { mut first, files, place }: Batch) -> Result<(), ()> {
         let mut concluded = Vec::with_capacity(files.len());
+        let mut looks = Neighbours::new(&self.inspector.reader);
         for File { path, follow } in files {
             if self.stop.is_requested() {
                 return Err(());
             }
             let reporter = &*self.reporter;
-            let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&path, follow)?, follow))) {
+            let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&mut looks, &path, follow)?, follow))) {
                 Ok((Some(facts), _)) => Ok(Inspected { facts, bytes: None }),
                 Ok((None, follow)) => {
                     first = self.hand_on(first, &mut concluded, &place)?;

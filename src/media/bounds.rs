@@ -16,9 +16,9 @@ use super::read::Follow;
 
 /// What is opened to be looked at only: that needs no right to read, and wakes no device.
 #[cfg(target_os = "linux")]
-const LOOK: OFlags = OFlags::PATH;
+pub(super) const LOOK: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-const LOOK: OFlags = OFlags::NONBLOCK;
+pub(super) const LOOK: OFlags = OFlags::NONBLOCK;
 
 /// Where the way through a path may lead.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,11 @@ impl Bounds {
     /// Those of `folders` that are there.
     pub fn new<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         Self { folders: folders.into_iter().filter_map(|folder| folder.canonicalize().ok()).collect() }
+    }
+
+    /// Whether the path lies in one of the folders.
+    pub(super) fn cover(&self, path: &Path) -> bool {
+        self.folders.iter().any(|folder| path.starts_with(folder))
     }
 
     /// The file at `path`, opened with these flags; `None` where the path lies in none of the folders.

@@ -23,7 +23,6 @@ const NANOS_PER_MILLI: i64 = 1_000_000;
 #[cfg(unix)]
 pub fn fingerprint(metadata: &Metadata) -> Option<Fingerprint> {
     use std::os::unix::fs::MetadataExt;
-    let nanos = |seconds: i64, nanos: i64| seconds.checked_mul(NANOS_PER_SEC)?.checked_add(nanos);
     Some(Fingerprint {
         device: metadata.dev(),
         inode: metadata.ino(),
@@ -31,6 +30,21 @@ pub fn fingerprint(metadata: &Metadata) -> Option<Fingerprint> {
         modified_ns: nanos(metadata.mtime(), metadata.mtime_nsec())?,
         changed_ns: nanos(metadata.ctime(), metadata.ctime_nsec())?,
     })
+}
+
+/// The same for what the system said in its own words.
+pub(super) fn fingerprint_of(seen: &rustix::fs::Stat) -> Option<Fingerprint> {
+    Some(Fingerprint {
+        device: seen.st_dev,
+        inode: seen.st_ino,
+        size_bytes: seen.st_size.try_into().ok()?,
+        modified_ns: nanos(seen.st_mtime, seen.st_mtime_nsec.try_into().ok()?)?,
+        changed_ns: nanos(seen.st_ctime, seen.st_ctime_nsec.try_into().ok()?)?,
+    })
+}
+
+fn nanos(seconds: i64, nanos: i64) -> Option<i64> {
+    seconds.checked_mul(NANOS_PER_SEC)?.checked_add(nanos)
 }
 
 /// Which file `metadata` belongs to and when it last changed; `None` where the system cannot tell.

@@ -123,6 +123,11 @@ impl Reader {
         Self { bounds, ..self }
     }
 
+    /// Whether what lies at `path` is read from within a folder.
+    pub(super) fn is_bounded(&self, path: &Path) -> bool {
+        self.bounds.cover(path)
+    }
+
     /// What the system says of the file at `path`, which may have `max_bytes`, without reading it.
     ///
     /// # Errors
