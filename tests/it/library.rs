@@ -36,7 +36,7 @@ pub(crate) struct Opened {
     upload_pool: Arc<BytePool>,
 }
 
-async fn open(world: &World, memory: usize) -> Opened {
+pub(crate) async fn open(world: &World, memory: usize) -> Opened {
     open_with(world, memory, ReqwestTransport::new()).await
 }
 

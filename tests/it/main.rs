@@ -27,6 +27,7 @@ mod power;
 mod rebuild;
 mod record;
 mod refresh;
+mod renames;
 mod resolve;
 mod secrets;
 mod send;
