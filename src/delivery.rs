@@ -541,6 +541,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         /// Whatever happens, in whatever order: without an operator, and unless the campaign asked for it, nothing is
         /// handed to Meta again once it may have been.
         #[test]

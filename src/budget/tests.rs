@@ -176,6 +176,8 @@ fn the_first_to_be_told_of_a_throttle_finds_out_for_all() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     /// Whoever asks, stays silent, dies or has no use for it, whenever that is, and whatever their clocks show.
     #[test]
     fn no_second_holds_more_than_the_rate(

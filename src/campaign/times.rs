@@ -263,6 +263,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         /// Whenever and wherever: what has to wait, waits for a later time, which is not quiet, and less than 26 hours.
         #[test]
         fn who_waits_is_not_woken(

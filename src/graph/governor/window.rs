@@ -160,6 +160,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
         #[test]
         fn the_promise_holds_for_any_loads(limit in 1_u32..60, loads in prop::collection::vec(1_u32..20, 1..120)) {
             let loads: Vec<u32> = loads.iter().map(|&calls| calls.min(limit)).collect();

@@ -326,6 +326,8 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
     #[test]
     fn any_answer_gets_a_verdict(status in 100..1000_u16, body in any::<Vec<u8>>()) {
         let attempt = answered(status, body);

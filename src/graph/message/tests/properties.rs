@@ -137,6 +137,8 @@ fn sound_body() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     #[test]
     fn a_sound_request_is_written_as_it_was_read(body in sound_body()) {
         let request = SendRequest::from_json(map(body.clone())).expect("a body");
