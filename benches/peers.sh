@@ -187,6 +187,7 @@ if wanted resolve; then
     file=$(find "$corpus/C2" -type f -print -quit)
     resolve "among 100,000" 10 "sled:$scratch/known" "$file"
     redis-server --port 0 --unixsocket "$scratch/redis" --save '' --daemonize yes --dir "$scratch" >/dev/null
+    until redis-cli -s "$scratch/redis" ping >/dev/null 2>&1; do sleep 0.1; done
     redis-cli -s "$scratch/redis" set "$file" 1857777774821032 >/dev/null
     pair "redis-cli GET" - true "$(quoted "$reattach" --store "sled:$scratch/known" resolve --no-upload "$file")" \
         "$(quoted redis-cli -s "$scratch/redis" get "$file")"
