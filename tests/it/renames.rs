@@ -111,7 +111,9 @@ fn bytes_are_uploaded_once_under_whatever_names_they_come_and_go() {
             // Whatever was ever there, and its id.
             let mut known: BTreeMap<Vec<u8>, String> = BTreeMap::new();
             for changes in rounds {
-                changes.iter().for_each(|change| shelf.change(change));
+                for change in &changes {
+                    shelf.change(change);
+                }
                 let seen = world.runtime.block_on(sync(&opened, &shelf.folder));
                 let files = shelf.files();
                 prop_assert_eq!(seen.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());

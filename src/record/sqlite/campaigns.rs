@@ -1,23 +1,22 @@
-//! Campaigns: the tables `campaigns`, `campaign_recipients` and `campaign_workers`, and who may change them when.
-
-use std::time::Duration;
+//! Campaigns: the tables `campaigns` and `campaign_recipients`, and who may change them when.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::deliveries::{Sheet, recipient_checksum, signed, unsigned};
+use super::SqliteRecord;
+use super::deliveries::{Sheet, signed, unsigned};
 use super::fault::Fault;
-use super::owners::Owners;
-use super::uploads::{column, space_id, space_id_for_writing, spaces};
-use super::{SqliteRecord, State as Engine, commit};
+use super::ledger::{holder, seqs_of};
+use super::plans::{add_recipients, begin_plan, seal_plan};
+use super::uploads::{column, space_id, spaces};
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
-    Added, Begun, Campaign, CampaignId, Campaigns, Change, Claims, DeliveryKey, Enlisted, Entry, Holder, Ledger,
-    ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, RecordError, Worker, Written,
+    Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
+    NewRecipient, PartCount, PlanDigest, RecordError, Worker,
 };
 
 const TABLE: &str = "campaigns";
@@ -28,10 +27,10 @@ const USUAL_CACHE_KIB: i64 = 2_000;
 
 /// A row of `campaigns`.
 #[derive(Debug, Clone)]
-struct Stored {
-    campaign: Campaign,
-    frontier: u64,
-    generation: i64,
+pub(super) struct Stored {
+    pub(super) campaign: Campaign,
+    pub(super) frontier: u64,
+    pub(super) generation: i64,
 }
 
 #[async_trait]
@@ -204,332 +203,6 @@ impl Campaigns for SqliteRecord {
     }
 }
 
-#[async_trait]
-impl Ledger for SqliteRecord {
-    async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError> {
-        self.call(move |engine| {
-            engine.bury_workers(now)?;
-            engine.reserve.keep()?;
-            let owner = engine.owners.own()?;
-            engine.write(|transaction| {
-                let enlisted = enlist(transaction, campaign, &owner, pid, now)?;
-                if let Enlisted::Won(_) = enlisted {
-                    let mut stored = load(transaction, campaign)?;
-                    if stored.campaign.digest.is_none() {
-                        return Err(Fault::Refused("the campaign's plan is not complete".into()));
-                    }
-                    stored.campaign.started_at = stored.campaign.started_at.or(Some(now));
-                    save(transaction, &stored)?;
-                }
-                Ok(enlisted)
-            })
-        })
-        .await
-    }
-
-    async fn claim_deliveries(
-        &self,
-        worker: &Worker,
-        reach: Reach<'_>,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<Claims, RecordError> {
-        let worker = *worker;
-        let (these, up_to) = match reach {
-            Reach::These(people) => (Some(people.to_vec()), u64::MAX),
-            Reach::UpTo(seq) => (None, seq),
-            Reach::All => (None, u64::MAX),
-        };
-        self.call(move |engine| {
-            engine.write(|transaction| {
-                let mut stored = load(transaction, worker.campaign)?;
-                if !is_enlisted(transaction, &worker)? {
-                    return Err(Fault::Refused("nobody is sending the campaign under that number any more".into()));
-                }
-                let mut frontier = stored.frontier;
-                let mut sheet = sheet(transaction, &stored);
-                let claims = match &these {
-                    Some(people) => {
-                        sheet.claim_these(&worker, &seqs_of(transaction, worker.campaign, people)?, limit, now)?
-                    }
-                    None => sheet.claim(&worker, limit, up_to, &mut frontier, now)?,
-                };
-                if frontier != stored.frontier {
-                    stored.frontier = frontier;
-                    save(transaction, &stored)?;
-                }
-                Ok(claims)
-            })
-        })
-        .await
-    }
-
-    async fn write(&self, worker: &Worker, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
-        let (worker, entries) = (*worker, entries.to_vec());
-        self.call(move |engine| {
-            engine.write(|transaction| {
-                let (parts, paused): (u8, bool) = transaction
-                    .prepare_cached("SELECT parts, paused IS NOT NULL FROM campaigns WHERE id = ?1")?
-                    .query_row([worker.campaign.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                Sheet { transaction, campaign: worker.campaign, parts }.write(
-                    &worker,
-                    &entries,
-                    paused.then_some(Written::Paused),
-                )
-            })
-        })
-        .await
-    }
-
-    async fn make_room(&self) -> Result<bool, RecordError> {
-        self.call(move |engine| Ok(engine.reserve.release()?)).await
-    }
-
-    /// A lock that dies with its process cannot be lost before.
-    fn may_begin(&self, _: &Worker, _: Duration) -> bool {
-        true
-    }
-
-    async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
-        let worker = *worker;
-        self.call(move |engine| engine.write(|transaction| bury(transaction, worker.campaign, worker.epoch, now))).await
-    }
-}
-
-impl Engine {
-    /// Settles what workers left whose process is gone.
-    pub(super) fn bury_workers(&mut self, now: Timestamp) -> Result<(), Fault> {
-        let dead = dead_workers(&self.connection.transaction()?, &self.owners)?;
-        if dead.is_empty() {
-            return Ok(());
-        }
-        let owners = &self.owners;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let before = transaction.total_changes();
-        // Somebody else may have done so meanwhile.
-        for (campaign, epoch) in dead_workers(&transaction, owners)? {
-            bury(&transaction, campaign, epoch, now)?;
-        }
-        commit(transaction, before, &mut self.mark)
-    }
-}
-
-fn dead_workers(transaction: &Transaction, owners: &Owners) -> Result<Vec<(CampaignId, i64)>, Fault> {
-    let mut query = transaction.prepare_cached("SELECT campaign, id, owner FROM campaign_workers")?;
-    let workers = query.query_map([], |row| Ok((CampaignId(row.get(0)?), row.get(1)?, row.get::<_, String>(2)?)))?;
-    let mut dead = Vec::new();
-    for worker in workers {
-        let (campaign, epoch, owner) = worker?;
-        if !owners.is_alive(&owner)? {
-            dead.push((campaign, epoch));
-        }
-    }
-    Ok(dead)
-}
-
-fn bury(transaction: &Transaction, campaign: CampaignId, epoch: i64, now: Timestamp) -> Result<(), Fault> {
-    let stored = load(transaction, campaign)?;
-    sheet(transaction, &stored).abandon(epoch, now)?;
-    transaction.prepare_cached("DELETE FROM campaign_workers WHERE id = ?1")?.execute([epoch])?;
-    Ok(())
-}
-
-fn holder(transaction: &Transaction, campaign: CampaignId) -> Result<Option<Holder>, Fault> {
-    Ok(transaction
-        .prepare_cached("SELECT pid, since FROM campaign_workers WHERE campaign = ?1")?
-        .query_row([campaign.0], |row| Ok(Holder { pid: row.get(0)?, since: Timestamp::from_unix_millis(row.get(1)?) }))
-        .optional()?)
-}
-
-fn enlist(
-    transaction: &Transaction,
-    campaign: CampaignId,
-    owner: &str,
-    pid: u32,
-    now: Timestamp,
-) -> Result<Enlisted, Fault> {
-    if let Some(holder) = holder(transaction, campaign)? {
-        return Ok(Enlisted::Held(holder));
-    }
-    let epoch = transaction
-        .prepare_cached(
-            "INSERT INTO campaign_workers (campaign, owner, pid, since) VALUES (?1, ?2, ?3, ?4) RETURNING id",
-        )?
-        .query_row(params![campaign.0, owner, pid, now.as_unix_millis()], |row| row.get(0))?;
-    Ok(Enlisted::Won(Worker { campaign, epoch }))
-}
-
-fn begin_plan(
-    transaction: &Transaction,
-    new: &NewCampaign,
-    owner: &str,
-    pid: u32,
-    now: Timestamp,
-) -> Result<Begun, Fault> {
-    let space = space_id_for_writing(transaction, &new.space)?;
-    let id = match id_of(transaction, space, &new.name)? {
-        Some(id) => id,
-        None => create(transaction, space, new, now)?,
-    };
-    let mut stored = load(transaction, id)?;
-    if stored.campaign.holder.is_none() && stored.campaign.digest != new.replaces {
-        return Ok(Begun::Overtaken);
-    }
-    let worker = match enlist(transaction, id, owner, pid, now)? {
-        Enlisted::Held(holder) => return Ok(Begun::Held(holder)),
-        Enlisted::Won(worker) => worker,
-    };
-    if stored.campaign.parts != new.parts && has_deliveries(transaction, id)? {
-        let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
-        return Err(Fault::Refused(error.into()));
-    }
-    stored.generation += 1;
-    let row = &mut stored.campaign;
-    if row.message != new.message {
-        row.stage = 0;
-    }
-    (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
-    (row.digest, row.assets, row.paused, row.planned_at) = (None, None, None, now);
-    (row.duplicates, row.malformed) = (0, 0);
-    save(transaction, &stored)?;
-    Ok(Begun::Won(worker))
-}
-
-fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timestamp) -> Result<CampaignId, Fault> {
-    transaction.prepare_cached(
-        "INSERT INTO campaigns (space, name, message, settings, parts, recipients, duplicates, malformed, uploads, planned_at,
-         frontier, generation, checksum) VALUES (?1, ?2, '', '', ?3, 0, 0, 0, 0, ?4, 0, 0, 0)",
-    )?
-    .execute(params![space, new.name.as_str(), new.parts, now.as_unix_millis()])?;
-    let campaign = Campaign {
-        id: CampaignId(transaction.last_insert_rowid()),
-        space: new.space.clone(),
-        name: new.name.clone(),
-        message: String::new(),
-        settings: String::new(),
-        parts: new.parts,
-        digest: None,
-        assets: None,
-        recipients: 0,
-        duplicates: 0,
-        malformed: 0,
-        uploads: 0,
-        paused: None,
-        planned_at: now,
-        started_at: None,
-        stage: 0,
-        holder: None,
-    };
-    let id = campaign.id;
-    save(transaction, &Stored { campaign, frontier: 0, generation: 0 })?;
-    Ok(id)
-}
-
-fn has_deliveries(transaction: &Transaction, id: CampaignId) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE campaign = ?1)";
-    Ok(transaction.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?)
-}
-
-fn is_enlisted(transaction: &Transaction, worker: &Worker) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM campaign_workers WHERE id = ?1 AND campaign = ?2)";
-    let values = [worker.epoch, worker.campaign.0];
-    Ok(transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
-}
-
-fn must_plan(transaction: &Transaction, planner: &Worker) -> Result<Stored, Fault> {
-    let stored = load(transaction, planner.campaign)?;
-    if is_enlisted(transaction, planner)? && stored.campaign.digest.is_none() {
-        Ok(stored)
-    } else {
-        Err(Fault::Refused("nobody is planning the campaign any more".into()))
-    }
-}
-
-fn add_recipients(transaction: &Transaction, planner: &Worker, batch: Vec<NewRecipient>) -> Result<Added, Fault> {
-    let mut stored = must_plan(transaction, planner)?;
-    let (id, generation) = (planner.campaign, stored.generation);
-    let mut seq: i64 = transaction
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM campaign_recipients WHERE campaign = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO campaign_recipients VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-    )?;
-    let mut find = transaction
-        .prepare_cached("SELECT seq, generation FROM campaign_recipients WHERE campaign = ?1 AND recipient = ?2")?;
-    let mut update = transaction.prepare_cached(
-        "UPDATE campaign_recipients SET variables = ?3, last_interaction_at = ?4, generation = ?5, checksum = ?6, timezone = ?7
-         WHERE campaign = ?1 AND seq = ?2",
-    )?;
-    let mut added = Added::default();
-    for NewRecipient { recipient, variables, last_interaction_at, timezone } in batch {
-        let recipient = recipient.to_string();
-        let variables = (!variables.is_empty()).then(|| serde_json::Value::Object(variables).to_string());
-        let last = last_interaction_at.map(Timestamp::as_unix_millis);
-        let row = (variables.as_deref(), last, timezone.as_deref());
-        let checksum = |seq| recipient_checksum(id, seq, &recipient, row, generation);
-        let next = seq + 1;
-        if insert.execute(params![id.0, next, recipient, variables, last, generation, checksum(next), timezone])? == 1 {
-            seq = next;
-            added.accepted += 1;
-            continue;
-        }
-        let (known, last_named): (i64, i64) =
-            find.query_row(params![id.0, recipient], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if last_named == generation {
-            added.duplicates += 1;
-        } else {
-            update.execute(params![id.0, known, variables, last, generation, checksum(known), timezone])?;
-            added.accepted += 1;
-        }
-    }
-    stored.campaign.duplicates += added.duplicates;
-    save(transaction, &stored)?;
-    Ok(added)
-}
-
-fn seal_plan(
-    transaction: &Transaction,
-    planner: &Worker,
-    digest: PlanDigest,
-    malformed: u64,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let mut stored = must_plan(transaction, planner)?;
-    let id = planner.campaign;
-    if stored.generation > 1 {
-        leave_out(transaction, &stored, now)?;
-    }
-    stored.campaign.recipients = unsigned(
-        transaction
-            .prepare_cached("SELECT count(*) FROM campaign_recipients WHERE campaign = ?1")?
-            .query_row([id.0], |row| row.get(0))?,
-    );
-    stored.campaign.digest = Some(digest);
-    stored.campaign.malformed = malformed;
-    save(transaction, &stored)?;
-    transaction.prepare_cached("DELETE FROM campaign_workers WHERE id = ?1")?.execute([planner.epoch])?;
-    Ok(())
-}
-
-/// Lets go of people earlier plans named and this one does not: to those who got something, nothing more is sent.
-fn leave_out(transaction: &Transaction, stored: &Stored, now: Timestamp) -> Result<(), Fault> {
-    let id = stored.campaign.id;
-    let values = [id.0, stored.generation];
-    transaction.execute(
-        "DELETE FROM campaign_recipients WHERE campaign = ?1 AND generation < ?2 AND NOT EXISTS
-         (SELECT 1 FROM deliveries WHERE campaign = ?1 AND seq = campaign_recipients.seq)",
-        values,
-    )?;
-    let mut query =
-        transaction.prepare("SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND generation < ?2")?;
-    let left: Vec<i64> = query.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut sheet = sheet(transaction, stored);
-    for seq in left {
-        sheet.drop_rest(unsigned(seq), "no longer on the list", now)?;
-    }
-    Ok(())
-}
-
 fn suppress(
     transaction: &Transaction,
     campaign: CampaignId,
@@ -565,19 +238,7 @@ fn must_be_free(transaction: &Transaction, campaign: CampaignId) -> Result<Store
     }
 }
 
-/// The places of those of them who are on the list.
-fn seqs_of(transaction: &Transaction, campaign: CampaignId, recipients: &[Recipient]) -> Result<Vec<u64>, Fault> {
-    let sql = "SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND recipient = ?2";
-    let mut find = transaction.prepare_cached(sql)?;
-    let mut seqs = Vec::new();
-    for recipient in recipients {
-        let seq = find.query_row(params![campaign.0, recipient.to_string()], |row| row.get(0)).optional()?;
-        seqs.extend(seq.map(unsigned));
-    }
-    Ok(seqs)
-}
-
-fn sheet<'t>(transaction: &'t Transaction<'t>, stored: &Stored) -> Sheet<'t> {
+pub(super) fn sheet<'t>(transaction: &'t Transaction<'t>, stored: &Stored) -> Sheet<'t> {
     Sheet { transaction, campaign: stored.campaign.id, parts: stored.campaign.parts }
 }
 
@@ -594,7 +255,7 @@ pub(super) fn campaigns_of(transaction: &Transaction, space: &KeySpace) -> Resul
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-fn id_of(transaction: &Transaction, space: i64, name: &CampaignName) -> Result<Option<CampaignId>, Fault> {
+pub(super) fn id_of(transaction: &Transaction, space: i64, name: &CampaignName) -> Result<Option<CampaignId>, Fault> {
     Ok(transaction
         .prepare_cached("SELECT id FROM campaigns WHERE space = ?1 AND name = ?2")?
         .query_row(params![space, name.as_str()], |row| row.get(0).map(CampaignId))
@@ -607,7 +268,7 @@ fn all(transaction: &Transaction) -> Result<Vec<Campaign>, Fault> {
     ids.into_iter().map(|id| Ok(load(transaction, CampaignId(id))?.campaign)).collect()
 }
 
-fn load(transaction: &Transaction, id: CampaignId) -> Result<Stored, Fault> {
+pub(super) fn load(transaction: &Transaction, id: CampaignId) -> Result<Stored, Fault> {
     let (stored, stored_checksum) = load_unchecked(transaction, id)?;
     if stored_checksum != i64::from(checksum(&stored)) {
         return Err(rows::damaged(TABLE, format!("the checksum of {} is wrong", stored.campaign.name)).into());
@@ -656,7 +317,7 @@ fn load_unchecked(transaction: &Transaction, id: CampaignId) -> Result<(Stored, 
     Ok((Stored { campaign, frontier: unsigned(number(14)?), generation: number(15)? }, number(16)?))
 }
 
-fn save(transaction: &Transaction, stored: &Stored) -> Result<(), Fault> {
+pub(super) fn save(transaction: &Transaction, stored: &Stored) -> Result<(), Fault> {
     let Stored { campaign, frontier, generation } = stored;
     transaction
         .prepare_cached(

@@ -1,0 +1,144 @@
+//! How a campaign comes by its people: planned under a worker's number, row by row, and sealed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::campaigns::{Stored, TABLE, drop_rest, id_of, lock};
+use super::deliveries::{signed, unsigned};
+use super::fault::Fault;
+use super::ledger::{WORKERS, add_worker, dismiss, holder, standing};
+use super::session::Tx;
+use super::uploads::{column, space_id_for_writing};
+use crate::clock::Timestamp;
+use crate::record::rows;
+use crate::record::{Added, Begun, Campaign, NewCampaign, NewRecipient, PlanDigest, Worker};
+
+pub(super) async fn begin_plan(
+    tx: &Tx,
+    new: &NewCampaign,
+    owner: i64,
+    pid: u32,
+    now: Timestamp,
+) -> Result<Begun, Fault> {
+    let space = space_id_for_writing(tx, &new.space).await?;
+    let sql =
+        "INSERT INTO campaigns (space, name, message, settings, parts, planned_at) VALUES ($1, $2, '', '', $3, $4)
+               ON CONFLICT (space, name) DO NOTHING";
+    tx.execute(sql, &[&space, &new.name.as_str(), &i64::from(new.parts), &now.as_unix_millis()]).await?;
+    let gone = || rows::damaged(TABLE, format!("there is no campaign {}", new.name));
+    let id = id_of(tx, space, &new.name).await?.ok_or_else(gone)?;
+    let stored = lock(tx, id).await?;
+    if let Some(holder) = holder(tx, id, "").await? {
+        return Ok(Begun::Held(holder));
+    }
+    if stored.campaign.digest != new.replaces {
+        return Ok(Begun::Overtaken);
+    }
+    let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1)";
+    let has_deliveries = tx.one(sql, &[&id.0]).await?.is_some_and(|row| row.get(0));
+    if stored.campaign.parts != new.parts && has_deliveries {
+        let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
+        return Err(Fault::Refused(error.into()));
+    }
+    let sql =
+        "UPDATE campaigns SET generation = generation + 1, message = $2, settings = $3, parts = $4, planned_at = $5,
+               digest = NULL, assets = NULL, paused = NULL, duplicates = 0, malformed = 0,
+               stage = CASE WHEN message = $2 THEN stage ELSE 0 END WHERE id = $1";
+    let (parts, planned_at) = (i64::from(new.parts), now.as_unix_millis());
+    tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at]).await?;
+    Ok(Begun::Won(add_worker(tx, id, owner, true, pid, now).await?))
+}
+
+/// The campaign as its planner has it.
+async fn must_plan(tx: &Tx, planner: &Worker) -> Result<Stored, Fault> {
+    let stored = lock(tx, planner.campaign).await?;
+    let is_planning = match standing(tx, planner).await {
+        Ok(standing) => standing.is_alive,
+        Err(Fault::Lapsed) => false,
+        Err(fault) => return Err(fault),
+    };
+    if is_planning && stored.campaign.digest.is_none() {
+        Ok(stored)
+    } else {
+        Err(Fault::Refused("nobody is planning the campaign any more".into()))
+    }
+}
+
+pub(super) async fn add_recipients(tx: &Tx, planner: &Worker, batch: &[NewRecipient]) -> Result<Added, Fault> {
+    let Stored { generation, .. } = must_plan(tx, planner).await?;
+    let id = planner.campaign;
+    let names: Vec<String> = batch.iter().map(|person| person.recipient.to_string()).collect();
+    let mut known = HashMap::new();
+    let sql = "SELECT recipient, seq, generation FROM campaign_recipients WHERE campaign = $1 AND recipient = ANY ($2)";
+    for row in tx.rows(sql, &[&id.0, &names]).await? {
+        let (name, seq, last_plan): (String, i64, i64) =
+            (column(&row, WORKERS, 0)?, column(&row, WORKERS, 1)?, column(&row, WORKERS, 2)?);
+        known.insert(name, (seq, last_plan));
+    }
+    let sql = "SELECT coalesce(max(seq), 0) FROM campaign_recipients WHERE campaign = $1";
+    let mut last: i64 = tx.one(sql, &[&id.0]).await?.map_or(0, |row| row.get(0));
+    let mut added = Added::default();
+    let (mut seqs, mut accepted, mut variables) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut times, mut zones) = (Vec::new(), Vec::new());
+    for (name, person) in names.iter().zip(batch) {
+        let seq = match known.get(name) {
+            Some((_, last_plan)) if *last_plan == generation => {
+                added.duplicates += 1;
+                continue;
+            }
+            Some((seq, _)) => *seq,
+            None => {
+                last += 1;
+                last
+            }
+        };
+        known.insert(name.clone(), (seq, generation));
+        added.accepted += 1;
+        seqs.push(seq);
+        accepted.push(name);
+        variables.push((!person.variables.is_empty()).then(|| serde_json::to_string(&person.variables)));
+        times.push(person.last_interaction_at.map(Timestamp::as_unix_millis));
+        zones.push(person.timezone.as_deref());
+    }
+    let unspeakable = |error: serde_json::Error| Fault::Refused(error.into());
+    let variables: Vec<_> =
+        variables.into_iter().map(Option::transpose).collect::<Result<_, _>>().map_err(unspeakable)?;
+    let sql = "INSERT INTO campaign_recipients (campaign, seq, recipient, variables, last_interaction_at, timezone,
+                                                generation)
+               SELECT $1, *, $7::bigint FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[])
+               ON CONFLICT (campaign, seq) DO UPDATE SET variables = excluded.variables,
+               last_interaction_at = excluded.last_interaction_at, timezone = excluded.timezone,
+               generation = excluded.generation";
+    tx.execute(sql, &[&id.0, &seqs, &accepted, &variables, &times, &zones, &generation]).await?;
+    let sql = "UPDATE campaigns SET duplicates = duplicates + $2 WHERE id = $1";
+    tx.execute(sql, &[&id.0, &signed(added.duplicates)]).await?;
+    Ok(added)
+}
+
+pub(super) async fn seal_plan(
+    tx: &Tx,
+    planner: &Worker,
+    digest: PlanDigest,
+    malformed: u64,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let stored = must_plan(tx, planner).await?;
+    if stored.generation > 1 {
+        leave_out(tx, &stored, now).await?;
+    }
+    let sql = "UPDATE campaigns SET digest = $2, malformed = $3,
+               recipients = (SELECT count(*) FROM campaign_recipients WHERE campaign = $1) WHERE id = $1";
+    tx.execute(sql, &[&planner.campaign.0, &digest.to_vec(), &signed(malformed)]).await?;
+    dismiss(tx, planner.epoch).await
+}
+
+/// Lets go of people earlier plans named and this one does not: to those who got something, nothing more is sent.
+async fn leave_out(tx: &Tx, stored: &Stored, now: Timestamp) -> Result<(), Fault> {
+    let Campaign { id, parts, .. } = stored.campaign;
+    let sql = "DELETE FROM campaign_recipients WHERE campaign = $1 AND generation < $2 AND NOT EXISTS
+               (SELECT FROM deliveries WHERE campaign = $1 AND deliveries.seq = campaign_recipients.seq)";
+    tx.execute(sql, &[&id.0, &stored.generation]).await?;
+    let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND generation < $2";
+    let left = tx.rows(sql, &[&id.0, &stored.generation]).await?;
+    let left = left.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<BTreeSet<_>, Fault>>()?;
+    drop_rest(tx, (id, parts), left, "no longer on the list", now).await.map(drop)
+}

@@ -1,0 +1,181 @@
+//! How a campaign comes by its people: planned under a worker's number, row by row, and sealed.
+
+use rusqlite::{Transaction, params};
+
+use super::campaigns::{Stored, id_of, load, save, sheet};
+use super::deliveries::{recipient_checksum, unsigned};
+use super::fault::Fault;
+use super::ledger::{enlist, is_enlisted};
+use super::uploads::space_id_for_writing;
+use crate::clock::Timestamp;
+use crate::record::delivery_rows::DeliveryRows;
+use crate::record::{Added, Begun, Campaign, CampaignId, Enlisted, NewCampaign, NewRecipient, PlanDigest, Worker};
+
+pub(super) fn begin_plan(
+    transaction: &Transaction,
+    new: &NewCampaign,
+    owner: &str,
+    pid: u32,
+    now: Timestamp,
+) -> Result<Begun, Fault> {
+    let space = space_id_for_writing(transaction, &new.space)?;
+    let id = match id_of(transaction, space, &new.name)? {
+        Some(id) => id,
+        None => create(transaction, space, new, now)?,
+    };
+    let mut stored = load(transaction, id)?;
+    if stored.campaign.holder.is_none() && stored.campaign.digest != new.replaces {
+        return Ok(Begun::Overtaken);
+    }
+    let worker = match enlist(transaction, id, owner, pid, now)? {
+        Enlisted::Held(holder) => return Ok(Begun::Held(holder)),
+        Enlisted::Won(worker) => worker,
+    };
+    if stored.campaign.parts != new.parts && has_deliveries(transaction, id)? {
+        let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
+        return Err(Fault::Refused(error.into()));
+    }
+    stored.generation += 1;
+    let row = &mut stored.campaign;
+    if row.message != new.message {
+        row.stage = 0;
+    }
+    (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
+    (row.digest, row.assets, row.paused, row.planned_at) = (None, None, None, now);
+    (row.duplicates, row.malformed) = (0, 0);
+    save(transaction, &stored)?;
+    Ok(Begun::Won(worker))
+}
+
+fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timestamp) -> Result<CampaignId, Fault> {
+    transaction.prepare_cached(
+        "INSERT INTO campaigns (space, name, message, settings, parts, recipients, duplicates, malformed, uploads, planned_at,
+         frontier, generation, checksum) VALUES (?1, ?2, '', '', ?3, 0, 0, 0, 0, ?4, 0, 0, 0)",
+    )?
+    .execute(params![space, new.name.as_str(), new.parts, now.as_unix_millis()])?;
+    let campaign = Campaign {
+        id: CampaignId(transaction.last_insert_rowid()),
+        space: new.space.clone(),
+        name: new.name.clone(),
+        message: String::new(),
+        settings: String::new(),
+        parts: new.parts,
+        digest: None,
+        assets: None,
+        recipients: 0,
+        duplicates: 0,
+        malformed: 0,
+        uploads: 0,
+        paused: None,
+        planned_at: now,
+        started_at: None,
+        stage: 0,
+        holder: None,
+    };
+    let id = campaign.id;
+    save(transaction, &Stored { campaign, frontier: 0, generation: 0 })?;
+    Ok(id)
+}
+
+fn has_deliveries(transaction: &Transaction, id: CampaignId) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE campaign = ?1)";
+    Ok(transaction.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?)
+}
+
+fn must_plan(transaction: &Transaction, planner: &Worker) -> Result<Stored, Fault> {
+    let stored = load(transaction, planner.campaign)?;
+    if is_enlisted(transaction, planner)? && stored.campaign.digest.is_none() {
+        Ok(stored)
+    } else {
+        Err(Fault::Refused("nobody is planning the campaign any more".into()))
+    }
+}
+
+pub(super) fn add_recipients(
+    transaction: &Transaction,
+    planner: &Worker,
+    batch: Vec<NewRecipient>,
+) -> Result<Added, Fault> {
+    let mut stored = must_plan(transaction, planner)?;
+    let (id, generation) = (planner.campaign, stored.generation);
+    let mut seq: i64 = transaction
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM campaign_recipients WHERE campaign = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO campaign_recipients VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+    )?;
+    let mut find = transaction
+        .prepare_cached("SELECT seq, generation FROM campaign_recipients WHERE campaign = ?1 AND recipient = ?2")?;
+    let mut update = transaction.prepare_cached(
+        "UPDATE campaign_recipients SET variables = ?3, last_interaction_at = ?4, generation = ?5, checksum = ?6, timezone = ?7
+         WHERE campaign = ?1 AND seq = ?2",
+    )?;
+    let mut added = Added::default();
+    for NewRecipient { recipient, variables, last_interaction_at, timezone } in batch {
+        let recipient = recipient.to_string();
+        let variables = (!variables.is_empty()).then(|| serde_json::Value::Object(variables).to_string());
+        let last = last_interaction_at.map(Timestamp::as_unix_millis);
+        let row = (variables.as_deref(), last, timezone.as_deref());
+        let checksum = |seq| recipient_checksum(id, seq, &recipient, row, generation);
+        let next = seq + 1;
+        if insert.execute(params![id.0, next, recipient, variables, last, generation, checksum(next), timezone])? == 1 {
+            seq = next;
+            added.accepted += 1;
+            continue;
+        }
+        let (known, last_named): (i64, i64) =
+            find.query_row(params![id.0, recipient], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if last_named == generation {
+            added.duplicates += 1;
+        } else {
+            update.execute(params![id.0, known, variables, last, generation, checksum(known), timezone])?;
+            added.accepted += 1;
+        }
+    }
+    stored.campaign.duplicates += added.duplicates;
+    save(transaction, &stored)?;
+    Ok(added)
+}
+
+pub(super) fn seal_plan(
+    transaction: &Transaction,
+    planner: &Worker,
+    digest: PlanDigest,
+    malformed: u64,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut stored = must_plan(transaction, planner)?;
+    let id = planner.campaign;
+    if stored.generation > 1 {
+        leave_out(transaction, &stored, now)?;
+    }
+    stored.campaign.recipients = unsigned(
+        transaction
+            .prepare_cached("SELECT count(*) FROM campaign_recipients WHERE campaign = ?1")?
+            .query_row([id.0], |row| row.get(0))?,
+    );
+    stored.campaign.digest = Some(digest);
+    stored.campaign.malformed = malformed;
+    save(transaction, &stored)?;
+    transaction.prepare_cached("DELETE FROM campaign_workers WHERE id = ?1")?.execute([planner.epoch])?;
+    Ok(())
+}
+
+/// Lets go of people earlier plans named and this one does not: to those who got something, nothing more is sent.
+fn leave_out(transaction: &Transaction, stored: &Stored, now: Timestamp) -> Result<(), Fault> {
+    let id = stored.campaign.id;
+    let values = [id.0, stored.generation];
+    transaction.execute(
+        "DELETE FROM campaign_recipients WHERE campaign = ?1 AND generation < ?2 AND NOT EXISTS
+         (SELECT 1 FROM deliveries WHERE campaign = ?1 AND seq = campaign_recipients.seq)",
+        values,
+    )?;
+    let mut query =
+        transaction.prepare("SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND generation < ?2")?;
+    let left: Vec<i64> = query.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut sheet = sheet(transaction, stored);
+    for seq in left {
+        sheet.drop_rest(unsigned(seq), "no longer on the list", now)?;
+    }
+    Ok(())
+}
