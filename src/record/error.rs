@@ -135,10 +135,12 @@ pub enum RecordError {
         there: u64,
     },
     /// An earlier call failed, after which nothing this record says could be relied on.
-    #[error("use the record {}: an earlier write failed", path.display())]
+    #[error("use the record {}: an earlier write failed ({why})", path.display())]
     Stopped {
         /// The record's file.
         path: PathBuf,
+        /// What was said then: whoever hears of the failure may hear of nothing else.
+        why: String,
     },
 }
 
@@ -153,9 +155,10 @@ impl RecordError {
             Self::NewerFormat { .. } => Some("use the newer program that wrote it"),
             Self::Locked { .. } => Some("wait for the other program to finish, and try again"),
             Self::Full { .. } => Some("make room on the disk, and try again: nothing was written"),
-            Self::Corrupt { .. } | Self::Damaged { .. } => {
-                Some("restore the file from a copy; without one, move it away, and everything is uploaded again")
-            }
+            Self::Corrupt { .. } | Self::Damaged { .. } => Some(
+                "check the disk, and try again, for one that cannot be read looks the same; if it stays so, restore the file \
+                 from a copy; without one, move it away, and everything is uploaded again",
+            ),
             Self::Behind { .. } => Some(
                 "restore the newest copy; to go on with what there is, such as an older copy, delete record.db.mark \
                  beside it",

@@ -70,8 +70,8 @@ struct State {
     owners: Owners,
     mark: Mark,
     reserve: Reserve,
-    /// After a failed write nothing the engine says can be relied on: least of all a second try that succeeds.
-    failed: bool,
+    /// Why a write failed. After that nothing the engine says can be relied on: least of all a second try that succeeds.
+    failed: Option<String>,
 }
 
 impl SqliteRecord {
@@ -82,7 +82,7 @@ impl SqliteRecord {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
-            let state = State { connection, owners, mark, reserve, failed: false };
+            let state = State { connection, owners, mark, reserve, failed: None };
             Ok(Self { path, state: Arc::new(Mutex::new(state)), queue: Arc::default() })
         });
         opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
@@ -95,11 +95,13 @@ impl SqliteRecord {
         let (path, state) = (self.path.clone(), Arc::clone(&self.state));
         let working = spawn_blocking(move || {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.failed {
-                return Err(RecordError::Stopped { path });
+            if let Some(why) = &state.failed {
+                return Err(RecordError::Stopped { path, why: why.clone() });
             }
             let result = work(&mut state).map_err(|fault| fault.using(&path));
-            state.failed = matches!(result, Err(RecordError::Failed { .. }));
+            if let Err(RecordError::Failed { source, .. }) = &result {
+                state.failed = Some(source.to_string());
+            }
             result
         });
         working.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))

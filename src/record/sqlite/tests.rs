@@ -251,12 +251,14 @@ async fn a_record_locked_for_long_has_its_own_error() {
 }
 
 #[tokio::test]
-async fn after_a_failed_write_the_record_answers_nothing() {
+async fn after_a_failed_write_the_record_answers_nothing_but_why() {
     let record = place().record().await;
     let failing = record
         .call::<()>(|_| Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None).into()));
     assert!(matches!(failing.await, Err(RecordError::Failed { .. })));
-    assert!(matches!(record.find(&[]).await, Err(RecordError::Stopped { .. })));
+    let stopped = record.find(&[]).await.expect_err("it failed before");
+    assert!(matches!(stopped, RecordError::Stopped { .. }));
+    assert!(stopped.to_string().ends_with("an earlier write failed (Error code 1034: disk I/O error)"), "{stopped}");
 }
 
 #[tokio::test]
