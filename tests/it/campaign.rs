@@ -3,7 +3,6 @@
 mod full;
 mod hours;
 mod indoors;
-mod kill;
 mod matrix;
 mod ramp;
 mod settle;

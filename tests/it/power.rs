@@ -14,6 +14,8 @@ mod log;
 mod shim;
 mod syncing;
 
+use std::time::Instant;
+
 use campaigning::Campaigning;
 use checking::Checking;
 use cuts::{Cuts, cut, fewer_images, images};
@@ -23,7 +25,9 @@ use syncing::Syncing;
 #[test]
 fn what_a_sync_printed_outlives_the_power() {
     let Some(shim) = Shim::build() else { return };
+    let began = Instant::now();
     let outcome = cut(&shim, &Syncing::of(300), &Cuts { images: images(200), syncs: Syncs::Done });
+    outcome.account("power cuts of a sync", began);
     outcome.is_flawless();
     assert!(outcome.twice >= outcome.images / 11);
 }
@@ -41,8 +45,10 @@ fn without_syncs_what_was_printed_is_lost_or_these_tests_would_show_nothing() {
 fn whatever_the_power_leaves_of_the_cache_heals() {
     let Some(shim) = Shim::build() else { return };
     let cuts = Cuts { images: fewer_images(), syncs: Syncs::Done };
-    let checking = Checking::of(2_500);
-    cut(&shim, &checking, &cuts).is_flawless();
+    let (checking, began) = (Checking::of(2_500), Instant::now());
+    let outcome = cut(&shim, &checking, &cuts);
+    outcome.account("power cuts of a cache", began);
+    outcome.is_flawless();
     let damaged = checking.damaged.into_inner();
     assert!(damaged > 0, "none of {} caches were damaged: there was nothing to heal", cuts.images);
 }
@@ -51,8 +57,9 @@ fn whatever_the_power_leaves_of_the_cache_heals() {
 #[expect(clippy::print_stdout, reason = "what a long run came to")]
 fn what_a_campaign_sent_outlives_the_power_and_nobody_gets_it_twice() {
     let Some(shim) = Shim::build() else { return };
-    let campaigning = Campaigning::of(200, &shim);
+    let (campaigning, began) = (Campaigning::of(200, &shim), Instant::now());
     let outcome = cut(&shim, &campaigning, &Cuts { images: images(300), syncs: Syncs::Done });
+    outcome.account("power cuts of a campaign", began);
     outcome.is_flawless();
     let (images, twice) = (outcome.images, outcome.twice);
     let (most_left, ended) = (campaigning.most_left.into_inner(), campaigning.ended.into_inner());

@@ -1,6 +1,6 @@
 //! `campaign run`: what had left before the power failed is known of, and nobody gets it again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use fastrand::Rng;
 use reattach::campaign::Nonce;
 use reattach::delivery::State;
-use reattach::record::{self, DeliveryKey, ListedDelivery, RecordError};
+use reattach::record::{DeliveryKey, ListedDelivery};
 
-use super::cuts::{Past, Workload, scratch};
+use super::cuts::{Past, Workload};
 use super::shim::{Shim, Syncs};
 use crate::campaign::{TEXT_AND_PICTURE, campaign, fast_world};
-use crate::support::World;
 use crate::support::pictures::png;
+use crate::support::reopened::{Ledger, Reopened, before};
+use crate::support::{World, scratch};
 
 /// On so many images, one is sent to its end.
 const ENDED: u64 = 50;
@@ -51,9 +52,6 @@ struct Answer {
     message_id: String,
 }
 
-/// Every delivery there is.
-type Ledger = BTreeMap<DeliveryKey, ListedDelivery>;
-
 impl<'s> Campaigning<'s> {
     pub(crate) fn of(people: u32, shim: &'s Shim) -> Self {
         let world = fast_world();
@@ -61,19 +59,6 @@ impl<'s> Campaigning<'s> {
         campaign(&world, u64::from(people), TEXT_AND_PICTURE);
         let (accepted, most_left, ended) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
         Self { shim, world, people: people as usize, accepted, most_left, ended }
-    }
-
-    /// The ledger, after all of the record was verified, and what dead runs had under way was settled.
-    fn ledger(&self, store: &Path) -> Result<Ledger, RecordError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            let record = record::open(&store.join("record.db")).await?;
-            record.verify().await?;
-            let campaigns = record.campaigns(self.world.sandbox().now()).await?;
-            let Some(campaign) = campaigns.first() else { return Ok(Ledger::new()) };
-            let listed = record.deliveries(campaign.id, None, None, usize::MAX).await?;
-            Ok(listed.into_iter().map(|listed| (listed.key, listed)).collect())
-        })
     }
 
     /// What the sandbox answered to the message of this nonce, if it accepted it.
@@ -128,11 +113,12 @@ impl<'s> Campaigning<'s> {
         let mut rest = Past::default();
         rest.add(&log, log.events.len());
         left.extend(nonces(&rest));
-        let ledger = match self.ledger(store) {
-            Ok(ledger) => ledger,
+        let record = match Reopened::of(&self.world, store) {
+            Ok(record) => record,
             Err(error) => return Some(error.to_string()),
         };
-        self.twice(&left).or_else(|| self.lost(&ledger)).or_else(|| self.objection_to(&ledger, &left))
+        let wanted = self.people * PARTS;
+        self.twice(&left).or_else(|| record.left_out(wanted)).or_else(|| self.objection_to(&record.ledger, &left))
     }
 
     /// Whom the sandbox gave something more than once.
@@ -141,17 +127,6 @@ impl<'s> Campaigning<'s> {
         let mut accepted = left.iter().filter_map(|nonce| Some((nonce.key.part, self.answer(nonce)?.recipient)));
         let twice = accepted.find(|part_and_recipient| !reached.insert(part_and_recipient.clone()));
         twice.map(|(part, recipient)| format!("{recipient} got part {} twice", part + 1))
-    }
-
-    /// Who gets nothing, and nobody can say why.
-    fn lost(&self, ledger: &Ledger) -> Option<String> {
-        let is_unknown = |key: DeliveryKey| ledger[&key].delivery.state == State::Unknown;
-        let lost = ledger
-            .values()
-            .find(|listed| listed.delivery.state == State::Planned && !before(listed.key).is_some_and(is_unknown));
-        let lost = lost.map(|listed| format!("the run left out {listed:?}"));
-        let wanted = self.people * PARTS;
-        lost.or_else(|| (ledger.len() != wanted).then(|| format!("{} deliveries instead of {wanted}", ledger.len())))
     }
 }
 
@@ -174,8 +149,8 @@ impl Workload for Campaigning<'_> {
     fn objection(&self, store: &Path, before: &Past, dice: &mut Rng) -> Option<String> {
         let left = nonces(before);
         self.most_left.fetch_max(left.len() as u64, Relaxed);
-        let ledger = match self.ledger(store) {
-            Ok(ledger) => ledger,
+        let ledger = match Reopened::of(&self.world, store) {
+            Ok(record) => record.ledger,
             Err(error) => return Some(error.to_string()),
         };
         let objection = self.objection_to(&ledger, &left).or_else(|| objection_to_counts(&ledger, before));
@@ -210,9 +185,4 @@ fn nonces(before: &Past) -> Vec<Nonce> {
 fn nonce_of(listed: &ListedDelivery) -> Option<Nonce> {
     let (key, attempt, random) = (listed.key, listed.delivery.attempt, listed.delivery.nonce?);
     Some(Nonce { campaign: "spring".parse().expect("a name"), key, attempt, random })
-}
-
-/// The same recipient's part before this one.
-fn before(key: DeliveryKey) -> Option<DeliveryKey> {
-    Some(DeliveryKey { part: key.part.checked_sub(1)?, ..key })
 }

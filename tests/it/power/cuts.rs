@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
+use std::time::Instant;
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use super::disk::Disk;
 use super::log::{Event, Log};
 use super::shim::{Shim, Syncs};
+use crate::support::{account, scratch, setting};
 
 /// Of so many images, one has its power cut a second time while the program recovers.
 const TWICE: u64 = 10;
@@ -88,17 +90,17 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Tells a closing table of it.
+    pub(crate) fn account(&self, what: &str, began: Instant) {
+        account(what, &self.images.to_string(), setting("POWER_SEED", 0), began, self.objections.len());
+    }
+
     /// Fails with what is wrong, if anything is.
     #[track_caller]
     pub(crate) fn is_flawless(&self) {
         let (wrong, images) = (self.objections.len(), self.images);
         assert!(wrong == 0, "{wrong} of {images} images:\n{}", self.objections[..wrong.min(2 * KEPT)].join("\n"));
     }
-}
-
-/// A number from the environment, for runs longer than those of `cargo test`.
-pub(crate) fn setting(name: &str, usual: u64) -> u64 {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 /// How many images a main test makes that usually makes so many.
@@ -229,11 +231,6 @@ impl<'r> Run<'r> {
         fs::copy(run.path().join("log"), kept.join("log")).expect("a copy");
         format!("; {what} is kept in {}", kept.display())
     }
-}
-
-/// A folder in memory, where there is one: the images are many, and syncing them is of no use to anybody.
-pub(crate) fn scratch() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a folder")
 }
 
 /// What chance decides. Each has numbers of its own, so that none hangs together with another.

@@ -33,6 +33,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../support/preloaded.h"
+
 #define MOST_FILES 65536
 #define MOST_PARTS 64
 
@@ -40,8 +42,6 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t begun = PTHREAD_ONCE_INIT;
 static int log_file = -1;
 static int unsynced;
-static char folder[PATH_MAX];
-static size_t folder_length;
 static ino_t watched[MOST_FILES];
 static size_t watched_count;
 
@@ -79,8 +79,7 @@ static void note_path(char kind, uint64_t first, const char *path) { note(kind, 
 static void begin(void) {
     const char *wanted = getenv("RECORD_WRITES_FOLDER"), *log = getenv("RECORD_WRITES_LOG");
     if (!wanted || !log) return;
-    snprintf(folder, sizeof folder, "%s", wanted);
-    folder_length = strlen(folder);
+    look_below(wanted);
     const char *no = getenv("RECORD_WRITES_UNSYNCED");
     unsynced = no && *no == '1';
     log_file = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -100,25 +99,6 @@ static void end_turn(int taken) {
     int kept = errno;
     if (taken) pthread_mutex_unlock(&turn);
     errno = kept;
-}
-
-/* The part of the path below the folder; NULL where it is elsewhere. `room` holds PATH_MAX * 2. */
-static const char *below(int at, const char *path, char *room) {
-    room[0] = 0;
-    if (path[0] != '/') {
-        char link[64];
-        snprintf(link, sizeof link, at == AT_FDCWD ? "/proc/self/cwd" : "/proc/self/fd/%d", at);
-        ssize_t length = readlink(link, room, PATH_MAX - 1);
-        if (length < 0) return NULL;
-        room[length] = 0;
-        strcat(room, "/");
-    }
-    strncat(room, path, PATH_MAX - 1);
-    size_t length = strlen(room);
-    while (length > 1 && room[length - 1] == '/') room[--length] = 0;
-    if (strncmp(room, folder, folder_length) != 0) return NULL;
-    if (room[folder_length] == 0) return room + folder_length;
-    return room[folder_length] == '/' ? room + folder_length + 1 : NULL;
 }
 
 static int ends_with(const char *text, const char *end) {
@@ -164,15 +144,6 @@ static int opened(int at, const char *path, int flags, mode_t mode) {
     end_turn(taken);
     return fd;
 }
-
-#define MODE_OF(flags)                                  \
-    mode_t mode = 0;                                    \
-    if ((flags) & (O_CREAT | __O_TMPFILE)) {            \
-        va_list more;                                   \
-        va_start(more, flags);                          \
-        mode = va_arg(more, mode_t);                    \
-        va_end(more);                                   \
-    }
 
 int open(const char *path, int flags, ...) { MODE_OF(flags) return opened(AT_FDCWD, path, flags, mode); }
 int open64(const char *path, int flags, ...) { MODE_OF(flags) return opened(AT_FDCWD, path, flags, mode); }

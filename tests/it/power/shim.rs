@@ -1,17 +1,14 @@
 //! Watches a program: builds `record_writes.c` and has it loaded before the program.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::log::Log;
-use tempfile::TempDir;
+use crate::support::preload::Preload;
 
 /// What is built and loaded, as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Shim {
-    folder: TempDir,
-}
+pub(crate) struct Shim(Preload);
 
 /// Whether a program's syncs are worth anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,21 +21,7 @@ pub(crate) enum Syncs {
 impl Shim {
     /// The shim; `None`, and loudly so, where it cannot be built. A test that gets none has shown nothing.
     pub(crate) fn build() -> Option<Self> {
-        if !cfg!(all(target_os = "linux", target_pointer_width = "64", target_env = "gnu")) {
-            return not_run("it needs Linux and its dynamic loader");
-        }
-        let folder = TempDir::new().expect("a folder");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/power/record_writes.c");
-        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        let mut building = Command::new(compiler);
-        building.args(["-shared", "-fPIC", "-O1", "-U_FORTIFY_SOURCE", "-pthread", "-o"]);
-        match building.arg(library_in(folder.path())).arg(source).output() {
-            Err(error) => not_run(&format!("there is no C compiler: {error}")),
-            Ok(built) => {
-                assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-                Some(Self { folder })
-            }
-        }
+        Preload::build("power/record_writes.c", "POWER CUTS").map(Self)
     }
 
     /// Runs the command to its end, which is good with one of the exit codes `ends`, and says what it did to `folder`,
@@ -52,8 +35,8 @@ impl Shim {
         ends: &[i32],
     ) -> Result<Log, String> {
         let folder = folder.canonicalize().expect("a folder");
+        self.0.before(&mut command);
         command
-            .env("LD_PRELOAD", library_in(self.folder.path()))
             .env("RECORD_WRITES_FOLDER", &folder)
             .env("RECORD_WRITES_LOG", log)
             .env("RECORD_WRITES_UNSYNCED", if syncs == Syncs::Ignored { "1" } else { "0" })
@@ -65,14 +48,4 @@ impl Shim {
             Err(format!("{}: {}", ended.status, String::from_utf8_lossy(&ended.stderr)))
         }
     }
-}
-
-fn library_in(folder: &Path) -> PathBuf {
-    folder.join("librecord_writes.so")
-}
-
-fn not_run<T>(why: &str) -> Option<T> {
-    // `eprintln!` would be kept from whoever watches tests that pass.
-    let _ = writeln!(io::stderr(), "WARNING: POWER CUTS WERE NOT TRIED: {why}.");
-    None
 }

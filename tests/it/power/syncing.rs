@@ -1,15 +1,13 @@
 //! `sync` of a library: each line it prints about a file is a promise that the file's id is on record.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
 use fastrand::Rng;
-use reattach::record::{self, Upload, UploadFilter};
-use serde_json::Value;
 
 use super::cuts::{Past, Workload};
 use crate::support::pictures::png;
+use crate::support::reopened::Reopened;
 use crate::support::{Ran, World};
 
 /// On so many images, one is synced to its end.
@@ -60,39 +58,20 @@ impl Workload for Syncing {
     }
 
     fn objection(&self, store: &Path, before: &Past, dice: &mut Rng) -> Option<String> {
-        let database = store.join("record.db");
-        let uploads = match read(&database) {
-            Ok(uploads) => uploads,
+        let record = match Reopened::of(&self.world, store) {
+            Ok(record) => record,
             Err(error) => return Some(error.to_string()),
         };
-        let ids: HashMap<String, &str> =
-            uploads.iter().map(|upload| (upload.key.asset.to_string(), upload.attachment_id.as_str())).collect();
-        let lost = before.printed.iter().find(|line| !is_kept(line, &ids));
-        if let Some(line) = lost {
-            return Some(format!("printed, and not on record: {line}"));
+        if let Some(lost) = record.lost(&before.printed) {
+            return Some(lost);
         }
-        let (begun, known) = (before.sent.iter().filter(|bytes| is_upload(bytes)).count(), known(&database));
+        let (begun, known) =
+            (before.sent.iter().filter(|bytes| is_upload(bytes)).count(), known(&store.join("record.db")));
         if begun > known {
             return Some(format!("{begun} uploads were begun, and {known} are known of"));
         }
-        if dice.u64(..ENDED) == 0 { self.objection_to_the_end(store, uploads.len()) } else { None }
+        if dice.u64(..ENDED) == 0 { self.objection_to_the_end(store, record.uploads.len()) } else { None }
     }
-}
-
-/// Everything on record, after all of it was verified.
-fn read(database: &Path) -> Result<Vec<Upload>, record::RecordError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async {
-        let record = record::open(database).await?;
-        record.verify().await?;
-        record.list(&UploadFilter::default(), None, usize::MAX).await
-    })
-}
-
-/// Whether the line says nothing of an id, or what is on record.
-fn is_kept(line: &Value, ids: &HashMap<String, &str>) -> bool {
-    let (Some(sha256), Some(id)) = (line["sha256"].as_str(), line["attachment_id"].as_str()) else { return true };
-    ids.get(&format!("sha256:{sha256}")) == Some(&id)
 }
 
 /// Whether a write to a socket begins an upload.

@@ -4,12 +4,15 @@ pub(crate) mod client;
 pub(crate) mod keeper;
 pub(crate) mod pictures;
 pub(crate) mod postgres;
+pub(crate) mod preload;
 pub(crate) mod proxy;
+pub(crate) mod reopened;
 pub(crate) mod served;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
 
 use reattach::sandbox::{self, Counts, Sandbox, SandboxOptions, Truth};
 use serde_json::Value;
@@ -29,9 +32,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::within(TempDir::new().expect("a folder"))
+    }
+
+    /// A world whose home is this folder.
+    pub(crate) fn within(home: TempDir) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(sandbox::start(SandboxOptions::default())).expect("a sandbox");
-        let (url, home) = (sandbox.url().to_owned(), TempDir::new().expect("a folder"));
+        let url = sandbox.url().to_owned();
         Self { url, shared_store: None, sandbox: Some(sandbox), home, runtime }
     }
 
@@ -133,6 +141,22 @@ impl World {
     pub(crate) fn uploads(&self) -> u64 {
         self.truth().counters.uploads_accepted
     }
+}
+
+/// A number from the environment, for runs longer than those of `cargo test`.
+pub(crate) fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// Prints what a long run came to, as a line `just torture` puts into its closing table.
+#[expect(clippy::print_stdout, reason = "what a long run came to")]
+pub(crate) fn account(what: &str, count: &str, seed: u64, began: Instant, objections: usize) {
+    println!("torture: {what}|{count}|{seed}|{}|{objections}", began.elapsed().as_secs());
+}
+
+/// A folder in memory, where there is one: what is made in it by the thousand need not outlive anything.
+pub(crate) fn scratch() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a folder")
 }
 
 /// The same command, started by another program: what that one is to do before, and with it.
