@@ -15,10 +15,9 @@ lint:
 test *FILTER:
     cargo test {{ FILTER }}
 
-# Power cuts and damaged files, as many as a night has room for; POWER_SEED and DAMAGE_SEED begin elsewhere.
+# Kills, power cuts, failing disks, damaged files, as many as a night has room for, and a table of them: docs/RELIABILITY.md.
 torture:
-    POWER_IMAGES=${POWER_IMAGES:-20000} DAMAGE_TRIALS=${DAMAGE_TRIALS:-10000} \
-        cargo test --release --locked --no-fail-fast -- power:: damage::
+    .ci/torture
 
 doc:
     .ci/run doc
