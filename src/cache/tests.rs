@@ -1,4 +1,4 @@
-//! The cache as its callers see it, on healthy folders and on 200 damaged ones.
+//! The cache as its callers see it, on healthy folders and on damaged ones: 200, or `DAMAGE_TRIALS`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -33,6 +33,12 @@ fn open_quietly(folder: &Path) -> FileCache {
     let Opened { cache, note } = open(folder);
     assert_eq!(note, None);
     cache
+}
+
+const NOTES: u64 = 30;
+
+fn note_key(number: u64) -> Vec<u8> {
+    format!("note {number}").into_bytes()
 }
 
 /// A folder for a cache, inside one that is removed with the returned value.
@@ -290,28 +296,39 @@ fn a_program_may_silence_sleds_panics_and_no_others() {
 }
 
 #[test]
-fn two_hundred_damages_cost_hits_and_nothing_else() {
+#[expect(clippy::print_stdout, reason = "what a long run came to")]
+fn damages_cost_hits_and_nothing_else() {
     const FILES: u64 = 3_000;
-    let (outer, pristine) = filled(FILES);
+    let number = |name, usual| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
+    let (trials, first_seed): (u64, u64) = (number("DAMAGE_TRIALS", 200), number("DAMAGE_SEED", 0));
+    let began = std::time::Instant::now();
+    let (_outer, pristine) = filled(FILES);
+    let notes: Vec<(Vec<u8>, Option<u64>)> = (0..NOTES).map(|note| (note_key(note), Some(note))).collect();
+    open_quietly(&pristine).keep_notes(&notes);
     let (mut kept, mut replaced) = (0, 0);
-    for seed in 0..200 {
-        let folder = outer.path().join(format!("trial-{seed}"));
+    for seed in first_seed..first_seed + trials {
+        let (trial, folder) = place();
         copy(&pristine, &folder);
         damage(&folder, &mut fastrand::Rng::with_seed(seed));
 
         let Opened { cache, note } = open(&folder);
         assert!(matches!(note, None | Some(CacheNote::SetAside { .. })), "seed {seed}: {note:?}");
         let hits = known(&cache, FILES);
+        for note in 0..NOTES {
+            let found = cache.note::<u64>(&note_key(note));
+            assert!(found.is_none() || found == Some(note), "seed {seed}: note {note} got {found:?}");
+        }
         (0..FILES).step_by(20).for_each(|number| cache.remember(file(number), facts(number)));
         drop(cache);
 
-        let found_later = outer.path().join(format!("trial-{seed}.damaged")).exists();
+        let found_later = trial.path().join("cache.damaged").exists();
         let Opened { cache, note } = open(&folder);
         assert_eq!(note.is_some(), found_later, "seed {seed}: {note:?}");
         (0..100).for_each(|number| cache.remember(file(number), facts(number)));
         assert_eq!(known(&cache, 100), 100, "seed {seed}: the cache after its repair");
         *if hits > 0 { &mut kept } else { &mut replaced } += 1;
     }
+    println!("torture: damaged caches|{trials}, {replaced} replaced|{first_seed}|{}|0", began.elapsed().as_secs());
     assert!(kept > 0 && replaced > 0, "the damage was all of one kind: {kept} kept, {replaced} replaced");
 }
 

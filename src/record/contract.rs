@@ -560,7 +560,7 @@ pub(super) async fn the_last_reading_of_the_clocks_is_kept_for_each_origin(store
     assert_eq!(record.clock_reading(&there).await.expect("an answer"), None);
 }
 
-pub(super) fn alias(name: &str, asset: Asset) -> Alias {
+pub(in crate::record) fn alias(name: &str, asset: Asset) -> Alias {
     let target = AliasTarget { asset, kind: MediaKind::Image, source: Some("/library/a.png".into()) };
     Alias { name: name.parse().expect("a name"), target, set_at: NOW }
 }

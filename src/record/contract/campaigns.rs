@@ -67,32 +67,32 @@ pub(in crate::record) async fn enlist(record: &dyn Record, campaign: CampaignId)
     }
 }
 
-pub(super) async fn claim(record: &dyn Record, worker: &Worker, limit: usize) -> Vec<ClaimedRow> {
+pub(in crate::record) async fn claim(record: &dyn Record, worker: &Worker, limit: usize) -> Vec<ClaimedRow> {
     record.claim_deliveries(worker, Reach::All, limit, NOW).await.expect("claims").rows
 }
 
-pub(super) fn entry(seq: u64, part: u8, event: Event) -> Entry {
+pub(in crate::record) fn entry(seq: u64, part: u8, event: Event) -> Entry {
     Entry { key: DeliveryKey { seq, part }, event, at: NOW }
 }
 
-pub(super) fn intent(seq: u64, part: u8) -> Entry {
+pub(in crate::record) fn intent(seq: u64, part: u8) -> Entry {
     entry(seq, part, Event::Intend { nonce: 7, variant: None })
 }
 
-pub(super) fn sent(seq: u64, part: u8) -> Entry {
+pub(in crate::record) fn sent(seq: u64, part: u8) -> Entry {
     entry(seq, part, Event::Sent { message_id: Some(format!("m_{seq}_{part}")) })
 }
 
-pub(super) fn refused(seq: u64, part: u8) -> Entry {
+pub(in crate::record) fn refused(seq: u64, part: u8) -> Entry {
     let refusal = Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() };
     entry(seq, part, Event::Refused(refusal))
 }
 
-pub(super) fn doubt(seq: u64, part: u8) -> Entry {
+pub(in crate::record) fn doubt(seq: u64, part: u8) -> Entry {
     entry(seq, part, Event::Doubt { reason: "reset".to_owned() })
 }
 
-pub(super) async fn write(record: &dyn Record, worker: &Worker, entries: &[Entry]) {
+pub(in crate::record) async fn write(record: &dyn Record, worker: &Worker, entries: &[Entry]) {
     let written = record.write(worker, entries).await.expect("written");
     assert!(written.iter().all(|written| *written == Written::Stored), "{written:?}");
 }
