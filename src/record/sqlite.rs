@@ -93,17 +93,7 @@ impl SqliteRecord {
         work: impl FnOnce(&mut State) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, RecordError> {
         let (path, state) = (self.path.clone(), Arc::clone(&self.state));
-        let working = spawn_blocking(move || {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(why) = &state.failed {
-                return Err(RecordError::Stopped { path, why: why.clone() });
-            }
-            let result = work(&mut state).map_err(|fault| fault.using(&path));
-            if let Err(RecordError::Failed { source, .. }) = &result {
-                state.failed = Some(source.to_string());
-            }
-            result
-        });
+        let working = spawn_blocking(move || state.lock().unwrap_or_else(PoisonError::into_inner).attempt(&path, work));
         working.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
     }
 
@@ -122,7 +112,9 @@ impl SqliteRecord {
                 done.tell(&path);
             });
         }
-        answer.await.unwrap_or_else(|_| Err(RecordError::Stopped { path: self.path.clone() }))
+        answer.await.unwrap_or_else(|_| {
+            Err(RecordError::Stopped { path: self.path.clone(), why: "whoever was to write panicked".to_owned() })
+        })
     }
 }
 
@@ -314,6 +306,18 @@ impl Record for SqliteRecord {
 }
 
 impl State {
+    /// Works on the record at `path` for as long as no write has failed.
+    fn attempt<T>(&mut self, path: &Path, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, RecordError> {
+        if let Some(why) = &self.failed {
+            return Err(RecordError::Stopped { path: path.to_owned(), why: why.clone() });
+        }
+        let result = work(self).map_err(|fault| fault.using(path));
+        if let Err(RecordError::Failed { source, .. }) = &result {
+            self.failed = Some(source.to_string());
+        }
+        result
+    }
+
     /// Does `work` in a transaction that waits its turn to write, and makes what it did durable.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> Result<T, Fault>) -> Result<T, Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -100,12 +100,7 @@ impl Lead {
     /// Does all that has queued up by now. Nobody knows it yet.
     pub(super) fn take_up(mut self, state: &mut State, path: &Path) -> Done {
         let mut jobs = self.jobs();
-        let shared = if state.failed {
-            Err(RecordError::Stopped { path: path.to_owned() })
-        } else {
-            state.work_together(&mut jobs).map_err(|fault| fault.using(path))
-        };
-        state.failed |= matches!(shared, Err(RecordError::Failed { .. }));
+        let shared = state.attempt(path, |state| state.work_together(&mut jobs));
         Done { jobs, shared }
     }
 

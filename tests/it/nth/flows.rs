@@ -60,7 +60,7 @@ impl Flow {
         };
         for arguments in prepare {
             let ended =
-                stage.on(stage.world.command(*arguments), stage.store.path()).output().expect("the binary runs");
+                Stage::on(stage.world.command(*arguments), stage.store.path()).output().expect("the binary runs");
             assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         }
         stage
@@ -69,7 +69,7 @@ impl Flow {
 
 impl Stage {
     /// The command on the store below `data`.
-    fn on(&self, mut command: Command, data: &Path) -> Command {
+    fn on(mut command: Command, data: &Path) -> Command {
         command.env("REATTACH_STORE", format!("sled:{}", store_in(data).display())).env("TMPDIR", data);
         command
     }
@@ -93,7 +93,7 @@ impl Stage {
             Flow::Resolve => &["resolve", "library/0.png", "library/1.png", "library/2.png", "--json"],
             Flow::Export => &["export", "--format", "csv", "--output"],
         };
-        let mut command = self.on(self.world.command(arguments), data);
+        let mut command = Self::on(self.world.command(arguments), data);
         if self.flow == Flow::Export {
             command.arg(export_in(data));
         }

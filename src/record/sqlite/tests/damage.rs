@@ -67,7 +67,10 @@ impl Pristine {
             fs::write(place.path().with_file_name(name), bytes).expect("written");
         }
         let stored = Content::of(&place.record().await).await.expect("unharmed");
-        assert_eq!((stored.uploads.len(), stored.deliveries.len()), (usize::from(STORED), 2 * PEOPLE as usize));
+        assert_eq!(
+            (stored.uploads.len(), stored.deliveries.len()),
+            (usize::from(STORED), 2 * usize::try_from(PEOPLE).expect("few"))
+        );
         Self { files, stored }
     }
 
@@ -121,7 +124,7 @@ async fn fill(record: &SqliteRecord) {
     }
     let campaign = contract::plan(record, 1..=PEOPLE, 2).await;
     let worker = contract::enlist(record, campaign).await;
-    contract::claim(record, &worker, PEOPLE as usize - 10).await;
+    contract::claim(record, &worker, usize::try_from(PEOPLE).expect("few") - 10).await;
     for seq in 1..=PEOPLE - 20 {
         contract::write(record, &worker, &[contract::intent(seq, 0)]).await;
         let result = match seq % 5 {
