@@ -33,6 +33,7 @@ impl Permission {
     /// `NotPermitted` where Meta says that it may not send, or is not valid. That nothing is said is no error.
     pub(super) async fn of(graph: &GraphClient, clock: &dyn Clock) -> Result<Self, CampaignError> {
         let facts = tokio::select! {
+            biased;
             facts = graph.inspect_token() => facts,
             () = clock.sleep(PATIENCE) => return Ok(Self::NotChecked),
         };

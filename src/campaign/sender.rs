@@ -299,8 +299,9 @@ impl Run {
         let mut handing = std::pin::pin!(rows.send(row));
         loop {
             tokio::select! {
-                sent = &mut handing => return sent.is_ok(),
+                biased;
                 () = sending.over() => return false,
+                sent = &mut handing => return sent.is_ok(),
                 () = sleep(LOOK) => self.heed_pause(sending).await,
             }
         }
@@ -337,6 +338,7 @@ impl Run {
                     self.watch.set_waiting(claims.next_due.map(|due| self.waiting_until(due)));
                 }
                 tokio::select! {
+                    biased;
                     () = handed_out.returned.notified() => {}
                     () = clock.sleep(wait.min(LOOK)) => if idle { self.heed_pause(sending).await },
                     () = sending.over() => {}

@@ -381,6 +381,7 @@ impl Governor {
                 state.lanes[lane].opens_at(load.in_lane(lane), limit, state.lead, now)
             };
             let _turns = tokio::select! {
+                biased;
                 turns = self.queue(&self.entries, load, opens) => turns,
                 () = self.forsaken(since, *patience) => return Err(TooLong { wait: None, refusal: None }),
             };

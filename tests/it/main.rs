@@ -34,6 +34,7 @@ mod resolve;
 mod secrets;
 mod send;
 mod service;
+mod simulation;
 mod status;
 mod sync;
 mod time;

@@ -1,0 +1,169 @@
+//! Uploads and campaigns in virtual time, with all luck drawn from a seed: processes that crash, freeze and lose their
+//! leases over a disk, a network, a clock and a Meta that fail.
+//!
+//! What decides is reattach's own, from `resolve` and `Run` down to the ledger in SQLite. What stands in for the world is
+//! written here: [`meta`] and the way to it, the disk's and the clock's moods ([`record`], [`life`]), and the weather
+//! ([`town`]). Time is tokio's, and goes on where everybody waits. Nothing else has a say in what comes next – threads
+//! answer before anybody goes on – so a seed plays the same run each time, which is asserted.
+//!
+//! `SIMULATION_SEEDS` says how many seeds are played (otherwise 150), `SIMULATION_SEED` plays one and tells its events:
+//! `SIMULATION_SEED=7 cargo test --test it simulation::promises -- --nocapture`.
+
+mod life;
+mod meta;
+mod mistakes;
+mod oracle;
+mod record;
+mod town;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use mistakes::Mistake;
+use tempfile::TempDir;
+use town::Town;
+use world::{Fault, World, locked};
+
+/// How many seeds `cargo test` plays.
+const SEEDS: u64 = 150;
+/// How many of them are played twice.
+const REPLAYED: u64 = 5;
+/// Within how many seeds a mistake must show.
+const MOST_TO_FIND: u64 = 40;
+
+/// What one seed came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Played {
+    digest: String,
+    events: u64,
+    lines: Vec<String>,
+    faults: BTreeMap<Fault, u64>,
+    objections: Vec<String>,
+}
+
+/// Waits for a disk are not what this is about.
+fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder")
+}
+
+/// A record nothing has happened to: making its tables takes longer than playing with them.
+fn template() -> &'static PathBuf {
+    static TEMPLATE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = TEMPLATE.get_or_init(|| {
+        let folder = folder();
+        let path = folder.path().join("record.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        drop(runtime.block_on(async { life::open(&path) }));
+        (folder, path)
+    });
+    path
+}
+
+fn play(seed: u64, mistake: Option<Mistake>, tells: bool) -> Played {
+    let (folder, template) = (folder(), template());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        // One thread that may block does what it is asked for in order.
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime");
+    fastrand::seed(seed);
+    runtime.block_on(async {
+        let world = Arc::new(World::new(seed, mistake, folder.path().to_owned(), tells));
+        std::fs::create_dir_all(world.record().parent().expect("a folder")).expect("a folder");
+        std::fs::copy(template, world.record()).expect("a copy");
+        world.note(format_args!("{:?}", world.scenario));
+        let town = Town::new(Arc::clone(&world));
+        town.play().await;
+        let (digest, events, lines) = world.trace();
+        Played { digest, events, lines, faults: world.faults(), objections: world.objections() }
+    })
+}
+
+/// How to see a run again.
+fn replay(seed: u64) -> String {
+    format!("SIMULATION_SEED={seed} cargo test --test it simulation::promises -- --nocapture")
+}
+
+/// Plays the seeds on every core.
+fn play_all(seeds: std::ops::Range<u64>, each: impl Fn(u64, Played) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let t = std::time::Instant::now();
+                    let played = play(seed, None, false);
+                    if std::env::var("SIMTIME").is_ok() { println!("{seed}: {} ms {} events {:?}", t.elapsed().as_millis(), played.events, played.objections); }
+                    each(seed, played);
+                }
+            });
+        }
+    });
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the events of a replay, and what a long run came to")]
+fn promises_are_kept_whatever_the_seed_brings() {
+    if let Some(seed) = setting("SIMULATION_SEED") {
+        let played = play(seed, None, true);
+        for line in &played.lines {
+            println!("{line}");
+        }
+        println!("digest {} of {} events", played.digest, played.events);
+        assert_eq!(played.objections, [""; 0], "seed {seed}");
+        return;
+    }
+    let seeds = setting("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let faults: Mutex<BTreeMap<Fault, u64>> = Mutex::default();
+    let objections: Mutex<BTreeMap<u64, Vec<String>>> = Mutex::default();
+    let events = AtomicU64::new(0);
+    play_all(0..seeds, |seed, played| {
+        events.fetch_add(played.events, Ordering::Relaxed);
+        for (fault, times) in played.faults {
+            *locked(&faults).entry(fault).or_default() += times;
+        }
+        if !played.objections.is_empty() {
+            locked(&objections).insert(seed, played.objections);
+        }
+    });
+    let (faults, objections) = (faults.into_inner().expect("whole"), objections.into_inner().expect("whole"));
+    println!("{seeds} seeds, {} events: {faults:?}", events.into_inner());
+    let told: Vec<_> = objections.iter().map(|(seed, what)| format!("{}\n  {}", replay(*seed), what.join("\n  "))).collect();
+    assert!(told.is_empty(), "{} of {seeds} seeds:\n{}", told.len(), told.join("\n"));
+    let missing: Vec<_> = Fault::ALL.into_iter().filter(|fault| !faults.contains_key(fault)).collect();
+    assert!(missing.is_empty(), "{missing:?} did not happen in {seeds} seeds");
+}
+
+#[test]
+fn a_seed_plays_the_same_run_every_time() {
+    for seed in 0..REPLAYED {
+        let (once, again) = (play(seed, None, true), play(seed, None, true));
+        let differs = once.lines.iter().zip(&again.lines).find(|(once, again)| once != again);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(once, again, "seed {seed}");
+    }
+    assert_ne!(play(0, None, false).digest, play(1, None, false).digest);
+}
+
+#[test]
+fn every_mistake_is_found_out() {
+    for mistake in Mistake::ALL {
+        let found = (0..MOST_TO_FIND).find(|seed| !play(*seed, Some(mistake), false).objections.is_empty());
+        assert!(found.is_some(), "{mistake:?} shows in none of {MOST_TO_FIND} seeds");
+    }
+}
