@@ -70,6 +70,8 @@ struct State {
     owners: Owners,
     mark: Mark,
     reserve: Reserve,
+    /// Workers of ours who have ended and could not be retired: the lock says that they live, and they do not.
+    ended: Vec<i64>,
     /// Why a write failed. After that nothing the engine says can be relied on: least of all a second try that succeeds.
     failed: Option<String>,
 }
@@ -82,7 +84,7 @@ impl SqliteRecord {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
-            let state = State { connection, owners, mark, reserve, failed: None };
+            let state = State { connection, owners, mark, reserve, ended: Vec::new(), failed: None };
             Ok(Self { path, state: Arc::new(Mutex::new(state)), queue: Arc::default() })
         });
         opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))

@@ -4,7 +4,7 @@
 //! Three kinds of work ([`Work`]), with one to eight calls at once, are killed until they have come to their end: one kill
 //! in ten falls while the program opens its store, the others at any moment of what it does. After each kill the record is
 //! opened anew, verified, and held against what the sandbox has seen. Then the same command goes on, without anybody's
-//! help. `KILL_CYCLES` says how often (500 unless it says otherwise), `KILL_SEED` what chance decides from (0): not when
+//! help. `KILL_CYCLES` says how often (120 unless it says otherwise), `KILL_SEED` what chance decides from (0): not when
 //! the scheduler lets a signal through.
 
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ use crate::support::pictures::png;
 use crate::support::reopened::{Accepted, Reopened, add_accepted};
 use crate::support::{World, account, scratch, setting};
 
-const USUAL_CYCLES: u64 = 500;
+const USUAL_CYCLES: u64 = 120;
 const FILES: u32 = 60;
 const PEOPLE: u64 = 60;
 const PARTS: u64 = 2;

@@ -20,7 +20,7 @@ use trial::{Outcome, pairs, points, try_all};
 use crate::support::{account, setting};
 
 /// How many points `cargo test` tries in all, of those there are.
-const USUAL_POINTS: u64 = 600;
+const USUAL_POINTS: u64 = 150;
 const USUAL_PAIRS: u64 = 20;
 
 #[test]

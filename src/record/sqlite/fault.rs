@@ -100,6 +100,18 @@ impl Fault {
         }
     }
 
+    /// Whether nothing was written, and another time it may be: the record is locked, or its disk is full.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::System(error) => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
+            Self::Engine(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+            ),
+            Self::Known(_) | Self::Refused(_) => false,
+        }
+    }
+
     /// The error of an attempt to open `path`, where whatever has no better name is a matter of reaching it.
     pub(super) fn opening(self, path: &Path) -> RecordError {
         match self.using(path) {

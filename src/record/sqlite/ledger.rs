@@ -103,35 +103,51 @@ impl Ledger for SqliteRecord {
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         let worker = *worker;
-        self.call(move |engine| engine.write(|transaction| bury(transaction, worker.campaign, worker.epoch, now))).await
+        self.call(move |engine| {
+            let retired = engine.write(|transaction| bury(transaction, worker.campaign, worker.epoch, now));
+            if retired.is_err() {
+                engine.ended.push(worker.epoch);
+            }
+            retired
+        })
+        .await
     }
 }
 
 impl Engine {
-    /// Settles what workers left whose process is gone.
+    /// Settles what workers left whose process is gone, or who could not be retired.
     pub(super) fn bury_workers(&mut self, now: Timestamp) -> Result<(), Fault> {
-        let dead = dead_workers(&self.connection.transaction()?, &self.owners)?;
+        let dead = dead_workers(&self.connection.transaction()?, &self.owners, &self.ended)?;
         if dead.is_empty() {
             return Ok(());
         }
-        let owners = &self.owners;
+        match self.bury_dead(now) {
+            // What has waited since it ended waits a little longer: who only looks is answered meanwhile.
+            Err(fault) if fault.may_pass() && dead.iter().all(|(_, epoch)| self.ended.contains(epoch)) => Ok(()),
+            buried => buried,
+        }
+    }
+
+    fn bury_dead(&mut self, now: Timestamp) -> Result<(), Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let before = transaction.total_changes();
         // Somebody else may have done so meanwhile.
-        for (campaign, epoch) in dead_workers(&transaction, owners)? {
+        for (campaign, epoch) in dead_workers(&transaction, &self.owners, &self.ended)? {
             bury(&transaction, campaign, epoch, now)?;
         }
-        commit(transaction, before, &mut self.mark)
+        commit(transaction, before, &mut self.mark)?;
+        self.ended.clear();
+        Ok(())
     }
 }
 
-fn dead_workers(transaction: &Transaction, owners: &Owners) -> Result<Vec<(CampaignId, i64)>, Fault> {
+fn dead_workers(transaction: &Transaction, owners: &Owners, ended: &[i64]) -> Result<Vec<(CampaignId, i64)>, Fault> {
     let mut query = transaction.prepare_cached("SELECT campaign, id, owner FROM campaign_workers")?;
     let workers = query.query_map([], |row| Ok((CampaignId(row.get(0)?), row.get(1)?, row.get::<_, String>(2)?)))?;
     let mut dead = Vec::new();
     for worker in workers {
         let (campaign, epoch, owner) = worker?;
-        if !owners.is_alive(&owner)? {
+        if ended.contains(&epoch) || !owners.is_alive(&owner)? {
             dead.push((campaign, epoch));
         }
     }

@@ -16,7 +16,7 @@ use rusqlite::types::Value;
 use super::*;
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
-use crate::record::{Answer, Derivations, Request, Requests, UploadState};
+use crate::record::{Answer, Campaigns, Derivations, Ledger, Request, Requests, UploadState};
 
 contract::suite!(place());
 contract::suite! { place() => one_works_on_a_campaign_at_a_time }
@@ -248,6 +248,25 @@ async fn a_record_locked_for_long_has_its_own_error() {
     assert_eq!(record.find(&[key(1)]).await.expect("readers wait for nobody"), [None]);
     holder.execute_batch("COMMIT").expect("unlocked");
     win(&record, &key(1)).await;
+}
+
+#[tokio::test]
+async fn a_worker_who_could_not_be_retired_is_no_more_once_that_can_be_written() {
+    let place = place();
+    let record = place.record().await;
+    record.call(|state| Ok(state.connection.busy_timeout(std::time::Duration::ZERO)?)).await.expect("impatient");
+    let campaign = contract::plan(&record, 1..=3, 1).await;
+    let worker = contract::enlist(&record, campaign).await;
+    let holder = place.shell();
+    holder.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let refused = record.retire(&worker, contract::NOW).await;
+    assert!(matches!(refused, Err(RecordError::Locked { .. })), "{refused:?}");
+    let shown = record.campaigns(contract::NOW).await.expect("who looks is answered");
+    assert!(shown[0].holder.is_some());
+    holder.execute_batch("COMMIT").expect("unlocked");
+    let shown = record.campaigns(contract::NOW).await.expect("campaigns");
+    assert_eq!(shown[0].holder, None);
+    contract::enlist(&record, campaign).await;
 }
 
 #[tokio::test]

@@ -18,6 +18,11 @@ use super::world::{Fault, World, at_once, locked};
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 const BEAT: Duration = Duration::from_secs(5);
 
+/// How far behind a clock may be.
+const DAYS_OFF_MILLIS: i64 = 2 * 24 * 3_600 * 1_000;
+/// How far ahead: what is put off by such a clock is so for as long, and would make runs of days.
+const MOST_AHEAD_MILLIS: i64 = 30 * 60 * 1_000;
+
 /// When it is at Meta when a run begins.
 pub(super) const START: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
 
@@ -39,8 +44,8 @@ struct State {
     frozen_until: Instant,
     /// Gates until it crashes.
     doom: Option<u32>,
-    /// Which lease each of its workers has.
-    workers: BTreeMap<i64, u32>,
+    /// Which lease each of its workers has, and which campaign.
+    workers: BTreeMap<i64, (u32, String)>,
     /// After a failed write an engine answers nothing more.
     failed: bool,
     /// Whether the room that is kept for results was given up.
@@ -166,16 +171,21 @@ impl Life {
         self.state().engine.clone()
     }
 
-    pub(super) fn enlisted(&self, epoch: i64) {
+    pub(super) fn enlisted(&self, epoch: i64, campaign: String) {
         let mut state = self.state();
         let lease = state.lease;
-        state.workers.insert(epoch, lease);
+        state.workers.insert(epoch, (lease, campaign));
+    }
+
+    /// What the worker sends.
+    pub(super) fn campaign_of(&self, epoch: i64) -> String {
+        self.state().workers.get(&epoch).map(|(_, campaign)| campaign.clone()).expect("a worker of its own")
     }
 
     /// Whether the worker's lease is over.
     pub(super) fn has_lapsed(&self, epoch: i64) -> bool {
         let state = self.state();
-        state.workers.get(&epoch).is_some_and(|lease| *lease != state.lease)
+        state.workers.get(&epoch).is_some_and(|(lease, _)| *lease != state.lease)
     }
 
     /// Whether a call as long as this is over before anybody takes the life for dead, and what it has in flight for unknown.
@@ -244,17 +254,17 @@ pub(super) struct SkewedClock {
 impl SkewedClock {
     pub(super) fn new(world: &Arc<World>) -> Self {
         let ahead = world.draw(|rng| match rng.u8(0..4) {
-            0 => rng.i64(-172_800_000..=172_800_000),
+            0 => rng.i64(-DAYS_OFF_MILLIS..=MOST_AHEAD_MILLIS),
             _ => rng.i64(-5_000..=5_000),
         });
         Self { world: Arc::clone(world), ahead_millis: Mutex::new(ahead) }
     }
 
-    /// Jumps, by days at most, forth or back.
+    /// Jumps: to days behind, or to half an hour ahead.
     pub(super) fn jump(&self) {
-        let by = self.world.draw(|rng| rng.i64(-172_800_000..=172_800_000));
-        *locked(&self.ahead_millis) += by;
-        self.world.befell(Fault::ClockJump, by);
+        let to = self.world.draw(|rng| rng.i64(-DAYS_OFF_MILLIS..=MOST_AHEAD_MILLIS));
+        *locked(&self.ahead_millis) = to;
+        self.world.befell(Fault::ClockJump, to);
     }
 }
 

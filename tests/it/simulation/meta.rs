@@ -158,6 +158,14 @@ impl Meta {
         (state.storm_until, state.token_dead_until) = (now, now);
     }
 
+    /// Takes note of attachments whose time is over.
+    pub(super) fn age(&self) {
+        let old = locked(&self.state).made.values().filter(|made| made.at.elapsed() >= LIFETIME).count();
+        if old > 0 {
+            self.world.befell(Fault::IdAge, old);
+        }
+    }
+
     /// Forgets an attachment before its time.
     pub(super) fn lose_an_id(&self) {
         let mut state = locked(&self.state);
@@ -176,7 +184,6 @@ impl Meta {
     /// Whoever uploads the same thing meanwhile, and has the right to.
     fn begin_upload(self: &Arc<Self>, life: &Arc<Life>, content: String) -> Uploading {
         let mut state = locked(&self.state);
-        self.world.note(format_args!("{life:?} uploads {content}"));
         if !life.holds(&content) && life.claimed_once(&content).is_none() {
             self.world.object(format!("{life:?} uploads {content} without a claim"));
         }
@@ -206,9 +213,7 @@ impl Meta {
             return error(500, 2, None, "(#2) Service temporarily unavailable");
         }
         let said = match body {
-            Body::Empty => {
-                (200, json!({"id": PAGE, "name": "The Page", "metadata": {"type": "page"}}).to_string())
-            }
+            Body::Empty => (200, json!({"id": PAGE, "name": "The Page", "metadata": {"type": "page"}}).to_string()),
             Body::Form(form) => self.batch(form, way),
             Body::Json(text) => {
                 let value: Value = serde_json::from_slice(text).expect("JSON");
@@ -348,7 +353,13 @@ impl fmt::Debug for Network {
 
 impl Network {
     /// A request on its way, which goes on although nobody waits for it any more.
-    async fn carry(meta: Arc<Meta>, path: String, body: Body, way: Way, (there, back): (Duration, Duration)) -> Attempt {
+    async fn carry(
+        meta: Arc<Meta>,
+        path: String,
+        body: Body,
+        way: Way,
+        (there, back): (Duration, Duration),
+    ) -> Attempt {
         let failed = |reason: &str| Attempt::Failed { phase: Phase::AfterRequest, cause: TransportError::new(reason) };
         sleep(there).await;
         if way == Way::Lost {
@@ -365,7 +376,8 @@ impl Network {
         let now = START.plus(meta.world.elapsed());
         let second = now.as_unix_millis() / 1_000;
         let date = jiff::fmt::rfc2822::DateTimePrinter::new();
-        let date = date.timestamp_to_rfc9110_string(&jiff::Timestamp::from_second(second).expect("a time")).expect("a date");
+        let date =
+            date.timestamp_to_rfc9110_string(&jiff::Timestamp::from_second(second).expect("a time")).expect("a date");
         let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_str(&date).expect("a header"))]);
         let status = StatusCode::from_u16(status).expect("a status");
         Attempt::Answered(Answered { status, headers, body: body.into() })
@@ -385,7 +397,9 @@ impl Network {
             Some(Mistake::LostIsSent) => {
                 said((200, json!({"recipient_id": recipient, "message_id": "m_0"}).to_string()))
             }
-            Some(Mistake::LostIsRefused) => said(error(400, 551, None, "(#551) This person isn't available right now.")),
+            Some(Mistake::LostIsRefused) => {
+                said(error(400, 551, None, "(#551) This person isn't available right now."))
+            }
             _ => attempt,
         }
     }

@@ -14,7 +14,7 @@ use super::town::{Town, campaign_name, space};
 use super::world::at_once;
 
 /// Holds a season against its promises.
-pub(super) async fn judge(town: &Arc<Town>, season: usize) {
+pub(super) fn judge(town: &Arc<Town>, season: usize) {
     let record = open(&town.world.record());
     let now = START.plus(town.world.elapsed());
     let campaign = at_once(record.campaign(&space(), &campaign_name(season), now)).expect("an answer");
@@ -56,7 +56,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn object(&self, what: String) {
+    fn object(&self, what: &str) {
         self.town.world.object(format!("{}: {what}", self.campaign.name));
     }
 
@@ -67,20 +67,20 @@ impl Case<'_> {
         let planned: BTreeSet<_> = (1..=scenario.recipients).flat_map(parts).collect();
         let listed: BTreeSet<_> = ledger.0.iter().map(|listed| listed.key).collect();
         if listed != planned || listed.len() != ledger.0.len() {
-            self.object(format!("{} rows of {} planned", ledger.0.len(), planned.len()));
+            self.object(&format!("{} rows of {} planned", ledger.0.len(), planned.len()));
         }
         let states: BTreeMap<_, _> = ledger.0.iter().map(|listed| (listed.key, listed.delivery.state)).collect();
         for (key, state) in &states {
             let before = key.part.checked_sub(1).and_then(|part| states.get(&DeliveryKey { part, ..*key }));
             if state.is_pending() && before.is_none_or(|before| *before != State::Unknown && !before.is_pending()) {
-                self.object(format!("{key} is {state} in the end"));
+                self.object(&format!("{key} is {state} in the end"));
             }
             if state.is_held() {
-                self.object(format!("{key} is {state}, and nobody is there"));
+                self.object(&format!("{key} is {state}, and nobody is there"));
             }
         }
         if let Some(holder) = &self.campaign.holder {
-            self.object(format!("{holder:?} is believed to hold it"));
+            self.object(&format!("{holder:?} is believed to hold it"));
         }
     }
 
@@ -97,11 +97,11 @@ impl Case<'_> {
             of(|state| state == State::Skipped),
         );
         if told != stored {
-            self.object(format!("{told:?} are told, and {stored:?} are there"));
+            self.object(&format!("{told:?} are told, and {stored:?} are there"));
         }
         let stand = Stand::of(self.campaign, &counted);
         if counted.unknown > 0 && !matches!(stand, Stand::NeedsSettling) {
-            self.object(format!("{} are unknown, and it is {}", counted.unknown, stand.as_str()));
+            self.object(&format!("{} are unknown, and it is {}", counted.unknown, stand.as_str()));
         }
     }
 
@@ -114,13 +114,13 @@ impl Case<'_> {
         for ListedDelivery { key, recipient, delivery } in &ledger.0 {
             let taken = has.get(key).map_or(&[][..], Vec::as_slice);
             if let Some(other) = taken.iter().find(|taken| taken.recipient != recipient.to_string()) {
-                self.object(format!("{key} is {recipient}'s, and {} got it", other.recipient));
+                self.object(&format!("{key} is {recipient}'s, and {} got it", other.recipient));
             }
             let is_known = taken.iter().any(|taken| Some(&taken.message_id) == delivery.message_id.as_ref());
             match delivery.state {
-                State::Sent if !is_known => self.object(format!("{key} is sent as {:?}: not so", delivery.message_id)),
+                State::Sent if !is_known => self.object(&format!("{key} is sent as {:?}: not so", delivery.message_id)),
                 State::Sent | State::Unknown => {}
-                state if !taken.is_empty() => self.object(format!("{key} is {state}, and {recipient} has it")),
+                state if !taken.is_empty() => self.object(&format!("{key} is {state}, and {recipient} has it")),
                 _ => {}
             }
         }
@@ -133,7 +133,7 @@ impl Case<'_> {
             *times.entry(taken.nonce.key).or_default() += 1;
         }
         for (key, times) in times.into_iter().filter(|(_, times)| *times > most) {
-            self.object(format!("{key} was sent {times} times"));
+            self.object(&format!("{key} was sent {times} times"));
         }
     }
 
@@ -145,19 +145,24 @@ impl Case<'_> {
             .map(|taken| Echo { nonce: taken.nonce.clone(), message_id: taken.message_id.clone() })
             .collect();
         echoes.extend(echoes.clone());
-        at_once(apply_echoes(record, self.campaign.id, &echoes, START.plus(self.town.world.elapsed()))).expect("applied");
+        at_once(apply_echoes(record, self.campaign.id, &echoes, START.plus(self.town.world.elapsed())))
+            .expect("applied");
         let have: BTreeSet<_> = self.truth.iter().map(|taken| taken.nonce.key).collect();
         for ListedDelivery { key, delivery, .. } in Ledger::read(record, self.campaign).0 {
             if (delivery.state == State::Sent) != have.contains(&key) {
-                self.object(format!("{key} is {} although all echoes are heard", delivery.state));
+                self.object(&format!("{key} is {} although all echoes are heard", delivery.state));
             }
         }
-        let twice: BTreeSet<_> = at_once(record.duplicates(self.campaign.id)).expect("an answer").into_iter().map(|twice| twice.listed.key).collect();
+        let twice: BTreeSet<_> = at_once(record.duplicates(self.campaign.id))
+            .expect("an answer")
+            .into_iter()
+            .map(|twice| twice.listed.key)
+            .collect();
         let mut times: BTreeMap<DeliveryKey, usize> = BTreeMap::new();
         self.truth.iter().for_each(|taken| *times.entry(taken.nonce.key).or_default() += 1);
         let really: BTreeSet<_> = times.into_iter().filter(|(_, times)| *times > 1).map(|(key, _)| key).collect();
         if twice != really {
-            self.object(format!("{twice:?} are named as duplicates, and {really:?} are"));
+            self.object(&format!("{twice:?} are named as duplicates, and {really:?} are"));
         }
     }
 }

@@ -17,11 +17,11 @@ use reattach::ids::{
     AliasName, Asset, AssetKey, AttachmentId, CampaignName, ContentHash, KeySpace, Origin, PageId, Recipient,
 };
 use reattach::record::{
-    Added, Adopted, Alias, Aliases, Answer, Begun, Budgets, Campaign, CampaignId, Campaigns, Change, Claim, Claimed, Claims,
-    Completed, DeliveryKey, Derivation, Derivations, DoubtfulDelivery, Doubts, Duplicate, Enlisted, Entry, Finding, Heal,
-    Heals, Ledger, ListedDelivery, NewCampaign, NewRecipient, NewUpload, PageIdentity, Pages, PartCount, PersonsDelivery,
-    PlanDigest, Proof, Proven, Reach, Record, RecordError, Request, Requests, ServerTimes, TakenUp, Upload, UploadFilter,
-    Uploads, Worker, Written,
+    Added, Adopted, Alias, Aliases, Answer, Begun, Budgets, Campaign, CampaignId, Campaigns, Change, Claim, Claimed,
+    Claims, Completed, DeliveryKey, Derivation, Derivations, DoubtfulDelivery, Doubts, Duplicate, Enlisted, Entry,
+    Finding, Heal, Heals, Ledger, ListedDelivery, NewCampaign, NewRecipient, NewUpload, PageIdentity, Pages, PartCount,
+    PersonsDelivery, PlanDigest, Proof, Proven, Reach, Record, RecordError, Request, Requests, ServerTimes, TakenUp,
+    Upload, UploadFilter, Uploads, Worker, Written,
 };
 use reattach::secret::TokenFingerprint;
 use tokio::time::sleep;
@@ -57,7 +57,7 @@ impl Desk {
     }
 
     fn failed(&self) -> RecordError {
-        RecordError::Failed { path: self.path(), source: Box::new(io::Error::other("input/output error")) }
+        RecordError::Failed { path: self.path(), source: Arc::new(io::Error::other("input/output error")) }
     }
 
     /// The engine, once it is this call's turn.
@@ -71,10 +71,10 @@ impl Desk {
         sleep(latency).await;
         life.gate().await;
         if life.has_failed() {
-            return Err(RecordError::Stopped { path: self.path() });
+            return Err(RecordError::Stopped { path: self.path(), why: "input/output error".to_owned() });
         }
         if sort == Sort::Write {
-            let source = Box::new(io::Error::other(what.to_owned()));
+            let source = Arc::new(io::Error::other(what.to_owned()));
             if world.strikes(5) {
                 world.befell(Fault::DiskLocked, format_args!("{life:?} {what}"));
                 return Err(RecordError::Locked { path: self.path(), source });
@@ -112,12 +112,6 @@ impl Desk {
     fn makes(&self, mistake: Mistake) -> bool {
         self.0.world.mistake == Some(mistake)
     }
-
-    fn campaign_of(engine: &Arc<dyn Record>, worker: &Worker) -> String {
-        let campaigns = at_once(engine.campaigns(Timestamp::from_unix_millis(0)));
-        let campaigns = campaigns.expect("the campaigns");
-        campaigns.into_iter().find(|campaign| campaign.id == worker.campaign).expect("the campaign").name.to_string()
-    }
 }
 
 macro_rules! step {
@@ -134,9 +128,6 @@ macro_rules! step {
 #[async_trait]
 impl Uploads for Desk {
     async fn find(&self, keys: &[AssetKey]) -> Result<Vec<Option<Upload>>, RecordError> {
-        for key in keys {
-            self.0.world.note(format_args!("{:?} looks for {}", self.0, content_of(&key.asset)));
-        }
         step!(self, Read, find(keys))
     }
 
@@ -408,7 +399,9 @@ impl Ledger for Desk {
         let engine = self.turn("enlist", Sort::Write).await?;
         let enlisted = at_once(engine.enlist(campaign, pid, now));
         if let Ok(Enlisted::Won(worker)) = &enlisted {
-            self.0.enlisted(worker.epoch);
+            let campaigns = at_once(engine.campaigns(now)).expect("the campaigns");
+            let known = campaigns.into_iter().find(|known| known.id == campaign).expect("the campaign");
+            self.0.enlisted(worker.epoch, known.name.to_string());
             if self.makes(Mistake::SendsAgainAfterACrash) {
                 let unknown = at_once(engine.deliveries(campaign, Some(State::Unknown), None, usize::MAX));
                 let again = |listed: ListedDelivery| Entry { key: listed.key, event: Event::AssumeNotSent, at: now };
@@ -446,7 +439,8 @@ impl Ledger for Desk {
         let owed = self.0.owed();
         let engine = self.turn("write", Sort::Write).await?;
         for (worker, entries) in owed {
-            at_once(engine.write(&worker, &entries)).expect("what was owed");
+            // Too late for some: a crash has passed them on.
+            let _ = at_once(engine.write(&worker, &entries));
         }
         let written = if self.0.has_lapsed(worker.epoch) {
             match entries.iter().all(is_intent) {
@@ -463,7 +457,7 @@ impl Ledger for Desk {
         if let Ok(written) = &written
             && !self.0.has_lapsed(worker.epoch)
         {
-            let campaign = Self::campaign_of(&engine, worker);
+            let campaign = self.0.campaign_of(worker.epoch);
             for (entry, written) in entries.iter().zip(written) {
                 if let (Event::Intend { nonce, .. }, Written::Stored) = (&entry.event, written) {
                     self.0.world.has_intended(campaign.clone(), entry.key, *nonce);
@@ -480,9 +474,7 @@ impl Ledger for Desk {
     }
 
     fn may_begin(&self, worker: &Worker, call: Duration) -> bool {
-        !self.0.world.scenario.leases
-            || self.makes(Mistake::IgnoresTheLease)
-            || self.0.may_begin(worker.epoch, call)
+        !self.0.world.scenario.leases || self.makes(Mistake::IgnoresTheLease) || self.0.may_begin(worker.epoch, call)
     }
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {

@@ -15,8 +15,8 @@ use reattach::clock::Clock;
 use reattach::graph::{CorrectedClock, Governor, GraphClient, PaceLimits, RetryPolicy, ServerTime};
 use reattach::ids::{Asset, CampaignName, KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetRef, AssetReport, Inspector, LibraryParts, NoReport, PlanRules, RefreshOptions, Renewal,
-    ResolveOptions, UrlQuery,
+    AssetLibrary, AssetRef, AssetReport, Inspector, LibraryError, LibraryParts, NoReport, PlanRules, RefreshOptions,
+    Renewal, ResolveOptions, UrlQuery,
 };
 use reattach::media::{BytePool, Reader};
 use reattach::record::{Campaign, Change, Record, RecordError};
@@ -35,7 +35,7 @@ const ORIGIN: &str = "https://graph.facebook.com";
 const ADDRESSES: [&str; 2] = ["https://cdn.example/hero.png", "https://cdn.example/mug.jpg"];
 const FILE: &str = "teapot.png";
 /// The longest it may take until all is at its end once nothing goes wrong any more.
-const LONGEST: Duration = Duration::from_hours(3);
+const LONGEST: Duration = Duration::from_hours(2);
 /// The days between two campaigns.
 const DAYS: std::ops::RangeInclusive<u64> = 60..=100;
 
@@ -94,6 +94,7 @@ impl Town {
             if number > 0 {
                 let days = self.world.draw(|rng| rng.u64(DAYS));
                 sleep(Duration::from_hours(24 * days)).await;
+                self.meta.age();
             }
             self.season(number).await;
         }
@@ -124,7 +125,7 @@ impl Town {
             self.lives().iter().for_each(|life| life.end());
         }
         guard.abort();
-        oracle::judge(self, number).await;
+        oracle::judge(self, number);
     }
 
     fn write_files(&self, number: usize) {
@@ -170,7 +171,9 @@ impl Town {
             (9, _) => {
                 world.befell(Fault::PowerCut, lives.len());
                 world.cut_power();
-                lives.iter().for_each(|life| life.end());
+                for life in &lives {
+                    life.end();
+                }
             }
             (10 | 11, _) => self.clocks[world.draw(|rng| rng.usize(0..self.clocks.len()))].jump(),
             (12, Some(life)) => {
@@ -180,7 +183,9 @@ impl Town {
             _ => {}
         }
         if world.scenario.leases {
-            lives.iter().for_each(|life| life.bury_if_silent());
+            for life in &lives {
+                life.bury_if_silent();
+            }
         }
     }
 
@@ -204,7 +209,7 @@ impl Town {
             let beat = tokio::spawn(Arc::clone(&life).beat());
             let (town, of) = (Arc::clone(self), Arc::clone(&life));
             let work = async move { Day::new(&town, &of, process, season).go().await };
-            let mut work = tokio::spawn(prompt(work));
+            let mut work = tokio::spawn(work);
             let ended = tokio::select! {
                 biased;
                 () = life.over() => None,
@@ -281,7 +286,10 @@ impl Day {
                 return Ended::Again;
             }
             match self.turn().await {
-                Ok(Some(ended)) => return ended,
+                Ok(Some(ended)) => {
+                    self.resolve_in_the_end().await;
+                    return ended;
+                }
                 Ok(None) => {}
                 Err(Useless) => return Ended::Again,
             }
@@ -307,7 +315,11 @@ impl Day {
             };
             let id = report.upload.as_ref().filter(|_| report.error.is_none()).map(|upload| &upload.attachment_id);
             let id = id.map(reattach::ids::AttachmentId::as_str);
-            self.town.world.note(format_args!("{:?} resolved {content}: {} {id:?}", self.life, report.outcome.as_str()));
+            self.town.world.note(format_args!(
+                "{:?} resolved {content}: {} {id:?}",
+                self.life,
+                report.outcome.as_str()
+            ));
             if let Some(id) = id.filter(|id| !self.town.meta.is_of(id, &content)) {
                 self.town.world.object(format!("{:?} was told {id} for {content}, which is not of it", self.life));
             }
@@ -315,12 +327,26 @@ impl Day {
         reports
     }
 
+    /// Once nothing goes wrong any more, everything has an id, and nobody stands in anybody's way.
+    async fn resolve_in_the_end(&self) {
+        let world = &self.town.world;
+        if !world.is_calm() {
+            return;
+        }
+        for report in self.resolve_all().await {
+            let Some(error) = report.error.filter(|_| !self.life.stop.is_requested()) else { continue };
+            // What Meta lost again and again is left alone for an hour.
+            if !matches!(*error, LibraryError::ReplacedTooOften { .. }) {
+                world.object(format!("{:?} has no id in the end: {}", self.life, kind(&error)));
+            }
+        }
+    }
+
     async fn refresh(&self) {
-        let options =
-            RefreshOptions { rules: PlanRules::USUAL, dry_run: false, max_uploads: None, max_bytes: None };
+        let options = RefreshOptions { rules: PlanRules::USUAL, dry_run: false, max_uploads: None, max_bytes: None };
         let libraries = std::slice::from_ref(&self.library);
-        let refreshed =
-            AssetLibrary::refresh_all(libraries, &Renewal::AllDue, &options, &self.life.stop, |_, _| {}).await;
+        let refresh = AssetLibrary::refresh_all(libraries, &Renewal::AllDue, &options, &self.life.stop, |_, _| {});
+        let refreshed = prompt(refresh).await;
         self.town.world.note(format_args!("{:?} refreshed: {}", self.life, refreshed.is_ok()));
     }
 
@@ -368,7 +394,7 @@ impl Day {
     async fn plan(&self) -> Result<(), Useless> {
         let spec = CampaignSpec::load(&self.town.world.path("season.toml")).expect("a campaign");
         let options = PlanOptions { space: space(), replan: Replan::Refused, stop: self.life.stop.clone() };
-        match plan(&self.record, &spec, &options, &self.clock).await {
+        match prompt(plan(&self.record, &spec, &options, &self.clock)).await {
             Ok(_) => Ok(()),
             Err(error) => self.of_campaign(&error),
         }
@@ -382,7 +408,8 @@ impl Day {
             rng.shuffle(&mut echoes);
             rng.usize(0..=echoes.len())
         });
-        let echo = |taken: &super::meta::Taken| Echo { nonce: taken.nonce.clone(), message_id: taken.message_id.clone() };
+        let echo =
+            |taken: &super::meta::Taken| Echo { nonce: taken.nonce.clone(), message_id: taken.message_id.clone() };
         let echoes: Vec<_> = echoes[..share].iter().chain(&echoes[..share / 2]).map(echo).collect();
         match apply_echoes(&*self.record, campaign.id, &echoes, self.clock.now()).await {
             Ok(_) => Ok(()),
@@ -400,7 +427,8 @@ impl Day {
             self.town.world.object(format!("{told} deliveries are told of {total}: {counts:?}"));
         }
         match end {
-            End::Store(error) if is_useless(error) => Err(Useless),
+            // A command ends there, and its lock with it; a service goes on.
+            End::Store(error) if is_useless(error) || self.town.world.draw(fastrand::Rng::bool) => Err(Useless),
             _ => Ok(()),
         }
     }
