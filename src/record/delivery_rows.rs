@@ -103,10 +103,10 @@ pub(super) trait DeliveryRows {
         worker: Option<i64>,
     ) -> Result<(), Self::Fault> {
         match next.state {
-            State::Sent if key.part + 1 < self.parts() => {
+            State::Sent => {
                 let state = if worker.is_some() { State::Claimed } else { State::Planned };
                 let following = Delivery { state, ..Delivery::planned(next.at) };
-                self.put_if_missing(DeliveryKey { part: key.part + 1, ..key }, (following, worker))
+                behind(key, self.parts()).next().map_or(Ok(()), |key| self.put_if_missing(key, (following, worker)))
             }
             State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
             State::Planned if *event == Event::Reopen => self.take_back_behind(key),
@@ -121,14 +121,12 @@ pub(super) trait DeliveryRows {
     /// Skips the parts behind this one that have no row.
     fn skip_behind(&mut self, key: DeliveryKey, reason: &str, at: Timestamp) -> Result<(), Self::Fault> {
         let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
-        (key.part + 1..self.parts())
-            .try_for_each(|part| self.put_if_missing(DeliveryKey { part, ..key }, (skipped.clone(), None)))
+        behind(key, self.parts()).try_for_each(|key| self.put_if_missing(key, (skipped.clone(), None)))
     }
 
     /// Takes away the rows of parts that were skipped because of this one.
     fn take_back_behind(&mut self, key: DeliveryKey) -> Result<(), Self::Fault> {
-        for part in key.part + 1..self.parts() {
-            let key = DeliveryKey { part, ..key };
+        for key in behind(key, self.parts()) {
             let is_behind =
                 |(delivery, _): Stored| delivery.state == State::Skipped && delivery.reason.as_deref() == Some(BEHIND);
             if self.row(key)?.is_some_and(is_behind) {
@@ -212,6 +210,11 @@ pub(super) trait DeliveryRows {
         }
         Ok(None)
     }
+}
+
+/// The deliveries to the same recipient that come after this one, of so many parts.
+fn behind(key: DeliveryKey, parts: u8) -> impl Iterator<Item = DeliveryKey> {
+    (key.part..parts).skip(1).map(move |part| DeliveryKey { part, ..key })
 }
 
 /// The counts of all deliveries to so many people, of which those that have no row are planned.
