@@ -445,6 +445,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pending_is_yet_to_be_sent_and_what_is_held_is_somebodys() {
+        let pending = State::ALL.map(State::is_pending);
+        let (yes, no) = (true, false);
+        assert_eq!(pending, [yes, yes, yes, no, yes, no, no, no]);
+        assert_eq!(State::ALL.map(State::is_held), [no, yes, yes, no, no, no, no, no]);
+    }
+
+    #[test]
+    fn only_what_came_of_an_attempt_is_its_outcome() {
+        let outcomes: Vec<Event> = events().into_iter().filter(Event::is_outcome).collect();
+        let from_flight: Vec<Event> =
+            events().into_iter().filter(|event| in_state(State::InFlight).step(event, NOW).is_ok()).collect();
+        assert_eq!(outcomes, from_flight);
+        assert_eq!(outcomes.len(), 5);
+    }
+
+    /// What a step brings is on record, and what it leaves alone stays.
+    #[test]
+    fn a_step_keeps_who_it_is_and_brings_what_happened() {
+        let later = NOW.plus(std::time::Duration::from_secs(9));
+        let flying = Delivery { variant: Some("b".to_owned()), ..in_state(State::InFlight) };
+        let (message_id, reason) = (Some("m_1".to_owned()), "reset".to_owned());
+        let refusal = Refusal { code: Some(551), subcode: Some(1_545_041), reason: "gone".to_owned() };
+        let after = |delivery: &Delivery, event: &Event| delivery.step(event, NOW).expect("a step");
+        let sent = after(&flying, &Event::Sent { message_id: message_id.clone() });
+        assert_eq!(sent, Delivery { state: State::Sent, message_id: message_id.clone(), ..flying.clone() });
+        let failed = after(&flying, &Event::Refused(refusal));
+        assert_eq!((failed.code, failed.subcode, failed.reason.as_deref()), (Some(551), Some(1_545_041), Some("gone")));
+        let again = after(&flying, &Event::DoubtAndRetry { reason: reason.clone(), due: later });
+        assert_eq!(again, Delivery { state: State::RetryAt, at: later, reason: Some(reason), ..flying.clone() });
+        let unknown = Delivery { state: State::Unknown, ..flying.clone() };
+        assert_eq!(after(&unknown, &Event::Resend { due: later }).at, later);
+        for event in
+            [Event::Echoed { message_id: "m_1".to_owned() }, Event::InferredSent { message_id: "m_1".to_owned() }]
+        {
+            assert_eq!(after(&unknown, &event).message_id, message_id);
+        }
+        let claimed = after(&flying, &Event::NotSent);
+        assert_eq!((claimed.attempt, claimed.nonce, claimed.variant.clone()), (0, None, None));
+        let intended = after(&claimed, &Event::Intend { nonce: 8, variant: Some("c".to_owned()) });
+        assert_eq!((intended.nonce, intended.variant.as_deref()), (Some(8), Some("c")));
+    }
+
+    #[test]
+    fn what_waits_for_its_time_in_no_doubt_proves_nothing_and_leaves_nothing_to_keep() {
+        let waiting = in_state(State::RetryAt);
+        assert!(waiting.step(&Event::InferredSent { message_id: "m_1".to_owned() }, NOW).is_err());
+        assert_eq!(waiting.doubted_by(&Event::Claim), None);
+        assert!(!waiting.is_inferred() && !Delivery { reason: Some("reset".to_owned()), ..waiting }.is_inferred());
+    }
+
+    #[test]
     fn a_throttle_costs_no_attempt_and_a_doubt_does() {
         let claimed = Delivery { attempt: 0, nonce: None, ..in_state(State::Claimed) };
         let flying = claimed.step(&Event::Intend { nonce: 3, variant: None }, NOW).unwrap();

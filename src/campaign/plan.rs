@@ -167,7 +167,7 @@ async fn read_through(spec: &CampaignSpec, platform: Platform, stop: &Stop) -> R
         if stop.is_requested() {
             return Err(CampaignError::Stopped);
         }
-        if list.batch.is_empty() && list.ended {
+        if list.ended {
             return Ok(list);
         }
     }
@@ -177,7 +177,7 @@ async fn read_through(spec: &CampaignSpec, platform: Platform, stop: &Stop) -> R
 async fn write_down(record: &dyn Record, planner: &Worker, mut list: List, stop: &Stop) -> Result<List, CampaignError> {
     loop {
         let batch = std::mem::take(&mut list.batch);
-        if batch.is_empty() && list.ended {
+        if batch.is_empty() {
             return Ok(list);
         }
         if stop.is_requested() {
@@ -227,21 +227,17 @@ impl List {
         })
     }
 
-    /// Reads up to the first rows that can be used: without any there is no campaign.
-    async fn begin(mut self) -> Result<Self, CampaignError> {
-        loop {
-            self = self.forward().await?;
-            if !self.batch.is_empty() {
-                return Ok(self);
-            }
-            if self.ended {
-                let first = self.bad_rows.first().map(ToString::to_string);
-                return Err(CampaignError::Nobody { path: self.path, first });
-            }
+    /// Reads the first rows that can be used: without any there is no campaign.
+    async fn begin(self) -> Result<Self, CampaignError> {
+        let begun = self.forward().await?;
+        if begun.batch.is_empty() {
+            let first = begun.bad_rows.first().map(ToString::to_string);
+            return Err(CampaignError::Nobody { path: begun.path, first });
         }
+        Ok(begun)
     }
 
-    /// Reads the next batch, on a thread that may block.
+    /// Reads the next batch, on a thread that may block: as many rows that can be used as it holds, or all that are left.
     async fn forward(mut self) -> Result<Self, CampaignError> {
         let reading = tokio::task::spawn_blocking(move || self.read_batch().map(|()| self));
         reading.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
@@ -357,3 +353,6 @@ pub(super) fn with_nonce(message: crate::graph::Message, nonce: &str) -> crate::
     };
     message.with_metadata(metadata)
 }
+
+#[cfg(test)]
+mod tests;

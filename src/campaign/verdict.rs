@@ -68,7 +68,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{CATALOGUE, Operation};
+    use crate::graph::{CATALOGUE, Operation, Phase, TransportError};
 
     #[test]
     fn every_code_there_is_has_a_verdict_and_only_doubts_are_unknown() {
@@ -104,5 +104,37 @@ mod tests {
         }
         let stopped = GraphError::Stopped { operation: Operation::Send };
         assert_eq!(Verdict::on(&stopped), Verdict::Stopped);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_refusal_is_metas_codes_and_words() {
+        let message = "ä".repeat(161);
+        let refusal = |message: &str| {
+            Box::new(crate::graph::Refusal {
+                http_status: 400,
+                message: message.to_owned(),
+                kind: None,
+                code: 551,
+                subcode: Some(1_545_041),
+                is_transient: false,
+                fbtrace_id: None,
+            })
+        };
+        let (operation, scope) = (Operation::Send, Scope::Recipient);
+        let verdict = |message| Verdict::on(&GraphError::Refused { operation, scope, refusal: refusal(message) });
+        let kept = |reason: &str| Refusal { code: Some(551), subcode: Some(1_545_041), reason: reason.to_owned() };
+        assert_eq!(verdict("not here"), Verdict::Refused(kept("not here")));
+        assert_eq!(verdict(&message), Verdict::Refused(kept(&"ä".repeat(160))));
+    }
+
+    #[test]
+    fn a_doubt_says_what_came_instead_of_an_answer_and_why() {
+        let (operation, phase) = (Operation::Send, Phase::AfterRequest);
+        let cause = TransportError::new("connection reset");
+        let failure = crate::graph::Failure::Broken { phase, cause: cause.clone() };
+        let doubt = Verdict::on(&GraphError::Unknown { operation, failure });
+        assert_eq!(doubt, Verdict::Doubt(format!("{phase}: connection reset")));
+        let phase = Phase::BeforeRequest;
+        assert_eq!(Verdict::on(&GraphError::Unreachable { operation, phase, cause }), Verdict::Connection);
     }
 }

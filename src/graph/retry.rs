@@ -141,12 +141,12 @@ fn conclude<T: Answer>(
             Ok(answer)
         }
         Outcome::NotDone { scope, retry, failure } => {
-            settle(pass, governor, Some(scope), retry, &failure);
+            settle(pass, governor, retry, &failure);
             let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
             Err((allowed(operation, Some(scope), retry), GraphError::not_done(operation, scope, wait, failure)))
         }
         Outcome::Unknown { retry, failure } => {
-            settle(pass, governor, None, retry, &failure);
+            settle(pass, governor, retry, &failure);
             Err((allowed(operation, None, retry), GraphError::Unknown { operation, failure }))
         }
     }
@@ -192,7 +192,7 @@ fn limited(operation: Operation, TooLong { wait, refusal }: TooLong) -> GraphErr
 }
 
 /// Tells the governor what came of an attempt that brought no answer.
-fn settle(pass: Pass<'_>, governor: &Governor, scope: Option<Scope>, retry: Retry, failure: &Failure) {
+fn settle(pass: Pass<'_>, governor: &Governor, retry: Retry, failure: &Failure) {
     match (retry, failure) {
         (Retry::Throttled(wait), failure) => {
             let refusal = if let Failure::Refused(refusal) = failure { Some(refusal.clone()) } else { None };
@@ -200,7 +200,7 @@ fn settle(pass: Pass<'_>, governor: &Governor, scope: Option<Scope>, retry: Retr
             pass.refused();
         }
         // Nobody at Meta has said anything: a probe has found out nothing, and passes on.
-        (_, Failure::Broken { .. }) if scope != Some(Scope::Rate) => drop(pass),
+        (_, Failure::Broken { .. }) => drop(pass),
         _ => pass.unhindered(),
     }
 }

@@ -188,6 +188,33 @@ mod tests {
     }
 
     #[test]
+    fn an_id_lives_for_ninety_days_and_is_renewed_in_its_last_week() {
+        assert_eq!((ID_LIFETIME, PlanRules::USUAL.renew_within), (90 * DAY, 7 * DAY));
+        assert_eq!(CLOCK_TOLERANCE, Duration::from_hours(1));
+    }
+
+    #[test]
+    fn how_an_id_stands_and_why_it_is_renewed_is_one_word() {
+        let rejected = Upload { state: UploadState::Rejected, ..uploaded_at(START) };
+        let adopted = Upload { state: UploadState::UnknownAge, ..uploaded_at(START) };
+        for (upload, age, expected, word) in [
+            (&uploaded_at(START), 83 * DAY, Standing::Live, "live"),
+            (&uploaded_at(START), 84 * DAY, Standing::Due, "due"),
+            (&uploaded_at(START), 90 * DAY, Standing::Expired, "expired"),
+            (&rejected, DAY, Standing::Rejected, "rejected"),
+            (&adopted, DAY, Standing::UnknownAge, "unknown_age"),
+        ] {
+            let found = standing(upload, START.plus(age));
+            assert_eq!((found, found.as_str()), (expected, word));
+        }
+        let reasons = [Reason::Expired, Reason::Due, Reason::Rejected, Reason::UnknownAge, Reason::Forced];
+        let words = reasons.map(|reason| (reason.as_str(), reason.is_age()));
+        let (age, no_age) = (true, false);
+        let expected = [("expired", age), ("due", age), ("rejected", no_age), ("unknown_age", age), ("forced", no_age)];
+        assert_eq!(words, expected);
+    }
+
+    #[test]
     fn what_was_never_uploaded_is_uploaded() {
         assert_eq!(plan(&fine(), None, START, RULES), Plan::Upload);
     }

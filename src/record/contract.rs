@@ -92,6 +92,7 @@ macro_rules! suite {
             no_intent_is_stored_while_the_campaign_is_paused
             a_retry_waits_until_it_is_due
             what_waits_for_its_time_comes_in_the_order_of_the_times
+            nobody_is_given_more_than_they_asked_for
             a_worker_reaches_nobody_it_may_not
             those_who_try_it_out_begin_again
             a_stage_waits_for_a_yes_and_another_message_for_the_first
@@ -104,6 +105,7 @@ macro_rules! suite {
             campaigns_of_other_pages_are_others
             every_attempt_in_doubt_is_kept_with_its_intent
             the_echo_of_any_attempt_settles_its_delivery
+            an_echo_from_before_somebody_began_again_proves_nothing
             who_got_it_twice_is_named
             an_echo_corrects_what_was_inferred
             what_a_person_got_is_known_of_all_campaigns_of_the_page

@@ -103,10 +103,10 @@ pub(super) trait DeliveryRows {
         worker: Option<i64>,
     ) -> Result<(), Self::Fault> {
         match next.state {
-            State::Sent if key.part + 1 < self.parts() => {
+            State::Sent => {
                 let state = if worker.is_some() { State::Claimed } else { State::Planned };
                 let following = Delivery { state, ..Delivery::planned(next.at) };
-                self.put_if_missing(DeliveryKey { part: key.part + 1, ..key }, (following, worker))
+                behind(key, self.parts()).next().map_or(Ok(()), |key| self.put_if_missing(key, (following, worker)))
             }
             State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
             State::Planned if *event == Event::Reopen => self.take_back_behind(key),
@@ -121,14 +121,12 @@ pub(super) trait DeliveryRows {
     /// Skips the parts behind this one that have no row.
     fn skip_behind(&mut self, key: DeliveryKey, reason: &str, at: Timestamp) -> Result<(), Self::Fault> {
         let skipped = Delivery { state: State::Skipped, reason: Some(reason.to_owned()), ..Delivery::planned(at) };
-        (key.part + 1..self.parts())
-            .try_for_each(|part| self.put_if_missing(DeliveryKey { part, ..key }, (skipped.clone(), None)))
+        behind(key, self.parts()).try_for_each(|key| self.put_if_missing(key, (skipped.clone(), None)))
     }
 
     /// Takes away the rows of parts that were skipped because of this one.
     fn take_back_behind(&mut self, key: DeliveryKey) -> Result<(), Self::Fault> {
-        for part in key.part + 1..self.parts() {
-            let key = DeliveryKey { part, ..key };
+        for key in behind(key, self.parts()) {
             let is_behind =
                 |(delivery, _): Stored| delivery.state == State::Skipped && delivery.reason.as_deref() == Some(BEHIND);
             if self.row(key)?.is_some_and(is_behind) {
@@ -214,6 +212,11 @@ pub(super) trait DeliveryRows {
     }
 }
 
+/// The deliveries to the same recipient that come after this one, of so many parts.
+fn behind(key: DeliveryKey, parts: u8) -> impl Iterator<Item = DeliveryKey> {
+    (key.part..parts).skip(1).map(move |part| DeliveryKey { part, ..key })
+}
+
 /// The counts of all deliveries to so many people, of which those that have no row are planned.
 pub(super) fn with_those_without_a_row(mut counts: Vec<PartCount>, parts: u8, people: u64) -> Vec<PartCount> {
     for part in 0..parts {
@@ -230,4 +233,168 @@ pub(super) fn with_those_without_a_row(mut counts: Vec<PartCount>, parts: u8, pe
         }
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::delivery::Refusal;
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
+
+    /// The rows of a campaign whose message has three parts.
+    #[derive(Debug, Default)]
+    struct Leaf(BTreeMap<DeliveryKey, Stored>);
+
+    impl DeliveryRows for Leaf {
+        type Fault = IllegalStep;
+
+        fn parts(&self) -> u8 {
+            3
+        }
+
+        fn row(&self, key: DeliveryKey) -> Result<Option<Stored>, IllegalStep> {
+            Ok(self.0.get(&key).cloned())
+        }
+
+        fn put(&mut self, key: DeliveryKey, row: Stored) -> Result<(), IllegalStep> {
+            self.0.insert(key, row);
+            Ok(())
+        }
+
+        fn remove(&mut self, key: DeliveryKey) -> Result<(), IllegalStep> {
+            self.0.remove(&key);
+            Ok(())
+        }
+
+        fn keep(&mut self, _: DeliveryKey, _: Doubted) -> Result<(), IllegalStep> {
+            Ok(())
+        }
+
+        fn attempt(&self, _: DeliveryKey, _: u32) -> Result<Option<DoubtedAttempt>, IllegalStep> {
+            Ok(None)
+        }
+
+        fn identify(&mut self, _: DeliveryKey, _: u32, _: &str) -> Result<(), IllegalStep> {
+            Ok(())
+        }
+
+        fn forget(&mut self, _: u64) -> Result<(), IllegalStep> {
+            Ok(())
+        }
+
+        fn not_held(key: DeliveryKey, worker: &Worker) -> IllegalStep {
+            panic!("{key} is not held by {worker:?}")
+        }
+    }
+
+    impl Leaf {
+        /// A recipient of whose message these parts have a row, from the first on.
+        fn of(rows: &[(State, Option<&str>)]) -> Self {
+            let row = |(part, (state, reason)): (u8, &(State, Option<&str>))| {
+                let reason = reason.map(ToOwned::to_owned);
+                let delivery = Delivery { state: *state, attempt: 1, reason, ..Delivery::planned(NOW) };
+                (key(part), (delivery, None))
+            };
+            Self((0..).zip(rows).map(row).collect())
+        }
+
+        fn after(mut self, part: u8, event: Event) -> Self {
+            self.apply(&Entry { key: key(part), event, at: NOW }, None).expect("a step");
+            self
+        }
+
+        /// The part, state and reason of each row.
+        fn rows(&self) -> Vec<(u8, State, Option<&str>)> {
+            self.0.iter().map(|(key, (row, _))| (key.part, row.state, row.reason.as_deref())).collect()
+        }
+    }
+
+    fn key(part: u8) -> DeliveryKey {
+        DeliveryKey { seq: 1, part }
+    }
+
+    #[test]
+    fn behind_a_part_are_those_that_come_after_it() {
+        let parts = |part| behind(key(part), 3).map(|key| key.part).collect::<Vec<_>>();
+        assert_eq!([parts(0), parts(1), parts(2)], [vec![1, 2], vec![2], vec![]]);
+    }
+
+    #[test]
+    fn parts_behind_a_refused_one_are_skipped_and_come_back_with_it_but_for_those_skipped_for_themselves() {
+        let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
+        let leaf = Leaf::of(&[(State::InFlight, None)]).after(0, refused);
+        let skipped = State::Skipped;
+        assert_eq!(
+            leaf.rows(),
+            [(0, State::Failed, Some("gone")), (1, skipped, Some(BEHIND)), (2, skipped, Some(BEHIND))]
+        );
+        let leaf = leaf.after(0, Event::Reopen);
+        assert_eq!(leaf.rows(), [(0, State::Planned, None)]);
+        let leaf = Leaf::of(&[(State::Failed, None), (skipped, Some("stop list")), (State::Failed, Some(BEHIND))]);
+        let leaf = leaf.after(0, Event::Reopen);
+        assert_eq!(leaf.rows()[1..], [(1, skipped, Some("stop list")), (2, State::Failed, Some(BEHIND))]);
+    }
+
+    #[test]
+    fn whoever_is_to_get_nothing_more_gets_the_reason_for_all_that_is_not_sent() {
+        let (sent, unknown, skipped, why) = (State::Sent, State::Unknown, State::Skipped, Some("stop list"));
+        let dropped = |rows: &[(State, Option<&str>)]| {
+            let mut leaf = Leaf::of(rows);
+            let was_any = leaf.drop_rest(1, "stop list", NOW).expect("dropped");
+            let rows =
+                leaf.rows().into_iter().map(|(_, state, reason)| (state, reason.map(ToOwned::to_owned))).collect();
+            (was_any, rows)
+        };
+        let rows = |rows: &[(State, Option<&str>)]| -> Vec<(State, Option<String>)> {
+            rows.iter().map(|(state, reason)| (*state, reason.map(ToOwned::to_owned))).collect()
+        };
+        let waiting = dropped(&[(unknown, Some("reset"))]);
+        assert_eq!(waiting, (true, rows(&[(unknown, Some("reset")), (skipped, why), (skipped, why)])));
+        let begun = dropped(&[(sent, None), (State::Planned, None)]);
+        assert_eq!(begun, (true, rows(&[(sent, None), (skipped, why), (skipped, Some(BEHIND))])));
+        assert_eq!(dropped(&[(sent, None); 3]), (false, rows(&[(sent, None); 3])));
+    }
+
+    #[test]
+    fn the_turn_is_the_first_part_s_that_is_not_sent_unless_somebody_has_it_or_nobody_knows() {
+        let anytime = Timestamp::from_unix_millis(i64::MIN);
+        let turn = |rows: &[State]| {
+            let rows: Vec<_> = rows.iter().map(|state| (*state, None)).collect();
+            Leaf::of(&rows).turn_of(1).expect("a turn").map(|(key, at)| (key.part, at))
+        };
+        use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
+        assert_eq!(turn(&[]), Some((0, anytime)));
+        assert_eq!(turn(&[Planned]), Some((0, anytime)));
+        assert_eq!(turn(&[Sent, Planned]), Some((1, anytime)));
+        assert_eq!(turn(&[Sent, Sent, RetryAt]), Some((2, NOW)));
+        assert_eq!(turn(&[Sent, Sent, Sent]), None);
+        for state in [Claimed, InFlight, Failed, Skipped, Unknown] {
+            assert_eq!(turn(&[state]), None, "{state}");
+        }
+        // Behind one that is sent there is a row: one that has none was taken away, and is nobody's turn.
+        assert_eq!(turn(&[Sent]), None);
+    }
+
+    #[test]
+    fn whoever_has_no_row_is_counted_as_planned_in_every_part() {
+        let count = |part, variant: Option<&str>, state, count| {
+            let variant = variant.map(ToOwned::to_owned);
+            PartCount { part, variant, state, count }
+        };
+        let (planned, sent) = (State::Planned, State::Sent);
+        let explicit = vec![count(0, None, planned, 2), count(0, Some("a"), sent, 5), count(1, Some("a"), planned, 1)];
+        let counted = with_those_without_a_row(explicit.clone(), 2, 10);
+        let expected = [
+            count(0, None, planned, 5),
+            count(0, Some("a"), sent, 5),
+            count(1, Some("a"), planned, 1),
+            count(1, None, planned, 9),
+        ];
+        assert_eq!(counted, expected);
+        let everybody = vec![count(0, None, sent, 7)];
+        assert_eq!(with_those_without_a_row(everybody.clone(), 1, 7), everybody);
+    }
 }

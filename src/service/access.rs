@@ -166,9 +166,7 @@ impl Access {
 
     fn read_session(&self, text: &str, now: Timestamp) -> Option<(Scope, String)> {
         let (session, seal) = text.rsplit_once('.')?;
-        let mut mac = self.mac("seal", session);
-        mac.update(b"");
-        mac.verify_slice(&hex::decode(seal).ok()?).ok()?;
+        self.mac("seal", session).verify_slice(&hex::decode(seal).ok()?).ok()?;
         let (scope, until) = session.split_once('.')?;
         let scope = [Scope::Read, Scope::Send].into_iter().find(|known| known.as_str() == scope)?;
         let until: i64 = until.parse().ok()?;
@@ -243,6 +241,77 @@ mod tests {
         assert_eq!(origin_status(&[], "/v1/assets"), 421);
         assert_eq!(origin_status(&[("host", "127.0.0.1:7766"), ("host", "127.0.0.1:7766")], "/v1/assets"), 421);
         assert_eq!(origin_status(&[("host", "127.0.0.1:7766")], "http://evil.example/v1/assets"), 421);
+    }
+
+    #[test]
+    fn what_a_service_is_called_beyond_this_machine_is_what_it_was_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = Keys::load(folder.path()).expect("keys");
+        let address = "192.0.2.1:7766".parse().expect("an address");
+        let access = Access::new(keys, address, &["Media.Example:443".to_owned()]);
+        let is_us =
+            |host| access.check_origin(&Method::GET, &Uri::from_static("/"), &headers(&[("host", host)])).is_ok();
+        assert!(is_us("192.0.2.1:7766") && is_us("media.example:443") && is_us("MEDIA.example:443"));
+        assert!(!is_us("localhost:7766") && !is_us("127.0.0.1:7766") && !is_us("media.example"));
+    }
+
+    #[test]
+    fn a_whole_address_names_us_twice_and_the_same() {
+        let status = |target| origin_status(&[("host", "LocalHost:7766")], target);
+        assert_eq!((status("http://localhost:7766/v1/assets"), status("http://127.0.0.1:7766/v1/assets")), (200, 421));
+    }
+
+    #[test]
+    fn headers_may_be_32_kilobytes_long_together() {
+        let all_but_filler = "host127.0.0.1:7766x-filler".len();
+        for (length, status) in [(32_768, 200), (32_769, 431)] {
+            let filler = "x".repeat(length - all_but_filler);
+            assert_eq!(origin_status(&[("host", "127.0.0.1:7766"), ("x-filler", &filler)], "/v1/assets"), status);
+        }
+    }
+
+    #[test]
+    fn a_link_from_elsewhere_leads_to_the_empty_page_and_does_nothing() {
+        let pairs = headers(&[("host", "127.0.0.1:7766"), ("sec-fetch-site", "cross-site")]);
+        let from_elsewhere = |method| access().0.check_origin(&method, &Uri::from_static("/"), &pairs);
+        assert!(from_elsewhere(Method::GET).is_ok());
+        assert_eq!(from_elsewhere(Method::POST).expect_err("out").status().as_u16(), 403);
+    }
+
+    #[test]
+    fn a_session_lasts_thirty_days_and_no_script_or_other_site_has_it() {
+        let (access, ..) = access();
+        let (cookie, csrf) = access.new_session(Scope::Send, NOW);
+        let (session, attributes) = cookie.split_once("; ").expect("attributes");
+        assert_eq!(attributes, "Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict");
+        let all = headers(&[("cookie", session), (CSRF, &csrf)]);
+        let visit = |days: u64| {
+            access.visitor(&Method::GET, "/v1/assets", &all, NOW.plus(std::time::Duration::from_hours(24 * days)))
+        };
+        let visitor = Visitor { scope: Scope::Send, shown: Shown::Session };
+        assert_eq!(visit(29).expect("in"), visitor);
+        assert!(visit(30).is_err());
+        assert_eq!(access.no_session(), "reattach-7766=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    }
+
+    #[test]
+    fn a_session_alone_opens_pictures_and_files_and_only_to_look() {
+        let (access, ..) = access();
+        let (cookie, _) = access.new_session(Scope::Send, NOW);
+        let cookie = headers(&[("cookie", cookie.split(';').next().expect("a cookie"))]);
+        let status = |method: Method, path: &str| {
+            access.visitor(&method, path, &cookie, NOW).map_or_else(|problem| problem.status().as_u16(), |_| 200)
+        };
+        for part in ["thumbnail", "content"] {
+            let path = format!("/v1/assets/00/{part}");
+            let statuses = [Method::GET, Method::HEAD, Method::POST].map(|method| status(method, &path));
+            assert_eq!(statuses, [200, 200, 403], "{part}");
+        }
+        for path in
+            ["/v1/assets", "/v1/assets/00", "/v1/assets/00/name", "/v1/assets/content", "/v1/campaigns/x/content"]
+        {
+            assert_eq!((status(Method::GET, path), status(Method::DELETE, path)), (401, 403), "{path}");
+        }
     }
 
     #[test]

@@ -115,6 +115,13 @@ fn governor(limits: PaceLimits) -> Arc<Governor> {
 
 const PATIENT: Duration = Duration::from_mins(15);
 
+#[test]
+fn loads_add_up_lane_by_lane() {
+    let one = Load { calls: 1, messages: 20, media: 300, conversations: 4_000 };
+    let other = Load { calls: 2, messages: 30, media: 400, conversations: 5_000 };
+    assert_eq!(one.plus(other), Load { calls: 3, messages: 50, media: 700, conversations: 9_000 });
+}
+
 #[tokio::test(start_paused = true)]
 async fn at_thirty_a_second_no_second_holds_more_and_little_is_wasted() {
     for rate in [1, 10, 30, 300] {

@@ -364,3 +364,14 @@ proptest! {
         prop_assert_eq!(doubt(verdict(&failed(Phase::AfterRequest))), 1);
     }
 }
+
+#[test]
+fn a_code_that_proves_nothing_holds_for_nobody_whatever_its_subcode_says() {
+    for (code, subcode, letter) in rows() {
+        let scope = match expected(letter).1 {
+            Verdict::NotDone(scope, _) => Some(scope),
+            Verdict::Done | Verdict::Unknown(_) => None,
+        };
+        assert_eq!(lookup(code, subcode).expect("a row").scope(), scope, "{code}/{subcode:?}");
+    }
+}

@@ -171,6 +171,22 @@ async fn a_stop_ends_a_wait_at_once_and_says_that_nothing_was_begun() {
     assert_eq!(clock.now(), Timestamp::from_unix_millis(1_000));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_reaches_nobody_opens_no_gate_and_one_that_is_answered_does() {
+    let (policy, clock) = (RetryPolicy::default(), ManualClock::new(Timestamp::from_unix_millis(0)));
+    let governor = Governor::new(PaceLimits::default());
+    governor.throttled(None, None);
+    let means = Means { policy: &policy, clock: &clock, governor: &governor, reporter: None, stop: &Stop::new() };
+    let mut script = vec![unreached(), in_doubt(Retry::Backoff), Outcome::Done("id")].into_iter();
+    let mut is_shut = Vec::new();
+    let attempt = || {
+        is_shut.push(governor.pace().shut_for.is_some());
+        std::future::ready(script.next().expect("the script was long enough"))
+    };
+    assert_eq!(run(means, Operation::Upload, Load::CALL, attempt).await, Ok("id"));
+    assert_eq!((is_shut, governor.pace().shut_for), (vec![true; 3], None));
+}
+
 #[test]
 fn pauses_grow_stay_in_bounds_and_differ() {
     let policy = RetryPolicy { attempts: u32::MAX, ..RetryPolicy::default() };

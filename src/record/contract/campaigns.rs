@@ -312,6 +312,20 @@ pub(in crate::record) async fn what_waits_for_its_time_comes_in_the_order_of_the
     assert_eq!(states, [State::Planned, State::Planned, State::Planned, State::RetryAt]);
 }
 
+pub(in crate::record) async fn nobody_is_given_more_than_they_asked_for(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=6, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 3).await;
+    let defer = |seq| entry(seq, 0, Event::Defer { due: NOW });
+    write(&*record, &worker, &[entry(1, 0, Event::Release), defer(2), defer(3)]).await;
+    // One that was given back, those whose time has come, and then whoever is new.
+    let seqs = |rows: Vec<ClaimedRow>| rows.into_iter().map(|row| row.key.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(claim(&*record, &worker, 2).await), [1, 2]);
+    assert_eq!(seqs(claim(&*record, &worker, 2).await), [3, 4]);
+    assert_eq!(seqs(claim(&*record, &worker, 9).await), [5, 6]);
+}
+
 pub(in crate::record) async fn a_worker_reaches_nobody_it_may_not(store: &dyn Store) {
     let record = store.open().await;
     let campaign = plan(&*record, 1..=6, 2).await;

@@ -97,6 +97,19 @@ pub(in crate::record) async fn the_echo_of_any_attempt_settles_its_delivery(stor
     assert_eq!(record.duplicates(campaign).await.expect("listed"), []);
 }
 
+pub(in crate::record) async fn an_echo_from_before_somebody_began_again_proves_nothing(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=2, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    try_in_doubt(&*record, &worker, 1).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    record.begin_again(campaign, &[somebody(1).recipient], NOW).await.expect("forgotten");
+    assert_eq!(prove(&*record, campaign, echo(1, 1, 1)).await, Proven::Foreign, "it was of another message");
+    assert_eq!(state(&*record, campaign, 1, 0).await, State::Planned);
+    assert_eq!(prove(&*record, campaign, echo(2, 1, 1)).await, Proven::Settled);
+    record.verify().await.expect("healthy");
+}
+
 async fn claim_later(record: &dyn Record, worker: &Worker) {
     let rows = record.claim_deliveries(worker, Reach::All, 9, NOW.plus(LATER * 3)).await.expect("claims").rows;
     assert_eq!(rows.len(), 5);

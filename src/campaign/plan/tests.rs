@@ -1,0 +1,233 @@
+use std::fmt::Write as _;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::campaign::Portion;
+use crate::clock::ManualClock;
+use crate::graph::Message;
+use crate::record;
+
+const HELLO: &str = "[[message]]\ntext = \"Hi {name}\"\n";
+const PEOPLE: &str = "recipient,name\n11,Ada\n22,Grace\n33,Edsger\n";
+
+/// A folder with a campaign's files, and a record.
+struct Desk {
+    folder: TempDir,
+    record: Arc<dyn Record>,
+    clock: Arc<dyn Clock>,
+    options: PlanOptions,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let record = record::open(&folder.path().join("record.db")).await.expect("a record");
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_millis(1_800_000_000_000)));
+        let space = KeySpace {
+            origin: "https://graph.facebook.com".parse().expect("an origin"),
+            page: "1".parse().expect("a Page"),
+            platform: Platform::Messenger,
+        };
+        let options = PlanOptions { space, replan: Replan::Refused, stop: Stop::new() };
+        Self { folder, record, clock, options }
+    }
+
+    /// The campaign `spring` of a file that says this, to this list.
+    fn spec(&self, list: &str, rest: &str) -> CampaignSpec {
+        std::fs::write(self.folder.path().join("people.csv"), list).expect("a file");
+        let path = self.folder.path().join("spring.toml");
+        std::fs::write(&path, format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}")).expect("a file");
+        CampaignSpec::load(&path).expect("a campaign")
+    }
+
+    async fn plan(&self, list: &str, rest: &str) -> Result<Planned, CampaignError> {
+        plan(&self.record, &self.spec(list, rest), &self.options, &self.clock).await
+    }
+
+    async fn planned(&self, list: &str, rest: &str) -> Planned {
+        self.plan(list, rest).await.expect("a plan")
+    }
+
+    /// What an error to plan this is called, and what it is about.
+    async fn refused(&self, list: &str, rest: &str) -> String {
+        self.plan(list, rest).await.expect_err("a refusal").to_string()
+    }
+}
+
+/// A list of so many people.
+fn people(count: u64) -> String {
+    (1..=count).fold("recipient\n".to_owned(), |mut list, person| {
+        writeln!(list, "{person}").expect("a text");
+        list
+    })
+}
+
+#[tokio::test]
+async fn to_plan_the_same_again_changes_nothing_but_how_it_is_sent() {
+    let desk = Desk::new().await;
+    let first = desk.planned(PEOPLE, HELLO).await;
+    assert!(!first.unchanged && first.bad_rows.is_empty() && first.campaign.digest.is_some());
+    assert_eq!((first.campaign.recipients, first.campaign.malformed, first.added), (3, 0, 0));
+    let again = desk.planned(PEOPLE, HELLO).await;
+    assert!(again.unchanged);
+    assert_eq!(again.campaign, first.campaign);
+    let slower = desk.planned(PEOPLE, &format!("{HELLO}[limits]\nstop_after_failures = 7\n")).await;
+    let settings: super::super::Settings = serde_json::from_str(&slower.campaign.settings).expect("settings");
+    assert_eq!((slower.unchanged, settings.stop_after_failures), (true, Some(Portion::Count(7))));
+    assert_eq!(slower.campaign.digest, first.campaign.digest);
+}
+
+#[tokio::test]
+async fn another_message_or_list_is_refused_by_name_unless_it_is_asked_for() {
+    let mut desk = Desk::new().await;
+    let first = desk.planned(PEOPLE, HELLO).await;
+    let others = [
+        PEOPLE.replace("Ada", "Eve"),
+        PEOPLE.replace("11", "44"),
+        PEOPLE.replace("33,Edsger\n", ""),
+        PEOPLE.replace("\n11,Ada", "").replace("22,Grace", "22,Grace\n11,Ada"),
+        "recipient,name,last_interaction_at\n11,Ada,2026-11-01T00:00:00Z\n22,Grace,\n33,Edsger,\n".to_owned(),
+    ];
+    for list in &others {
+        let refusal = desk.refused(list, HELLO).await;
+        assert_eq!(refusal, "the campaign spring was planned with another list of recipients", "{list}");
+    }
+    let refusal = desk.refused(PEOPLE, &HELLO.replace("Hi", "Hello")).await;
+    assert_eq!(refusal, "the campaign spring was planned with another message");
+    assert!(desk.planned(PEOPLE, HELLO).await.unchanged);
+    desk.options.replan = Replan::Allowed;
+    let list = desk.planned(&others[2], HELLO).await;
+    assert!(!list.unchanged && list.campaign.digest != first.campaign.digest);
+    assert_eq!((list.campaign.id, list.campaign.recipients), (first.campaign.id, 2));
+    let message = desk.planned(&others[2], &HELLO.replace("Hi", "Hello")).await;
+    assert!(!message.unchanged && message.campaign.digest != list.campaign.digest);
+    assert!(message.campaign.message.contains("Hello"), "{}", message.campaign.message);
+}
+
+#[tokio::test]
+async fn lists_of_any_length_are_written_down_whole() {
+    let batch = u64::try_from(BATCH).expect("small");
+    for count in [1, batch, batch + 1, 2 * batch] {
+        let desk = Desk::new().await;
+        let planned = desk.planned(&people(count), "[[message]]\ntext = \"Hi\"\n").await;
+        assert_eq!((planned.campaign.recipients, planned.campaign.duplicates), (count, 0));
+        assert!(desk.planned(&people(count), "[[message]]\ntext = \"Hi\"\n").await.unchanged);
+        // Somebody more at the very end is another list.
+        desk.plan(&people(count + 1), "[[message]]\ntext = \"Hi\"\n").await.expect_err("another list");
+    }
+}
+
+#[tokio::test]
+async fn bad_rows_are_counted_and_the_first_hundred_told() {
+    let desk = Desk::new().await;
+    let list = format!("recipient,name\n{}11,Ada\n", "nobody,x\n".repeat(101));
+    let planned = desk.planned(&list, HELLO).await;
+    assert_eq!((planned.campaign.recipients, planned.campaign.malformed, planned.bad_rows.len()), (1, 101, 100));
+    let lines: Vec<u64> = planned.bad_rows.iter().map(|row| row.line).collect();
+    assert_eq!(lines, (2..102).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_list_of_nobody_is_refused_with_its_first_row() {
+    let desk = Desk::new().await;
+    let path = desk.folder.path().join("people.csv");
+    let path = path.canonicalize().unwrap_or(path);
+    let nobody = format!("{} names nobody who can be written to", path.display());
+    let refusal = desk.refused("recipient,name\nnobody,x\n", HELLO).await;
+    assert!(refusal.starts_with(&format!("{nobody}: line 2: ")), "{refusal}");
+    assert_eq!(desk.refused("recipient,name\n", HELLO).await, nobody);
+}
+
+#[tokio::test]
+async fn a_stop_leaves_nothing_that_holds_the_campaign() {
+    let mut desk = Desk::new().await;
+    let stop = Stop::new();
+    stop.request();
+    let going = std::mem::replace(&mut desk.options.stop, stop.clone());
+    assert!(matches!(desk.plan(PEOPLE, HELLO).await, Err(CampaignError::Stopped)));
+    desk.options.stop = going;
+    assert!(!desk.planned(PEOPLE, HELLO).await.unchanged);
+    desk.options.stop = stop;
+    assert!(matches!(desk.plan(PEOPLE, HELLO).await, Err(CampaignError::Stopped)), "while it was compared");
+}
+
+#[tokio::test]
+async fn who_is_planning_it_already_is_named_at_once() {
+    let desk = Desk::new().await;
+    let spec = desk.spec(PEOPLE, HELLO);
+    let new = NewCampaign {
+        space: desk.options.space.clone(),
+        name: spec.name.clone(),
+        message: text_of(&spec.message),
+        settings: text_of(&spec.settings),
+        parts: 1,
+        replaces: None,
+    };
+    let begun = desk.record.begin_plan(&new, 4_711, desk.clock.now()).await.expect("begun");
+    let Begun::Won(planner) = begun else { panic!("{begun:?}") };
+    let refusal = desk.refused(PEOPLE, HELLO).await;
+    assert!(refusal.starts_with("process 4711 has been at the campaign spring since "), "{refusal}");
+    desk.record.retire(&planner, desk.clock.now()).await.expect("given back");
+    assert_eq!(desk.planned(PEOPLE, HELLO).await.campaign.recipients, 3);
+}
+
+#[tokio::test]
+async fn testers_who_are_not_on_the_list_get_what_its_first_row_says() {
+    let desk = Desk::new().await;
+    let planned = desk.planned(PEOPLE, &format!("testers = [\"22\", \"77\", \"88\"]\n{HELLO}")).await;
+    assert_eq!((planned.added, planned.campaign.recipients, planned.campaign.duplicates), (2, 5, 0));
+    let dated = "recipient,name,last_interaction_at\n11,Ada,2026-11-01T00:00:00Z\n";
+    let spec = desk.spec(dated, &format!("testers = [\"77\"]\n{HELLO}"));
+    let list = List::open(&spec, Platform::Messenger).expect("a list").begin().await.expect("people");
+    let tester = &list.batch[1];
+    assert_eq!(tester.recipient, "77".parse().expect("a PSID"));
+    assert_eq!((&tester.variables, tester.last_interaction_at), (&list.batch[0].variables, None));
+}
+
+#[tokio::test]
+async fn a_message_is_looked_at_as_each_person_would_get_it() {
+    let desk = Desk::new().await;
+    let long = format!("recipient,name\n11,{}\n22,Grace\n", "x".repeat(2_000));
+    let planned = desk.planned(&long, HELLO).await;
+    assert_eq!(planned.campaign.recipients, 1);
+    let alone = planned.bad_rows[0].to_string();
+    assert!(alone.starts_with("line 2: ") && !alone.contains("part"), "{alone}");
+    let desk = Desk::new().await;
+    let planned = desk.planned(&long, &format!("[[message]]\ntext = \"Spring\"\n{HELLO}")).await;
+    let second = planned.bad_rows[0].to_string();
+    assert_eq!(second.strip_prefix("line 2: part 2: "), alone.strip_prefix("line 2: "), "{second}");
+}
+
+#[tokio::test]
+async fn time_zones_matter_where_there_are_quiet_hours() {
+    let list = "recipient,name,timezone\n11,Ada,Mars/Olympus\n22,Grace,Europe/Berlin\n";
+    let desk = Desk::new().await;
+    assert_eq!(desk.planned(list, HELLO).await.campaign.malformed, 0);
+    let desk = Desk::new().await;
+    let quiet = format!("quiet_hours = \"22:00-08:00\"\n{HELLO}");
+    assert_eq!(desk.planned(list, &quiet).await.campaign.malformed, 1);
+    desk.plan(&list.replace("Berlin", "Paris"), &quiet).await.expect_err("another list");
+}
+
+#[tokio::test]
+async fn columns_are_asked_for_once_each() {
+    let desk = Desk::new().await;
+    let spec = desk.spec(PEOPLE, "[[message]]\ntext = \"{name} {city} {name}\"\n[[message]]\ntext = \"{city}\"\n");
+    let check = RowCheck::new(&spec.name, &spec.message, Platform::Messenger).expect("a check");
+    assert_eq!(check.variables(), ["city", "name"]);
+    assert!(desk.refused(PEOPLE, "[[message]]\ntext = \"{city}\"\n").await.contains("city"));
+    // No nonce is longer than the one that messages are measured with.
+    let key = DeliveryKey { seq: 100_000_000_000_000_000, part: 9 };
+    let nonce = Nonce { campaign: spec.name, key, attempt: 999, random: u32::MAX };
+    assert!(check.longest_nonce.len() >= nonce.to_string().len());
+}
+
+#[test]
+fn a_nonce_stands_before_whatever_metadata_there_is() {
+    let metadata = |message| with_nonce(message, "n0nce").as_json()["metadata"].clone();
+    assert_eq!(metadata(Message::text("Hi")), json!("n0nce"));
+    assert_eq!(metadata(Message::text("Hi").with_metadata("")), json!("n0nce"));
+    assert_eq!(metadata(Message::text("Hi").with_metadata("shop 7")), json!("n0nce shop 7"));
+}
