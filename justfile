@@ -19,12 +19,30 @@ test *FILTER:
 torture:
     .ci/torture
 
+# Changes what decides about messages, ids and visitors in every small way, and says what no unit test noticed: needs
+# cargo-mutants, and hours. `.cargo/mutants.toml` says what and why.
+mutants *ARGS:
+    cargo mutants {{ ARGS }}
+
+# How much of all that the unit tests run.
+coverage:
+    .ci/run coverage
+
 doc:
     .ci/run doc
 
 # Licences, banned crates, sources, advisories.
 deny:
     .ci/run deny
+
+# A bill of materials in CycloneDX, target/sbom.cdx.json: needs cargo-cyclonedx, which names this package by the folder it lies
+# in; that is nobody's business.
+sbom:
+    cargo cyclonedx --quiet --format json --target all --spec-version 1.5 --override-filename sbom.cdx
+    mkdir -p target
+    sed -E 's,path\+file://[^"#]*#,,g; s,\?download_url=file://[^"#]*,,g' sbom.cdx.json > target/sbom.cdx.json
+    rm sbom.cdx.json
+    ! grep 'file:/' target/sbom.cdx.json
 
 # A Messenger client from npm, against the sandbox.
 peers:

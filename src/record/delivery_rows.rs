@@ -360,12 +360,12 @@ mod tests {
 
     #[test]
     fn the_turn_is_the_first_part_s_that_is_not_sent_unless_somebody_has_it_or_nobody_knows() {
+        use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
         let anytime = Timestamp::from_unix_millis(i64::MIN);
         let turn = |rows: &[State]| {
             let rows: Vec<_> = rows.iter().map(|state| (*state, None)).collect();
             Leaf::of(&rows).turn_of(1).expect("a turn").map(|(key, at)| (key.part, at))
         };
-        use State::{Claimed, Failed, InFlight, Planned, RetryAt, Sent, Skipped, Unknown};
         assert_eq!(turn(&[]), Some((0, anytime)));
         assert_eq!(turn(&[Planned]), Some((0, anytime)));
         assert_eq!(turn(&[Sent, Planned]), Some((1, anytime)));

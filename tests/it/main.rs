@@ -32,6 +32,7 @@ mod refresh;
 mod renames;
 mod resolve;
 mod secrets;
+mod security;
 mod send;
 mod service;
 mod simulation;
