@@ -16,7 +16,7 @@ use rusqlite::types::Value;
 use super::*;
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
-use crate::record::{Answer, Campaigns, Derivations, Ledger, Request, Requests, UploadState};
+use crate::record::{Answer, Campaigns, Derivations, Ledger, Reach, Request, Requests, UploadState};
 
 contract::suite!(place());
 contract::suite! { place() => one_works_on_a_campaign_at_a_time }
@@ -307,6 +307,34 @@ async fn a_damaged_row_is_an_error_wherever_it_is_met() {
             matches!(&listed, Err(RecordError::Damaged { .. })) || listed.is_ok_and(|found| found.is_empty()),
             "{sql}"
         );
+    }
+}
+
+/// A delivery that only seems to be planned would be sent a second time.
+#[tokio::test]
+async fn a_damaged_ledger_is_an_error_wherever_it_is_met() {
+    for sql in [
+        "UPDATE deliveries SET state = 'planned', worker = NULL",
+        "UPDATE deliveries SET attempt = attempt + 1",
+        "UPDATE deliveries SET nonce = 7",
+        "UPDATE deliveries SET at = at + 1",
+        "UPDATE deliveries SET variant = 'b'",
+        "UPDATE campaign_recipients SET recipient = recipient || '0'",
+        "UPDATE campaign_recipients SET variables = NULL",
+        "UPDATE campaign_recipients SET timezone = 'Europe/Berlin'",
+    ] {
+        let place = place();
+        let record = place.record().await;
+        let campaign = contract::plan(&record, 1..=2, 1).await;
+        let worker = contract::enlist(&record, campaign).await;
+        record.claim_deliveries(&worker, Reach::All, 1, contract::NOW).await.expect("claims");
+        drop(record);
+        place.tamper(sql);
+        let record = place.record().await;
+        let verified = record.verify().await;
+        assert!(matches!(verified, Err(RecordError::Damaged { .. })), "{sql}: {verified:?}");
+        let found = record.deliveries(campaign, None, None, 9).await;
+        assert!(matches!(found, Err(RecordError::Damaged { .. })), "{sql}: {found:?}");
     }
 }
 

@@ -54,6 +54,8 @@ struct State {
     claimed: BTreeMap<String, u32>,
     /// Intents that were said to be on the disk, and are not: a mistake.
     owed: Vec<(Worker, Vec<Entry>)>,
+    /// Workers who ended while that could not be written.
+    ended: Vec<Worker>,
 }
 
 impl fmt::Debug for Life {
@@ -79,6 +81,7 @@ impl Life {
             has_room: false,
             claimed: BTreeMap::new(),
             owed: Vec::new(),
+            ended: Vec::new(),
         };
         let (stop, over) = (Stop::new(), Stop::new());
         Arc::new(Self { world: Arc::clone(world), name, stop, over, state: Mutex::new(state) })
@@ -217,6 +220,14 @@ impl Life {
 
     pub(super) fn owed(&self) -> Vec<(Worker, Vec<Entry>)> {
         std::mem::take(&mut self.state().owed)
+    }
+
+    pub(super) fn keep_in_mind(&self, worker: &Worker) {
+        self.state().ended.push(*worker);
+    }
+
+    pub(super) fn kept_in_mind(&self) -> Vec<Worker> {
+        std::mem::take(&mut self.state().ended)
     }
 
     pub(super) fn fail(&self) {

@@ -26,7 +26,7 @@ use reattach::record::{
 use reattach::secret::TokenFingerprint;
 use tokio::time::sleep;
 
-use super::life::Life;
+use super::life::{Life, START};
 use super::mistakes::Mistake;
 use super::world::{Fault, at_once};
 
@@ -89,10 +89,13 @@ impl Desk {
                 return Err(self.failed());
             }
         }
-        match life.engine() {
-            Some(engine) => Ok(engine),
-            None => std::future::pending().await,
+        let Some(engine) = life.engine() else { return std::future::pending().await };
+        if !world.is_disk_full() {
+            for worker in life.kept_in_mind() {
+                let _ = at_once(engine.retire(&worker, START.plus(world.elapsed())));
+            }
         }
+        Ok(engine)
     }
 
     /// What is answered, unless the disk says that it failed although it did not.
@@ -481,7 +484,15 @@ impl Ledger for Desk {
         if self.0.has_lapsed(worker.epoch) {
             return Ok(());
         }
-        step!(self, Write, retire(worker, now))
+        let engine = match self.turn("retire", Sort::Write).await {
+            Err(error @ (RecordError::Locked { .. } | RecordError::Full { .. })) => {
+                // The engine was not asked, and would have kept it in mind.
+                self.0.keep_in_mind(worker);
+                return Err(error);
+            }
+            turn => turn?,
+        };
+        self.answer("retire", Sort::Write, at_once(engine.retire(worker, now))).await
     }
 }
 
