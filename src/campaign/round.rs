@@ -1,7 +1,6 @@
 //! One call: intents to the disk, messages to Meta, results to the disk, in this order and no other.
 
 use std::collections::HashMap;
-use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -158,11 +157,11 @@ impl Sending {
         let mut unreachable = 0;
         while !jobs.is_empty() && !self.is_over() {
             jobs = self.whose_turn_it_is(jobs).await;
-            let later = jobs.split_off(jobs.len().min(self.most_at_once()));
-            let round = if jobs.is_empty() { (Vec::new(), None) } else { self.round(jobs, &mut patience).await };
-            let (again, lost) = round;
+            if jobs.is_empty() {
+                return;
+            }
+            let (again, lost) = self.round(jobs, &mut patience).await;
             jobs = again;
-            jobs.extend(later);
             if let Some(error) = lost {
                 unreachable += 1;
                 if unreachable >= UNREACHABLE {
@@ -178,12 +177,6 @@ impl Sending {
                 unreachable = 0;
             }
         }
-    }
-
-    /// How many messages may go together: few until the first has arrived.
-    fn most_at_once(&self) -> usize {
-        let batch = usize::from(NonZeroU16::new(self.settings.batch).map_or(1, NonZeroU16::get));
-        if self.watch.sent() == 0 { batch.min(usize::try_from(SAME_REFUSALS).unwrap_or(1)) } else { batch }
     }
 
     /// Those who may get it now; the others are left out, or put off until they may.
@@ -236,14 +229,8 @@ impl Sending {
                 }
             }
         }
-        let several = u32::try_from(going.len()).unwrap_or(1);
-        let acquired = tokio::select! {
-            biased;
-            () = self.over() => return (Vec::new(), None),
-            acquired = self.permits.acquire_many(several) => acquired,
-        };
-        // Never closed.
-        let Ok(mut permits) = acquired else { return (Vec::new(), None) };
+        let Some(mut permits) = self.permits_for(going.len()).await else { return (Vec::new(), None) };
+        let waiting = going.split_off(permits.num_permits());
         let begun = AtomicUsize::new(0);
         let results = self.call(&going, &begun, patience).await;
         let begun = begun.into_inner();
@@ -260,6 +247,7 @@ impl Sending {
                 None => again.push(job),
             }
         }
+        again.extend(waiting.into_iter().map(|(job, ..)| job));
         let told = entries.iter().map(|entry| entry.event.clone()).collect::<Vec<_>>();
         if !entries.is_empty() && !self.write_results(entries, &nonces).await {
             return (Vec::new(), None);
@@ -280,6 +268,22 @@ impl Sending {
             again.extend(self.follow(&ready, job, then, &mut lost).await);
         }
         (again, lost)
+    }
+
+    /// Permits for so many messages, or for as many of them as there are permits; nothing where the run is over.
+    async fn permits_for(&self, messages: usize) -> Option<SemaphorePermit<'_>> {
+        let first = tokio::select! {
+            biased;
+            () = self.over() => return None,
+            first = self.permits.acquire_many(u32::from(messages > 0)) => first,
+        };
+        // Never closed.
+        let mut permits = first.ok()?;
+        let more = messages.saturating_sub(1).min(self.permits.available_permits());
+        if let Ok(more) = self.permits.try_acquire_many(u32::try_from(more).unwrap_or(0)) {
+            permits.merge(more);
+        }
+        Some(permits)
     }
 
     /// Makes the call: intents first. `begun` tells how many of them are on the disk.

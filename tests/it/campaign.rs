@@ -225,6 +225,21 @@ fn five_refusals_of_different_kinds_do_not_hold_up_the_rest() {
 }
 
 #[test]
+fn a_bad_beginning_does_not_hold_up_larger_batches() {
+    let world = fast_world();
+    campaign(&world, 40, &format!("batch = 20\n{TEXT}"));
+    for (psid, error) in [(1001, "551"), (1002, "10/2018278"), (1003, "100/2018001")] {
+        world.sandbox().describe_people(json!({"id": psid.to_string(), "error": error})).expect("a person");
+    }
+    let lost = json!({"graph": {"code": 1, "error_subcode": 1_357_046, "message": "no"}, "status": 500});
+    let pass = json!({"on": "send", "times": 3, "fault": {"pass": true}});
+    world.sandbox().set_faults(json!([pass, {"on": "send", "times": 2, "fault": lost}])).expect("faults");
+    let closed = closing(&run(&world).ended_with(7));
+    assert_eq!((&closed["failed"], &closed["unknown"], &closed["sent"]), (&json!(3), &json!(2), &json!(35)));
+    check_against_truth(&world);
+}
+
+#[test]
 fn an_outage_does_not_make_everybody_unknown() {
     let world = fast_world();
     campaign(&world, 400, TEXT);

@@ -32,7 +32,7 @@ const SEEDS: u64 = 24;
 /// How many of them are played twice.
 const REPLAYED: u64 = 4;
 /// Within how many seeds a mistake must show.
-const MOST_TO_FIND: u64 = 40;
+const MOST_TO_FIND: u64 = 400;
 
 /// What one seed came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

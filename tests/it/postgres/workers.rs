@@ -129,7 +129,8 @@ fn workers_share_a_campaign_through_any_number_of_server_crashes() {
 #[test]
 fn an_outage_longer_than_the_lease_is_outlived_as_well() {
     let Some((server, _turn)) = server() else { return };
-    let (world, mut workers) = sending(server, 1, 1_000, TEXT, 2);
+    // Whoever begins again sends whole batches at once.
+    let (world, mut workers) = sending(server, 1, 1_000, &format!("batch = 20\n{TEXT}"), 2);
     wait_for(&world, 200, &mut workers);
     server.kill();
     wait_until_still(&world);
