@@ -11,6 +11,7 @@
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod hold;
 mod nonce;
 mod part;
 mod permission;

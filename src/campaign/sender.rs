@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::hold::Hold;
 use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
@@ -20,7 +21,7 @@ use super::{CampaignError, settle};
 use crate::clock::{Clock, Timestamp};
 use crate::graph::GraphClient;
 use crate::library::AssetLibrary;
-use crate::record::{Campaign, Change, ClaimedRow, Enlisted, Reach, Record, RecordError, Worker};
+use crate::record::{Campaign, Change, ClaimedRow, Reach, Record, RecordError};
 use crate::stop::Stop;
 
 /// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
@@ -45,7 +46,7 @@ pub struct RunParts {
     pub stop: Stop,
 }
 
-/// The right to send one campaign. Nobody else has it at the same time.
+/// The right to send one campaign. Nobody else has it at the same time. Dropping it lets go of it.
 #[derive(Debug)]
 pub struct Run {
     pub(super) parts: RunParts,
@@ -55,7 +56,7 @@ pub struct Run {
     pub(super) watch: Arc<Watch>,
     pub(super) ready: Ready,
     pub(super) stage: Stage,
-    worker: Worker,
+    hold: Hold,
 }
 
 impl Run {
@@ -73,13 +74,9 @@ impl Run {
         let message = serde_json::from_str(&campaign.message).map_err(unintelligible)?;
         let settings: Settings = serde_json::from_str(&campaign.settings).map_err(unintelligible)?;
         let stage = settings.ramp.stage(&campaign);
-        match parts.record.enlist(campaign.id, std::process::id(), parts.clock.now()).await? {
-            Enlisted::Won(worker) => {
-                let (watch, ready) = (Arc::default(), Vec::new());
-                Ok(Self { parts, campaign, message, settings, watch, ready, stage, worker })
-            }
-            Enlisted::Held(holder) => Err(CampaignError::Held { name: name.clone(), holder }),
-        }
+        let hold = Hold::take(&parts.record, &parts.clock, campaign.id).await?;
+        let hold = hold.map_err(|holder| CampaignError::Held { name: name.clone(), holder })?;
+        Ok(Self { parts, campaign, message, settings, watch: Arc::default(), ready: Vec::new(), stage, hold })
     }
 
     /// What can be seen of it while it sends.
@@ -88,8 +85,8 @@ impl Run {
     }
 
     /// Lets go of the campaign with nothing sent.
-    pub async fn give_up(self) -> Result<(), CampaignError> {
-        Ok(self.parts.record.retire(&self.worker, self.parts.clock.now()).await?)
+    pub async fn give_up(mut self) -> Result<(), CampaignError> {
+        Ok(self.hold.let_go().await?)
     }
 
     /// Sends what is to be sent. A look ahead comes first, unless there was one.
@@ -115,7 +112,7 @@ impl Run {
             self.send_all(&sending).await;
             uploads += sending.uploads();
             unsaved.extend(sending.unsaved());
-            let retired = self.parts.record.retire(&self.worker, self.parts.clock.now()).await;
+            let retired = self.hold.let_go().await;
             match sending.halted() {
                 Some(End::Store(error)) if matches!(*error, RecordError::Lapsed) => {
                     unsaved = self.tell_late(unsaved).await;
@@ -153,10 +150,8 @@ impl Run {
     /// Goes on as another worker, where this one was taken for dead.
     async fn enlist_again(&mut self) -> Result<(), RecordError> {
         tracing::warn!("the record was out of reach for too long: going on with what is left");
-        match self.parts.record.enlist(self.campaign.id, std::process::id(), self.parts.clock.now()).await? {
-            Enlisted::Won(worker) => self.worker = worker,
-            Enlisted::Held(_) => return Err(RecordError::Lapsed),
-        }
+        let hold = Hold::take(&self.parts.record, &self.parts.clock, self.campaign.id).await?;
+        self.hold = hold.map_err(|_| RecordError::Lapsed)?;
         Ok(())
     }
 
@@ -245,7 +240,7 @@ impl Run {
 
     fn sending(&self) -> Sending {
         let RunParts { record, graph, library, clock, stop } = self.parts.clone();
-        let scribe = Scribe::new(record, self.worker, Arc::clone(&clock));
+        let scribe = Scribe::new(record, self.hold.worker(), Arc::clone(&clock));
         let mut times = self.settings.times.clone();
         if self.stage == Stage::Testers {
             times.quiet_hours = None;
@@ -325,7 +320,7 @@ impl Run {
             if sending.is_over() {
                 return;
             }
-            let claims = match record.claim_deliveries(&self.worker, reach, chunk, clock.now()).await {
+            let claims = match record.claim_deliveries(&self.hold.worker(), reach, chunk, clock.now()).await {
                 Ok(claims) => claims,
                 Err(error) => return sending.halt(End::Store(Arc::new(error))),
             };

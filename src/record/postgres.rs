@@ -44,7 +44,7 @@ use self::uploads::column;
 use super::rows;
 use super::{
     Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record,
-    RecordError, ServerTimes, Upload, UploadFilter, Uploads,
+    RecordError, ServerTimes, Upload, UploadFilter, Uploads, Worker,
 };
 use crate::clock::{ClockReading, Timestamp};
 use crate::ids::{AliasName, AssetKey, AttachmentId, KeySpace, Origin};
@@ -59,6 +59,8 @@ pub struct PostgresRecord {
     owners: Owners,
     /// As which owner each worker was enlisted.
     workers: Mutex<HashMap<i64, i64>>,
+    /// Workers that could not be retired when they ended.
+    ended: Mutex<Vec<Worker>>,
 }
 
 impl PostgresRecord {
@@ -77,7 +79,7 @@ impl PostgresRecord {
     pub fn at(address: &ServerAddress) -> Result<Self, RecordError> {
         let sessions = Sessions::new(address.clone());
         let sessions = sessions.map_err(|error| Fault::Unfit(error.to_string()).opening(address))?;
-        Ok(Self { sessions, owners: Owners::new(address.clone()), workers: Mutex::default() })
+        Ok(Self { sessions, owners: Owners::new(address.clone()), workers: Mutex::default(), ended: Mutex::default() })
     }
 
     /// The owner this record claims as now.

@@ -1,6 +1,7 @@
 //! Campaigns, held against what the sandbox has seen: nobody twice, nobody lost, and every count true.
 
 mod full;
+mod hold;
 mod hours;
 mod indoors;
 mod matrix;

@@ -30,6 +30,7 @@ const LONGEST_CALL: Duration = Duration::from_secs(150);
 #[async_trait]
 impl Ledger for PostgresRecord {
     async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError> {
+        self.retire_ended(now).await;
         self.bury_workers(now).await?;
         let owner = self.own().await?;
         let enlisted = self.sessions.write(|tx| async move { enlist(&tx, campaign, owner, pid, now).await }).await?;
@@ -86,6 +87,16 @@ impl Ledger for PostgresRecord {
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         locked(&self.workers).remove(&worker.epoch);
+        let retired = self.retire_now(worker, now).await;
+        if retired.is_err() {
+            locked(&self.ended).push(*worker);
+        }
+        retired
+    }
+}
+
+impl PostgresRecord {
+    async fn retire_now(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         self.sessions
             .write_within(LONG_ABSENCE, |tx| async move {
                 let sql = "SELECT parts FROM campaigns JOIN campaign_workers ON campaign = campaigns.id
@@ -97,9 +108,18 @@ impl Ledger for PostgresRecord {
             })
             .await
     }
-}
 
-impl PostgresRecord {
+    /// Retires workers that could not be when they ended. Nobody else can: their owner lives.
+    async fn retire_ended(&self, now: Timestamp) {
+        let ended = std::mem::take(&mut *locked(&self.ended));
+        for worker in ended {
+            if let Err(error) = self.retire_now(&worker, now).await {
+                tracing::warn!(%error, "what worker {} had is still held", worker.epoch);
+                locked(&self.ended).push(worker);
+            }
+        }
+    }
+
     /// A claim, and whether there are workers who are no more.
     async fn claim_once(
         &self,

@@ -313,6 +313,28 @@ async fn a_silent_workers_claims_pass_on_at_once_and_its_sends_are_unknown_when_
 }
 
 #[tokio::test]
+async fn a_worker_whose_end_could_not_be_written_down_lets_go_when_another_begins() {
+    let Some(place) = place() else { return };
+    let record = place.record().await;
+    let campaign = contract::plan(&record, 1..=2, 1).await;
+    let worker = contract::enlist(&record, campaign).await;
+    let claimed = async |worker: &Worker| {
+        let claims = record.claim_deliveries(worker, Reach::All, 2, NOW).await.expect("claims");
+        claims.rows.len()
+    };
+    assert_eq!(claimed(&worker).await, 2);
+    place.sql(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END $$;
+         CREATE TRIGGER full_disk BEFORE DELETE ON campaign_workers EXECUTE FUNCTION full_disk()",
+    );
+    assert!(matches!(record.retire(&worker, NOW).await, Err(RecordError::Full { .. })));
+    place.sql("DROP TRIGGER full_disk ON campaign_workers");
+    let next = contract::enlist(&record, campaign).await;
+    assert_eq!(claimed(&next).await, 2, "nobody else can let go of it: its owner lives");
+}
+
+#[tokio::test]
 async fn a_claim_a_dying_server_forgot_is_nobodys_and_what_was_sent_before_is_kept() {
     let Some(place) = place() else { return };
     let (record, other) = (place.record().await, place.record().await);

@@ -110,6 +110,10 @@ impl Room {
         plan(&self.record, &spec, &options, &self.clock).await.expect("a plan").campaign
     }
 
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(name), bytes).expect("a file");
+    }
+
     /// Sends it, until that ends.
     pub(super) async fn run(&self, campaign: &Campaign) -> RunSummary {
         let run = Run::begin(self.parts(), campaign.clone()).await.expect("nobody else has it");
@@ -131,7 +135,7 @@ impl Room {
         KeySpace { origin, page, platform: Platform::Messenger }
     }
 
-    fn parts(&self) -> RunParts {
+    pub(super) fn parts(&self) -> RunParts {
         let (record, clock) = (Arc::clone(&self.record), Arc::clone(&self.clock));
         let retry = RetryPolicy { max_wait: PATIENCE, ..RetryPolicy::default() };
         let options = graph_options("https://graph.facebook.com", "PAGE-TOKEN", retry);

@@ -1,0 +1,60 @@
+//! A run that comes to nothing lets go of its campaign, in a process that lives on.
+
+use std::time::Duration;
+
+use reattach::campaign::{CampaignError, Counts, Run, RunSummary};
+
+use super::indoors::Room;
+
+const PEOPLE: u64 = 40;
+
+async fn planned(room: &Room, message: &str) -> reattach::record::Campaign {
+    let people: Vec<_> = (1..=PEOPLE).map(|psid| psid.to_string()).collect();
+    room.plan(&format!("recipient\n{}\n", people.join("\n")), message).await
+}
+
+/// What comes of it once whatever was dropped has ended.
+async fn ended(room: &Room, campaign: &reattach::record::Campaign) -> RunSummary {
+    for _ in 0..1_000 {
+        match Run::begin(room.parts(), campaign.clone()).await {
+            Ok(run) => return run.send().await.expect("a run"),
+            Err(CampaignError::Held { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it is held by nobody")
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_dropped_lets_go() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
+    drop(Run::begin(room.parts(), campaign.clone()).await.expect("nobody has it"));
+    assert_eq!(ended(&room, &campaign).await.counts, Counts { total: PEOPLE, sent: PEOPLE, ..Counts::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_dropped_while_it_sends_leaves_nobody_held() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let campaign = planned(&room, "concurrency = 4\n[[message]]\ntext = \"Hi\"\n").await;
+    let run = Run::begin(room.parts(), campaign.clone()).await.expect("nobody has it");
+    let sending = tokio::time::timeout(Duration::from_millis(300), run.send()).await;
+    assert!(sending.is_err(), "it ended before it was dropped");
+    let Counts { total, sent, unknown, pending, failed, .. } = ended(&room, &campaign).await.counts;
+    assert_eq!((total, sent + unknown, pending, failed), (PEOPLE, PEOPLE, 0, 0));
+    assert!((1..=4).contains(&unknown), "{unknown} were under way");
+    assert_eq!(room.taken().len() as u64, PEOPLE, "somebody was forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_look_ahead_fails_lets_go() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    room.put("hero.png", &crate::support::pictures::png(1));
+    let campaign = planned(&room, "[[message]]\nfile = \"hero.png\"\n").await;
+    room.put("hero.png", &crate::support::pictures::png(2));
+    for _ in 0..2 {
+        let run = Run::begin(room.parts(), campaign.clone()).await;
+        assert!(run.expect("nobody has it").send().await.is_err(), "it holds something else now");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
