@@ -6,6 +6,7 @@ mod hours;
 mod indoors;
 mod matrix;
 mod ramp;
+mod resume;
 mod settle;
 mod storm;
 

@@ -2,27 +2,37 @@
 
 use std::time::Duration;
 
-use reattach::campaign::{CampaignError, Counts, Run, RunSummary};
+use reattach::campaign::{CampaignError, Counts, Run, RunParts, RunSummary};
+use reattach::record::Campaign;
 
 use super::indoors::Room;
 
 const PEOPLE: u64 = 40;
 
-async fn planned(room: &Room, message: &str) -> reattach::record::Campaign {
-    let people: Vec<_> = (1..=PEOPLE).map(|psid| psid.to_string()).collect();
+async fn planned(room: &Room, message: &str) -> Campaign {
+    planned_for(room, PEOPLE, message).await
+}
+
+pub(super) async fn planned_for(room: &Room, people: u64, message: &str) -> Campaign {
+    let people: Vec<_> = (1..=people).map(|psid| psid.to_string()).collect();
     room.plan(&format!("recipient\n{}\n", people.join("\n")), message).await
 }
 
-/// What comes of it once whatever was dropped has ended.
-async fn ended(room: &Room, campaign: &reattach::record::Campaign) -> RunSummary {
+/// A run, once whatever was dropped has let go.
+pub(super) async fn begun(parts: RunParts, campaign: &Campaign) -> Run {
     for _ in 0..1_000 {
-        match Run::begin(room.parts(), campaign.clone()).await {
-            Ok(run) => return run.send().await.expect("a run"),
+        match Run::begin(parts.clone(), campaign.clone()).await {
+            Ok(run) => return run,
             Err(CampaignError::Held { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("{error:?}"),
         }
     }
     panic!("it is held by nobody")
+}
+
+/// What comes of it in the end.
+pub(super) async fn ended(room: &Room, campaign: &Campaign) -> RunSummary {
+    begun(room.parts(), campaign).await.send().await.expect("a run")
 }
 
 #[tokio::test(start_paused = true)]
