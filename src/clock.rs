@@ -148,6 +148,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
         Moment::Sure(self.now())
     }
 
+    /// How long the machine has been up, asleep or awake: for how long something took, however the wall clock is set
+    /// meanwhile.
+    fn uptime(&self) -> Duration {
+        uptime()
+    }
+
     /// Returns once `span` has passed.
     ///
     /// # Cancel safety
@@ -196,6 +202,10 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         let moved = self.moved_millis.load(Ordering::SeqCst);
         Timestamp(self.start.plus(self.since.elapsed()).0.saturating_add(moved))
+    }
+
+    fn uptime(&self) -> Duration {
+        self.now().since(self.start)
     }
 
     async fn sleep(&self, span: Duration) {

@@ -206,14 +206,15 @@ impl Run {
                 () = clock.sleep(wait.min(LOOK)) => {}
                 () = sending.over() => break,
             }
-            self.heed_pause(sending).await;
+            self.look_around(sending).await;
         }
         self.watch.set_waiting(None);
     }
 
-    /// Ends the run where somebody has paused the campaign. Who sends learns of it with the next intent; who waits has to
-    /// look.
-    async fn heed_pause(&self, sending: &Sending) {
+    /// Ends the run where somebody has paused the campaign, and sees to it that the time is known: who sends learns both of
+    /// the next message; who waits has to look.
+    async fn look_around(&self, sending: &Sending) {
+        self.parts.library.ask_the_time_if_in_doubt().await;
         match self.is_paused().await {
             Ok(false) => {}
             Ok(true) => sending.halt(End::Paused("paused".to_owned())),
@@ -297,7 +298,7 @@ impl Run {
                 biased;
                 () = sending.over() => return false,
                 sent = &mut handing => return sent.is_ok(),
-                () = sleep(LOOK) => self.heed_pause(sending).await,
+                () = sleep(LOOK) => self.look_around(sending).await,
             }
         }
     }
@@ -335,7 +336,7 @@ impl Run {
                 tokio::select! {
                     biased;
                     () = handed_out.returned.notified() => {}
-                    () = clock.sleep(wait.min(LOOK)) => if idle { self.heed_pause(sending).await },
+                    () = clock.sleep(wait.min(LOOK)) => if idle { self.look_around(sending).await },
                     () = sending.over() => {}
                 }
                 continue;

@@ -116,7 +116,13 @@ impl GraphClient {
 
     /// What time it is at Meta, to the second; by our own clock before it has said so.
     pub fn meta_now(&self) -> Timestamp {
-        self.server_time.at(self.clock.now())
+        self.server_time.now(&*self.clock)
+    }
+
+    /// Whether our clock has been set by more than an hour since Meta last answered, or stood still with the machine: only
+    /// another answer can tell what time it is.
+    pub fn is_time_in_doubt(&self) -> bool {
+        self.server_time.is_in_doubt(&*self.clock)
     }
 
     /// Whether Meta has ever answered this client, however it did.
@@ -299,7 +305,7 @@ impl GraphClient {
             Attempt::Answered(answered) => {
                 self.governor.observe(&answered.headers);
                 self.answered.store(true, Ordering::Relaxed);
-                self.server_time.observe(&answered.headers, self.clock.now());
+                self.server_time.observe(&answered.headers, &*self.clock);
                 Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
             }
             failed @ Attempt::Failed { .. } => failed,
@@ -313,7 +319,7 @@ impl GraphClient {
     /// minutes only.
     fn proven(&self, mut url: Url) -> Url {
         if let Some(app_secret) = &self.options.app_secret {
-            let time = (self.server_time.at(self.clock.now()).as_unix_millis() / 1000).to_string();
+            let time = (self.meta_now().as_unix_millis() / 1000).to_string();
             let mut mac =
                 Hmac::<Sha256>::new_from_slice(app_secret.expose().as_bytes()).expect("HMAC takes a key of any length");
             mac.update(format!("{}|{time}", self.options.token.expose()).as_bytes());

@@ -14,7 +14,7 @@ use super::server_time::ServerTime;
 use super::transport::{Answered, Attempt};
 use super::wire::{Acted, ascii_filename};
 use super::{Conversation, Governor, PaceLimits, retry, usage};
-use crate::clock::Timestamp;
+use crate::clock::{ManualClock, Timestamp};
 use crate::ids::{AttachmentId, Recipient};
 
 /// The body of a refusal, under every sort of status.
@@ -92,6 +92,7 @@ pub fn usage_headers(text: &[u8]) {
     let pace = governor.pace();
     assert!((1..=limits.messages_per_second).contains(&pace.per_second) && pace.shut_for.is_some(), "{pace:?}");
     let time = ServerTime::default();
-    time.observe(&headers, Timestamp::from_unix_millis(1_800_000_000_000));
-    let _ = (time.to_keep(), time.skew(), time.at(Timestamp::from_unix_millis(i64::MAX)));
+    let clock = ManualClock::new(Timestamp::from_unix_millis(1_800_000_000_000));
+    time.observe(&headers, &clock);
+    let _ = (time.to_keep(), time.skew(), time.now(&clock));
 }

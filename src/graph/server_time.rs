@@ -1,7 +1,8 @@
 //! What time it is at Meta, as its answers say, and a clock that goes by it.
 //!
 //! Ages count in Meta's time: it is Meta that forgets an id after 90 days. As long as the machine's clock agrees with
-//! Meta's to within an hour, it is taken at its word.
+//! Meta's to within an hour, it is taken at its word. What time it is at Meta goes on with the time the machine is up, so
+//! that it makes no difference when the machine's clock is set.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,10 +38,6 @@ impl ClockSkew {
     fn is_large(self) -> bool {
         self.size() > TOLERANCE
     }
-
-    fn correct(self, ours: Timestamp) -> Timestamp {
-        Timestamp::from_unix_millis(ours.as_unix_millis().saturating_add(self.ahead_millis))
-    }
 }
 
 impl From<ClockReading> for ClockSkew {
@@ -59,10 +56,28 @@ pub struct ServerTime {
 #[derive(Debug, Default)]
 struct Known {
     /// From the last answer.
-    read: Option<ClockReading>,
+    read: Option<Answered>,
     /// What was kept of earlier answers.
     kept: Option<ClockReading>,
     was_told: bool,
+}
+
+/// What an answer said, and how long the machine had been up when it came.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    reading: ClockReading,
+    up: Duration,
+}
+
+impl Answered {
+    fn since(self, up: Duration) -> Duration {
+        up.saturating_sub(self.up)
+    }
+
+    /// What time it is at Meta when the machine has been up for so long.
+    fn theirs(self, up: Duration) -> Timestamp {
+        self.reading.theirs.plus(self.since(up))
+    }
 }
 
 impl ServerTime {
@@ -80,7 +95,7 @@ impl ServerTime {
     /// is kept or says otherwise. It counts as kept from here on.
     pub fn to_keep(&self) -> Option<ClockReading> {
         let mut known = self.lock();
-        let read = known.read?;
+        let read = known.read?.reading;
         let says_the_same = |kept: ClockReading| {
             let change = read.ahead_millis().abs_diff(kept.ahead_millis());
             change <= JITTER_MILLIS && read.theirs.since(kept.theirs) <= TOLERANCE
@@ -94,16 +109,16 @@ impl ServerTime {
 
     /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
     pub fn skew(&self) -> Option<ClockSkew> {
-        self.lock().read.map(ClockSkew::from)
+        self.lock().read.map(|read| read.reading.into())
     }
 
-    /// Takes note of the `Date` of an answer that came `now`.
-    pub(super) fn observe(&self, headers: &HeaderMap, now: Timestamp) {
+    /// Takes note of the `Date` of an answer that came now.
+    pub(super) fn observe(&self, headers: &HeaderMap, clock: &dyn Clock) {
         let Some(theirs) = date(headers) else { return };
-        let reading = ClockReading { theirs, ours: now };
+        let reading = ClockReading { theirs, ours: clock.now() };
         let is_news = {
             let mut known = self.lock();
-            known.read = Some(reading);
+            known.read = Some(Answered { reading, up: clock.uptime() });
             ClockSkew::from(reading).is_large() && !std::mem::replace(&mut known.was_told, true)
         };
         if let (true, Some(hook)) = (is_news, &self.on_correction) {
@@ -111,16 +126,26 @@ impl ServerTime {
         }
     }
 
-    /// Meta's time when it is `ours` here, to the second; ours before Meta has said anything.
-    pub(super) fn at(&self, ours: Timestamp) -> Timestamp {
-        self.skew().map_or(ours, |skew| skew.correct(ours))
+    /// Meta's time now, to the second; ours before Meta has said anything.
+    pub(super) fn now(&self, clock: &dyn Clock) -> Timestamp {
+        self.lock().read.map_or_else(|| clock.now(), |read| read.theirs(clock.uptime()))
     }
 
-    /// What to go by when it is `ours` here.
-    fn judge(&self, ours: Timestamp) -> Moment {
-        let known = self.lock();
-        if let Some(skew) = known.read.map(ClockSkew::from) {
-            return Moment::Sure(if skew.is_large() { skew.correct(ours) } else { ours });
+    /// Whether our clock has been set by more than an hour since Meta last answered, or stood still with the machine:
+    /// nobody but Meta can tell which.
+    pub(super) fn is_in_doubt(&self, clock: &dyn Clock) -> bool {
+        self.lock().read.is_some_and(|read| {
+            let expected = read.reading.ours.plus(read.since(clock.uptime()));
+            ClockSkew::from(ClockReading { theirs: expected, ours: clock.now() }).is_large()
+        })
+    }
+
+    /// What to go by now.
+    fn judge(&self, clock: &dyn Clock) -> Moment {
+        let (known, ours) = (self.lock(), clock.now());
+        if let Some(read) = known.read {
+            let theirs = read.theirs(clock.uptime());
+            return Moment::Sure(if ClockSkew::from(ClockReading { theirs, ours }).is_large() { theirs } else { ours });
         }
         // It was wrong then, or has been set back since.
         let is_doubtful = |kept: ClockReading| ClockSkew::from(kept).is_large() || ours.plus(TOLERANCE) < kept.theirs;
@@ -161,7 +186,11 @@ impl Clock for CorrectedClock {
     }
 
     fn moment(&self) -> Moment {
-        self.server_time.judge(self.machine.now())
+        self.server_time.judge(&*self.machine)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.machine.uptime()
     }
 
     async fn sleep(&self, span: Duration) {
@@ -188,8 +217,48 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
+    /// A clock that can be set, of a machine that can be halted.
+    #[derive(Debug)]
+    struct Machine {
+        shows: Mutex<Timestamp>,
+        up: Mutex<Duration>,
+    }
+
+    impl Machine {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { shows: Mutex::new(NOW), up: Mutex::new(HOUR) })
+        }
+
+        fn set(&self, to: Timestamp) {
+            *self.shows.lock().unwrap() = to;
+        }
+
+        fn pass(&self, span: Duration) {
+            *self.up.lock().unwrap() += span;
+            let now = self.now();
+            self.set(now.plus(span));
+        }
+    }
+
+    #[async_trait]
+    impl Clock for Machine {
+        fn now(&self) -> Timestamp {
+            *self.shows.lock().unwrap()
+        }
+
+        fn uptime(&self) -> Duration {
+            *self.up.lock().unwrap()
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
     fn answer(time: &ServerTime, date: &'static str) {
-        time.observe(&HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]), NOW);
+        answer_to(&Machine::new(), time, date);
+    }
+
+    fn answer_to(machine: &Machine, time: &ServerTime, date: &'static str) {
+        time.observe(&HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]), machine);
     }
 
     fn reading(theirs: Timestamp) -> ClockReading {
@@ -208,6 +277,29 @@ mod tests {
         let behind = observe("Thu, 09 Oct 2025 07:53:20 GMT").expect("a time");
         assert_eq!((behind.ahead_millis, behind.size()), (-3_600_000, HOUR));
         assert_eq!(observe(""), Some(behind), "what cannot be read changes nothing");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_changes_nothing_of_metas_time_and_is_asked_about() {
+        let (time, machine) = (Arc::new(ServerTime::default()), Machine::new());
+        let clock = CorrectedClock::new(Arc::<Machine>::clone(&machine), Arc::clone(&time));
+        assert!(!time.is_in_doubt(&*machine), "nothing was ever said");
+        for (date, right) in
+            [("Thu, 09 Oct 2025 08:53:20 GMT", NOW), ("Thu, 09 Oct 2025 18:53:20 GMT", NOW.plus(10 * HOUR))]
+        {
+            machine.set(NOW);
+            answer_to(&machine, &time, date);
+            machine.pass(2 * HOUR);
+            assert!(!time.is_in_doubt(&*machine), "{date}");
+            for set in [NOW.minus(30 * HOUR), NOW.plus(HOUR * 5)] {
+                machine.set(set);
+                assert_eq!(clock.moment(), Moment::Sure(right.plus(2 * HOUR)), "{date}");
+                assert_eq!(time.now(&*machine), right.plus(2 * HOUR), "{date}");
+                assert!(time.is_in_doubt(&*machine), "{date}");
+            }
+        }
+        answer_to(&machine, &time, "Thu, 09 Oct 2025 10:53:20 GMT");
+        assert!(!time.is_in_doubt(&*machine), "it was asked");
     }
 
     #[tokio::test(start_paused = true)]

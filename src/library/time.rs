@@ -47,6 +47,16 @@ impl AssetLibrary {
         }
     }
 
+    /// Asks Meta what time it is, where our clock has been set since it last said so, or the machine stood still. That
+    /// nobody answers is no error.
+    pub async fn ask_the_time_if_in_doubt(&self) {
+        if self.parts.graph.is_time_in_doubt() {
+            let answer = me(&self.parts.graph).await;
+            tracing::debug!(?answer, "asked Meta what time it is");
+            self.keep_the_time().await;
+        }
+    }
+
     /// Keeps in the record what Meta last said of the time, where that is news.
     pub async fn keep_the_time(&self) {
         let Some(reading) = self.parts.graph.server_time().to_keep() else { return };

@@ -286,6 +286,10 @@ impl Clock for SkewedClock {
         Timestamp::from_unix_millis(shown)
     }
 
+    fn uptime(&self) -> Duration {
+        self.world.elapsed()
+    }
+
     async fn sleep(&self, span: Duration) {
         sleep(span).await;
     }
