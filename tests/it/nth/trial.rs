@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::calls::{Call, Calls, Fault, How, read};
 use super::flows::{Flow, Stage, export};
 use crate::support::scratch;
+use crate::support::secrecy::{folder_keeps_secrets, keeps_secrets};
 
 /// The exit codes of the documentation that a fault of the disk can lead to: unexpected, some failed, store, unknown.
 const CODES: [i32; 5] = [0, 1, 3, 6, 7];
@@ -161,6 +162,8 @@ fn run(calls: &Calls, stage: &Stage, data: &Path, faults: &[Fault]) -> End {
     command.stdout(File::create(&out).expect("a file")).stderr(Stdio::piped());
     let ended = command.spawn().and_then(Child::wait_with_output).expect("the binary runs");
     let printed = fs::read(&out).expect("a file");
+    keeps_secrets("stderr", &ended.stderr);
+    folder_keeps_secrets(data, None);
     // A line that was not written whole is no promise.
     let whole = printed.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &printed[..end]);
     let lines = whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
