@@ -189,9 +189,9 @@ fn start_log(global: &Global, as_json: bool) -> Result<(), Failure> {
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
     if as_json {
-        log.json().init()
+        log.json().init();
     } else {
-        log.with_ansi(global.color == ColorWhen::Always).init()
+        log.with_ansi(global.color == ColorWhen::Always).init();
     }
     Ok(())
 }
