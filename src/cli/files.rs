@@ -49,6 +49,15 @@ fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
 
+/// `file`, to be written on at its end; for its owner alone where it is new.
+pub(super) fn append(file: &Path) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map_err(|source| Failure::File { action: "opened", path: file.to_owned(), source })
+}
+
 /// Writes `bytes` to `file`, which holds what it held or all of them, whatever happens meanwhile.
 pub(super) fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let written = match fs::metadata(file) {

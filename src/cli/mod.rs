@@ -18,6 +18,7 @@ mod session;
 mod values;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::clock::SystemClock;
 use crate::stop::Stop;
@@ -50,9 +52,11 @@ pub fn main() -> ExitCode {
         Err(error) => return refused(&error).into(),
     };
     let as_json = matches!(&cli.command, args::Command::Serve(args) if args.log_json);
-    log_to_stderr(&cli.global, as_json);
-    crate::cache::silence_engine_panics();
     let output = Arc::new(Output::new(&cli.global));
+    if let Err(failure) = start_log(&cli.global, as_json) {
+        return conclude(Err(failure), &output).into();
+    }
+    crate::cache::silence_engine_panics();
     // A broken configuration must not break the start of a shell.
     let exit = match commands::run_without_settings(&output, &cli.command) {
         Some(ended) => conclude(ended, &output),
@@ -170,7 +174,8 @@ async fn signal() {
     }
 }
 
-fn log_to_stderr(global: &Global, as_json: bool) {
+/// Logs to the file `REATTACH_LOG_FILE` names, and without one to stderr.
+fn start_log(global: &Global, as_json: bool) -> Result<(), Failure> {
     let level = match global.verbose {
         0 => "reattach=warn",
         1 => "reattach=info",
@@ -178,6 +183,15 @@ fn log_to_stderr(global: &Global, as_json: bool) {
         _ => "reattach=trace",
     };
     let filter = EnvFilter::try_from_env("REATTACH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if as_json { log.json().init() } else { log.with_ansi(global.color == ColorWhen::Always).init() }
+    let to = match std::env::var_os("REATTACH_LOG_FILE") {
+        Some(path) => BoxMakeWriter::new(Arc::new(files::append(Path::new(&path))?)),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
+    if as_json {
+        log.json().init();
+    } else {
+        log.with_ansi(global.color == ColorWhen::Always).init();
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with an asset.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -236,7 +237,7 @@ impl LibraryError {
             Self::Watch(WatchError::TooMany { .. }) => {
                 Some("raise the limit (fs.inotify.max_user_watches), or watch fewer folders".into())
             }
-            Self::Scan(ScanError::NotFound { .. }) => {
+            Self::Scan(ScanError::NotFound { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Some("check the spelling: paths are meant from the current folder".into())
             }
             Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } => None,

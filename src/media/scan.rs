@@ -3,7 +3,7 @@
 //! Walks with the `ignore` crate, by the types folders themselves list: no file is opened or even asked for its size.
 //! Memory holds one listing per level of the tree, however many files there are. Links inside folders are not
 //! followed. A `.reattachignore` file, written like a `.gitignore`, leaves out what it names; git's own rules do not
-//! count.
+//! count. Where one cannot be read nothing below is taken, since it might be what it leaves out.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -115,13 +115,18 @@ pub fn scan(roots: &[PathBuf], options: &ScanOptions) -> Result<Scan, ScanError>
             distinct.push(root);
         }
     }
-    Ok(Scan { roots: distinct.into_iter(), walk: None, rules, known: Arc::new(known), wanted: None })
+    let (roots, known) = (distinct.into_iter(), Arc::new(known));
+    Ok(Scan { roots, walk: None, way: Vec::new(), closed: None, rules, known, wanted: None })
 }
 
 /// A scan under way: what it has yet to come upon.
 pub struct Scan {
     roots: vec::IntoIter<Root>,
     walk: Option<Walk>,
+    /// The folders the walk is in: whatever keeps one from being listed does not name it.
+    way: Vec<PathBuf>,
+    /// The folder whose rules could not be read, while the walk is in it.
+    closed: Option<PathBuf>,
     rules: Arc<Rules>,
     /// All roots, so that a walk leaves out those that lie within it: they are walked on their own.
     known: Arc<HashSet<PathBuf>>,
@@ -135,10 +140,7 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Found> {
         loop {
             while let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
-                let found = match entry {
-                    Ok(entry) => look(entry),
-                    Err(error) => Some(refuse(&error)),
-                };
+                let found = self.come_upon(entry);
                 if found.is_some() {
                     return found;
                 }
@@ -156,6 +158,9 @@ impl Iterator for Scan {
             } else if !file_type.is_dir() {
                 return Some(Found::Refused { path, problem: Problem::not_regular(file_type) });
             }
+            if let Some(refused) = canonical.ancestors().skip(1).find_map(refuse_rules_of) {
+                return Some(refused);
+            }
             self.walk = Some(self.begin(path, canonical));
         }
     }
@@ -167,6 +172,28 @@ impl Scan {
     #[must_use]
     pub fn only(self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self { wanted: Some(Arc::new(Wanted::new(paths.into_iter().collect()))), ..self }
+    }
+
+    /// What to say of what the walk came upon; `None` for what is nobody's business, such as a folder like any other.
+    fn come_upon(&mut self, entry: Result<DirEntry, ignore::Error>) -> Option<Found> {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return Some(refuse(&error, self.way.get(depth_of(&error).saturating_sub(1)))),
+        };
+        if self.closed.as_ref().is_some_and(|closed| entry.path().starts_with(closed)) {
+            return None;
+        }
+        // A root that is a link was opened as the folder it leads to.
+        if entry.depth() == 0 || entry.file_type().is_some_and(|file_type| file_type.is_dir()) {
+            self.way.truncate(entry.depth());
+            self.way.push(entry.path().to_owned());
+            // The walk takes rules it cannot read for none.
+            if let Some(refused) = refuse_rules_of(entry.path()) {
+                self.closed = Some(entry.into_path());
+                return Some(refused);
+            }
+        }
+        look(entry)
     }
 
     fn begin(&self, root: PathBuf, canonical: PathBuf) -> Walk {
@@ -287,9 +314,8 @@ fn globs<'a>(lines: impl Iterator<Item = &'a str>, any_case: bool) -> Result<Git
 /// What to say of an entry; `None` for a folder like any other.
 fn look(entry: DirEntry) -> Option<Found> {
     if let Some(error) = entry.error() {
-        return Some(refuse(error));
+        return Some(refuse(error, None));
     }
-    // A root that is a link was opened as the folder it leads to.
     let is_root = entry.depth() == 0;
     match entry.file_type() {
         Some(file_type) if is_root || file_type.is_dir() => look_at_folder(entry),
@@ -315,9 +341,23 @@ fn look_at_folder(entry: DirEntry) -> Option<Found> {
     refused(entry.into_path(), ProblemCode::NotARegularFile, message, hint)
 }
 
-/// What to say of a folder that cannot be listed, or of an ignore file that cannot be used.
-fn refuse(error: &ignore::Error) -> Found {
-    let path = path_of(error).unwrap_or(Path::new(IGNORE_FILE)).to_owned();
+/// What to say of the ignore file of a folder that has one, if that cannot be read.
+fn refuse_rules_of(folder: &Path) -> Option<Found> {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    let path = folder.join(IGNORE_FILE);
+    let error = match fs::symlink_metadata(&path) {
+        // Whoever may not look into a folder on the way to a root has never seen its rules.
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => return None,
+        Err(error) => error,
+        Ok(_) => fs::read(&path).err()?,
+    };
+    Some(Found::Refused { path, problem: Problem::from_io(&error) })
+}
+
+/// What to say of a folder that cannot be listed, which is `folder` where the error names none, or of an ignore file that
+/// cannot be used.
+fn refuse(error: &ignore::Error, folder: Option<&PathBuf>) -> Found {
+    let path = path_of(error).or(folder.map(PathBuf::as_path)).unwrap_or(Path::new(IGNORE_FILE)).to_owned();
     let problem = match error.io_error() {
         Some(error) => Problem::from_io(as_the_system_said(error)),
         None => Problem::error(
@@ -341,6 +381,14 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
         ignore::Error::WithPath { path, .. } => Some(path),
         ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
         _ => None,
+    }
+}
+
+/// How many folders below the root it happened.
+fn depth_of(error: &ignore::Error) -> usize {
+    match error {
+        ignore::Error::WithDepth { depth, .. } => *depth,
+        _ => 0,
     }
 }
 

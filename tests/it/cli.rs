@@ -306,6 +306,7 @@ fn a_token_file_that_others_may_read_is_refused() {
     assert!(run.stderr.contains("chmod 600"), "{}", run.stderr);
     mode(0o600);
     world.run(["sync", "library"]).ended_with(0);
+    fs::remove_file(home.join("token")).expect("the one place it may be in");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod fit;
 mod ha;
 mod heal;
 mod housekeeping;
+mod immutable;
 mod instagram;
 mod kill;
 mod library;

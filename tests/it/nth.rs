@@ -1,12 +1,13 @@
 //! The disk fails: every call that reads or changes a file, one after the other, once and for ever after.
 //!
 //! `fail_calls.c` stands between the program and the system and lets a chosen call fail: with EIO, ENOSPC or EINTR, or by
-//! writing half of what it was given ([`calls`]). Four commands are tried ([`flows`]): each under its faults, then once more
+//! writing half of what it was given ([`calls`]). Seven commands are tried ([`flows`]): each under its faults, then once more
 //! without, and what is left is held against what the sandbox has seen ([`trial`]). Every call of a command has its turn
 //! with `FAULT_POINTS` high enough; `cargo test` tries some of them, and a few of the pairs of faults, `FAULT_PAIRS`.
 //! `FAULT_SEED` begins elsewhere.
 
 mod calls;
+mod files;
 mod flows;
 mod trial;
 
@@ -14,14 +15,16 @@ use std::time::Instant;
 
 use calls::{Calls, Fault, How};
 use fastrand::Rng;
+use files::{Errand, is_over_too_soon};
 use flows::Flow;
-use trial::{Outcome, pairs, points, try_all};
+use trial::{Outcome, pairs, points, points_among, try_all, try_each};
 
-use crate::support::{account, setting};
+use crate::support::{account, scratch, setting};
 
 /// How many points `cargo test` tries in all, of those there are.
 const USUAL_POINTS: u64 = 150;
 const USUAL_PAIRS: u64 = 20;
+const USUAL_FILE_POINTS: u64 = 90;
 
 #[test]
 fn whichever_call_fails_nothing_is_lost_doubled_or_kept_quiet() {
@@ -53,6 +56,28 @@ fn two_faults_are_no_worse() {
     }
     account("pairs of faults", &outcome.trials.to_string(), seed, began, outcome.objections.len());
     outcome.is_flawless();
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_costs_no_other() {
+    let Some(calls) = Calls::build() else { return };
+    let (began, mut outcome, seed) = (Instant::now(), Outcome::default(), setting("FAULT_SEED", 0));
+    let wanted = usize::try_from(setting("FILE_POINTS", USUAL_FILE_POINTS)).expect("a count");
+    let mut there_are = 0;
+    for errand in Errand::ALL {
+        let calm = errand.place().run(&calls, &scratch(), &[]);
+        let mut all = points_among(&calm.calls, &[How::Eio, How::Eintr]);
+        all.retain(|fault| !is_over_too_soon(&calm.calls, fault));
+        there_are += all.len();
+        let trials: Vec<_> =
+            spread(&all, wanted / Errand::ALL.len(), seed).into_iter().map(|fault| vec![fault]).collect();
+        let place = || errand.place();
+        outcome.add(try_each(&format!("{errand:?}"), &trials, place, |place, faults| place.try_one(&calls, faults)));
+    }
+    let count = format!("{} of {there_are} points", outcome.trials);
+    account("faults of files", &count, seed, began, outcome.objections.len());
+    outcome.is_flawless();
+    assert!(outcome.struck * 10 > outcome.trials * 8, "{} of {} struck", outcome.struck, outcome.trials);
 }
 
 #[test]

@@ -9,7 +9,8 @@ mod witness;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -17,10 +18,11 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use self::echo::{Echo, FORMS, Form};
-use self::witness::{Witness, found, spelled};
+use self::witness::Witness;
 use crate::support::pictures::{picture, png};
-use crate::support::postgres::Server;
-use crate::support::served::Served;
+use crate::support::postgres::{Server, dump};
+use crate::support::secrecy::{Listener, found, spelled};
+use crate::support::served::{Served, read_answer};
 use crate::support::{Ran, World, within};
 
 /// What the sandbox takes.
@@ -39,6 +41,7 @@ fn command(world: &World, arguments: &[&str]) -> Command {
     fs::create_dir_all(&scratch).expect("a folder");
     let mut command = world.command(arguments);
     command.env("REATTACH_LOG", "trace").env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").env("TMPDIR", scratch);
+    command.env_remove("REATTACH_LOG_FILE");
     command.env("REATTACH_APP_SECRET", APP_SECRET);
     command
 }
@@ -293,6 +296,9 @@ fn the_password_of_a_shared_record_is_not_shown() {
         assert_ne!(run(&own, &store, &["ls"]).code, Some(0), "{store}");
     }
     left_behind(&mut witness, &own);
+    let dump = dump(&plain).expect("its server is there");
+    assert!(String::from_utf8_lossy(&dump).contains("Sandbox Bakery"), "what every shared record is searched in");
+    witness.add("the record", &dump);
     witness.saw(&["TRACE", "asking Meta", "postgres://postgres@127.0.0.1"]);
     witness.keeps(&[TOKEN, APP_SECRET, PASSWORD, PASSWORD_IN_A_URL, OTHER_PASSWORD]);
 }
@@ -373,6 +379,45 @@ fn a_secret_that_is_a_flag_is_none() {
         );
     }
     assert_eq!(world.truth().counters.requests.me, 0);
+}
+
+/// As every test does, whatever it is about.
+#[test]
+fn whatever_is_run_is_listened_to_at_its_most_talkative() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let run = world.run(["sync", "library"]).ended_with(0);
+    let log = fs::read_to_string(world.log()).expect("a log");
+    assert!(log.contains("TRACE checkout") && log.contains("asking Meta"), "{log}");
+    assert!(!run.stderr.contains("asking Meta"), "stderr is for what it says: {}", run.stderr);
+    assert_eq!(fs::metadata(world.log()).expect("a log").permissions().mode() & 0o777, 0o600);
+    let nowhere = world.command(["ls"]).env("REATTACH_LOG_FILE", "nowhere/log").output().expect("it runs");
+    assert!(Ran::new(nowhere).ended_with(1).stderr.contains("nowhere/log could not be opened"));
+}
+
+#[test]
+fn a_test_that_leaves_a_secret_behind_fails() {
+    let leaks = |leak: &dyn Fn(&World)| {
+        let world = World::new();
+        world.run(["ls"]).ended_with(0);
+        leak(&world);
+        catch_unwind(AssertUnwindSafe(|| drop(world))).is_err()
+    };
+    assert!(!leaks(&|_| {}));
+    assert!(leaks(&|world| fs::write(world.store().join("row"), format!("x{TOKEN}")).expect("written")));
+    assert!(leaks(&|world| fs::write(world.store().join(TOKEN), "").expect("written")));
+    assert!(leaks(&|world| fs::write(world.log(), "Bearer U0FOREJPWC1QQUdFLTE=").expect("written")));
+    let answers = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nSANDBOX-PAGE-1";
+    assert!(catch_unwind(|| read_answer(&mut &answers[..], false)).is_err());
+    let printed = Output { status: ExitStatus::default(), stdout: TOKEN.into(), stderr: Vec::new() };
+    assert!(catch_unwind(|| Ran::new(printed)).is_err());
+    let (listener, log) = Listener::new();
+    tracing::subscriber::with_default(log, || {
+        tracing::trace!("nothing");
+        listener.heard_no_secret();
+        tracing::trace!(word = TOKEN);
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| listener.heard_no_secret())).is_err());
 }
 
 #[test]

@@ -27,6 +27,8 @@ use tempfile::TempDir;
 use town::Town;
 use world::{Fault, World, locked};
 
+use crate::support::secrecy::{Listener, folder_keeps_secrets};
+
 /// How many seeds `cargo test` plays.
 const SEEDS: u64 = 24;
 /// How many of them are played twice.
@@ -73,7 +75,8 @@ fn play(seed: u64, mistake: Option<Mistake>, tells: bool) -> Played {
         .build()
         .expect("a runtime");
     fastrand::seed(seed);
-    runtime.block_on(async {
+    let listener = Listener::of_this_process();
+    let played = runtime.block_on(async {
         let world = Arc::new(World::new(seed, mistake, folder.path().to_owned(), tells));
         std::fs::create_dir_all(world.record().parent().expect("a folder")).expect("a folder");
         std::fs::copy(template, world.record()).expect("a copy");
@@ -82,7 +85,10 @@ fn play(seed: u64, mistake: Option<Mistake>, tells: bool) -> Played {
         town.play().await;
         let (digest, events, lines) = world.trace();
         Played { digest, events, lines, faults: world.faults(), objections: world.objections() }
-    })
+    });
+    listener.heard_no_secret();
+    folder_keeps_secrets(folder.path(), None);
+    played
 }
 
 /// How to see a run again.

@@ -107,6 +107,15 @@ fn a_rule_that_cannot_be_used_is_told() {
 }
 
 #[test]
+fn nothing_is_taken_whose_rules_cannot_be_read() {
+    let folder = tree(&["a.png", "drafts/b.png", "drafts/deep/c.png", "drafts.png"]);
+    // To the superuser a file without a mode is as good as any; a folder is read by nobody.
+    fs::create_dir(folder.path().join("drafts/.reattachignore")).expect("a folder");
+    assert_eq!(found(&folder), ["a.png", "drafts/.reattachignore: unreadable", "drafts.png"]);
+    assert_eq!(found_in(&folder, &["drafts/deep"], &ScanOptions::default()), ["drafts/.reattachignore: unreadable"]);
+}
+
+#[test]
 fn a_glob_that_is_none_stops_the_scan() {
     let folder = tree(&["a.png"]);
     for broken in [options(&["{a"], &[]), options(&[], &["{a"])] {

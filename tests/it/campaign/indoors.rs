@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::support::client::graph_options;
+use crate::support::secrecy::{Listener, folder_keeps_secrets};
 
 /// The longest wait of one call: `--max-wait`.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -116,8 +117,12 @@ impl Room {
 
     /// Sends it, until that ends.
     pub(super) async fn run(&self, campaign: &Campaign) -> RunSummary {
+        let listener = Listener::of_this_process();
         let run = Run::begin(self.parts(), campaign.clone()).await.expect("nobody else has it");
-        run.send().await.expect("a run")
+        let summary = run.send().await.expect("a run");
+        listener.heard_no_secret();
+        folder_keeps_secrets(self.folder.path(), None);
+        summary
     }
 
     /// When each recipient's message was taken, counted from the beginning.
@@ -138,7 +143,7 @@ impl Room {
     pub(super) fn parts(&self) -> RunParts {
         let (record, clock) = (Arc::clone(&self.record), Arc::clone(&self.clock));
         let retry = RetryPolicy { max_wait: PATIENCE, ..RetryPolicy::default() };
-        let options = graph_options("https://graph.facebook.com", "PAGE-TOKEN", retry);
+        let options = graph_options("https://graph.facebook.com", "SANDBOX-PAGE-1", retry);
         let meta: Arc<dyn Transport> = Arc::<Meta>::clone(&self.meta);
         let graph = Arc::new(GraphClient::new(options, meta, Arc::clone(&clock)));
         let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock)));

@@ -9,12 +9,15 @@
  * who tries again gets on.
  *
  * A line of the log: kind, what can happen to the call (comma-separated), what did (`-` for nothing), path. Kinds: open,
- * create, read, write, sync, cut, rename, unlink, folder, map. */
+ * create, read, write, sync, cut, rename, unlink, folder, map, stat, list, lock, mode, close. */
 #define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,7 +183,78 @@ static int folder_made(int at, const char *path, mode_t mode) {
 int mkdir(const char *path, mode_t mode) { return folder_made(AT_FDCWD, path, mode); }
 int mkdirat(int at, const char *path, mode_t mode) { return folder_made(at, path, mode); }
 
+static int mode_set(int at, const char *path, mode_t mode) {
+    return fails(happens_at("mode", DISK, at, path)) ? -1 : (int)syscall(SYS_fchmodat, at, path, mode);
+}
+
+int chmod(const char *path, mode_t mode) { return mode_set(AT_FDCWD, path, mode); }
+int fchmodat(int at, const char *path, mode_t mode, int flags) { return (void)flags, mode_set(at, path, mode); }
+int fchmod(int fd, mode_t mode) {
+    return fails(happens_to("mode", DISK, fd)) ? -1 : (int)syscall(SYS_fchmod, fd, mode);
+}
+
+static int looked_at(int at, const char *path, void *into, int flags) {
+    return fails(happens_at("stat", DISK, at, path)) ? -1 : (int)syscall(SYS_newfstatat, at, path, into, flags);
+}
+static int looked_into(int fd, void *into) {
+    return fails(happens_to("stat", DISK, fd)) ? -1 : (int)syscall(SYS_fstat, fd, into);
+}
+
+int stat(const char *path, struct stat *into) { return looked_at(AT_FDCWD, path, into, 0); }
+int stat64(const char *path, struct stat64 *into) { return looked_at(AT_FDCWD, path, into, 0); }
+int lstat(const char *path, struct stat *into) { return looked_at(AT_FDCWD, path, into, AT_SYMLINK_NOFOLLOW); }
+int lstat64(const char *path, struct stat64 *into) { return looked_at(AT_FDCWD, path, into, AT_SYMLINK_NOFOLLOW); }
+int fstat(int fd, struct stat *into) { return looked_into(fd, into); }
+int fstat64(int fd, struct stat64 *into) { return looked_into(fd, into); }
+/* Without a path, which a compiler takes for impossible, it is a question whether there is such a call. */
+int statx(int at, const char *path, int flags, unsigned mask, struct statx *into) {
+    const char *volatile given = path;
+    int how = !given ? NOTHING : *given ? happens_at("stat", DISK, at, given) : happens_to("stat", DISK, at);
+    return fails(how) ? -1 : (int)syscall(SYS_statx, at, path, flags, mask, into);
+}
+
+DIR *opendir(const char *path) {
+    if (fails(happens_at("open", DISK, AT_FDCWD, path))) return NULL;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? NULL : fdopendir(fd);
+}
+
+struct dirent64 *readdir64(DIR *listed) {
+    static struct dirent64 *(*real)(DIR *);
+    if (!real) real = dlsym(RTLD_NEXT, "readdir64");
+    return fails(happens_to("list", DISK, dirfd(listed))) ? NULL : real(listed);
+}
+
+/* ---- locks ---- */
+
+/* Only who waits can be interrupted. */
+static int lock_fails(int fd, int waits) { return fails(happens_to("lock", DISK | (waits ? SIGNAL : 0), fd)); }
+
+static int controlled(int fd, int command, void *argument) {
+    int waits = command == F_SETLKW || command == F_OFD_SETLKW;
+    int locks = waits || command == F_SETLK || command == F_GETLK || command == F_OFD_SETLK || command == F_OFD_GETLK;
+    return locks && lock_fails(fd, waits) ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+#define ARGUMENT_OF(command)                            \
+    va_list more;                                       \
+    va_start(more, command);                            \
+    void *argument = va_arg(more, void *);              \
+    va_end(more);
+
+int fcntl(int fd, int command, ...) { ARGUMENT_OF(command) return controlled(fd, command, argument); }
+int fcntl64(int fd, int command, ...) { ARGUMENT_OF(command) return controlled(fd, command, argument); }
+int flock(int fd, int operation) {
+    return lock_fails(fd, !(operation & LOCK_NB)) ? -1 : (int)syscall(SYS_flock, fd, operation);
+}
+
 /* ---- bytes ---- */
+
+/* Whatever is said of it, what was closed is closed. */
+int close(int fd) {
+    int how = happens_to("close", DISK | SIGNAL, fd), closed = (int)syscall(SYS_close, fd);
+    return fails(how) ? -1 : closed;
+}
 
 static ssize_t is_read(int fd, long call, void *bytes, size_t length, off_t offset) {
     return fails(happens_to("read", DISK | SIGNAL, fd)) ? -1 : syscall(call, fd, bytes, length, offset);

@@ -1,4 +1,4 @@
-//! What a program is at while its disk fails: four commands, on as little as shows everything.
+//! What a program is at while its disk fails: seven commands, on as little as shows everything.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,6 +18,9 @@ const PARTS: u64 = 2;
 const FILES: u32 = 3;
 /// What an export takes the place of.
 const OLD: &str = "the export before";
+/// What is imported, and how it is made.
+const MANIFEST: &str = "all.json";
+const EXPORT_MANIFEST: [&str; 3] = ["export", "--output", "library/all.json"];
 
 /// Which command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,12 @@ pub(crate) enum Flow {
     Resolve,
     /// `export` over an export.
     Export,
+    /// `check` of a small library, on no store.
+    Check,
+    /// `import` of a manifest into an empty record.
+    Import,
+    /// `campaign plan` for a few people, all of its files on that disk.
+    Plan,
 }
 
 /// The place of a flow: its world, and what its store looks like each time it begins.
@@ -41,7 +50,8 @@ pub(crate) struct Stage {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 4] = [Self::Sync, Self::Campaign, Self::Resolve, Self::Export];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Sync, Self::Campaign, Self::Resolve, Self::Export, Self::Check, Self::Import, Self::Plan];
 
     pub(crate) fn stage(self) -> Stage {
         let world = World::new();
@@ -53,8 +63,9 @@ impl Flow {
         campaign(&world, PEOPLE, TEXT_AND_PICTURE);
         let stage = Stage { flow: self, world, store: scratch() };
         let prepare: &[&[&str]] = match self {
-            Self::Sync => &[],
-            Self::Campaign => &[&["ls"]],
+            Self::Sync | Self::Check => &[],
+            Self::Campaign | Self::Plan => &[&["ls"]],
+            Self::Import => &[&["sync", "library/0.png", "library/1.png", "library/2.png"], &EXPORT_MANIFEST],
             Self::Resolve => &[&["sync", "library/0.png", "library/1.png"]],
             Self::Export => &[&["sync", "library/0.png", "library/1.png", "library/2.png"]],
         };
@@ -62,6 +73,19 @@ impl Flow {
             let ended =
                 Stage::on(stage.world.command(*arguments), stage.store.path()).output().expect("the binary runs");
             assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
+        let bring = |name: &str| fs::copy(stage.world.library().join(name), stage.store.path().join(name));
+        match self {
+            Self::Import => {
+                bring(MANIFEST).expect("copied");
+                fs::remove_dir_all(stage.store.path().join("data")).expect("forgotten");
+            }
+            Self::Plan => {
+                for name in ["people.csv", "spring.toml", "hero.png"] {
+                    bring(name).expect("copied");
+                }
+            }
+            _ => {}
         }
         stage
     }
@@ -71,6 +95,8 @@ impl Stage {
     /// The command on the store below `data`.
     fn on(mut command: Command, data: &Path) -> Command {
         command.env("REATTACH_STORE", format!("sled:{}", store_in(data).display())).env("TMPDIR", data);
+        // What is told of a disk that fails is told in the log as well.
+        command.env_remove("REATTACH_LOG").env_remove("REATTACH_LOG_FILE");
         command
     }
 
@@ -92,11 +118,17 @@ impl Stage {
             Flow::Campaign => &["campaign", "run", "library/spring.toml", "--yes", "--json"],
             Flow::Resolve => &["resolve", "library/0.png", "library/1.png", "library/2.png", "--json"],
             Flow::Export => &["export", "--format", "csv", "--output"],
+            Flow::Check => &["check", "library/0.png", "library/1.png", "library/2.png", "--json"],
+            Flow::Import => &["import", "--json"],
+            Flow::Plan => &["campaign", "plan", "--json"],
         };
         let mut command = Self::on(self.world.command(arguments), data);
-        if self.flow == Flow::Export {
-            command.arg(export_in(data));
-        }
+        match self.flow {
+            Flow::Export => command.arg(export_in(data)),
+            Flow::Import => command.arg(data.join(MANIFEST)),
+            Flow::Plan => command.arg(data.join("spring.toml")),
+            _ => &mut command,
+        };
         command
     }
 
@@ -113,6 +145,9 @@ impl Stage {
             Flow::Sync | Flow::Resolve => self.objection_to_uploads(&record, first),
             Flow::Campaign => self.objection_to_sends(&record, first),
             Flow::Export => objection_to_export(data, first),
+            Flow::Check => objection_to_check(again),
+            Flow::Import => objection_to_count("files are on record", record.uploads.len(), FILES.into()),
+            Flow::Plan => objection_to_count("deliveries are planned", record.ledger.len(), PEOPLE * PARTS),
         }
     }
 
@@ -143,6 +178,16 @@ impl Stage {
         let (unknown, told) = (record.unknown(), first.code.is_some_and(|code| matches!(code, 1 | 6 | 7)));
         (unknown > 0 && !told).then(|| format!("{unknown} are unknown, and the run ended with {:?}", first.code))
     }
+}
+
+fn objection_to_count(what: &str, found: usize, wanted: u64) -> Option<String> {
+    (found as u64 != wanted).then(|| format!("{found} {what} instead of {wanted}"))
+}
+
+/// Whatever became of the cache, a check is of the files.
+fn objection_to_check(again: &End) -> Option<String> {
+    let fine = again.printed.iter().filter(|line| line["outcome"] == "ok").count();
+    objection_to_count("files are fine", fine, FILES.into())
 }
 
 /// The export is the one before or the new one, and the new one where the command says so.

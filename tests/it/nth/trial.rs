@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::calls::{Call, Calls, Fault, How, read};
 use super::flows::{Flow, Stage, export};
 use crate::support::scratch;
+use crate::support::secrecy::{folder_keeps_secrets, keeps_secrets};
 
 /// The exit codes of the documentation that a fault of the disk can lead to: unexpected, some failed, store, unknown.
 const CODES: [i32; 5] = [0, 1, 3, 6, 7];
@@ -63,8 +64,13 @@ pub(crate) fn points(calls: &Calls, flow: Flow, hows: &[How]) -> Vec<Fault> {
     let data = stage.data();
     let calm = run(calls, &stage, data.path(), &[]);
     assert_eq!(calm.code, Some(0), "{flow:?} ends well while the disk does: {}", calm.stderr);
+    points_among(&calm.calls, hows)
+}
+
+/// Every point there is in these calls.
+pub(crate) fn points_among(calls: &[Call], hows: &[How]) -> Vec<Fault> {
     let lasting = |at, how| [false, true].map(|is_lasting| Fault { at, how, is_lasting });
-    let count = |how: How| calm.calls.iter().filter(|call| call.may(how)).count() as u64;
+    let count = |how: How| calls.iter().filter(|call| call.may(how)).count() as u64;
     hows.iter().flat_map(|how| (1..=count(*how)).flat_map(|at| lasting(at, *how))).collect()
 }
 
@@ -75,17 +81,27 @@ pub(crate) fn pairs(points: &[Fault], count: usize, random: &mut Rng) -> Vec<Vec
 
 /// Tries each of these, on as many processors as there are.
 pub(crate) fn try_all(calls: &Calls, flow: Flow, trials: &[Vec<Fault>]) -> Outcome {
+    try_each(&format!("{flow:?}"), trials, || flow.stage(), |stage, faults| try_one(calls, stage, faults))
+}
+
+/// The same for whatever is tried on a stage of its own, and says whether anything happened and what is wrong.
+pub(crate) fn try_each<S>(
+    name: &str,
+    trials: &[Vec<Fault>],
+    stage: impl Fn() -> S + Sync,
+    try_one: impl Fn(&S, &[Fault]) -> (bool, Option<String>) + Sync,
+) -> Outcome {
     let (next, struck, objections) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             scope.spawn(|| {
-                let stage = flow.stage();
+                let stage = stage();
                 while let Some(faults) = trials.get(next.fetch_add(1, Relaxed)) {
-                    let (has_struck, objection) = try_one(calls, &stage, faults);
+                    let (has_struck, objection) = try_one(&stage, faults);
                     struck.fetch_add(usize::from(has_struck), Relaxed);
                     if let Some(objection) = objection {
                         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                        let told = format!("{flow:?}, FAIL_CALLS={}: {objection}", faults.join(","));
+                        let told = format!("{name}, FAIL_CALLS={}: {objection}", faults.join(","));
                         objections.lock().expect("no panic").push(told);
                     }
                 }
@@ -109,8 +125,8 @@ fn try_one(calls: &Calls, stage: &Stage, faults: &[Fault]) -> (bool, Option<Stri
         .or_else(|| objection_to_second(&first, &again, &struck))
         .or_else(|| stage.objection(data.path(), &first, &again));
     let told = objection.map(|objection| {
-        let struck: Vec<String> = struck.iter().take(3).map(|call| format!("{} {}", call.kind, call.path)).collect();
-        format!("{objection}\n  struck: {} of {}: {}", struck.len(), first.calls.len(), struck.join(", "))
+        let some: Vec<String> = struck.iter().take(3).map(|call| format!("{} {}", call.kind, call.path)).collect();
+        format!("{objection}\n  struck: {} of {}: {}", struck.len(), first.calls.len(), some.join(", "))
     });
     (!struck.is_empty(), told)
 }
@@ -140,7 +156,7 @@ fn objection_to_end(end: &End, struck: &[&Call]) -> Option<String> {
     if !words.any(|words| stderr.contains(words)) {
         return Some(format!("it ended with {code}, and does not say why: {stderr}"));
     }
-    let names = ["record.db", "export.csv", "what was printed"];
+    let names = ["record.db", "export.csv", "what was printed", "all.json", "people.csv", "spring.toml", "hero.png"];
     (!names.iter().any(|name| stderr.contains(name))).then(|| format!("{code} does not say of what: {stderr}"))
 }
 
@@ -161,6 +177,8 @@ fn run(calls: &Calls, stage: &Stage, data: &Path, faults: &[Fault]) -> End {
     command.stdout(File::create(&out).expect("a file")).stderr(Stdio::piped());
     let ended = command.spawn().and_then(Child::wait_with_output).expect("the binary runs");
     let printed = fs::read(&out).expect("a file");
+    keeps_secrets("stderr", &ended.stderr);
+    folder_keeps_secrets(data, None);
     // A line that was not written whole is no promise.
     let whole = printed.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &printed[..end]);
     let lines = whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());

@@ -143,7 +143,7 @@ impl Transport for Meta {
 async fn bot(url: &str, meta: &Arc<Meta>) {
     let record = record::connect(&url.parse().expect("an address")).await.expect("a record");
     let (origin, page): (_, PageId) = ("https://graph.facebook.com", "1".parse().expect("a Page"));
-    let options = graph_options(origin, "PAGE-TOKEN", RetryPolicy::default());
+    let options = graph_options(origin, "SANDBOX-PAGE-1", RetryPolicy::default());
     let graph = Arc::new(GraphClient::new(options, Arc::<Meta>::clone(meta), Arc::new(SystemClock)));
     let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock)));
     let cache = Arc::new(FileCache::disabled());

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-/// How much of a secret is as good as all of it.
-const TELLING: usize = 12;
+use crate::support::secrecy::found;
 
 /// What was said and left, and where.
 #[derive(Default)]
@@ -88,64 +87,4 @@ impl Witness {
             }
         }
     }
-}
-
-/// How a secret, or a telling part of it, is spelled in the text, and the line; `None` where it is not there.
-pub(super) fn found<'a>(text: &'a str, secret: &str) -> Option<(&'static str, &'a str)> {
-    let spelled = spellings(secret).into_iter().find_map(|(name, word)| Some((name, text.find(&word)?)));
-    spelled.map(|(name, at)| {
-        let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-        let line = text[start..].lines().next().unwrap_or_default();
-        (name, line.get(..600).unwrap_or(line))
-    })
-}
-
-/// The spellings that are searched for: each as short as is still telling.
-fn spellings(secret: &str) -> Vec<(&'static str, String)> {
-    let mut all: Vec<_> =
-        (0..=secret.len() - TELLING).map(|at| ("as it is", secret[at..at + TELLING].to_owned())).collect();
-    all.extend(spelled(&secret[..TELLING]));
-    all
-}
-
-/// A text in each of these spellings, whatever stands around it.
-pub(super) fn spelled(text: &str) -> Vec<(&'static str, String)> {
-    let bytes = text.as_bytes();
-    let hexadecimal = hex::encode(bytes);
-    let percent = |byte: &u8| format!("%{byte:02X}");
-    let url = |byte: &u8| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            char::from(*byte).to_string()
-        } else {
-            percent(byte)
-        }
-    };
-    let mut all = vec![
-        ("URL-encoded", bytes.iter().map(url).collect()),
-        ("URL-encoded to the last letter", bytes.iter().map(percent).collect()),
-        ("the same in small letters", bytes.iter().map(percent).collect::<String>().to_lowercase()),
-        ("as a form", bytes.iter().map(url).collect::<String>().replace("%20", "+")),
-        ("hexadecimal", hexadecimal.clone()),
-        ("hexadecimal in capitals", hexadecimal.to_uppercase()),
-        ("as a list of numbers", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
-    ];
-    for alphabet in [*b"+/", *b"-_"] {
-        // Whatever comes before it decides where its groups of three begin; those at its ends hold bytes of others.
-        for (before, skipped) in [(0, 0), (1, 2), (2, 3)] {
-            let padded = [&vec![0; before][..], bytes].concat();
-            let whole = padded.len() / 3 * 3;
-            all.push(("base64", base64(&padded[..whole], alphabet)[skipped..].to_owned()));
-        }
-    }
-    all
-}
-
-/// Base64 of whole groups of three bytes.
-fn base64(bytes: &[u8], last_two: [u8; 2]) -> String {
-    let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last_two).collect();
-    let group = |three: &[u8]| {
-        let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        [18, 12, 6, 0].map(|shift| char::from(letters[bits >> shift & 63]))
-    };
-    bytes.chunks_exact(3).flat_map(group).collect()
 }

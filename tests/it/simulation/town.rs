@@ -249,7 +249,7 @@ impl Day {
         let network = Network { life: Arc::clone(life), meta: Arc::clone(&town.meta) };
         let limits = PaceLimits { messages_per_second: town.world.scenario.per_second, ..PaceLimits::default() };
         let graph = GraphClient::new(
-            graph_options(ORIGIN, "PAGE-TOKEN", RetryPolicy::default()),
+            graph_options(ORIGIN, "SANDBOX-PAGE-1", RetryPolicy::default()),
             Arc::new(network),
             Arc::clone(&machine),
         );

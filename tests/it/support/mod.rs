@@ -7,6 +7,7 @@ pub(crate) mod postgres;
 pub(crate) mod preload;
 pub(crate) mod proxy;
 pub(crate) mod reopened;
+pub(crate) mod secrecy;
 pub(crate) mod served;
 
 use std::ffi::OsStr;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
+use self::secrecy::{Listener, folder_keeps_secrets, keeps_secrets};
 use reattach::sandbox::{self, Counts, Sandbox, SandboxOptions, Truth};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,6 +28,8 @@ pub(crate) struct World {
     /// Where ids are kept, if not in the world itself.
     shared_store: Option<String>,
     home: TempDir,
+    /// What the binary logs, all of it.
+    log: TempDir,
     // Dropped last: the sandbox runs on it.
     pub(crate) runtime: Runtime,
 }
@@ -37,15 +41,17 @@ impl World {
 
     /// A world whose home is this folder.
     pub(crate) fn within(home: TempDir) -> Self {
+        Listener::of_this_process();
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(sandbox::start(SandboxOptions::default())).expect("a sandbox");
         let url = sandbox.url().to_owned();
-        Self { url, shared_store: None, sandbox: Some(sandbox), home, runtime }
+        Self { url, shared_store: None, sandbox: Some(sandbox), home, log: scratch(), runtime }
     }
 
     /// The same world, its ids kept in the store at `url`.
-    pub(crate) fn sharing(self, url: String) -> Self {
-        Self { shared_store: Some(url), ..self }
+    pub(crate) fn sharing(mut self, url: String) -> Self {
+        self.shared_store = Some(url);
+        self
     }
 
     /// The sandbox, while it runs.
@@ -83,6 +89,11 @@ impl World {
         url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a database")
     }
 
+    /// The file the binary logs to.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.log.path().join("log")
+    }
+
     /// Puts a file into the library.
     pub(crate) fn put(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.library().join(name);
@@ -109,6 +120,10 @@ impl World {
             .env("REATTACH_GRAPH_URL", &self.url)
             .env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-1")
             .stdin(Stdio::null());
+        // Whoever asks for a log wants to read it.
+        if !command.get_args().any(|argument| argument.as_encoded_bytes().starts_with(b"-v")) {
+            command.env("REATTACH_LOG", "trace").env("REATTACH_LOG_FILE", self.log());
+        }
         command
     }
 
@@ -140,6 +155,22 @@ impl World {
     /// How many uploads the sandbox has taken so far.
     pub(crate) fn uploads(&self) -> u64 {
         self.truth().counters.uploads_accepted
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Whoever fails already need not fail again.
+        if std::thread::panicking() {
+            return;
+        }
+        folder_keeps_secrets(self.log.path(), None);
+        // What is in the library is the test's own.
+        folder_keeps_secrets(self.home.path(), Some(&self.home.path().join("library")));
+        if let Some(dump) = self.shared_store.as_deref().and_then(postgres::dump) {
+            keeps_secrets("the shared record", &dump);
+        }
+        Listener::of_this_process().heard_no_secret();
     }
 }
 
@@ -179,6 +210,8 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn new(output: Output) -> Self {
+        keeps_secrets("stdout", &output.stdout);
+        keeps_secrets("stderr", &output.stderr);
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("stdout is text"),

@@ -360,6 +360,12 @@ fn children(pid: i32) -> Vec<rustix::process::Pid> {
     ours.filter_map(pid).collect()
 }
 
+/// All that the database at `url` holds, as SQL; `None` where its server is gone, or has left its binaries.
+pub(crate) fn dump(url: &str) -> Option<Vec<u8>> {
+    let ran = Command::new(binaries()?.join("pg_dump")).args(["--inserts", "--dbname", url]).output().ok()?;
+    ran.status.success().then_some(ran.stdout)
+}
+
 /// Where `initdb` and `postgres` lie.
 pub(crate) fn binaries() -> Option<PathBuf> {
     let asked = Command::new("pg_config").arg("--bindir").output().ok().filter(|ran| ran.status.success());

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::World;
+use super::secrecy::keeps_secrets;
 
 /// How long an answer may take before the test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -163,5 +164,7 @@ pub(crate) fn read_answer(stream: &mut impl BufRead, without_body: bool) -> Opti
         let length = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or_default();
         stream.take(length).read_to_end(&mut answer.body).ok()?;
     }
+    keeps_secrets("an answer", format!("{:?}", answer.headers).as_bytes());
+    keeps_secrets("an answer", &answer.body);
     Some(answer)
 }
