@@ -69,6 +69,21 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_one_minute_come_back_together_when_all_of_them_are_a_day_old() {
+        let start = Instant::now();
+        let mut day = Day::default();
+        let last = MINUTE - Duration::from_nanos(1);
+        day.spend(60, start);
+        day.spend(40, start + last);
+        let back = start + MINUTE + DAY;
+        assert_eq!([day.spent(back - Duration::from_nanos(1)), day.spent(back)], [100, 0]);
+        day.spend(7, start + MINUTE);
+        assert_eq!(day.spent(back), 7, "another minute");
+        day.spend(1, back - Duration::from_nanos(1));
+        assert_eq!(day.spent(back - Duration::from_nanos(1)), 108, "nothing is forgotten before its time");
+    }
+
+    #[test]
     fn a_load_larger_than_the_limit_waits_for_an_empty_day_and_no_longer() {
         let start = Instant::now();
         let mut day = Day::default();
