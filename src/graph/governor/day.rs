@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(day.wait(61, 100, start + Duration::from_hours(2)), Some(MINUTE + Duration::from_hours(23)));
         let next = start + DAY + MINUTE;
         assert_eq!((day.spent(next), day.wait(60, 100, next)), (40, None));
+        assert_eq!(day.wait(61, 100, next), Some(Duration::from_hours(1)));
+        assert_eq!(day.wait(1, 100, start + DAY), Some(MINUTE));
         day.spend(1, next);
         assert_eq!(day.minutes.len(), 2, "what is over is forgotten");
     }

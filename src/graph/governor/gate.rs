@@ -91,7 +91,7 @@ impl Gate {
                 // The usage headers of an answer are read before what it says.
                 let is_first = earlier.refusal.is_none() && shut.refusal.is_some();
                 let refusal = shut.refusal.clone().or(earlier.refusal.take());
-                if until > earlier.until && (shut.named || !earlier.named) {
+                if until >= earlier.until && (shut.named || !earlier.named) {
                     *earlier = Shut { misses: earlier.misses, ..shut };
                 }
                 earlier.refusal = refusal;
@@ -115,9 +115,9 @@ impl Gate {
     }
 
     /// Lets somebody else probe, after a probe that found out nothing.
-    pub(super) fn hand_on(&mut self, now: Instant) {
+    pub(super) fn hand_on(&mut self) {
         if let Self::Probing(shut) = self {
-            *self = Self::Shut(Shut { until: now, ..shut.clone() });
+            *self = Self::Shut(shut.clone());
         }
     }
 }
@@ -202,6 +202,7 @@ mod tests {
         assert_eq!([after([Some(9), Some(7)]), after([Some(7), Some(9)])], [(9, true), (9, true)]);
         assert_eq!([after([Some(9), None]), after([None, Some(9)])], [(9, true), (50, false)]);
         assert_eq!([after([None, Some(60)]), after([None, None])], [(60, true), (50, false)]);
+        assert_eq!([after([None, Some(50)]), after([Some(50), None])], [(50, true), (50, true)]);
     }
 
     #[test]
@@ -237,11 +238,11 @@ mod tests {
     fn a_probe_that_found_out_nothing_lets_the_next_go_at_once_and_one_that_came_through_everybody() {
         let now = Instant::now();
         let mut gate = Gate::default();
-        gate.hand_on(now);
+        gate.hand_on();
         assert!(matches!(gate, Gate::Open), "nobody was trying it");
         gate.shut(Some(SECOND), None, now);
         gate.step(now + SECOND);
-        gate.hand_on(now + 3 * SECOND);
+        gate.hand_on();
         assert!(matches!(gate.step(now + 3 * SECOND), Step::Probe));
         gate.open();
         assert!(matches!(gate.step(now + 3 * SECOND), Step::Pass));

@@ -336,6 +336,8 @@ mod tests {
             |largest, at| share.ask(PAGE.lanes(), [0; LANES], [0; LANES], messages(largest).lanes(), at).using.messages;
         assert_eq!([1, 5, 12, 40].map(|largest| using(largest, now)), [5, 5, 12, 20]);
         let mut share = self::share(None, now);
+        hear(&mut share, &slice(0, 20), now);
+        assert_eq!(ask(&mut share, 1, 0, now).using, messages(0), "for a single one nothing is kept");
         hear(&mut share, &slice(1, 20), now);
         share.sort(Load { messages: 2, ..Load::CALL }, now);
         share.sort(Load { messages: 1, ..Load::CALL }, now);

@@ -40,7 +40,7 @@ impl Window {
             return None;
         }
         let goes = self.strictly_free_at(self.promised + calls, limit, now).max(even + ahead);
-        Some(if goes <= now + lead { now } else { goes - lead })
+        Some(now + (goes - now).saturating_sub(lead))
     }
 
     /// Promises a place to `calls` more, as far as [`opens_at`](Self::opens_at) allows it.
@@ -55,9 +55,12 @@ impl Window {
 
     /// Calls of the last second, those included that are charged to what comes.
     pub(super) fn recent(&self, now: Instant) -> u32 {
+        u32::try_from(self.charged.len() - self.old(now)).unwrap_or(u32::MAX)
+    }
+
+    fn old(&self, now: Instant) -> usize {
         let since = now.checked_sub(PERIOD + TICK);
-        let old = self.charged.partition_point(|&at| since.is_some_and(|since| at <= since));
-        u32::try_from(self.charged.len() - old).unwrap_or(u32::MAX)
+        self.charged.partition_point(|&at| since.is_some_and(|since| at <= since))
     }
 
     /// Calls that are about to go.
@@ -81,10 +84,7 @@ impl Window {
         if calls == 0 {
             return;
         }
-        let horizon = now.checked_sub(PERIOD + TICK);
-        while self.charged.front().is_some_and(|&at| horizon.is_some_and(|horizon| at < horizon)) {
-            self.charged.pop_front();
-        }
+        self.charged.drain(..self.old(now));
         for call in 0..calls {
             let at = now + PERIOD * (call / limit);
             // Later charges of an earlier load may stand behind it already.
@@ -231,6 +231,9 @@ mod tests {
         assert_eq!([0, 1, 3, 9].map(|lead| opens(&window, 1, lead)), [3, 2, 0, 0].map(|millis| Some(ms(millis))));
         window.promise(2);
         assert_eq!([opens(&window, 1, 0), opens(&window, 1, 200)], [Some(ms(209)), Some(ms(9))]);
+        let mut nearly_full = Window::default();
+        nearly_full.charge(9, 10, now);
+        assert_eq!([opens(&nearly_full, 1, 0), opens(&nearly_full, 2, 0)], [Some(ms(827)), Some(PERIOD + TICK)]);
         window.promise(6);
         assert_eq!(opens(&window, 2, 0), Some(PERIOD + TICK), "those before take all that is left");
         assert_eq!((window.promised(), opens(&window, 3, 0)), (8, None));
