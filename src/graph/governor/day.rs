@@ -74,7 +74,7 @@ mod tests {
     fn calls_of_one_minute_come_back_together_when_all_of_them_are_a_day_old() {
         let start = Instant::now();
         let mut day = Day::default();
-        let last = MINUTE - Duration::from_nanos(1);
+        let last = Duration::from_millis(59_999);
         day.spend(60, start);
         day.spend(40, start + last);
         let back = start + MINUTE + DAY;

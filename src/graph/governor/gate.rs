@@ -128,9 +128,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn refusal(message: &str) -> Box<Refusal> {
+    fn refusal(message: &str) -> Refusal {
         let body = format!(r#"{{"error":{{"message":"{message}","code":613}}}}"#);
-        Box::new(Refusal::read(http::StatusCode::BAD_REQUEST, body.as_bytes()).expect("a refusal"))
+        Refusal::read(http::StatusCode::BAD_REQUEST, body.as_bytes()).expect("a refusal")
     }
 
     fn words(shut: &Shut) -> Option<&str> {
@@ -210,7 +210,7 @@ mod tests {
         let now = Instant::now();
         let mut gate = Gate::default();
         gate.shut(Some(9 * SECOND), None, now);
-        let met = ["first", "second"].map(|words| gate.shut(None, Some(refusal(words)), now));
+        let met = ["first", "second"].map(|words| gate.shut(None, Some(Box::new(refusal(words))), now));
         assert_eq!((met, words(shut(&gate, now).0)), ([true, false], Some("second")));
         assert!(!gate.shut(Some(SECOND), None, now), "it says nothing");
         assert_eq!(words(shut(&gate, now).0), Some("second"));

@@ -341,7 +341,7 @@ mod tests {
         hear(&mut share, &slice(1, 20), now);
         share.sort(Load { messages: 2, ..Load::CALL }, now);
         share.sort(Load { messages: 1, ..Load::CALL }, now);
-        let in_use = [SORTING - Duration::from_nanos(1), SORTING].map(|after| ask(&mut share, 0, 0, now + after).using);
+        let in_use = [Duration::from_millis(1_999), SORTING].map(|after| ask(&mut share, 0, 0, now + after).using);
         assert_eq!(in_use.map(|rates| rates.messages), [2, 1], "it may be on its way to the queue");
     }
 

@@ -171,8 +171,8 @@ mod tests {
         window.charge(5, 10, now);
         window.charge(5, 10, now + ms(500));
         let at = now + ms(500);
-        let free = [1, 5, 6, 10, 99].map(|calls| window.strictly_free_at(calls, 10, at) - now - PERIOD - TICK);
-        assert_eq!(free, [0, 0, 500, 500, 500].map(ms));
+        let free = [1, 5, 6, 10, 99].map(|calls| window.strictly_free_at(calls, 10, at) - now);
+        assert_eq!(free, [0, 0, 500, 500, 500].map(|millis| PERIOD + TICK + ms(millis)));
         assert_eq!(window.strictly_free_at(1, 11, at), at, "one place is left");
         let counted = [ms(0), ms(500), PERIOD, PERIOD + TICK, ms(500) + PERIOD, ms(500) + PERIOD + TICK];
         assert_eq!(counted.map(|after| window.recent(now + after)), [10, 10, 10, 5, 5, 0]);
