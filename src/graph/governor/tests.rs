@@ -577,6 +577,25 @@ async fn whoever_meets_a_shut_gate_after_it_was_written_down_is_told_at_once_and
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_was_admitted_before_the_gate_shut_does_not_leave_beside_its_probe() {
+    let governor = governor(PaceLimits::default());
+    let admit = async || {
+        let mut patience = PATIENT;
+        governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("let in")
+    };
+    // The disk takes its time, so that several are let in at once.
+    let slow = admit().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    slow.depart().await.expect("let go").unhindered();
+    let early = admit().await;
+    governor.throttled(Some(Duration::from_secs(1)), None);
+    let probe = admit().await;
+    assert!(early.depart().await.is_err());
+    probe.depart().await.expect("let go").unhindered();
+    assert_eq!(governor.pace().shut_for, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storm_costs_no_row_of_a_ledger_an_attempt() {
     let storm = Duration::from_mins(10);
     let meta = Meta::new(storm);
