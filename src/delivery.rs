@@ -445,6 +445,12 @@ mod tests {
     }
 
     #[test]
+    fn a_state_is_stored_as_one_word_of_its_own() {
+        assert_eq!(State::ALL.map(|state| State::parse(state.as_str())), State::ALL.map(Some));
+        assert_eq!(State::parse("xyzzy"), None);
+    }
+
+    #[test]
     fn what_is_pending_is_yet_to_be_sent_and_what_is_held_is_somebodys() {
         let pending = State::ALL.map(State::is_pending);
         let (yes, no) = (true, false);

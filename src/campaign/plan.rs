@@ -69,25 +69,43 @@ pub async fn plan(
     options: &PlanOptions,
     clock: &Arc<dyn Clock>,
 ) -> Result<Planned, CampaignError> {
+    let mut seen = None;
     loop {
-        let held = match plan_once(record, spec, options, clock).await {
-            Ok(None) => continue,
+        match plan_once(record, spec, options, clock).await {
             Ok(Some(planned)) => return Ok(planned),
-            Err(held @ CampaignError::Held { .. }) if record.is_shared() => held,
+            Ok(None) => {}
+            Err(held @ CampaignError::Held { .. }) if record.is_shared() => {
+                seen = wait_for_others(&**record, spec, options, &**clock, seen, held).await?;
+            }
             Err(error) => return Err(error),
-        };
-        // Others may be planning just the same, to send it together.
-        let known = record.campaign(&options.space, &spec.name, clock.now()).await?;
-        match known {
-            Some(known) if known.digest.is_some() => continue,
-            Some(_) if !options.stop.is_requested() => {}
-            _ => return Err(held),
-        }
-        tokio::select! {
-            () = clock.sleep(LOOK) => {}
-            () = options.stop.requested() => {}
         }
     }
+}
+
+/// Returns when it is worth another look, with the digest of the plan that stands there now: others may be planning just
+/// the same, to send it together.
+///
+/// # Errors
+/// `held`, where the plan that stands has been `seen` before: it is being sent, and is not what is to be planned.
+async fn wait_for_others(
+    record: &dyn Record,
+    spec: &CampaignSpec,
+    options: &PlanOptions,
+    clock: &dyn Clock,
+    seen: Option<PlanDigest>,
+    held: CampaignError,
+) -> Result<Option<PlanDigest>, CampaignError> {
+    let known = record.campaign(&options.space, &spec.name, clock.now()).await?;
+    let Some(known) = known.filter(|_| !options.stop.is_requested()) else { return Err(held) };
+    match known.digest {
+        None => tokio::select! {
+            () = clock.sleep(LOOK) => {}
+            () = options.stop.requested() => {}
+        },
+        digest if digest == seen => return Err(held),
+        Some(_) => {}
+    }
+    Ok(known.digest)
 }
 
 /// Plans it, unless somebody has planned it while this was getting ready to: then there is nothing yet, and it has to be

@@ -132,10 +132,7 @@ fn conclude<T: Answer>(
     match outcome {
         Outcome::Done(answer) => {
             match answer.throttle() {
-                Some(Throttle { wait, refusal }) => {
-                    governor.throttled(wait, Some(refusal));
-                    pass.refused();
-                }
+                Some(Throttle { wait, refusal }) => governor.throttled(wait, Some(refusal)),
                 None => pass.unhindered(),
             }
             Ok(answer)
@@ -197,7 +194,6 @@ fn settle(pass: Pass<'_>, governor: &Governor, retry: Retry, failure: &Failure) 
         (Retry::Throttled(wait), failure) => {
             let refusal = if let Failure::Refused(refusal) = failure { Some(refusal.clone()) } else { None };
             governor.throttled(wait, refusal);
-            pass.refused();
         }
         // Nobody at Meta has said anything: a probe has found out nothing, and passes on.
         (_, Failure::Broken { .. }) => drop(pass),

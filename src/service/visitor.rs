@@ -31,14 +31,19 @@ impl FromRequestParts<Arc<Shared>> for MaySend {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let MayRead(visitor) = MayRead::from_request_parts(parts, shared).await?;
-        if visitor.scope == Scope::Read {
-            return Err(Problem::read_only());
-        }
+        may_send(visitor.scope)?;
         shared.rates.effect(&visitor, shared.parts.clock.now()).map_err(|wait| {
             shared.metrics.throttled("effect");
             Problem::too_many(wait)
         })?;
         Ok(Self)
+    }
+}
+
+fn may_send(scope: Scope) -> Result<(), Problem> {
+    match scope {
+        Scope::Read => Err(Problem::read_only()),
+        Scope::Send => Ok(()),
     }
 }
 
@@ -52,5 +57,16 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Query(asked) = Query::try_from_uri(&parts.uri).map_err(|error| Problem::invalid(error.body_text()))?;
         Ok(Self(asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_only_look_may_do_nothing() {
+        let status = |scope| may_send(scope).map_err(|problem| problem.status().as_u16());
+        assert_eq!((status(Scope::Send), status(Scope::Read)), (Ok(()), Err(403)));
     }
 }

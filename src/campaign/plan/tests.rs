@@ -6,8 +6,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::campaign::Portion;
 use crate::clock::ManualClock;
+use crate::delivery::{Event, State};
 use crate::graph::Message;
-use crate::record;
+use crate::record::{self, Enlisted, Entry, Holder, Reach};
 
 const HELLO: &str = "[[message]]\ntext = \"Hi {name}\"\n";
 const PEOPLE: &str = "recipient,name\n11,Ada\n22,Grace\n33,Edsger\n";
@@ -44,6 +45,19 @@ impl Desk {
 
     async fn plan(&self, list: &str, rest: &str) -> Result<Planned, CampaignError> {
         plan(&self.record, &self.spec(list, rest), &self.options, &self.clock).await
+    }
+
+    /// A planner of this, who has but begun.
+    async fn planner(&self, spec: &CampaignSpec) -> Begun {
+        let new = NewCampaign {
+            space: self.options.space.clone(),
+            name: spec.name.clone(),
+            message: text_of(&spec.message),
+            settings: text_of(&spec.settings),
+            parts: 1,
+            replaces: None,
+        };
+        self.record.begin_plan(&new, 4_711, self.clock.now()).await.expect("an answer")
     }
 
     async fn planned(&self, list: &str, rest: &str) -> Planned {
@@ -109,6 +123,10 @@ async fn another_message_or_list_is_refused_by_name_unless_it_is_asked_for() {
 #[tokio::test]
 async fn lists_of_any_length_are_written_down_whole() {
     let batch = u64::try_from(BATCH).expect("small");
+    let desk = Desk::new().await;
+    let spec = desk.spec(&people(batch + 1), "[[message]]\ntext = \"Hi\"\n");
+    let list = List::open(&spec, Platform::Messenger).expect("a list").begin().await.expect("people");
+    assert_eq!(list.batch.len(), BATCH, "and no more of them are in memory at once");
     for count in [1, batch, batch + 1, 2 * batch] {
         let desk = Desk::new().await;
         let planned = desk.planned(&people(count), "[[message]]\ntext = \"Hi\"\n").await;
@@ -157,15 +175,7 @@ async fn a_stop_leaves_nothing_that_holds_the_campaign() {
 async fn who_is_planning_it_already_is_named_at_once() {
     let desk = Desk::new().await;
     let spec = desk.spec(PEOPLE, HELLO);
-    let new = NewCampaign {
-        space: desk.options.space.clone(),
-        name: spec.name.clone(),
-        message: text_of(&spec.message),
-        settings: text_of(&spec.settings),
-        parts: 1,
-        replaces: None,
-    };
-    let begun = desk.record.begin_plan(&new, 4_711, desk.clock.now()).await.expect("begun");
+    let begun = desk.planner(&spec).await;
     let Begun::Won(planner) = begun else { panic!("{begun:?}") };
     let refusal = desk.refused(PEOPLE, HELLO).await;
     assert!(refusal.starts_with("process 4711 has been at the campaign spring since "), "{refusal}");
@@ -173,16 +183,63 @@ async fn who_is_planning_it_already_is_named_at_once() {
     assert_eq!(desk.planned(PEOPLE, HELLO).await.campaign.recipients, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn among_many_whoever_plans_just_the_same_is_waited_for_and_whoever_sends_something_else_is_not() {
+    let desk = Desk::new().await;
+    let spec = desk.spec(PEOPLE, HELLO);
+    let wait = async |seen| {
+        let begun = desk.clock.now();
+        let holder = Holder { pid: 4_711, since: begun };
+        let held = CampaignError::Held { name: spec.name.clone(), holder };
+        let waited = wait_for_others(&*desk.record, &spec, &desk.options, &*desk.clock, seen, held).await;
+        (waited.map_err(|error| error.to_string()[..12].to_owned()), desk.clock.now().since(begun))
+    };
+    let (at_once, told) = (Duration::ZERO, Err("process 4711".to_owned()));
+    assert_eq!(wait(None).await, (told.clone(), at_once), "nobody has planned it");
+    let begun = desk.planner(&spec).await;
+    let Begun::Won(planner) = begun else { panic!("{begun:?}") };
+    assert_eq!(wait(None).await, (Ok(None), LOOK));
+    let digest = [7; 32];
+    desk.record.seal_plan(&planner, digest, 0, desk.clock.now()).await.expect("sealed");
+    assert_eq!(wait(None).await, (Ok(Some(digest)), at_once), "it may be the same");
+    assert_eq!(wait(Some(digest)).await, (told.clone(), at_once), "it is not the same");
+    desk.options.stop.request();
+    assert_eq!(wait(None).await, (told, at_once));
+}
+
+#[tokio::test]
+async fn whoever_tried_a_message_out_tries_out_another_and_not_another_list() {
+    let mut desk = Desk::new().await;
+    desk.options.replan = Replan::Allowed;
+    let trial = |text: &str| format!("testers = [\"11\"]\n[[message]]\ntext = \"{text}\"\n");
+    let id = desk.planned(PEOPLE, &trial("Hi")).await.campaign.id;
+    let now = desk.clock.now();
+    let Enlisted::Won(worker) = desk.record.enlist(id, 1, now).await.expect("an answer") else {
+        panic!("nobody has it")
+    };
+    let key = desk.record.claim_deliveries(&worker, Reach::All, 1, now).await.expect("claimed").rows[0].key;
+    for event in [Event::Intend { nonce: 1, variant: None }, Event::Sent { message_id: None }] {
+        desk.record.write(&worker, &[Entry { key, event, at: now }]).await.expect("written");
+    }
+    desk.record.retire(&worker, now).await.expect("retired");
+    let first = async || desk.record.deliveries(id, None, None, 1).await.expect("a list")[0].delivery.state;
+    desk.planned(&PEOPLE.replace("Grace", "Eve"), &trial("Hi")).await;
+    assert_eq!(first().await, State::Sent);
+    desk.planned(PEOPLE, &trial("Hello")).await;
+    assert_eq!(first().await, State::Planned);
+}
+
 #[tokio::test]
 async fn testers_who_are_not_on_the_list_get_what_its_first_row_says() {
     let desk = Desk::new().await;
     let planned = desk.planned(PEOPLE, &format!("testers = [\"22\", \"77\", \"88\"]\n{HELLO}")).await;
     assert_eq!((planned.added, planned.campaign.recipients, planned.campaign.duplicates), (2, 5, 0));
-    let dated = "recipient,name,last_interaction_at\n11,Ada,2026-11-01T00:00:00Z\n";
-    let spec = desk.spec(dated, &format!("testers = [\"77\"]\n{HELLO}"));
+    let dated = "recipient,name,last_interaction_at,timezone\n11,Ada,2026-11-01T00:00:00Z,Europe/Berlin\n";
+    let spec = desk.spec(dated, &format!("testers = [\"77\"]\nquiet_hours = \"22:00-08:00\"\n{HELLO}"));
     let list = List::open(&spec, Platform::Messenger).expect("a list").begin().await.expect("people");
     let tester = &list.batch[1];
     assert_eq!(tester.recipient, "77".parse().expect("a PSID"));
+    assert!(list.batch[0].timezone.is_some() && tester.timezone.is_none(), "where a tester is nobody knows");
     assert_eq!((&tester.variables, tester.last_interaction_at), (&list.batch[0].variables, None));
 }
 

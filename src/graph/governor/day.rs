@@ -64,8 +64,25 @@ mod tests {
         assert_eq!(day.wait(61, 100, start + Duration::from_hours(2)), Some(MINUTE + Duration::from_hours(23)));
         let next = start + DAY + MINUTE;
         assert_eq!((day.spent(next), day.wait(60, 100, next)), (40, None));
+        assert_eq!(day.wait(61, 100, next), Some(Duration::from_hours(1)));
+        assert_eq!(day.wait(1, 100, start + DAY), Some(MINUTE));
         day.spend(1, next);
         assert_eq!(day.minutes.len(), 2, "what is over is forgotten");
+    }
+
+    #[test]
+    fn calls_of_one_minute_come_back_together_when_all_of_them_are_a_day_old() {
+        let start = Instant::now();
+        let mut day = Day::default();
+        let last = Duration::from_millis(59_999);
+        day.spend(60, start);
+        day.spend(40, start + last);
+        let back = start + MINUTE + DAY;
+        assert_eq!([day.spent(back - Duration::from_nanos(1)), day.spent(back)], [100, 0]);
+        day.spend(7, start + MINUTE);
+        assert_eq!(day.spent(back), 7, "another minute");
+        day.spend(1, back - Duration::from_nanos(1));
+        assert_eq!(day.spent(back - Duration::from_nanos(1)), 108, "nothing is forgotten before its time");
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Gate {
                 // The usage headers of an answer are read before what it says.
                 let is_first = earlier.refusal.is_none() && shut.refusal.is_some();
                 let refusal = shut.refusal.clone().or(earlier.refusal.take());
-                if until > earlier.until && (shut.named || !earlier.named) {
+                if until >= earlier.until && (shut.named || !earlier.named) {
                     *earlier = Shut { misses: earlier.misses, ..shut };
                 }
                 earlier.refusal = refusal;
@@ -115,9 +115,136 @@ impl Gate {
     }
 
     /// Lets somebody else probe, after a probe that found out nothing.
-    pub(super) fn hand_on(&mut self, now: Instant) {
+    pub(super) fn hand_on(&mut self) {
         if let Self::Probing(shut) = self {
-            *self = Self::Shut(Shut { until: now, ..shut.clone() });
+            *self = Self::Shut(shut.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn refusal(message: &str) -> Refusal {
+        let body = format!(r#"{{"error":{{"message":"{message}","code":613}}}}"#);
+        Refusal::read(http::StatusCode::BAD_REQUEST, body.as_bytes()).expect("a refusal")
+    }
+
+    fn words(shut: &Shut) -> Option<&str> {
+        shut.refusal.as_ref().map(|refusal| refusal.message.as_str())
+    }
+
+    /// What the gate is shut for, and how much longer.
+    fn shut(gate: &Gate, now: Instant) -> (&Shut, Duration) {
+        match gate {
+            Gate::Shut(shut) | Gate::Probing(shut) => (shut, shut.until - now),
+            Gate::Open => panic!("it is open"),
+        }
+    }
+
+    #[test]
+    fn one_call_goes_when_the_time_is_over_and_another_where_that_brings_nothing_for_long() {
+        let now = Instant::now();
+        let mut gate = Gate::default();
+        assert!(matches!(gate.step(now), Step::Pass));
+        gate.shut(Some(9 * SECOND), None, now);
+        let over = now + 9 * SECOND;
+        assert!(matches!(gate.step(over - SECOND), Step::Until(shut) if shut.until == over));
+        assert!(matches!(gate.step(over), Step::Probe));
+        let given_up = over + PROBE_PATIENCE;
+        assert!(matches!(gate.step(given_up - SECOND), Step::ForProbe(_)));
+        assert!(matches!(gate.step(given_up), Step::Probe));
+        assert!(matches!(gate.step(given_up + PROBE_PATIENCE - SECOND), Step::ForProbe(_)), "its time begins anew");
+    }
+
+    #[test]
+    fn who_was_let_in_goes_through_an_open_gate_and_one_that_it_tries() {
+        let now = Instant::now();
+        let mut gate = Gate::default();
+        assert_eq!([false, true].map(|is_probe| gate.lets_through(is_probe)), [true, true]);
+        gate.shut(Some(SECOND), None, now);
+        assert_eq!([false, true].map(|is_probe| gate.lets_through(is_probe)), [false, false]);
+        gate.step(now + SECOND);
+        assert_eq!([false, true].map(|is_probe| gate.lets_through(is_probe)), [false, true]);
+    }
+
+    #[test]
+    fn a_time_that_proved_too_short_is_believed_less_each_time() {
+        let mut now = Instant::now();
+        let mut gate = Gate::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            assert!(gate.shut(Some(SECOND), None, now), "it was open, or a probe met it");
+            waits.push(shut(&gate, now).1.as_secs());
+            now = shut(&gate, now).0.until;
+            gate.step(now);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 50, 50]);
+        // One that goes beyond all doubt is believed.
+        gate.shut(Some(90 * SECOND), None, now);
+        assert_eq!(shut(&gate, now).1, 90 * SECOND);
+    }
+
+    #[test]
+    fn of_calls_that_were_under_way_the_longest_time_counts_and_a_named_one_before_all() {
+        let now = Instant::now();
+        let after = |waits: [Option<u64>; 2]| {
+            let mut gate = Gate::default();
+            for wait in waits {
+                gate.shut(wait.map(Duration::from_secs), None, now);
+            }
+            let (shut, left) = shut(&gate, now);
+            (left.as_secs(), shut.named)
+        };
+        assert_eq!([after([Some(9), Some(7)]), after([Some(7), Some(9)])], [(9, true), (9, true)]);
+        assert_eq!([after([Some(9), None]), after([None, Some(9)])], [(9, true), (50, false)]);
+        assert_eq!([after([None, Some(60)]), after([None, None])], [(60, true), (50, false)]);
+        assert_eq!([after([None, Some(50)]), after([Some(50), None])], [(50, true), (50, true)]);
+    }
+
+    #[test]
+    fn metas_first_word_at_a_gate_its_headers_shut_is_a_throttle_and_each_word_is_kept_until_the_next() {
+        let now = Instant::now();
+        let mut gate = Gate::default();
+        gate.shut(Some(9 * SECOND), None, now);
+        let met = ["first", "second"].map(|words| gate.shut(None, Some(Box::new(refusal(words))), now));
+        assert_eq!((met, words(shut(&gate, now).0)), ([true, false], Some("second")));
+        assert!(!gate.shut(Some(SECOND), None, now), "it says nothing");
+        assert_eq!(words(shut(&gate, now).0), Some("second"));
+        // A probe that is told no words leaves those there were.
+        gate.step(now + 9 * SECOND);
+        gate.shut(None, None, now + 9 * SECOND);
+        assert_eq!(words(shut(&gate, now).0), Some("second"));
+    }
+
+    #[test]
+    fn misses_are_counted_whatever_calls_under_way_were_told() {
+        let now = Instant::now();
+        let mut gate = Gate::default();
+        gate.shut(Some(SECOND), None, now);
+        gate.step(now + SECOND);
+        gate.shut(Some(SECOND), None, now + SECOND);
+        gate.shut(Some(9 * SECOND), None, now + SECOND);
+        let later = now + 10 * SECOND;
+        assert!(matches!(gate.step(later), Step::Probe));
+        gate.shut(Some(SECOND), None, later);
+        assert_eq!(shut(&gate, later).1, 4 * SECOND, "the second miss");
+    }
+
+    #[test]
+    fn a_probe_that_found_out_nothing_lets_the_next_go_at_once_and_one_that_came_through_everybody() {
+        let now = Instant::now();
+        let mut gate = Gate::default();
+        gate.hand_on();
+        assert!(matches!(gate, Gate::Open), "nobody was trying it");
+        gate.shut(Some(SECOND), None, now);
+        gate.step(now + SECOND);
+        gate.hand_on();
+        assert!(matches!(gate.step(now + 3 * SECOND), Step::Probe));
+        gate.open();
+        assert!(matches!(gate.step(now + 3 * SECOND), Step::Pass));
     }
 }

@@ -73,13 +73,14 @@ impl Probe<'_> {
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
         if let Some(governor) = self.0 {
-            governor.state().gate.hand_on(Instant::now());
+            governor.state().gate.hand_on();
             governor.gate_moved.notify_waiters();
         }
     }
 }
 
-/// The right to make one call now.
+/// The right to make one call now. Where the call was refused for its rate, which [`Governor::throttled`] has been told, or
+/// nobody answered it, it is dropped.
 #[derive(Debug)]
 #[must_use = "a probe that tells nobody leaves the others waiting for the next"]
 pub(in crate::graph) struct Pass<'a> {
@@ -99,10 +100,5 @@ impl Pass<'_> {
                 governor.wishes.notify_one();
             }
         }
-    }
-
-    /// The call was refused for its rate, which [`Governor::throttled`] has been told.
-    pub(in crate::graph) fn refused(mut self) {
-        self.probe.0 = None;
     }
 }

@@ -239,3 +239,228 @@ impl Share {
 fn bulk(calls: u32) -> u32 {
     if calls > 1 { calls } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const PAGE: Rates = Rates { media: 10, messages: 30, conversations: 2, calls: 300 };
+
+    /// So many messages, each a call.
+    fn messages(count: u32) -> Rates {
+        Rates { messages: count, calls: count, ..Rates::default() }
+    }
+
+    fn share(pool: Option<u64>, now: Instant) -> Share {
+        Share::new(PAGE, pool, None, now)
+    }
+
+    /// An ask of one with whom so many messages wait, in loads of one, and so many have left.
+    fn ask(share: &mut Share, queued: u32, left: u32, now: Instant) -> Ask {
+        share.ask(PAGE.lanes(), messages(queued).lanes(), messages(left).lanes(), messages(1).lanes(), now)
+    }
+
+    fn slice(rate: u32, held: u32) -> Slice {
+        Slice { rates: messages(rate), held: messages(held), lasts: 4 * SECOND, ..Slice::nothing() }
+    }
+
+    /// Asks, and is answered so.
+    fn hear(share: &mut Share, answer: &Slice, now: Instant) -> Told {
+        let ask = ask(share, 0, 0, now);
+        share.obey(&ask, answer, now, now)
+    }
+
+    fn told(throttles: u32, shut_for: Option<Duration>, opened: bool) -> Told {
+        Told { throttles, shut_for, opened }
+    }
+
+    #[test]
+    fn a_quarter_and_one_more_than_was_needed_is_asked_for_and_never_more_than_the_limit() {
+        let now = Instant::now();
+        let demand = |queued, left| ask(&mut share(None, now), queued, left, now).demand;
+        assert_eq!([demand(0, 0), demand(1, 0), demand(5, 3)], [0, 2, 11].map(messages));
+        assert_eq!(demand(90, 10), Rates { messages: 30, calls: 126, ..Rates::default() });
+    }
+
+    #[test]
+    fn what_was_needed_is_asked_for_two_seconds_longer() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        let mut demand = |queued, at: f64| ask(&mut share, queued, 0, now + SECOND.mul_f64(at)).demand.messages;
+        assert_eq!([demand(8, 0.0), demand(4, 1.0), demand(8, 1.5)], [11, 11, 11]);
+        assert_eq!([demand(4, 3.4), demand(4, 3.5), demand(8, 3.6)], [11, 6, 11]);
+    }
+
+    #[test]
+    fn each_ask_has_a_greater_number() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        assert_eq!([1, 2, 3].map(|_| ask(&mut share, 0, 0, now).number), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_given_holds_from_the_ask_for_as_long_as_it_says() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        assert_eq!((share.rate(1, false, now), share.held(1, now)), (0, 0), "nothing is given yet");
+        let ask = ask(&mut share, 0, 0, now);
+        share.obey(&ask, &slice(5, 20), now, now + SECOND);
+        let end = now + 4 * SECOND;
+        assert_eq!(share.until(), end);
+        let last = end - Duration::from_nanos(1);
+        assert_eq!([last, end].map(|at| (share.rate(1, false, at), share.held(1, at))), [(5, 20), (0, 0)]);
+        // The machine was asleep meanwhile, and its clock with it.
+        share.up.1 = uptime();
+        assert_eq!((share.rate(1, false, now), share.held(1, now)), (0, 0));
+    }
+
+    #[test]
+    fn where_one_load_of_several_is_held_one_may_leave_though_the_rate_be_nothing() {
+        let now = Instant::now();
+        let rate = |answer: Slice, has_bulk| {
+            let mut share = share(None, now);
+            hear(&mut share, &answer, now);
+            share.rate(1, has_bulk, now)
+        };
+        assert_eq!([rate(slice(0, 20), true), rate(slice(0, 20), false), rate(slice(0, 1), true)], [1, 0, 0]);
+        assert_eq!(rate(slice(5, 20), true), 5);
+    }
+
+    #[test]
+    fn in_use_is_the_rate_or_the_largest_load_of_several_that_is_about_to_go() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        hear(&mut share, &slice(5, 20), now);
+        let mut using =
+            |largest, at| share.ask(PAGE.lanes(), [0; LANES], [0; LANES], messages(largest).lanes(), at).using.messages;
+        assert_eq!([1, 5, 12, 40].map(|largest| using(largest, now)), [5, 5, 12, 20]);
+        let mut share = self::share(None, now);
+        hear(&mut share, &slice(0, 20), now);
+        assert_eq!(ask(&mut share, 1, 0, now).using, messages(0), "for a single one nothing is kept");
+        hear(&mut share, &slice(1, 20), now);
+        share.sort(Load { messages: 2, ..Load::CALL }, now);
+        share.sort(Load { messages: 1, ..Load::CALL }, now);
+        let in_use = [Duration::from_millis(1_999), SORTING].map(|after| ask(&mut share, 0, 0, now + after).using);
+        assert_eq!(in_use.map(|rates| rates.messages), [2, 1], "it may be on its way to the queue");
+    }
+
+    #[test]
+    fn of_the_days_calls_those_for_three_seconds_are_asked_for_before_half_of_them_are_gone() {
+        let now = Instant::now();
+        let mut share = share(Some(1_000), now);
+        assert!(share.lacks(1) && share.left().is_none(), "it has none");
+        let want = |share: &mut Share| ask(share, 7, 0, now).pool.expect("a limit").calls;
+        assert_eq!(want(&mut share), 27, "nine a second");
+        let ask_for_27 = ask(&mut share, 7, 0, now);
+        let portion = Portion { calls: 27, minute: 5, left: 900, back_in: None };
+        share.obey(&ask_for_27, &Slice { portion: Some(portion), ..slice(9, 9) }, now, now);
+        assert_eq!((share.lacks(27), share.lacks(28), share.left()), (false, true, Some(900)));
+        assert_eq!(want(&mut share), 0);
+        share.spend(13);
+        assert_eq!((share.lacks(14), share.lacks(15), share.left(), want(&mut share)), (false, true, Some(887), 0));
+        share.spend(1);
+        assert_eq!(want(&mut share), 14);
+        // What comes is added to what is there.
+        let more = Portion { calls: 14, left: 800, ..portion };
+        share.obey(&ask_for_27, &Slice { portion: Some(more), ..slice(9, 9) }, now, now);
+        assert_eq!((share.lacks(27), share.lacks(28), share.left()), (false, true, Some(800)));
+        assert!(!self::share(None, now).lacks(1), "no day is counted");
+    }
+
+    #[test]
+    fn whoever_needs_no_calls_gives_back_once_what_is_left_of_them() {
+        let now = Instant::now();
+        let mut share = share(Some(1_000), now);
+        let none = PoolAsk { limit: 1_000, calls: 0, unspent: None };
+        assert_eq!(ask(&mut share, 0, 0, now).pool, Some(none));
+        let portion = Portion { calls: 27, minute: 5, left: 900, back_in: None };
+        hear(&mut share, &Slice { portion: Some(portion), ..slice(9, 9) }, now);
+        assert_eq!(ask(&mut share, 0, 0, now).pool, Some(PoolAsk { unspent: Some((5, 27)), ..none }));
+        assert_eq!(ask(&mut share, 0, 0, now).pool, Some(none));
+        hear(&mut share, &Slice { portion: Some(Portion { calls: 0, ..portion }), ..slice(9, 9) }, now);
+        assert_eq!(ask(&mut share, 0, 0, now).pool, Some(none), "there is nothing to give back");
+    }
+
+    #[test]
+    fn how_long_the_day_is_over_is_known_from_when_it_was_told() {
+        let now = Instant::now();
+        let mut share = share(Some(1_000), now);
+        assert_eq!(share.dry_for(now), None);
+        let portion = Portion { calls: 0, minute: 5, left: 0, back_in: Some(9 * SECOND) };
+        hear(&mut share, &Slice { portion: Some(portion), ..slice(9, 9) }, now);
+        let dry = [0, 8, 9, 10].map(|after| share.dry_for(now + after * SECOND));
+        assert_eq!(dry, [Some(9 * SECOND), Some(SECOND), None, None]);
+    }
+
+    #[test]
+    fn what_meta_says_between_two_asks_is_told_together_and_again_where_it_was_lost() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        share.shut(9 * SECOND, 1);
+        share.shut(7 * SECOND, 2);
+        let lost = ask(&mut share, 0, 0, now);
+        assert_eq!(lost.news, News { shut_for: Some(9 * SECOND), throttles: 3, opened: false });
+        share.shut(SECOND, 1);
+        share.retract(&lost);
+        let news = ask(&mut share, 0, 0, now).news;
+        assert_eq!(news, News { shut_for: Some(9 * SECOND), throttles: 4, opened: false });
+    }
+
+    #[test]
+    fn that_a_gate_is_open_is_told_to_those_who_know_it_as_shut_unless_it_was_shut_again() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        assert!(!share.open(), "nobody knows that it was shut");
+        share.shut(SECOND, 1);
+        hear(&mut share, &slice(1, 1), now);
+        assert!(share.open() && !share.open(), "once");
+        let mut known_again = |then: fn(&mut Share)| {
+            hear(&mut share, &Slice { standing: Standing::Shut(SECOND), ..slice(1, 1) }, now);
+            share.open();
+            let lost = ask(&mut share, 0, 0, now);
+            assert!(lost.news.opened);
+            then(&mut share);
+            share.retract(&lost);
+            ask(&mut share, 0, 0, now).news.opened
+        };
+        assert!(known_again(|_| ()));
+        assert!(!known_again(|share| share.shut(SECOND, 1)), "it is shut once more");
+        hear(&mut share, &Slice { standing: Standing::Shut(SECOND), ..slice(1, 1) }, now);
+        share.shut(SECOND, 1);
+        assert!(!share.open(), "it was shut since");
+    }
+
+    #[test]
+    fn what_others_were_told_of_the_gate_is_obeyed_but_not_against_what_was_told_oneself() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        let open = slice(1, 1);
+        let shut = Slice { standing: Standing::Shut(9 * SECOND), ..open.clone() };
+        let over = Slice { standing: Standing::Over, ..open.clone() };
+        let nothing = told(0, None, false);
+        assert_eq!(hear(&mut share, &open, now), nothing);
+        assert_eq!(hear(&mut share, &shut, now), told(0, Some(9 * SECOND), false));
+        assert_eq!(hear(&mut share, &over, now), nothing);
+        assert_eq!([hear(&mut share, &open, now), hear(&mut share, &open, now)], [told(0, None, true), nothing]);
+        // It was said with the ask, or since.
+        hear(&mut share, &shut, now);
+        share.shut(SECOND, 0);
+        assert_eq!(hear(&mut share, &open, now), nothing);
+        let before = ask(&mut share, 0, 0, now);
+        share.shut(SECOND, 0);
+        assert_eq!(share.obey(&before, &open, now, now), nothing);
+    }
+
+    #[test]
+    fn of_throttles_only_those_of_others_and_since_it_began_are_news() {
+        let now = Instant::now();
+        let mut share = share(None, now);
+        let throttled = |throttles| Slice { throttles, ..slice(1, 1) };
+        assert_eq!(hear(&mut share, &throttled(5), now).throttles, 0, "they were before its time");
+        assert_eq!(hear(&mut share, &throttled(7), now).throttles, 2);
+        share.shut(SECOND, 2);
+        assert_eq!(hear(&mut share, &throttled(10), now).throttles, 1);
+        assert_eq!(hear(&mut share, &throttled(10), now).throttles, 0);
+    }
+}

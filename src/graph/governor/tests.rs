@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
@@ -265,6 +265,84 @@ async fn the_days_calls_are_counted_and_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_will_not_wait_for_the_day_shuts_it_for_nobody_who_still_fits_in() {
+    let governor = governor(PaceLimits { calls_per_day: Some(10), ..PaceLimits::default() });
+    let go = async |calls: u32, mut patience: Duration| {
+        let load = Load { calls, ..Load::default() };
+        let admitted = governor.admit(load, &mut patience, |_| ()).await.map_err(|too_long| too_long.wait)?;
+        admitted.depart().await.expect("let go").unhindered();
+        Ok(())
+    };
+    let begun = Instant::now();
+    let day = Duration::from_hours(24) + Duration::from_mins(1);
+    assert_eq!(go(6, Duration::ZERO).await, Ok(()));
+    assert_eq!(go(5, Duration::from_hours(1)).await, Err(Some(day)));
+    assert_eq!((go(4, PATIENT).await, governor.pace().shut_for), (Ok(()), None));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    // As long as it takes, and no longer.
+    tokio::time::sleep_until(begun + Duration::from_mins(1)).await;
+    assert_eq!(go(5, Duration::from_hours(24)).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_that_was_lately_taken_between_admission_and_departure_fades() {
+    let governor = governor(PaceLimits::default());
+    let lead_after = async |millis| {
+        let mut patience = PATIENT;
+        let admitted = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("let in");
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        admitted.depart().await.expect("let go").unhindered();
+        governor.state().lead
+    };
+    let leads = [lead_after(640).await, lead_after(0).await, lead_after(100).await, lead_after(9_000).await];
+    assert_eq!(leads[..2], [640, 630].map(Duration::from_millis));
+    assert_eq!(leads[2..], [Duration::from_micros(620_156) + Duration::from_nanos(250), LONGEST_LEAD]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pace_that_was_cut_grows_back_in_two_minutes_and_is_never_cut_to_nothing() {
+    let governor = governor(PaceLimits::default());
+    governor.throttled(Some(Duration::from_secs(1)), None);
+    let mut paces = vec![governor.pace().per_second];
+    for seconds in [12, 12, 12, 60] {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        paces.push(governor.pace().per_second);
+    }
+    assert_eq!(paces, [21, 24, 27, 30, 30]);
+    (0..20).for_each(|_| governor.state().slow_down(Instant::now()));
+    assert_eq!(governor.pace().per_second, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_grows_by_more_than_a_second_is_told_again() {
+    let governor = governor(PaceLimits::default());
+    let shut_for = |seconds| governor.throttled(Some(Duration::from_secs(seconds)), None);
+    shut_for(30);
+    let told = Mutex::new(Vec::new());
+    let mut patience = PATIENT;
+    let waiting = governor.admit(Load::CALL, &mut patience, |wait| told.lock().unwrap().push(wait.pause.as_secs()));
+    let growing = async {
+        for seconds in [31, 33] {
+            tokio::task::yield_now().await;
+            shut_for(seconds);
+        }
+    };
+    let (admitted, ()) = futures::future::join(waiting, growing).await;
+    admitted.expect("let in").depart().await.expect("let go").unhindered();
+    assert_eq!(*told.lock().unwrap(), [30, 33]);
+}
+
+#[test]
+fn who_asks_for_the_limits_is_told_those_it_was_made_with() {
+    let limits = PaceLimits { messages_per_second: 7, calls_per_day: Some(100), ..PaceLimits::default() };
+    let page = PaceLimits::default();
+    assert_eq!(
+        [Governor::new(limits), Governor::within(page, "a".to_owned(), limits)].map(|own| own.limits()),
+        [limits; 2]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn usage_headers_slow_the_pace_and_are_forgotten() {
     let meta = Meta::new(Duration::ZERO);
     let governor = governor(PaceLimits::default());
@@ -276,7 +354,13 @@ async fn usage_headers_slow_the_pace_and_are_forgotten() {
         declare(usage);
         send_all(&client, &text(), 1, 1).await;
         assert_eq!(governor.pace().per_second, pace, "{usage}");
+        assert_eq!(governor.pace().shut_for, None, "{usage} names no time");
     }
+    let early = r#"{"1":[{"call_count":90,"estimated_time_to_regain_access":3}]}"#;
+    let headers =
+        HeaderMap::from_iter([(HeaderName::from_static("x-business-use-case-usage"), early.parse().unwrap())]);
+    governor.observe(&headers);
+    assert_eq!((governor.pace().per_second, governor.pace().shut_for), (13, None), "the limit is not reached");
     tokio::time::sleep(PRESSURE_LASTS).await;
     assert_eq!(governor.pace().per_second, 30);
 }
@@ -490,6 +574,25 @@ async fn whoever_meets_a_shut_gate_after_it_was_written_down_is_told_at_once_and
     client.send_once(&page, &request, &mut patience, async { true }).await.expect("its turn comes again");
     assert!(meta.times(false)[0] >= Duration::from_secs(30));
     assert_eq!(governor.state().lanes.each_ref().map(Window::promised), [0; LANES]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_admitted_before_the_gate_shut_does_not_leave_beside_its_probe() {
+    let governor = governor(PaceLimits::default());
+    let admit = async || {
+        let mut patience = PATIENT;
+        governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("let in")
+    };
+    // The disk takes its time, so that several are let in at once.
+    let slow = admit().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    slow.depart().await.expect("let go").unhindered();
+    let early = admit().await;
+    governor.throttled(Some(Duration::from_secs(1)), None);
+    let probe = admit().await;
+    assert!(early.depart().await.is_err());
+    probe.depart().await.expect("let go").unhindered();
+    assert_eq!(governor.pace().shut_for, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,7 +40,7 @@ impl Window {
             return None;
         }
         let goes = self.strictly_free_at(self.promised + calls, limit, now).max(even + ahead);
-        Some(if goes <= now + lead { now } else { goes - lead })
+        Some(now + (goes - now).saturating_sub(lead))
     }
 
     /// Promises a place to `calls` more, as far as [`opens_at`](Self::opens_at) allows it.
@@ -55,9 +55,12 @@ impl Window {
 
     /// Calls of the last second, those included that are charged to what comes.
     pub(super) fn recent(&self, now: Instant) -> u32 {
+        u32::try_from(self.charged.len() - self.old(now)).unwrap_or(u32::MAX)
+    }
+
+    fn old(&self, now: Instant) -> usize {
         let since = now.checked_sub(PERIOD + TICK);
-        let old = self.charged.partition_point(|&at| since.is_some_and(|since| at <= since));
-        u32::try_from(self.charged.len() - old).unwrap_or(u32::MAX)
+        self.charged.partition_point(|&at| since.is_some_and(|since| at <= since))
     }
 
     /// Calls that are about to go.
@@ -81,10 +84,7 @@ impl Window {
         if calls == 0 {
             return;
         }
-        let horizon = now.checked_sub(PERIOD + TICK);
-        while self.charged.front().is_some_and(|&at| horizon.is_some_and(|horizon| at < horizon)) {
-            self.charged.pop_front();
-        }
+        self.charged.drain(..self.old(now));
         for call in 0..calls {
             let at = now + PERIOD * (call / limit);
             // Later charges of an earlier load may stand behind it already.
@@ -157,6 +157,86 @@ mod tests {
     fn a_load_over_the_limit_goes_when_the_window_is_free_and_is_paid_for_after() {
         let went = run(30, &[50, 1], Duration::ZERO);
         assert!(went[50] - went[0] >= Duration::from_millis(1_500), "{:?}", went[50] - went[0]);
+    }
+
+    /// Later by so many thousandths of a second than the instant it is added to.
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_full_window_is_free_again_when_enough_of_its_calls_are_a_second_old() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        window.charge(5, 10, now);
+        window.charge(5, 10, now + ms(500));
+        let at = now + ms(500);
+        let free = [1, 5, 6, 10, 99].map(|calls| window.strictly_free_at(calls, 10, at) - now);
+        assert_eq!(free, [0, 0, 500, 500, 500].map(|millis| PERIOD + TICK + ms(millis)));
+        assert_eq!(window.strictly_free_at(1, 11, at), at, "one place is left");
+        let counted = [ms(0), ms(500), PERIOD, PERIOD + TICK, ms(500) + PERIOD, ms(500) + PERIOD + TICK];
+        assert_eq!(counted.map(|after| window.recent(now + after)), [10, 10, 10, 5, 5, 0]);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        window.charge(10, 10, now);
+        window.charge(0, 10, now + PERIOD * 2);
+        assert_eq!(window.charged.len(), 10, "nothing went");
+        window.charge(1, 10, now + PERIOD * 2);
+        assert_eq!(window.charged.len(), 1);
+    }
+
+    #[test]
+    fn more_than_a_seconds_worth_is_charged_to_the_seconds_after_it() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        window.charge(25, 10, now);
+        let charged = [0, 9, 10, 19, 20, 24].map(|place| window.charged[place] - now);
+        assert_eq!(charged, [0, 0, 1, 1, 2, 2].map(|seconds| PERIOD * seconds));
+        // What goes between them finds its place.
+        window.charge(1, 10, now + PERIOD + ms(1));
+        assert_eq!(window.charged.iter().rev().nth(5).map(|at| *at - now), Some(PERIOD + ms(1)));
+        assert!(window.charged.iter().is_sorted());
+    }
+
+    #[test]
+    fn calls_follow_one_another_evenly_and_catch_up_on_little() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        let mut free = |at: Instant| {
+            window.charge(1, 10, at);
+            window.evenly_free_at(at) - at
+        };
+        // 103 ms apart, of which 100 are slack.
+        assert_eq!([free(now), free(now + ms(3)), free(now + ms(106))], [3, 103, 103].map(ms));
+        let later = now + ms(5_000);
+        assert_eq!([free(later), free(later), free(later)], [0, 6, 109].map(ms));
+    }
+
+    #[test]
+    fn a_place_is_promised_when_its_turn_is_near_and_after_those_that_were_promised_before() {
+        let now = Instant::now();
+        let opens = |window: &Window, calls, lead| window.opens_at(calls, 10, ms(lead), now).map(|opens| opens - now);
+        let mut window = Window::default();
+        assert_eq!(opens(&window, 1, 0), Some(ms(0)));
+        assert_eq!(opens(&window, 99, 0), Some(ms(0)), "who is larger than the limit goes alone");
+        window.promise(1);
+        assert_eq!([opens(&window, 1, 102), opens(&window, 1, 103)], [None, Some(ms(0))]);
+        assert_eq!([opens(&window, 9, 103), opens(&window, 10, 103)], [Some(ms(0)), None]);
+        window.fulfil(1);
+        window.charge(1, 10, now);
+        assert_eq!([0, 1, 3, 9].map(|lead| opens(&window, 1, lead)), [3, 2, 0, 0].map(|millis| Some(ms(millis))));
+        window.promise(2);
+        assert_eq!([opens(&window, 1, 0), opens(&window, 1, 200)], [Some(ms(209)), Some(ms(9))]);
+        let mut nearly_full = Window::default();
+        nearly_full.charge(9, 10, now);
+        assert_eq!([opens(&nearly_full, 1, 0), opens(&nearly_full, 2, 0)], [Some(ms(827)), Some(PERIOD + TICK)]);
+        window.promise(6);
+        assert_eq!(opens(&window, 2, 0), Some(PERIOD + TICK), "those before take all that is left");
+        assert_eq!((window.promised(), opens(&window, 3, 0)), (8, None));
     }
 
     proptest! {

@@ -262,6 +262,81 @@ async fn a_throttle_one_meets_shuts_the_other_within_a_second_and_one_probe_open
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_leaves_that_is_more_than_is_held_nor_where_the_rate_is_nothing() {
+    let governor = hasty(30);
+    governor.share().expect("it shared nothing");
+    let leaves = async |rate: u32, held: u32, calls: u32| {
+        let [rates, held] = [rate, held].map(|calls| Rates { calls, ..Rates::default() });
+        let ask = governor.ask().expect("a share");
+        governor.keep_to(&ask, &Slice { rates, held, lasts: LEASE, ..Slice::nothing() }, Instant::now());
+        let mut patience = Duration::from_secs(1);
+        let load = Load { calls, ..Load::default() };
+        let Ok(admitted) = governor.admit(load, &mut patience, |_| ()).await else { return false };
+        admitted.depart().await.is_ok()
+    };
+    assert!(leaves(5, 5, 5).await && !leaves(5, 5, 6).await);
+    assert!(leaves(0, 6, 6).await && !leaves(0, 1, 1).await && !leaves(0, 6, 1).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_no_more_calls_of_the_day_rings_for_some_and_goes_when_they_come() {
+    let governor = governor(PaceLimits { calls_per_day: Some(100), ..PaceLimits::default() });
+    let wishes = governor.share().expect("it shared nothing");
+    let is_rung = || futures::FutureExt::now_or_never(wishes.notified()).is_some();
+    let give = |calls| {
+        let portion = Some(Portion { calls, minute: 0, left: 50, back_in: None });
+        let rates = Rates { calls: 10, ..Rates::default() };
+        let ask = governor.ask().expect("a share");
+        governor.keep_to(
+            &ask,
+            &Slice { rates, held: rates, lasts: LEASE, portion, ..Slice::nothing() },
+            Instant::now(),
+        );
+    };
+    let go = async || {
+        let mut patience = PATIENT;
+        let admitted = governor.admit(Load::CALL, &mut patience, |_| ()).await.expect("let in");
+        admitted.depart().await.expect("let go").unhindered();
+    };
+    give(1);
+    go().await;
+    assert!(!is_rung());
+    let waiting = async {
+        go().await;
+        Instant::now()
+    };
+    let giving = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(is_rung());
+        give(1);
+        Instant::now()
+    };
+    let (went, given) = futures::future::join(waiting, giving).await;
+    assert_eq!((went, governor.pace().calls_left), (given, Some(49)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_draws_for_a_governor_hears_that_it_is_gone() {
+    let governor = hasty(30);
+    let wishes = governor.share().expect("it shared nothing");
+    drop(governor);
+    assert!(futures::FutureExt::now_or_never(wishes.notified()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_others_were_told_is_shut_opens_as_soon_as_they_find_it_open() {
+    let governor = hasty(30);
+    governor.share().expect("it shared nothing");
+    let hear = |standing| {
+        let ask = governor.ask().expect("a share");
+        governor.keep_to(&ask, &Slice { standing, lasts: LEASE, ..Slice::nothing() }, Instant::now());
+        governor.pace().shut_for
+    };
+    assert_eq!(hear(Standing::Shut(MINUTE)), Some(MINUTE));
+    assert_eq!((hear(Standing::Over), hear(Standing::Open)), (Some(MINUTE), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_could_not_be_told_is_told_again() {
     let governor = hasty(30);
     governor.share().expect("it shared nothing");
