@@ -1,4 +1,4 @@
-//! The hold a run has on its campaign: while it lasts nobody else sends what it has taken up.
+//! The hold a run has on its campaign, or whoever plans it: while it lasts nobody else sends what it has taken up.
 
 use std::sync::Arc;
 
@@ -24,15 +24,23 @@ impl Hold {
         campaign: CampaignId,
     ) -> Result<Result<Self, Holder>, RecordError> {
         Ok(match record.enlist(campaign, std::process::id(), clock.now()).await? {
-            Enlisted::Won(worker) => {
-                Ok(Self { record: Arc::clone(record), clock: Arc::clone(clock), worker, is_over: false })
-            }
+            Enlisted::Won(worker) => Ok(Self::of(record, clock, worker)),
             Enlisted::Held(holder) => Err(holder),
         })
     }
 
+    /// The hold this worker has.
+    pub(super) fn of(record: &Arc<dyn Record>, clock: &Arc<dyn Clock>, worker: Worker) -> Self {
+        Self { record: Arc::clone(record), clock: Arc::clone(clock), worker, is_over: false }
+    }
+
     pub(super) const fn worker(&self) -> Worker {
         self.worker
+    }
+
+    /// The record has ended it with what was written last.
+    pub(super) fn ended(mut self) {
+        self.is_over = true;
     }
 
     /// Lets go. Where the record cannot write that down now, it keeps it in mind.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::hold::Hold;
 use super::recipients::{BadRow, RecipientReader};
 use super::spec::{CampaignMessage, CampaignSpec};
 use super::template::Template;
@@ -148,16 +149,21 @@ async fn plan_once(
         Begun::Held(holder) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
         Begun::Overtaken => return Ok(None),
     };
-    match write_down(&**record, &planner, list, stop).await {
+    let mut hold = Hold::of(record, clock, planner);
+    let written = async {
+        let list = write_down(&**record, &planner, list, stop).await?;
+        record.seal_plan(&planner, list.digest(), list.malformed, clock.now()).await?;
+        Ok(list)
+    };
+    match written.await {
         Ok(list) => {
-            let (digest, malformed) = (list.digest(), list.malformed);
-            record.seal_plan(&planner, digest, malformed, clock.now()).await?;
+            hold.ended();
             let campaign = again(record, options, &spec.name, clock).await?;
             Ok(Some(list.planned(campaign, false)))
         }
         Err(error) => {
             // The first error is the one to tell.
-            let _ = record.retire(&planner, clock.now()).await;
+            let _ = hold.let_go().await;
             Err(error)
         }
     }

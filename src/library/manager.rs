@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::graph::{Envelope, GraphClient};
 use crate::ids::{AliasName, Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
 use crate::media::{Follow, Problem, Reader, Verdict, judge};
-use crate::record::{AliasTarget, Record, Upload};
+use crate::record::{AliasTarget, Claim, Record, Upload};
 use crate::stop::Stop;
 
 use super::alias::target_of;
@@ -83,6 +83,8 @@ pub struct AssetLibrary {
     pub(super) fitter: Arc<Fitter>,
     pub(super) flights: Arc<SingleFlight<AssetKey, super::upload::Ensured, LibraryError>>,
     pub(super) asked_the_time: Arc<OnceCell<()>>,
+    /// Claims that are over and that the record could not be told so of.
+    pub(super) unreleased: Arc<Mutex<Vec<Claim>>>,
 }
 
 /// Whether `resolve` may upload what has no live id.
@@ -180,6 +182,7 @@ impl AssetLibrary {
             turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
             asked_the_time: Arc::default(),
+            unreleased: Arc::default(),
             known: Arc::new(Known::of(Arc::clone(&parts.record))),
             parts: Arc::new(parts),
         }

@@ -1,8 +1,8 @@
 //! One upload: shared in the process, claimed in the record, its result durable before anyone hears of it.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,12 +89,35 @@ impl AssetLibrary {
         }
     }
 
+    async fn release(&self, claim: Claim) -> Result<(), RecordError> {
+        let released = self.parts.record.release(&claim).await;
+        if released.is_err() {
+            self.unreleased().push(claim);
+        }
+        released
+    }
+
+    /// Releases what could not be when it was over: as long as this process lives, nobody else can.
+    async fn release_again(&self) {
+        let unreleased = std::mem::take(&mut *self.unreleased());
+        for claim in unreleased {
+            if let Err(error) = self.release(claim).await {
+                tracing::warn!(%error, "a claim that is over is still held");
+            }
+        }
+    }
+
+    fn unreleased(&self) -> MutexGuard<'_, Vec<Claim>> {
+        self.unreleased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn ensure(&self, job: &Job, seen: Option<&AttachmentId>) -> Result<Ensured, LibraryError> {
         let key = job.subject.key();
         let record = &self.parts.record;
         let (begun, mut told) = (Instant::now(), false);
         loop {
             let slot = self.upload_slots.acquire().await;
+            self.release_again().await;
             match record.claim(key, self.parts.clock.now()).await? {
                 Claimed::Won(claim) => {
                     let work = AssertUnwindSafe(self.upload_claimed(job, seen, &claim));
@@ -103,7 +126,7 @@ impl AssetLibrary {
                         return done.unwrap_or_else(|panic| resume_unwind(panic));
                     }
                     // Whatever ended it, the next one who wants these bytes must not wait for this claim.
-                    let released = record.release(&claim).await;
+                    let released = self.release(claim).await;
                     let done = done.unwrap_or_else(|panic| resume_unwind(panic));
                     if matches!(done, Err(LibraryError::Superseded { .. })) && begun.elapsed() < LONGEST_WAIT {
                         // The claim had passed on: whoever has it now brings the id everybody is to use.

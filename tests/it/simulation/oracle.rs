@@ -100,7 +100,8 @@ impl Case<'_> {
             self.object(&format!("{told:?} are told, and {stored:?} are there"));
         }
         let stand = Stand::of(self.campaign, &counted);
-        if counted.unknown > 0 && !matches!(stand, Stand::NeedsSettling) {
+        let is_paused = self.campaign.paused.is_some() && counted.pending > 0;
+        if counted.unknown > 0 && stand != if is_paused { Stand::Paused } else { Stand::NeedsSettling } {
             self.object(&format!("{} are unknown, and it is {}", counted.unknown, stand.as_str()));
         }
     }

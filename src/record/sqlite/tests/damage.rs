@@ -5,6 +5,7 @@ use std::fs;
 use fastrand::Rng;
 
 use super::*;
+use crate::delivery::{Delivery, State};
 use crate::record::{Campaign, Campaigns, ListedDelivery};
 
 /// Uploads of the record that is damaged.
@@ -31,10 +32,16 @@ impl Content {
     async fn of(record: &SqliteRecord) -> Result<Self, RecordError> {
         let uploads = record.list(&UploadFilter::default(), None, usize::MAX).await?;
         let campaign = record.campaigns(contract::NOW).await?.pop();
-        let deliveries = match &campaign {
+        let mut deliveries = match &campaign {
             Some(campaign) => record.deliveries(campaign.id, None, None, usize::MAX).await?,
             None => Vec::new(),
         };
+        for listed in &mut deliveries {
+            if listed.delivery.state == State::Planned {
+                // One that was given back says no more than one without a row.
+                listed.delivery = Delivery::planned(contract::NOW);
+            }
+        }
         Ok(Self { uploads, aliases: record.aliases().await?, campaign, deliveries })
     }
 
