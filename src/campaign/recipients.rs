@@ -53,8 +53,8 @@ pub struct RecipientReader {
 }
 
 enum Source {
-    Csv { reader: Box<csv::Reader<Lines<BufReader<File>>>>, columns: Columns, row: csv::ByteRecord },
-    Jsonl { reader: BufReader<File>, line: u64 },
+    Csv { reader: Box<csv::Reader<Lines<BufReader<ListFile>>>>, columns: Columns, row: csv::ByteRecord },
+    Jsonl { reader: BufReader<ListFile>, line: u64 },
 }
 
 /// Where in a row things stand.
@@ -80,7 +80,7 @@ impl RecipientReader {
     /// When the file cannot be read, or its header lacks a column.
     pub fn open(path: &Path, variables: &[String]) -> Result<Self, CampaignError> {
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
-        let mut reader = BufReader::with_capacity(256 * 1024, file);
+        let mut reader = BufReader::with_capacity(256 * 1024, ListFile(file));
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let source = if ["jsonl", "ndjson", "json"].iter().any(|known| known.eq_ignore_ascii_case(extension)) {
             let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
@@ -142,7 +142,7 @@ fn csv_failure(path: &Path, error: csv::Error) -> CampaignError {
     }
 }
 
-fn open_csv(mut reader: BufReader<File>, path: &Path, variables: &[String]) -> Result<Source, CampaignError> {
+fn open_csv(mut reader: BufReader<ListFile>, path: &Path, variables: &[String]) -> Result<Source, CampaignError> {
     let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
     let header = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
     // Spreadsheets of many countries write semicolons.
@@ -191,6 +191,21 @@ struct Lines<R> {
 impl<R> Lines<R> {
     fn new(text: R, delimiter: u8) -> Self {
         Self { text, last: b'\n', quotes: Quotes::new(delimiter) }
+    }
+}
+
+/// A list's file. A read that is interrupted is done again: whoever looks into a buffer does not.
+#[derive(Debug)]
+struct ListFile(File);
+
+impl Read for ListFile {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(out) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 }
 

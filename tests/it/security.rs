@@ -29,10 +29,12 @@ fn whatever_the_page_points_at_is_there() {
     // A module that no longer runs shows nothing.
     let (tests, service) = (read("tests/it/main.rs"), read("tests/it/service.rs"));
     for module in here.iter().filter_map(|link| link.strip_prefix("tests/it/")?.strip_suffix(".rs")) {
-        let (at, name) = module
-            .rsplit_once('/')
-            .map_or((tests.clone(), module), |(parent, name)| (read(&format!("tests/it/{parent}.rs")), name));
-        assert!(at.contains(&format!("\nmod {name};\n")), "{module}");
+        let (at, name) = match module.rsplit_once('/') {
+            Some(("support", name)) => (read("tests/it/support/mod.rs"), name),
+            Some((parent, name)) => (read(&format!("tests/it/{parent}.rs")), name),
+            None => (tests.clone(), module),
+        };
+        assert!(at.lines().any(|line| line.ends_with(&format!("mod {name};"))), "{module}");
     }
     assert!(service.contains("mod attacks;") && read("README.md").contains("](SECURITY.md)"));
     let justfile = read("justfile");

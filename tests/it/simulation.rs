@@ -19,7 +19,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use mistakes::Mistake;
@@ -31,6 +31,9 @@ use crate::support::secrecy::{Listener, folder_keeps_secrets};
 
 /// How many seeds `cargo test` plays.
 const SEEDS: u64 = 24;
+/// Seeds that have shown a mistake of ours, played in every run: of permits nobody gave back, of campaigns and claims held by
+/// nobody, of a clock that was set.
+const TELLING: [u64; 7] = [34, 93, 220, 343, 363, 642, 694];
 /// How many of them are played twice.
 const REPLAYED: u64 = 4;
 /// Within how many seeds a mistake must show.
@@ -97,17 +100,14 @@ fn replay(seed: u64) -> String {
 }
 
 /// Plays the seeds on every core.
-fn play_all(seeds: std::ops::Range<u64>, each: impl Fn(u64, Played) + Sync) {
-    let next = AtomicU64::new(seeds.start);
+fn play_all(seeds: &[u64], each: impl Fn(u64, Played) + Sync) {
+    let next = AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
+                    let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
                     each(seed, play(seed, None, false));
                 }
             });
@@ -131,12 +131,15 @@ fn promises_are_kept_whatever_the_seed_brings() {
         assert_eq!(played.objections, [""; 0], "seed {seed}");
         return;
     }
-    let seeds = setting("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let first = setting("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let telling = TELLING.into_iter().filter(|seed| *seed >= first);
+    let chosen: Vec<u64> = (0..first).chain(telling).collect();
+    let seeds = chosen.len();
     let begun = std::time::Instant::now();
     let faults: Mutex<BTreeMap<Fault, u64>> = Mutex::default();
     let objections: Mutex<BTreeMap<u64, Vec<String>>> = Mutex::default();
     let events = AtomicU64::new(0);
-    play_all(0..seeds, |seed, played| {
+    play_all(&chosen, |seed, played| {
         events.fetch_add(played.events, Ordering::Relaxed);
         for (fault, times) in played.faults {
             *locked(&faults).entry(fault).or_default() += times;

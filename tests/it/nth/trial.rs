@@ -16,8 +16,9 @@ use super::flows::{Flow, Stage, export};
 use crate::support::scratch;
 use crate::support::secrecy::{folder_keeps_secrets, keeps_secrets};
 
-/// The exit codes of the documentation that a fault of the disk can lead to: unexpected, some failed, store, unknown.
-const CODES: [i32; 5] = [0, 1, 3, 6, 7];
+/// The exit codes of the documentation that a fault of the disk can lead to: unexpected, a list or manifest that cannot be
+/// read, some failed, store, unknown.
+const CODES: [i32; 6] = [0, 1, 2, 3, 6, 7];
 /// Objections that are told in full.
 const TOLD: usize = 20;
 

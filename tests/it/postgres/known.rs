@@ -62,7 +62,7 @@ fn while_the_server_is_away_what_is_known_is_resolved_and_what_is_not_is_named()
     world.run(["alias", "hero", "library/b.png"]).ended_with(0);
     let digest = world.json(["resolve", "library/a.png"]).ended_with(0).asset("a.png")["sha256"].clone();
     let digest = format!("sha256:{}", digest.as_str().expect("a digest"));
-    let known = ["resolve", "library/a.png", &digest, "@hero", "library/b.png", "https://example.com/c.png"];
+    let known = ["resolve", "library/a.png", &digest, "@hero", "library/b.png", "https://example.com/c.png", "-v"];
     let before = world.json(known).ended_with(0);
     let uploads = world.uploads();
 

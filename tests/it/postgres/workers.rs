@@ -36,7 +36,7 @@ pub(super) fn sending_from(url: String, people: u64, parts: &str, workers: usize
     world.configure(FAST);
     world.put("hero.png", png(1));
     campaign(&world, people, parts);
-    let run = ["campaign", "run", "library/spring.toml", "--yes", "--json"];
+    let run = ["campaign", "run", "library/spring.toml", "--yes", "--json", "-v"];
     let workers = (0..workers).map(|_| world.start(run)).collect();
     (world, workers)
 }

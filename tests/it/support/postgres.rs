@@ -360,9 +360,10 @@ fn children(pid: i32) -> Vec<rustix::process::Pid> {
     ours.filter_map(pid).collect()
 }
 
-/// All that the database at `url` holds, as SQL; `None` where its server is gone, or has left its binaries.
+/// All that the database at `url` holds, as SQL; `None` where its server is gone, says nothing, or has left its binaries.
 pub(crate) fn dump(url: &str) -> Option<Vec<u8>> {
-    let ran = Command::new(binaries()?.join("pg_dump")).args(["--inserts", "--dbname", url]).output().ok()?;
+    let mut dump = Command::new(binaries()?.join("pg_dump"));
+    let ran = dump.args(["--inserts", "--dbname", url]).env("PGCONNECT_TIMEOUT", "5").output().ok()?;
     ran.status.success().then_some(ran.stdout)
 }
 
