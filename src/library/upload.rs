@@ -99,10 +99,11 @@ impl AssetLibrary {
 
     /// Releases what could not be when it was over: as long as this process lives, nobody else can.
     async fn release_again(&self) {
-        let unreleased = std::mem::take(&mut *self.unreleased());
+        let unreleased = self.unreleased().clone();
         for claim in unreleased {
-            if let Err(error) = self.release(claim).await {
-                tracing::warn!(%error, "a claim that is over is still held");
+            match self.parts.record.release(&claim).await {
+                Ok(()) => self.unreleased().retain(|other| other.epoch != claim.epoch),
+                Err(error) => tracing::warn!(%error, "a claim that is over is still held"),
             }
         }
     }

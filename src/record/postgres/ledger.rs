@@ -87,7 +87,7 @@ impl Ledger for PostgresRecord {
 
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         locked(&self.workers).remove(&worker.epoch);
-        let retired = self.retire_now(worker, now).await;
+        let retired = self.retire_within(LONG_ABSENCE, worker, now).await;
         if retired.is_err() {
             locked(&self.ended).push(*worker);
         }
@@ -96,9 +96,9 @@ impl Ledger for PostgresRecord {
 }
 
 impl PostgresRecord {
-    async fn retire_now(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
+    async fn retire_within(&self, absence: Duration, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         self.sessions
-            .write_within(LONG_ABSENCE, |tx| async move {
+            .write_within(absence, |tx| async move {
                 let sql = "SELECT parts FROM campaigns JOIN campaign_workers ON campaign = campaigns.id
                            WHERE campaign_workers.id = $1 FOR UPDATE OF campaign_workers";
                 let Some(row) = tx.one(sql, &[&worker.epoch]).await? else { return Ok(()) };
@@ -111,11 +111,11 @@ impl PostgresRecord {
 
     /// Retires workers that could not be when they ended. Nobody else can: their owner lives.
     async fn retire_ended(&self, now: Timestamp) {
-        let ended = std::mem::take(&mut *locked(&self.ended));
+        let ended = locked(&self.ended).clone();
         for worker in ended {
-            if let Err(error) = self.retire_now(&worker, now).await {
-                tracing::warn!(%error, "what worker {} had is still held", worker.epoch);
-                locked(&self.ended).push(worker);
+            match self.retire_within(ABSENCE, &worker, now).await {
+                Ok(()) => locked(&self.ended).retain(|other| other.epoch != worker.epoch),
+                Err(error) => tracing::warn!(%error, "what worker {} had is still held", worker.epoch),
             }
         }
     }

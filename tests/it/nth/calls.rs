@@ -37,17 +37,14 @@ impl How {
     }
 
     /// What a user has to be told of it: the system's words, or those SQLite has in their place. It tries to read what
-    /// it cannot open to write, takes a disk that cannot be read for a damaged file and one that does not lock for one that
-    /// is locked, and keeps the system's words to itself.
+    /// it cannot open to write, takes a disk that cannot be read for a damaged file, and keeps the system's words to itself.
     pub(crate) fn words(self) -> impl Iterator<Item = &'static str> {
-        const ENGINE: [&str; 7] = [
+        const ENGINE: [&str; 5] = [
             "disk I/O error",
             "database or disk is full",
             "unable to open database file",
             "attempt to write a readonly database",
             "database disk image is malformed",
-            "database is locked",
-            "locking protocol",
         ];
         let system: &[&str] = match self {
             Self::Eio => &["Input/output error"],

@@ -9,7 +9,7 @@
  * who tries again gets on.
  *
  * A line of the log: kind, what can happen to the call (comma-separated), what did (`-` for nothing), path. Kinds: open,
- * create, read, write, sync, cut, rename, unlink, folder, map, stat, list, lock, mode, close. */
+ * create, read, write, sync, cut, rename, unlink, folder, map, stat, list, mode, close. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -17,7 +17,6 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -223,29 +222,6 @@ struct dirent64 *readdir64(DIR *listed) {
     static struct dirent64 *(*real)(DIR *);
     if (!real) real = dlsym(RTLD_NEXT, "readdir64");
     return fails(happens_to("list", DISK, dirfd(listed))) ? NULL : real(listed);
-}
-
-/* ---- locks: written down, and not made to fail ---- */
-
-/* Only who waits can be interrupted. */
-static int lock_fails(int fd) { return fails(happens_to("lock", NOTHING, fd)); }
-
-static int controlled(int fd, int command, void *argument) {
-    int waits = command == F_SETLKW || command == F_OFD_SETLKW;
-    int locks = waits || command == F_SETLK || command == F_GETLK || command == F_OFD_SETLK || command == F_OFD_GETLK;
-    return locks && lock_fails(fd) ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
-}
-
-#define ARGUMENT_OF(command)                            \
-    va_list more;                                       \
-    va_start(more, command);                            \
-    void *argument = va_arg(more, void *);              \
-    va_end(more);
-
-int fcntl(int fd, int command, ...) { ARGUMENT_OF(command) return controlled(fd, command, argument); }
-int fcntl64(int fd, int command, ...) { ARGUMENT_OF(command) return controlled(fd, command, argument); }
-int flock(int fd, int operation) {
-    return lock_fails(fd) ? -1 : (int)syscall(SYS_flock, fd, operation);
 }
 
 /* ---- bytes ---- */
