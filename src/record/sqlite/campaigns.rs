@@ -239,7 +239,7 @@ fn must_be_free(transaction: &Transaction, campaign: CampaignId) -> Result<Store
 }
 
 pub(super) fn sheet<'t>(transaction: &'t Transaction<'t>, stored: &Stored) -> Sheet<'t> {
-    Sheet { transaction, campaign: stored.campaign.id, parts: stored.campaign.parts }
+    Sheet { transaction, campaign: stored.campaign.id, parts: stored.campaign.parts, frontier: stored.frontier }
 }
 
 /// The ledger of a campaign.

@@ -22,6 +22,8 @@ pub(super) struct Sheet<'t> {
     pub(super) transaction: &'t Transaction<'t>,
     pub(super) campaign: CampaignId,
     pub(super) parts: u8,
+    /// Every recipient up to this number has a row for the first part.
+    pub(super) frontier: u64,
 }
 
 impl DeliveryRows for Sheet<'_> {
@@ -36,7 +38,14 @@ impl DeliveryRows for Sheet<'_> {
                    FROM deliveries WHERE campaign = ?1 AND seq = ?2 AND part = ?3";
         let mut query = self.transaction.prepare_cached(sql)?;
         let mut found = query.query(params![self.campaign.0, signed(key.seq), key.part])?;
-        Ok(found.next()?.map(|row| self.read(key, row)).transpose()?)
+        match found.next()? {
+            Some(row) => Ok(Some(self.read(key, row)?)),
+            // It is there, and what leads to it is damaged: to whom it names, all might be sent again.
+            None if key.part == 0 && key.seq <= self.frontier => {
+                Err(rows::damaged(TABLE, format!("{key} is gone")).into())
+            }
+            None => Ok(None),
+        }
     }
 
     fn put(&mut self, key: DeliveryKey, (delivery, worker): Stored) -> Result<(), Fault> {

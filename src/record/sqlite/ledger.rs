@@ -79,10 +79,10 @@ impl Ledger for SqliteRecord {
         let (worker, entries) = (*worker, entries.to_vec());
         self.call(move |engine| {
             engine.write(|transaction| {
-                let (parts, paused): (u8, bool) = transaction
-                    .prepare_cached("SELECT parts, paused IS NOT NULL FROM campaigns WHERE id = ?1")?
-                    .query_row([worker.campaign.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                Sheet { transaction, campaign: worker.campaign, parts }.write(
+                let (parts, frontier, paused): (u8, i64, bool) = transaction
+                    .prepare_cached("SELECT parts, frontier, paused IS NOT NULL FROM campaigns WHERE id = ?1")?
+                    .query_row([worker.campaign.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                Sheet { transaction, campaign: worker.campaign, parts, frontier: unsigned(frontier) }.write(
                     &worker,
                     &entries,
                     paused.then_some(Written::Paused),

@@ -6,7 +6,8 @@ use fastrand::Rng;
 
 use super::*;
 use crate::delivery::{Delivery, State};
-use crate::record::{Campaign, Campaigns, ListedDelivery};
+use crate::ids::Recipient;
+use crate::record::{Campaign, Campaigns, DeliveryKey, Enlisted, Ledger, ListedDelivery, Reach};
 
 /// Uploads of the record that is damaged.
 const STORED: u16 = 50;
@@ -45,11 +46,26 @@ impl Content {
         Ok(Self { uploads, aliases: record.aliases().await?, campaign, deliveries })
     }
 
-    /// Whether all that is said here is said by the other as well.
-    fn is_part_of(&self, other: &Self) -> bool {
-        self.uploads.iter().all(|upload| other.uploads.contains(upload))
-            && self.aliases.iter().all(|alias| other.aliases.contains(alias))
-            && self.deliveries.iter().all(|listed| other.deliveries.contains(listed))
+    /// What is said here and not by the other, but for rows of deliveries that are not found: a page that leads to them may
+    /// be what was damaged.
+    fn beyond(&self, other: &Self) -> Vec<String> {
+        fn beyond<T: PartialEq + std::fmt::Debug>(these: &[T], others: &[T]) -> Vec<String> {
+            these.iter().filter(|this| !others.contains(this)).map(|this| format!("{this:?}")).collect()
+        }
+        let found: Vec<_> =
+            self.deliveries.iter().filter(|listed| listed.delivery.state != State::Planned).cloned().collect();
+        [
+            beyond(&self.uploads, &other.uploads),
+            beyond(&self.aliases, &other.aliases),
+            beyond(&found, &other.deliveries),
+        ]
+        .concat()
+    }
+
+    /// What may still be sent; the claims of whoever is gone are given back.
+    fn is_open(&self, key: DeliveryKey) -> bool {
+        let states = [State::Planned, State::Claimed];
+        self.deliveries.iter().any(|listed| listed.key == key && states.contains(&listed.delivery.state))
     }
 }
 
@@ -154,17 +170,35 @@ fn files(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
 /// Whether the damage was noticed.
 ///
 /// # Panics
-/// Where it was not, and an upload is missing or another than it was.
+/// Where it was not, and an upload is missing or another than it was. Where it was, and something is said that was not so
+/// before. Either way, where somebody would be sent again what they may have.
 async fn is_noticed(place: &Place, stored: &Content, what: &str) -> bool {
     let Ok(record) = SqliteRecord::open(&place.path()).await else { return true };
     let found = Content::of(&record).await;
     let noticed = found.is_err() || record.verify().await.is_err();
     match found {
-        Ok(found) if noticed => assert!(found.is_part_of(stored), "{what}: {found:?}"),
+        Ok(found) if noticed => assert_eq!(found.beyond(stored), [""; 0], "{what}"),
         Ok(found) => assert!(found == *stored, "{what}: another record than it was: {found:?}"),
         Err(_) => {}
     }
+    for key in all_claims(&record).await {
+        assert!(stored.is_open(key), "{what}: {key} would be sent again");
+    }
     noticed
+}
+
+/// All that whoever goes on with the campaign would send, until the damage is met.
+async fn all_claims(record: &SqliteRecord) -> Vec<DeliveryKey> {
+    let people: Vec<Recipient> = (1..=PEOPLE).map(|seq| contract::somebody(seq).recipient).collect();
+    let Ok(Some(campaign)) = record.campaigns(contract::NOW).await.map(|mut all| all.pop()) else { return Vec::new() };
+    let Ok(Enlisted::Won(worker)) = record.enlist(campaign.id, 1, contract::NOW).await else { return Vec::new() };
+    let mut keys = Vec::new();
+    for reach in [Reach::These(&people), Reach::All] {
+        if let Ok(claims) = record.claim_deliveries(&worker, reach, people.len(), contract::NOW).await {
+            keys.extend(claims.rows.into_iter().map(|row| row.key));
+        }
+    }
+    keys
 }
 
 #[tokio::test]
