@@ -32,7 +32,7 @@ const BATCH: usize = 1024;
 const NOTES: &str = "notes";
 const NOTE_FORMAT: u8 = 1;
 /// What sled may keep in memory, by its own count.
-const ENGINE_BYTES: u64 = 32 << 20;
+const ENGINE_BYTES: u64 = 8 << 20;
 
 /// What opening a cache gives: always a cache, and a word about it where there is something to say.
 #[derive(Debug)]

@@ -33,6 +33,9 @@ pub(super) fn print_in_full(output: &Output, report: &AssetReport, page: Option<
 }
 
 fn print_event(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
+    if !output.is_json() {
+        return;
+    }
     let event = AssetEvent::new(report);
     match page {
         Some(page) => output.event(&event.of_page(page)),

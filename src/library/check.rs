@@ -45,9 +45,9 @@ pub async fn check(
     while let Some(chunk) = files.recv().await {
         waiting.add(chunk);
         while let Some(reports) = waiting.next() {
-            for report in reports {
-                summary.add(&report);
-                each(&report);
+            for report in &reports {
+                summary.add(report);
+                each(report);
             }
         }
     }
@@ -67,13 +67,13 @@ fn judged(
         Err(problem) => return AssetReport::refused(path, problem),
     };
     let mut verdict = judge(&facts, &path, platform);
-    let mime = verdict.mime.clone();
     let mut copied = None;
     if let Some((fitter, stop)) = fitter {
         let source = Source { path: &path, facts: &facts, bytes: bytes.as_ref() };
         match fitter.fit(source, &verdict, platform, stop) {
             Ok(Some(copy)) => {
-                verdict = judge(&copy.facts(), &path.with_extension(extension(&copy.mime)), platform);
+                let copys = judge(&copy.facts(), &path.with_extension(extension(&copy.mime)), platform);
+                verdict.problems = copys.problems;
                 copied = Some(copy);
             }
             Ok(None) => {}
@@ -84,7 +84,7 @@ fn judged(
     AssetReport {
         path: Some(path),
         facts: Some(facts),
-        media: Some((verdict.kind, mime)),
+        media: Some((verdict.kind, verdict.mime)),
         fitted: copied,
         problems: verdict.problems,
         ..AssetReport::bare(outcome)

@@ -1,5 +1,6 @@
 //! What the library tells the outside: progress while it works, one report for each file, one summary at the end.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -219,7 +220,7 @@ pub struct Summary {
     pub bytes_saved: u64,
     /// How long it took.
     pub elapsed: Duration,
-    contents: Vec<u64>,
+    contents: HashSet<u64>,
 }
 
 impl Summary {
@@ -230,7 +231,7 @@ impl Summary {
         self.files += 1;
         self.bytes += size;
         if let Some(facts) = &report.facts {
-            self.contents.push(digest_prefix(facts.hash.as_bytes()));
+            self.contents.insert(digest_prefix(facts.hash.as_bytes()));
         }
         if report.problems.iter().any(|problem| problem.severity == Severity::Warning) {
             self.warned += 1;
@@ -269,10 +270,7 @@ impl Summary {
 
     /// How many different contents were seen.
     pub fn unique(&self) -> u64 {
-        let mut contents = self.contents.clone();
-        contents.sort_unstable();
-        contents.dedup();
-        contents.len() as u64
+        self.contents.len() as u64
     }
 
     fn counter(&mut self, outcome: AssetOutcome) -> &mut u64 {

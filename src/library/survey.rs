@@ -25,7 +25,7 @@ use super::{AssetRef, Fitter, LibraryError, NoReport, Progress, Reporter};
 const BATCH: usize = 64;
 
 /// Batches that may be between the walk and whoever takes the results.
-const WINDOW: usize = 128;
+const WINDOW: usize = 32;
 
 /// Tells what a file holds: from its fingerprint if it was read before, from its bytes if not.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ pub(super) type Place = Arc<OwnedSemaphorePermit>;
 /// Surveys what `scan` finds, with `threads` readers, until all is seen or `stop` is requested. What `conclude` makes
 /// of each file is made on the reader's thread.
 ///
-/// Whoever receives must drop the places it received, or the survey waits: at most about 8,000 files are between the
+/// Whoever receives must drop the places it received, or the survey waits: at most about 2,000 files are between the
 /// walk and the receiver.
 pub(super) fn survey<T: Send + 'static>(
     inspector: &Inspector,
@@ -239,14 +239,14 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
         let mut concluded = Vec::with_capacity(files.len());
         let mut looks = Neighbours::new(&self.inspector.reader);
         for File { path, follow } in files {
-            if self.stop.is_requested() {
-                return Err(());
-            }
             let reporter = &*self.reporter;
             let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&mut looks, &path, follow)?, follow))) {
                 Ok((Some(facts), _)) => Ok(Inspected { facts, bytes: None }),
                 Ok((None, follow)) => {
                     first = self.hand_on(first, &mut concluded, &place)?;
+                    if self.stop.is_requested() {
+                        return Err(());
+                    }
                     self.inspector.read(&path, follow, reporter)
                 }
                 Err(problem) => Err(problem),

@@ -256,21 +256,21 @@ impl<'a> Case<'a> {
     /// Sizes that fit under the limit of all attachments, and yet may be too much.
     fn weight(&self) -> Option<Problem> {
         let size = self.facts.size_bytes;
-        let has = format!("it has {} bytes", grouped(size));
+        let has = || format!("it has {} bytes", grouped(size));
         match (self.platform, self.kind) {
             (Platform::Instagram, MediaKind::Image) if size > MAX_IMAGE_BYTES => Some(Problem::error(
                 ProblemCode::TooLarge,
-                format!("{has}; Instagram takes images of at most {} (8 MB)", grouped(MAX_IMAGE_BYTES)),
+                format!("{}; Instagram takes images of at most {} (8 MB)", has(), grouped(MAX_IMAGE_BYTES)),
                 "scale it down or compress it",
             )),
             _ if size > NEAR_LIMIT_BYTES => Some(Problem::warning(
                 ProblemCode::NearSizeLimit,
-                format!("{has}, and Meta's limit of {} counts after it encodes the file anew", grouped(MAX_BYTES)),
+                format!("{}, and Meta's limit of {} counts after it encodes the file anew", has(), grouped(MAX_BYTES)),
                 "compress it a little to be safe",
             )),
             (Platform::Messenger, MediaKind::Image) if size > MAX_IMAGE_BYTES => Some(Problem::warning(
                 ProblemCode::NearSizeLimit,
-                format!("{has}; Meta documents {} (8 MB) for images, for URLs at least", grouped(MAX_IMAGE_BYTES)),
+                format!("{}; Meta documents {} (8 MB) for images, for URLs at least", has(), grouped(MAX_IMAGE_BYTES)),
                 "scale it down if Meta refuses it",
             )),
             _ => None,
@@ -307,12 +307,9 @@ fn yields_to_name(seen: &str, named: &str) -> bool {
 }
 
 fn kind_of(mime: &str) -> MediaKind {
-    match mime.split_once('/') {
-        Some(("image", _)) => MediaKind::Image,
-        Some(("video", _)) => MediaKind::Video,
-        Some(("audio", _)) => MediaKind::Audio,
-        _ => MediaKind::File,
-    }
+    const TYPES: [(&str, MediaKind); 3] =
+        [("image/", MediaKind::Image), ("video/", MediaKind::Video), ("audio/", MediaKind::Audio)];
+    TYPES.iter().find(|(top, _)| mime.starts_with(top)).map_or(MediaKind::File, |(_, kind)| *kind)
 }
 
 fn subtype(mime: &str) -> &str {

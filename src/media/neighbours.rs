@@ -1,6 +1,7 @@
 //! Looks at many files, folder by folder: what the system says of a file costs it the way there, and neighbours have the
 //! same way.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -43,10 +44,9 @@ impl<'r> Neighbours<'r> {
         if follow == Follow::Named || self.reader.is_bounded(path) {
             return None;
         }
-        let (parent, name) = (path.parent()?, path.file_name()?);
-        let is_there =
-            |(folder, _): &(PathBuf, OwnedFd)| folder.as_os_str().as_bytes() == parent.as_os_str().as_bytes();
-        if !self.folder.as_ref().is_some_and(is_there) {
+        let (parent, name) = split(path)?;
+        if self.folder.as_ref().is_none_or(|(folder, _)| folder.as_os_str().as_bytes() != parent) {
+            let parent = Path::new(OsStr::from_bytes(parent));
             let entered = openat(CWD, parent, LOOK | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
             self.folder = Some((parent.to_owned(), entered));
         }
@@ -55,6 +55,16 @@ impl<'r> Neighbours<'r> {
         let fingerprint = fingerprint_of(&seen)?;
         (FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile)
             .then_some(Stat { size_bytes: fingerprint.size_bytes, fingerprint: Some(fingerprint) })
+    }
+}
+
+/// A path's folder and the name in it, without taking the whole way apart; `None` where it ends in no name, or has no way.
+fn split(path: &Path) -> Option<(&[u8], &[u8])> {
+    let path = path.as_os_str().as_bytes();
+    let (parent, name) = path.split_at(path.iter().rposition(|byte| *byte == b'/')?);
+    match &name[1..] {
+        b"" | b"." | b".." => None,
+        name => Some((parent, name)).filter(|_| !parent.is_empty()),
     }
 }
 

@@ -23,20 +23,11 @@ const MAX_DEPTH: usize = 64;
 
 const IGNORE_FILE: &str = ".reattachignore";
 
-/// What systems, browsers and archivers leave lying about, whatever the case of its letters.
-const JUNK: &[&str] = &[
-    ".DS_Store",
-    "._*",
-    "__MACOSX",
-    "Thumbs.db",
-    "desktop.ini",
-    "$RECYCLE.BIN",
-    "~$*",
-    "*.tmp",
-    "*.part",
-    "*.crdownload",
-    IGNORE_FILE,
-];
+/// What systems, browsers and archivers leave lying about, whatever the case of its letters: by whole names, by their
+/// beginnings and by their ends.
+const JUNK: &[&str] = &[".DS_Store", "__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", IGNORE_FILE];
+const JUNK_BEGINNINGS: &[&str] = &["._", "~$"];
+const JUNK_ENDS: &[&str] = &[".tmp", ".part", ".crdownload"];
 
 /// What to take from the folders, beside leaving out junk and what `.reattachignore` files name.
 #[derive(Debug, Clone, Default)]
@@ -261,7 +252,6 @@ impl Root {
 struct Rules {
     include: Gitignore,
     exclude: Gitignore,
-    junk: Gitignore,
     hidden: bool,
     private: Arc<Private>,
 }
@@ -269,9 +259,8 @@ struct Rules {
 impl Rules {
     fn new(options: &ScanOptions) -> Result<Self, ScanError> {
         Ok(Self {
-            include: globs(options.include.iter().map(String::as_str), false)?,
-            exclude: globs(options.exclude.iter().map(String::as_str), false)?,
-            junk: globs(JUNK.iter().copied(), true)?,
+            include: globs(&options.include)?,
+            exclude: globs(&options.exclude)?,
             hidden: options.hidden,
             private: Arc::clone(&options.private),
         })
@@ -284,12 +273,19 @@ impl Rules {
         let is_folder = entry.file_type().is_some_and(|file_type| file_type.is_dir());
         let name = entry.file_name();
         let left_out = (!self.hidden && name.as_encoded_bytes().starts_with(b"."))
-            || self.junk.matched(name, is_folder).is_ignore()
+            || is_junk(name.as_encoded_bytes())
             || self.private.covers_entry(name, entry.path())
             || (!self.exclude.is_empty() && self.exclude.matched(relative(), is_folder).is_ignore());
         let included = || self.include.matched_path_or_any_parents(relative(), is_folder).is_ignore();
         !left_out && (is_folder || self.include.is_empty() || included())
     }
+}
+
+fn is_junk(name: &[u8]) -> bool {
+    let is = |part: Option<&[u8]>, junk: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(junk.as_bytes()));
+    JUNK.iter().any(|junk| is(Some(name), junk))
+        || JUNK_BEGINNINGS.iter().any(|junk| is(name.get(..junk.len()), junk))
+        || JUNK_ENDS.iter().any(|junk| is(name.len().checked_sub(junk.len()).map(|at| &name[at..]), junk))
 }
 
 /// Whether `glob` opens a `[` it does not close: git takes that for a glob which matches nothing, and whoever wrote it
@@ -298,10 +294,9 @@ fn has_open_class(glob: &str) -> bool {
     glob.rfind('[').is_some_and(|open| !glob[..open].ends_with('\\') && !glob[open + 1..].contains(']'))
 }
 
-fn globs<'a>(lines: impl Iterator<Item = &'a str>, any_case: bool) -> Result<Gitignore, ScanError> {
+fn globs(lines: &[String]) -> Result<Gitignore, ScanError> {
     let bad = |glob: &str, error: ignore::Error| ScanError::BadGlob { glob: glob.to_owned(), source: error.into() };
     let mut builder = GitignoreBuilder::new("");
-    builder.case_insensitive(any_case).map_err(|error| bad("", error))?;
     for line in lines {
         if has_open_class(line) {
             return Err(ScanError::BadGlob { glob: line.to_owned(), source: "a [ is not closed".into() });
