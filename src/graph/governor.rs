@@ -1,8 +1,9 @@
 //! The rate budget of one Page, shared by everything that calls Meta in its name.
 //!
-//! Three brakes: a pace for messages, media, conversations and all calls, kept over every second whatever Meta says; a gate, which a throttle shuts for everybody and one
-//! probe opens again; and Meta's own usage headers, which slow the pace before the gate must shut. All state stands
-//! behind one mutex that is never held across an await, so every decision sees, and leaves, a whole state.
+//! Three brakes: a pace for messages, media, conversations and all calls, kept over every second whatever Meta says; a gate,
+//! which a throttle shuts for everybody and one probe opens again; and Meta's own usage headers, which slow the pace before
+//! the gate must shut. All state stands behind one mutex that is never held across an await, so every decision sees, and
+//! leaves, a whole state.
 //!
 //! A call is let through twice. It is admitted when its turn to leave is near; then its sender may write down that it
 //! leaves, which takes as long as the disk does; and it departs, at the pace that was promised, whatever the disk did. How
@@ -11,11 +12,11 @@
 //! A governor has the Page to itself, or a share of it: then nothing leaves but under a slice that somebody hands it
 //! ([`Governor::keep_to`]), and lasts only so long. What it needs, and what Meta tells it, it says when asked.
 //!
-//! **Source**: Messenger Platform, "Rate Limiting" (2026-03-23): more than 40 messages a second, and the Page cannot send
-//! until its volume decreases; 10 a second of audio or video; two calls a second about conversations. Graph API, "Rate Limits": after a limit, stop.
+//! **Source**: Graph API, "Rate Limits": after a limit, stop. What the limits are, [`load`] says.
 
 mod day;
 mod gate;
+mod load;
 mod pass;
 mod share;
 mod window;
@@ -28,12 +29,13 @@ use tokio::sync::{Mutex as Turnstile, MutexGuard as Turn, Notify};
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Refusal;
-use super::message::{Message, SendRequest};
 use super::usage::{self, Usage};
-use crate::budget::{Ask, Group, Rates, Slice};
+use crate::budget::{Ask, Group, Slice};
 
 use day::Day;
 use gate::{Gate, PROBE_PATIENCE, Step};
+use load::{CALLS, LANES};
+pub use load::{Load, PaceLimits};
 pub(super) use pass::{Admitted, Pass};
 use pass::{Place, Probe};
 use share::{Share, Told};
@@ -50,89 +52,11 @@ const PRESSURE_FROM: f64 = 75.0;
 /// Usage headers that were not renewed for so long say nothing any more.
 const PRESSURE_LASTS: Duration = Duration::from_mins(5);
 
-/// Questions about conversations a Page may ask in a second.
-const CONVERSATIONS_PER_SECOND: u32 = 2;
-
 /// No call is admitted longer than this before its turn to leave.
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
 /// A wait that grew by less is the one that was told of.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
-
-/// How fast a Page may go while Meta says nothing of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PaceLimits {
-    /// Messages a second; more than 40, and Meta blocks the Page.
-    pub messages_per_second: u32,
-    /// Those of them that hold audio or video.
-    pub media_per_second: u32,
-    /// Calls a second of every kind: messages, uploads, questions.
-    pub calls_per_second: u32,
-    /// Calls in any 24 hours, where that is known: 200 for each person the Page may write to. Counted from when the
-    /// process began, or from the first of all who share the budget.
-    pub calls_per_day: Option<u64>,
-}
-
-impl PaceLimits {
-    /// What may be done in a second.
-    fn rates(self) -> Rates {
-        let Self { messages_per_second, media_per_second, calls_per_second, .. } = self;
-        Rates {
-            media: media_per_second,
-            messages: messages_per_second,
-            conversations: CONVERSATIONS_PER_SECOND,
-            calls: calls_per_second,
-        }
-    }
-}
-
-impl Default for PaceLimits {
-    fn default() -> Self {
-        Self { messages_per_second: 30, media_per_second: 10, calls_per_second: 300, calls_per_day: None }
-    }
-}
-
-/// What one call costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Calls, each item of a batch counted as one.
-    pub calls: u32,
-    /// Those of them that send a message, or show an action.
-    pub messages: u32,
-    /// Those of the messages that hold audio or video.
-    pub media: u32,
-    /// Those of the calls that ask for a conversation.
-    pub conversations: u32,
-}
-
-impl Load {
-    /// One upload, or one question.
-    pub const CALL: Self = Self { calls: 1, messages: 0, media: 0, conversations: 0 };
-
-    /// One question about a conversation.
-    pub const CONVERSATION: Self = Self { conversations: 1, ..Self::CALL };
-
-    /// What one send costs.
-    pub fn of(request: &SendRequest) -> Self {
-        let media = request.content.message().is_some_and(Message::has_sound_or_video);
-        Self { messages: 1, media: u32::from(media), ..Self::CALL }
-    }
-
-    /// What both cost together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            calls: self.calls + other.calls,
-            messages: self.messages + other.messages,
-            media: self.media + other.media,
-            conversations: self.conversations + other.conversations,
-        }
-    }
-
-    fn in_lane(self, lane: usize) -> u32 {
-        [self.media, self.messages, self.conversations, self.calls][lane]
-    }
-}
 
 /// How a Page stands, for people and metrics.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,10 +91,6 @@ pub struct Governor {
     /// Rung when there is something to ask for, or to tell; and when there is nobody any more to do so.
     wishes: Arc<Notify>,
 }
-
-/// Media, messages, conversations, all calls: the narrowest first, the order in which a call passes them.
-const LANES: usize = 4;
-const CALLS: usize = LANES - 1;
 
 #[derive(Debug)]
 struct State {

@@ -11,7 +11,8 @@ use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::graph::client::ApiVersion;
 use crate::graph::{
-    Answered, Attempt, Auth, Body, Call, GraphClient, GraphError, GraphOptions, Hook, RetryPolicy, Transport, Waiting,
+    Answered, Attempt, Auth, Body, Call, GraphClient, GraphError, GraphOptions, Hook, Message, RetryPolicy,
+    SendRequest, Transport, Waiting,
 };
 use crate::ids::{MediaKind, Origin, PageId, Recipient};
 use crate::secret::AccessToken;

@@ -1,7 +1,7 @@
 //! Several governors on one Page's budget, in virtual time.
 
 use super::*;
-use crate::budget::{Gate as Throttles, Holding, LEASE, News, Portion, Standing, divide};
+use crate::budget::{Gate as Throttles, Holding, LEASE, News, Portion, Rates, Standing, divide};
 
 /// A record that divides a Page's budget: in memory, by a clock of its own.
 #[derive(Debug)]
