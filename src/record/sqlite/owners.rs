@@ -32,7 +32,10 @@ impl Owners {
     /// The name this record claims under, alive until `self` is dropped.
     pub(super) fn own(&mut self) -> io::Result<String> {
         if self.own.is_none() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            match DirBuilder::new().mode(0o700).create(&self.folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
             self.own = Some(Owner::new(&self.folder)?);
         }
         Ok(self.own.as_ref().map(|owner| owner.name.clone()).unwrap_or_default())

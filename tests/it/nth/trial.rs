@@ -75,9 +75,11 @@ pub(crate) fn points_among(calls: &[Call], hows: &[How]) -> Vec<Fault> {
     hows.iter().flat_map(|how| (1..=count(*how)).flat_map(|at| lasting(at, *how))).collect()
 }
 
-/// So many pairs of what can happen.
+/// So many pairs of what can happen; but not two signals that come again and again, which leave no call in peace.
 pub(crate) fn pairs(points: &[Fault], count: usize, random: &mut Rng) -> Vec<Vec<Fault>> {
-    (0..count).map(|_| (0..2).map(|_| points[random.usize(..points.len())]).collect()).collect()
+    let never_ends = |pair: &[Fault]| pair.iter().all(|fault| fault.is_lasting && fault.how == How::Eintr);
+    let mut one = || points[random.usize(..points.len())];
+    std::iter::repeat_with(|| vec![one(), one()]).filter(|pair| !never_ends(pair)).take(count).collect()
 }
 
 /// Tries each of these, on as many processors as there are.
