@@ -196,7 +196,7 @@ fi
 
 if wanted growth; then
     echo "== growth: files of 100 bytes, no fingerprints, and again =="
-    for count in 10000 100000 1000000; do
+    for count in 10000 20000 40000 80000 160000 320000 640000 1000000; do
         files "$scratch/many" "$count" 100
         for pass in first again; do
             /usr/bin/time -o "$scratch/time" -f '%e %M' "$reattach" --store "sled:$scratch/grown" check "$scratch/many" >/dev/null

@@ -33,6 +33,7 @@ pub(super) fn print_in_full(output: &Output, report: &AssetReport, page: Option<
 }
 
 fn print_event(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
+    // It takes time to make, and a library has many files.
     if !output.is_json() {
         return;
     }
