@@ -259,6 +259,9 @@ impl Sending {
                 SemaphorePermit::forget(used);
             }
         }
+        if told.iter().any(|event| matches!(event, Event::Doubt { .. } | Event::DoubtAndRetry { .. })) {
+            self.watch.add_doubtful_call();
+        }
         for event in &told {
             self.count(event);
         }

@@ -15,6 +15,9 @@ pub(super) const SAME_REFUSALS: u64 = 5;
 /// So many doubts without a receipt between them pause a campaign: it is no one message that is lost, but Meta that is down.
 pub(super) const DOUBTS_IN_A_ROW: u64 = 25;
 
+/// …if they were in so many calls: one connection that breaks under a batch is no outage.
+const DOUBTFUL_CALLS_IN_A_ROW: u64 = 3;
+
 /// Fewer attempts tell nothing about a share that failed.
 const TELLING: u64 = 20;
 
@@ -27,6 +30,7 @@ pub struct Watch {
     skipped: AtomicU64,
     in_flight: AtomicU64,
     doubts_in_a_row: AtomicU64,
+    doubtful_calls_in_a_row: AtomicU64,
     uploads: AtomicU64,
     errors: Mutex<Errors>,
     waiting: Mutex<Option<Waiting>>,
@@ -120,14 +124,22 @@ impl Watch {
 
     pub(super) fn add_sent(&self) {
         self.doubts_in_a_row.store(0, Ordering::Relaxed);
+        self.doubtful_calls_in_a_row.store(0, Ordering::Relaxed);
         self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a call that left at least one message in doubt, ahead of those messages.
+    pub(super) fn add_doubtful_call(&self) {
+        self.doubtful_calls_in_a_row.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a doubt; gives the reason to pause, if it is one too many.
     pub(super) fn add_unknown(&self, reason: &str) -> Option<String> {
         self.unknown.fetch_add(1, Ordering::Relaxed);
         let in_a_row = self.doubts_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        (in_a_row >= DOUBTS_IN_A_ROW).then(|| format!("{in_a_row} messages in a row got no answer: {reason}"))
+        let calls = self.doubtful_calls_in_a_row.load(Ordering::Relaxed);
+        let too_many = in_a_row >= DOUBTS_IN_A_ROW && calls >= DOUBTFUL_CALLS_IN_A_ROW;
+        too_many.then(|| format!("{in_a_row} messages in a row got no answer: {reason}"))
     }
 
     pub(super) fn add_skipped(&self, more: u64) {
@@ -240,10 +252,27 @@ mod tests {
     #[test]
     fn doubts_in_a_row_are_a_reason_to_pause_and_scattered_ones_are_not() {
         let watch = Watch::default();
-        assert!((1..DOUBTS_IN_A_ROW).all(|_| watch.add_unknown("reset").is_none()));
+        let doubt = || {
+            watch.add_doubtful_call();
+            watch.add_unknown("reset")
+        };
+        assert!((1..DOUBTS_IN_A_ROW).all(|_| doubt().is_none()));
         watch.add_sent();
-        assert!((1..DOUBTS_IN_A_ROW).all(|_| watch.add_unknown("reset").is_none()));
-        assert!(watch.add_unknown("reset").is_some());
+        assert!((1..DOUBTS_IN_A_ROW).all(|_| doubt().is_none()));
+        assert!(doubt().is_some());
+    }
+
+    #[test]
+    fn a_batch_that_is_lost_is_no_outage_and_three_of_them_are() {
+        let watch = Watch::default();
+        let batch = || {
+            watch.add_doubtful_call();
+            (0..50).filter_map(|_| watch.add_unknown("reset")).last()
+        };
+        assert_eq!((batch(), batch()), (None, None));
+        watch.add_sent();
+        assert_eq!((batch(), batch()), (None, None));
+        assert_eq!(batch(), Some("150 messages in a row got no answer: reset".to_owned()));
     }
 
     #[test]
