@@ -66,6 +66,18 @@ const BLOCKED_FORMATS: &[&str] = &[
     "text/x-shellscript",
 ];
 
+/// What most names of a library end in. A walk asks for every file, and searching the whole table takes longer than a look at
+/// the file itself.
+const USUAL_EXTENSIONS: &[(&str, &str)] = &[
+    ("jpg", "image/jpeg"),
+    ("png", "image/png"),
+    ("jpeg", "image/jpeg"),
+    ("gif", "image/gif"),
+    ("webp", "image/webp"),
+    ("mp4", "video/mp4"),
+    ("pdf", PDF),
+];
+
 /// Formats whose first bytes are always recognised: bytes that are not, are not of that format.
 const UNMISTAKABLE_FORMATS: &[&str] = &[
     "image/jpeg",
@@ -293,7 +305,13 @@ impl<'a> Case<'a> {
 
 /// What the extension says, in the spelling used for bytes; `None` when it says nothing.
 pub(super) fn mime_by_name(name: &Path) -> Option<&'static str> {
-    mime_guess::from_path(name).first_raw().map(canonical).filter(|mime| *mime != "application/octet-stream")
+    let extension = name.extension()?.to_str()?;
+    let usual = USUAL_EXTENSIONS.iter().find(|(usual, _)| extension.eq_ignore_ascii_case(usual));
+    let mime = match usual {
+        Some((_, mime)) => *mime,
+        None => canonical(mime_guess::from_ext(extension).first_raw()?),
+    };
+    (mime != "application/octet-stream").then_some(mime)
 }
 
 /// Whether a type is an image, a video or a sound.

@@ -83,6 +83,16 @@ fn a_name_that_says_the_same_in_other_words_is_no_problem() {
 }
 
 #[test]
+fn usual_extensions_say_what_the_whole_table_says() {
+    for (extension, mime) in USUAL_EXTENSIONS {
+        assert_eq!(mime_guess::from_ext(extension).first_raw().map(canonical), Some(*mime), "{extension}");
+        assert_eq!(mime_by_name(Path::new(&format!("a.{}", extension.to_uppercase()))), Some(*mime), "{extension}");
+    }
+    let mimes = ["a.png.bin", "a.svg", "a", ".png", "a.", "a.nothing"].map(|name| mime_by_name(Path::new(name)));
+    assert_eq!(mimes, [None, Some("image/svg+xml"), None, None, None, None]);
+}
+
+#[test]
 fn another_type_than_the_name_says_is_named_in_a_warning() {
     for (seen, name, both) in [
         ("image/png", "a.jpg", ["image/jpeg", "image/png"]),
