@@ -15,6 +15,10 @@ lint:
 test *FILTER:
     cargo test {{ FILTER }}
 
+# What threads share, in ever other orders of their steps.
+threads:
+    .ci/run threads
+
 # Kills, power cuts, failing disks, damaged files, as many as a night has room for, and a table of them: docs/RELIABILITY.md.
 torture:
     .ci/torture

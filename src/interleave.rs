@@ -2,7 +2,7 @@
 //!
 //! Each run is made anew and told by the choices that led to it; the next differs in the last of them that had another way
 //! to go. Nobody is polled who was not woken, so a wake-up that is lost leaves somebody behind, and that ends the test. What
-//! cannot be seen so is what happens between two steps of one poll; whatever is shared there stands behind a lock.
+//! cannot be seen so is what other threads do between two steps of one poll: `sync::orders` draws some of that.
 
 use std::future::Future;
 use std::pin::Pin;

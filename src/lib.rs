@@ -67,3 +67,4 @@ pub mod sandbox;
 pub mod secret;
 pub mod service;
 pub mod stop;
+mod sync;

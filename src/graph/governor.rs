@@ -21,16 +21,16 @@ mod pass;
 mod share;
 mod window;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::sync::{Mutex as Turnstile, MutexGuard as Turn, Notify};
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Refusal;
 use super::usage::{self, Usage};
 use crate::budget::{Ask, Group, Slice};
+use crate::sync::{Mutex, MutexGuard, Notify, Turn, Turnstile};
 
 use day::Day;
 use gate::{Gate, PROBE_PATIENCE, Step};
@@ -81,15 +81,15 @@ pub struct Governor {
     within: Option<(PaceLimits, Group)>,
     state: Mutex<State>,
     /// Who stands first in each lane's queue. What waits in a narrow lane holds up nobody in a wider one.
-    entries: [Turnstile<()>; LANES],
+    entries: [Turnstile; LANES],
     /// The same for those that were admitted.
-    exits: [Turnstile<()>; LANES],
+    exits: [Turnstile; LANES],
     /// Rung when the gate moves.
     gate_moved: Notify,
     /// Rung when one that was admitted has left, or will not.
     lane_moved: Notify,
     /// Rung when there is something to ask for, or to tell; and when there is nobody any more to do so.
-    wishes: Arc<Notify>,
+    wishes: Arc<tokio::sync::Notify>,
 }
 
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Governor {
 
     /// From now on it has but a share of the Page's budget, and nothing leaves until [`keep_to`](Self::keep_to) says what.
     /// `None` where it has been so before; else what is rung when there is something to [`ask`](Self::ask).
-    pub fn share(&self) -> Option<Arc<Notify>> {
+    pub fn share(&self) -> Option<Arc<tokio::sync::Notify>> {
         let mut state = self.state();
         if state.share.is_some() {
             return None;
@@ -328,10 +328,10 @@ impl Governor {
     /// time that hangs on others. Nobody else's turn comes while what this returns is kept.
     async fn queue<'a>(
         &self,
-        turnstiles: &'a [Turnstile<()>; LANES],
+        turnstiles: &'a [Turnstile; LANES],
         load: Load,
         free: impl Fn(&State, usize, Instant) -> Option<Instant>,
-    ) -> [Option<Turn<'a, ()>>; LANES] {
+    ) -> [Option<Turn<'a>>; LANES] {
         let mut turns = [const { None }; LANES];
         for lane in (0..LANES).filter(|&lane| load.in_lane(lane) > 0) {
             turns[lane] = Some(turnstiles[lane].lock().await);
@@ -570,5 +570,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
+#[cfg(all(test, shuttle))]
+mod threads;

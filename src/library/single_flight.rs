@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+
+use crate::sync::{self, Mutex};
 
 /// Flights by key.
 pub(super) struct SingleFlight<K: Hash + Eq, V, E> {
@@ -74,7 +76,7 @@ where
         }
         let landed = Landed { under_way: Arc::clone(&self.under_way), key: key.clone() };
         let work = work();
-        let task = tokio::spawn(async move {
+        let task = sync::spawn(async move {
             let _landed = landed;
             work.await.map_err(Arc::new)
         });
@@ -103,7 +105,10 @@ impl<K: Hash + Eq, V, E> Drop for Landed<K, V, E> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, shuttle))]
+mod threads;
+
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::Duration;

@@ -8,9 +8,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The smallest size counted; smaller files do not need finer books.
 const SMALLEST_BYTES: usize = 64 * 1024;
@@ -183,7 +185,10 @@ impl fmt::Debug for PooledBuffer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, shuttle))]
+mod threads;
+
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::sync::mpsc;
     use std::thread;
