@@ -1,7 +1,8 @@
 //! Locks, and what else threads wait for: those of the standard library and of tokio. In tests that are built with
 //! `--cfg shuttle` they are shuttle's, and [`orders`] decides before each step with one of them whose it is.
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 pub(crate) mod orders;
 
 #[cfg(all(test, shuttle))]

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use shuttle::{rand::Rng, thread};
+use shuttle::rand::Rng;
+use shuttle::sync::Barrier;
+use shuttle::thread;
 
 use super::*;
 use crate::sync::orders::in_many_orders;
@@ -113,5 +115,28 @@ fn nobody_is_served_before_those_who_came_earlier() {
             taker.join().expect("it ends");
         }
         assert_eq!(*served.lock().unwrap(), [4, 1, 8, 2]);
+    });
+}
+
+/// None of those who fit gives back before all of them are served.
+#[test]
+fn nobody_waits_for_those_who_leave_room() {
+    in_many_orders(1_000, || {
+        let watched = Watched::new();
+        let first = watched.take(4);
+        let all_are_served = Arc::new(Barrier::new(3));
+        let takers = [1, 2, 1].map(|units| {
+            let (watched, all_are_served) = (Arc::clone(&watched), Arc::clone(&all_are_served));
+            thread::spawn(move || {
+                let buffer = watched.take(units);
+                all_are_served.wait();
+                watched.gives_back(buffer.cost_bytes);
+            })
+        });
+        watched.gives_back(first.cost_bytes);
+        drop(first);
+        for taker in takers {
+            taker.join().expect("it ends");
+        }
     });
 }
