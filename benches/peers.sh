@@ -198,6 +198,8 @@ if wanted growth; then
     echo "== growth: files of 100 bytes, no fingerprints, and again =="
     for count in 10000 20000 40000 80000 160000 320000 640000 1000000; do
         files "$scratch/many" "$count" 100
+        # What python has just written must not be on its way to the disk while we measure.
+        sync
         for pass in first again; do
             /usr/bin/time -o "$scratch/time" -f '%e %M' "$reattach" --store "sled:$scratch/grown" check "$scratch/many" >/dev/null
             awk -v count="$count" -v pass="$pass" '{

@@ -398,9 +398,10 @@ impl Governor {
             lanes.filter_map(|lane| free(state, lane, now)).max().filter(|free| *free > now)
         };
         let (mut state, now) = loop {
-            let now = Instant::now();
             let free = {
                 let state = self.state();
+                // Not before: who waits for the lock leaves later than it came.
+                let now = Instant::now();
                 match late(&state, now) {
                     None => break (state, now),
                     Some(free) => free,
