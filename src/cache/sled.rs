@@ -216,12 +216,12 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.write_all();
-        let db = self.db.take();
+        let Some(db) = self.db.take() else { return };
         if self.failed.load(Ordering::Relaxed) {
             // Its destructors would walk the same damage again, and a second panic inside one ends the process.
             std::mem::forget(db);
-        } else if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| drop(db))) {
-            self.folder.mark_damaged(&panic_message(&*panic));
+        } else if let Err(cause) = close_engine(db) {
+            self.folder.mark_damaged(&cause);
         } else {
             // Sled's own threads may keep its file for a moment more; our lock must outlast theirs.
             self.folder.wait_until_closed(Duration::from_millis(100));
@@ -285,8 +285,17 @@ fn open_engine(folder: &Folder) -> Result<Db, Failure> {
         .spawn(move || config.open())
         .map_err(|error| Failure::Passing(error.to_string()))?;
     let db = opening.join().map_err(|panic| Failure::Damage(panic_message(&*panic)))??;
-    folder.make_private()?;
+    if let Err(error) = folder.make_private() {
+        // There is nothing in it that could be lost.
+        let _ = close_engine(db);
+        return Err(error.into());
+    }
     Ok(db)
+}
+
+/// Closes sled, which panics where it cannot write what it still has to.
+fn close_engine(db: Db) -> Result<(), String> {
+    panic::catch_unwind(AssertUnwindSafe(|| drop(db))).map_err(|panic| panic_message(&*panic))
 }
 
 fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {

@@ -58,6 +58,18 @@ fn two_faults_are_no_worse() {
     outcome.is_flawless();
 }
 
+/// What is begun is given up once a call fails, and that does not go well either.
+#[test]
+fn a_cache_whose_disk_fails_once_and_soon_for_good_costs_nothing() {
+    let Some(calls) = Calls::build() else { return };
+    let points = points(&calls, Flow::Check, &[How::Eio]);
+    let once = points.into_iter().filter(|fault| !fault.is_lasting);
+    let trials: Vec<_> = once.map(|fault| vec![fault, Fault { at: fault.at + 3, is_lasting: true, ..fault }]).collect();
+    let outcome = try_all(&calls, Flow::Check, &trials);
+    outcome.is_flawless();
+    assert_eq!(outcome.struck, outcome.trials);
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_named_and_costs_no_other() {
     let Some(calls) = Calls::build() else { return };
