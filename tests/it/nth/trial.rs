@@ -21,6 +21,8 @@ use crate::support::secrecy::{folder_keeps_secrets, keeps_secrets};
 const CODES: [i32; 6] = [0, 1, 2, 3, 6, 7];
 /// Objections that are told in full.
 const TOLD: usize = 20;
+/// So many calls later the second of two faults strikes at the latest, where it strikes soon.
+const SOON: u64 = 8;
 
 /// How a command ended, and what can be known of it.
 #[derive(Debug, Default)]
@@ -75,11 +77,20 @@ pub(crate) fn points_among(calls: &[Call], hows: &[How]) -> Vec<Fault> {
     hows.iter().flat_map(|how| (1..=count(*how)).flat_map(|at| lasting(at, *how))).collect()
 }
 
-/// So many pairs of what can happen; but not two signals that come again and again, which leave no call in peace.
+/// So many pairs of what can happen: any two, or in half of them the same soon again, while what the first broke off is given
+/// up. But not two signals that come again and again, which leave no call in peace.
 pub(crate) fn pairs(points: &[Fault], count: usize, random: &mut Rng) -> Vec<Vec<Fault>> {
     let never_ends = |pair: &[Fault]| pair.iter().all(|fault| fault.is_lasting && fault.how == How::Eintr);
-    let mut one = || points[random.usize(..points.len())];
-    std::iter::repeat_with(|| vec![one(), one()]).filter(|pair| !never_ends(pair)).take(count).collect()
+    let one = |random: &mut Rng| points[random.usize(..points.len())];
+    let mut pair = || {
+        let first = one(random);
+        if random.bool() {
+            return vec![first, one(random)];
+        }
+        let again = Fault { at: first.at + random.u64(2..=SOON), is_lasting: random.bool(), ..first };
+        vec![Fault { is_lasting: false, ..first }, again]
+    };
+    std::iter::repeat_with(&mut pair).filter(|pair| !never_ends(pair)).take(count).collect()
 }
 
 /// Tries each of these, on as many processors as there are.
