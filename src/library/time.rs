@@ -47,10 +47,10 @@ impl AssetLibrary {
         }
     }
 
-    /// Asks Meta what time it is, where our clock has been set since it last said so, or the machine stood still. That
-    /// nobody answers is no error.
+    /// Asks Meta what time it is, where it has not answered yet, our clock has been set since it last did, or the machine
+    /// stood still. That nobody answers is no error.
     pub async fn ask_the_time_if_in_doubt(&self) {
-        if self.parts.graph.is_time_in_doubt() {
+        if !self.parts.graph.has_been_answered() || self.parts.graph.is_time_in_doubt() {
             let answer = me(&self.parts.graph).await;
             tracing::debug!(?answer, "asked Meta what time it is");
             self.keep_the_time().await;
