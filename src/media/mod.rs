@@ -8,6 +8,7 @@
 pub mod bounds;
 pub mod fingerprint;
 pub mod fit;
+mod hasher;
 mod iso_media;
 pub mod limits;
 mod neighbours;
@@ -26,6 +27,7 @@ pub mod watch;
 pub use bounds::Bounds;
 pub use fingerprint::{Trust, fingerprint, trust};
 pub use fit::{Fit, FitRules, FittedCopy, fit};
+pub(crate) use hasher::ContentHasher;
 pub use limits::{Verdict, judge, judge_size};
 pub use neighbours::Neighbours;
 pub use pool::{BytePool, PooledBuffer};

@@ -15,10 +15,10 @@ use std::thread;
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
-use sha2::{Digest, Sha256};
 
 use super::bounds::Bounds;
 use super::fingerprint::{Trust, fingerprint, trust};
+use super::hasher::ContentHasher;
 use super::limits::{MAX_BYTES, judge_size};
 use super::pool::BytePool;
 use super::probe::{Probe, probe};
@@ -205,14 +205,14 @@ fn inspect(file: &File) -> Result<Metadata, Problem> {
 
 /// Fills `buffer` with the whole of `file` and returns its hash.
 fn read_whole(file: &mut File, buffer: &mut [u8], progress: &mut dyn FnMut(u64)) -> Result<ContentHash, Problem> {
-    let mut hasher = Sha256::new();
+    let mut hasher = ContentHasher::new();
     for step in buffer.chunks_mut(STEP_BYTES) {
         file.read_exact(step).map_err(|error| read_problem(&error))?;
-        hasher.update(&step);
+        hasher.update(step);
         progress(step.len() as u64);
     }
     match file.read_exact(&mut [0]) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(ContentHash(hasher.finalize().into())),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(hasher.finish()),
         Err(error) => Err(read_problem(&error)),
         Ok(()) => Err(Problem::changed()),
     }

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use image::ImageFormat;
-use sha2::{Digest, Sha256};
 
 use super::picture::{Picture, broken};
 use super::steps::{Original, Step, Steps, within};
 use super::still::{Pictures, is_lossy_webp, pictures};
 use super::{Bounds, FitRules, decodable, left_alone, no_decoder};
 use crate::facts::Facts;
-use crate::ids::ContentHash;
+use crate::media::hasher::ContentHasher;
 use crate::media::probe::{Probe, probe};
 use crate::media::problem::{Problem, ProblemCode};
 
@@ -118,7 +117,7 @@ fn one_picture(mime: &str, bytes: &[u8]) -> Result<(), Problem> {
 
 fn finished(bytes: Vec<u8>, step: Step, rules: FitRules) -> FittedCopy {
     let Probe { mime, dimensions, damage } = probe(&bytes);
-    let hash = ContentHash(Sha256::digest(&bytes).into());
+    let hash = ContentHasher::hash(&bytes);
     let facts = Facts { hash, size_bytes: bytes.len() as u64, mime: mime.map(str::to_owned), dimensions, damage };
     let recipe = format!("{rules};{};{}x{}", step.form, step.size.width, step.size.height);
     FittedCopy { bytes, facts, recipe }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use image::{DynamicImage, ImageFormat};
 use rustix::fs::{CWD, Mode, mkfifoat};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;

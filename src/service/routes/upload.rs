@@ -13,9 +13,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
+use crate::ids::ContentHash;
 use crate::library::{AssetOutcome, AssetRef, ResolveOptions};
+use crate::media::ContentHasher;
 use crate::media::bounds::enter;
 use crate::media::limits::MAX_BYTES;
 use crate::service::problem::Problem;
@@ -104,7 +105,7 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
         Problem::conflict(format!("{name:?} could not be kept in the library: {}", error.kind()))
     };
     let mut draft = Draft::begin(folder).map_err(failed)?;
-    let (mut hash, mut written) = (Sha256::new(), 0_u64);
+    let (mut hash, mut written) = (ContentHasher::new(), 0_u64);
     while let Some(chunk) = in_time(field.chunk()).await? {
         written += chunk.len() as u64;
         if written > MAX_BYTES {
@@ -114,9 +115,9 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
         draft.file.write_all(&chunk).map_err(failed)?;
     }
     draft.file.sync_all().map_err(failed)?;
-    let digest: [u8; 32] = hash.finalize().into();
+    let hash = hash.finish();
     let wanted = name.to_owned();
-    let published = tokio::task::spawn_blocking(move || draft.publish(&wanted, digest)).await;
+    let published = tokio::task::spawn_blocking(move || draft.publish(&wanted, hash)).await;
     Ok(folder.join(published.map_err(|_| Problem::unexpected())?.map_err(failed)?))
 }
 
@@ -139,7 +140,7 @@ impl Draft {
     }
 
     /// Gives it its name, or the next that is free; what has the name and the same bytes will do as well.
-    fn publish(&self, name: &str, digest: [u8; 32]) -> io::Result<String> {
+    fn publish(&self, name: &str, hash: ContentHash) -> io::Result<String> {
         const TRIES: u32 = 1_000;
         let (stem, extension) =
             name.rsplit_once('.').map_or((name, String::new()), |(stem, end)| (stem, format!(".{end}")));
@@ -147,7 +148,7 @@ impl Draft {
             let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}){extension}") };
             match linkat(&self.folder, &*self.name, &self.folder, &*name, AtFlags::empty()) {
                 Ok(()) => return Ok(name),
-                Err(Errno::EXIST) if self.beside_holds(&name, digest) => return Ok(name),
+                Err(Errno::EXIST) if self.beside_holds(&name, hash) => return Ok(name),
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -156,12 +157,12 @@ impl Draft {
     }
 
     /// Whether the folder has a file of that name with these bytes.
-    fn beside_holds(&self, name: &str, digest: [u8; 32]) -> bool {
+    fn beside_holds(&self, name: &str, hash: ContentHash) -> bool {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(mut file) = openat(&self.folder, name, flags, Mode::empty()).map(fs::File::from) else { return false };
         let is_small = file.metadata().is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES);
         let mut bytes = Vec::new();
-        is_small && file.read_to_end(&mut bytes).is_ok() && <[u8; 32]>::from(Sha256::digest(bytes)) == digest
+        is_small && file.read_to_end(&mut bytes).is_ok() && ContentHasher::hash(&bytes) == hash
     }
 }
 
@@ -231,7 +232,7 @@ mod tests {
         let kept = |bytes: &[u8]| {
             let mut draft = Draft::begin(&folder.path().canonicalize().expect("a path")).expect("a draft");
             draft.file.write_all(bytes).expect("written");
-            draft.publish("a.png", Sha256::digest(bytes).into()).expect("kept")
+            draft.publish("a.png", ContentHasher::hash(bytes)).expect("kept")
         };
         assert_eq!(kept(b"one"), "a.png");
         assert_eq!(kept(b"two"), "a (2).png");
@@ -252,7 +253,7 @@ mod tests {
         fs::rename(&library, &moved).expect("moved");
         std::os::unix::fs::symlink(&outside, &library).expect("a link");
         draft.file.write_all(b"one").expect("written");
-        assert_eq!(draft.publish("a.png", Sha256::digest(b"one").into()).expect("kept"), "a.png");
+        assert_eq!(draft.publish("a.png", ContentHasher::hash(b"one")).expect("kept"), "a.png");
         drop(draft);
         assert!(Draft::begin(&library).is_err());
         let names = |folder| fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").file_name());
