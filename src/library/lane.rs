@@ -8,7 +8,7 @@ use crate::graph::Scope;
 use crate::ids::{Asset, AssetKey, MediaKind};
 use crate::stop::Stop;
 
-use super::report::digest_prefix;
+use super::contents::digest_prefix;
 use super::{AssetLibrary, AssetOutcome, AssetReport, LibraryError, Summary, Synced};
 
 /// So many uploads in a row without a clear word from Meta are no accident.

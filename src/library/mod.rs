@@ -7,6 +7,7 @@
 mod alias;
 mod budget;
 mod check;
+mod contents;
 mod deliver;
 mod duplicates;
 mod error;

@@ -1,6 +1,5 @@
 //! What the library tells the outside: progress while it works, one report for each file, one summary at the end.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use crate::media::{Problem, Severity};
 use crate::record::{Derivation, Upload};
 
 use super::LibraryError;
+use super::contents::Contents;
 
 /// Something that moved. Numbers are always what was added, never totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,7 @@ pub struct Summary {
     pub bytes_saved: u64,
     /// How long it took.
     pub elapsed: Duration,
-    contents: HashSet<u64>,
+    contents: Contents,
 }
 
 impl Summary {
@@ -231,7 +231,7 @@ impl Summary {
         self.files += 1;
         self.bytes += size;
         if let Some(facts) = &report.facts {
-            self.contents.insert(digest_prefix(facts.hash.as_bytes()));
+            self.contents.add(&facts.hash);
         }
         if report.problems.iter().any(|problem| problem.severity == Severity::Warning) {
             self.warned += 1;
@@ -264,13 +264,13 @@ impl Summary {
             bytes_uploaded: total.bytes_uploaded + page.bytes_uploaded,
             bytes_saved: total.bytes_saved + page.bytes_saved,
             elapsed: total.elapsed.max(page.elapsed),
-            contents: if total.contents.len() < page.contents.len() { page.contents.clone() } else { total.contents },
+            contents: if total.unique() < page.unique() { page.contents.clone() } else { total.contents },
         })
     }
 
     /// How many different contents were seen.
     pub fn unique(&self) -> u64 {
-        self.contents.len() as u64
+        self.contents.count()
     }
 
     fn counter(&mut self, outcome: AssetOutcome) -> &mut u64 {
@@ -286,11 +286,4 @@ impl Summary {
             AssetOutcome::Failed => &mut self.failed,
         }
     }
-}
-
-/// Eight bytes of the digest tell contents apart well enough to count them: among ten million, two fall together once
-/// in 300,000 libraries. It keeps the count of a huge library at a few bytes a file.
-pub(super) fn digest_prefix(digest: &[u8; 32]) -> u64 {
-    let prefix = digest.first_chunk().expect("a digest is longer than its prefix");
-    u64::from_be_bytes(*prefix)
 }
