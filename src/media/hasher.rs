@@ -6,9 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::ContentHash;
 
 /// Hashes bytes as they come.
-pub(crate) struct ContentHasher(Engine);
-
-enum Engine {
+pub(crate) enum ContentHasher {
     Sha2(Sha256),
     /// What the program has for TLS. Without instructions of the processor's own it takes less than half as long as `sha2`.
     AwsLc(Context),
@@ -17,7 +15,7 @@ enum Engine {
 impl ContentHasher {
     /// Of no bytes yet.
     pub(crate) fn new() -> Self {
-        Self(if has_instructions() { Engine::sha2() } else { Engine::aws_lc() })
+        if has_instructions() { Self::sha2() } else { Self::aws_lc() }
     }
 
     /// The hash of all these.
@@ -29,36 +27,26 @@ impl ContentHasher {
 
     /// Takes more bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The hash of all bytes taken.
-    pub(crate) fn finish(self) -> ContentHash {
-        self.0.finish()
-    }
-}
-
-impl Engine {
-    fn sha2() -> Self {
-        Self::Sha2(Sha256::new())
-    }
-
-    fn aws_lc() -> Self {
-        Self::AwsLc(Context::new(&SHA256))
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha2(hasher) => hasher.update(bytes),
             Self::AwsLc(context) => context.update(bytes),
         }
     }
 
-    fn finish(self) -> ContentHash {
+    /// The hash of all bytes taken.
+    pub(crate) fn finish(self) -> ContentHash {
         ContentHash(match self {
             Self::Sha2(hasher) => hasher.finalize().into(),
             Self::AwsLc(context) => context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"),
         })
+    }
+
+    fn sha2() -> Self {
+        Self::Sha2(Sha256::new())
+    }
+
+    fn aws_lc() -> Self {
+        Self::AwsLc(Context::new(&SHA256))
     }
 }
 
@@ -83,16 +71,16 @@ mod tests {
     fn the_hash_is_that_of_the_standard() {
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        for mut engine in [Engine::sha2(), Engine::aws_lc()] {
-            engine.update(b"abc");
-            assert_eq!(engine.finish().to_string(), abc);
+        for mut hasher in [ContentHasher::sha2(), ContentHasher::aws_lc()] {
+            hasher.update(b"abc");
+            assert_eq!(hasher.finish().to_string(), abc);
         }
     }
 
     proptest! {
         #[test]
         fn whoever_hashes_and_in_whatever_steps_the_hash_is_one(steps in vec(vec(any::<u8>(), 0..300), 0..8)) {
-            let (mut one, mut other) = (Engine::sha2(), Engine::aws_lc());
+            let (mut one, mut other) = (ContentHasher::sha2(), ContentHasher::aws_lc());
             for step in &steps {
                 one.update(step);
                 other.update(step);
