@@ -100,7 +100,7 @@ fn a_message_carries_a_copy_nobody_made_before() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "scaling ninety megapixels takes a minute where nothing is optimised")]
+#[ignore = "scaling ninety megapixels takes a minute where nothing is optimised"]
 fn the_billboard_of_the_sample_library_goes_up() {
     let world = World::new();
     let banners = concat!(env!("CARGO_MANIFEST_DIR"), "/assets-example/banners");
