@@ -3,9 +3,12 @@
 //! Who gets which is drawn by a hash of the campaign's name and the recipient: every run, and every part whose variants
 //! have the same weights, draws alike.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -132,6 +135,25 @@ pub(super) struct PartFile {
     name: Option<String>,
     weight: Option<NonZeroU32>,
     variants: Option<Vec<Self>>,
+}
+
+/// `[[message]]`, as often as there are parts. Where it is something else, such as `[message]`, the error says how to write it.
+pub(super) fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PartFile>, D::Error> {
+    struct Parts;
+
+    impl<'de> Visitor<'de> for Parts {
+        type Value = Vec<PartFile>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("[[message]], once for each part of the message")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(parts))
+        }
+    }
+
+    deserializer.deserialize_seq(Parts)
 }
 
 impl PartFile {

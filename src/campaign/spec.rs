@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::CampaignError;
 use super::nonce::MOST_PARTS;
-use super::part::{Part, PartFile};
+use super::part::{self, Part, PartFile};
 use super::portion::Portion;
 use super::ramp::Ramp;
 use super::template::Template;
@@ -166,6 +166,7 @@ struct SpecFile {
     timezone: Option<Zone>,
     #[serde(default)]
     limits: LimitsFile,
+    #[serde(deserialize_with = "part::parts")]
     message: Vec<PartFile>,
 }
 
@@ -389,6 +390,10 @@ stop_after_failures = "5%"
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         assert!(error(&WHOLE.replace("messaging_type", "mesaging_type")).starts_with("c.toml, line 3: unknown field"));
+        assert_eq!(
+            error("name = \"a\"\nrecipients = \"r.csv\"\n[message]\ntext = \"Hi\""),
+            "c.toml, line 3: invalid type: map, expected [[message]], once for each part of the message"
+        );
         assert!(error(&WHOLE.replace("\"UPDATE\"", "\"LOUD\"")).starts_with("c.toml, line 3:"));
         assert!(error(&WHOLE.replace("spring-sale", "spring sale")).starts_with("c.toml, line 2:"));
         assert!(error(&WHOLE.replace("\"5%\"", "\"all\"")).contains("write 50, or 5%"));

@@ -126,6 +126,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
+    /// The library has no such file.
+    pub(super) fn no_file(path: &str) -> Self {
+        Self::not_found(format!("there is no file {path:?} in the library"))
+            .hinting("a path starts in a folder given with --library, or at the root of the disk")
+    }
+
     /// There is something, but nothing that can be done with it in this way.
     pub(super) fn method() -> Self {
         let detail = "there is something of that name, and it does not know this method";

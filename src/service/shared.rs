@@ -87,7 +87,7 @@ impl Shared {
         match self.folders.file(path) {
             Ok(path) => Ok(Ok(path)),
             Err(Refused::Outside) => Err(Problem::outside(path)),
-            Err(Refused::Missing) => Ok(Err(Problem::not_found(format!("there is no file {path:?} in the library")))),
+            Err(Refused::Missing) => Ok(Err(Problem::no_file(path))),
         }
     }
 
