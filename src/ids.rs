@@ -268,8 +268,7 @@ impl FromStr for Origin {
     /// Refuses anything but `https://` and, on loopback hosts, `http://`; a path, query or user name is refused too.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         const EXPECTED: &str = "a Graph API origin (https://HOST[:PORT], or http:// on a loopback host, and no path)";
-        // What follows a question mark may be a token, and stays out of the message.
-        let refuse = || InvalidId::new(text.split(['?', '#']).next().unwrap_or_default(), EXPECTED);
+        let refuse = || InvalidId::new(without_secrets(text), EXPECTED);
         let url = Url::parse(text).map_err(|_| refuse())?;
         let bare = matches!(url.path(), "" | "/")
             && url.query().is_none()
@@ -289,6 +288,12 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What of an address may be shown: what follows a question mark may be a token, and what stands before an `@` a password.
+fn without_secrets(url: &str) -> &str {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    shown.rsplit_once('@').map_or(shown, |(_, place)| place)
 }
 
 fn is_loopback(host: &url::Host<&str>) -> bool {
@@ -397,6 +402,14 @@ mod tests {
     fn an_origin_carries_no_path_and_no_credentials() {
         for text in ["https://a.example/v1", "https://u:p@a.example", "https://a.example?x=1", "a.example", ""] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_origin_shows_no_credentials() {
+        for text in ["https://u:SECRET@a.example", "u:SECRET@b@a.example", "https://a.example?x=SECRET@1", "a#SECRET"] {
+            let error = text.parse::<Origin>().expect_err(text).to_string();
+            assert!(error.contains('a') && !error.contains("SECRET"), "{error}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::graph::ApiVersion;
 use crate::ids::{Origin, Platform};
 
 use super::exit::EXIT_CODES;
-use super::values::duration;
+use super::values::{OriginParser, duration};
 
 pub(super) use campaign::{
     CampaignArgs, CampaignCommand, LedgerExportArgs, LedgerFormat, ResumeArgs, ResumeScope, RunArgs, SettleArgs,
@@ -60,7 +60,7 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "URL")]
     pub(super) store: Option<String>,
     /// Another Graph API, such as the sandbox [default: https://graph.facebook.com] [env: REATTACH_GRAPH_URL].
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = OriginParser)]
     pub(super) graph_url: Option<Origin>,
     /// Graph API version [default: v25.0] [env: REATTACH_API_VERSION].
     #[arg(long, global = true, value_name = "vN.N")]

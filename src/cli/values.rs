@@ -1,12 +1,16 @@
 //! Durations and sizes, as users write and read them.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 
 use crate::clock::Timestamp;
 use crate::graph::Tag;
-use crate::ids::{AliasName, InvalidId};
+use crate::ids::{AliasName, InvalidId, Origin};
 
 /// Reads a duration with its unit: `90s`, `10m`, `7d`, `2w`. A bare number is refused: nobody should have to guess.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -14,6 +18,22 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::Span = text.parse().map_err(|_| units())?;
     let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| units())?;
     Duration::try_from(duration).map_err(|_| units())
+}
+
+/// Reads a Graph API's origin. What is none is shown without what may be a secret in it; clap would show all of it.
+#[derive(Debug, Clone)]
+pub(super) struct OriginParser;
+
+impl TypedValueParser for OriginParser {
+    type Value = Origin;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Origin, clap::Error> {
+        let refused = |reason: String| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("--graph-url: {reason}\n")).with_cmd(command)
+        };
+        let text = value.to_str().ok_or_else(|| refused("it is not text".into()))?;
+        text.parse().map_err(|error: InvalidId| refused(error.to_string()))
+    }
 }
 
 /// Reads an alias, with or without its `@`.

@@ -191,6 +191,26 @@ fn a_wrong_value_ends_with_2() {
 }
 
 #[test]
+fn a_wrong_address_is_shown_without_what_may_be_a_secret() {
+    let world = World::new();
+    for address in
+        ["https://graph.example/?access_token=SECRET", "https://me:SECRET@graph.example", "http://SECRET@a.b"]
+    {
+        let config = world.library().parent().expect("home").join("reattach.toml");
+        fs::write(&config, format!("graph_url = {address:?}\n")).expect("a file");
+        let by_file = world.command(["ls", "--json"]).env_remove("REATTACH_GRAPH_URL").output();
+        fs::remove_file(&config).expect("the file");
+        let by_variable = world.command(["ls", "--json"]).env("REATTACH_GRAPH_URL", address).output();
+        let by_flag = world.command(["ls", "--json", "--graph-url", address]).output();
+        for run in [by_file, by_variable, by_flag] {
+            let run = Ran::new(run.expect("runs")).ended_with(2);
+            let told = format!("{}{}", run.stdout, run.stderr);
+            assert!(told.contains("is not a Graph API origin") && !told.contains("SECRET"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
     let world = World::new();
     world.put("a.png", png(1));
