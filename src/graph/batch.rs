@@ -16,12 +16,13 @@ use url::form_urlencoded;
 use super::client::{GraphClient, Sent, TokenFacts};
 use super::error::{Failure, GraphError, Operation};
 use super::governor::Load;
-use super::message::{Content, InvalidRequest, SendRequest};
+use super::message::{InvalidRequest, SendRequest};
 use super::outcome::{Answer, Outcome, Retry, Throttle, classify};
+use super::receipt;
 use super::retry;
 use super::transport::{Answered, Attempt, Body};
-use super::wire::{self, Acted};
-use crate::ids::{PageId, Recipient};
+use super::wire;
+use crate::ids::PageId;
 
 /// The most items in a batch; Meta allows no more.
 pub const MAX_BATCH: usize = 50;
@@ -203,14 +204,12 @@ fn header(value: &Value) -> Option<(HeaderName, HeaderValue)> {
 pub(super) fn outcomes(requests: &[SendRequest], items: &[Option<Answered>]) -> Vec<Outcome<Sent>> {
     let answer = |place: usize| items.get(place).and_then(Option::as_ref);
     let read: Vec<_> = requests.iter().enumerate().map(|(place, request)| outcome(request, answer(place))).collect();
-    let contradicts = |(request, outcome): (&SendRequest, &Outcome<Sent>)| match (named(request), outcome) {
-        (Some(psid), Outcome::Done(Sent { recipient_id: Some(id), .. })) => psid != id,
-        _ => false,
-    };
-    if items.len() == requests.len() && !requests.iter().zip(&read).any(contradicts) {
+    if items.len() == requests.len()
+        && !requests.iter().zip(&read).any(|(request, outcome)| receipt::is_anothers(request, outcome))
+    {
         return read;
     }
-    let believed = |(request, outcome): (&SendRequest, Outcome<Sent>)| match (named(request), outcome) {
+    let believed = |(request, outcome): (&SendRequest, Outcome<Sent>)| match (receipt::named(request), outcome) {
         (Some(psid), Outcome::Done(sent)) if sent.recipient_id.as_deref() == Some(psid) => Outcome::Done(sent),
         _ => Outcome::Unknown { retry: Retry::Never, failure: Failure::Unanswered { fits: false } },
     };
@@ -221,23 +220,7 @@ fn outcome(request: &SendRequest, answered: Option<&Answered>) -> Outcome<Sent> 
     let Some(answered) = answered else {
         return Outcome::Unknown { retry: Retry::Never, failure: Failure::Unanswered { fits: true } };
     };
-    let attempt = Attempt::Answered(answered.clone());
-    match &request.content {
-        Content::Action(_) => match classify::<Acted>(&attempt) {
-            Outcome::Done(acted) => Outcome::Done(acted.into()),
-            Outcome::NotDone { scope, retry, failure } => Outcome::NotDone { scope, retry, failure },
-            Outcome::Unknown { retry, failure } => Outcome::Unknown { retry, failure },
-        },
-        _ => classify(&attempt),
-    }
-}
-
-/// The id the answer to a request must name, where it names one.
-fn named(request: &SendRequest) -> Option<&str> {
-    match &request.envelope.recipient {
-        Recipient::Psid(psid) => Some(psid),
-        _ => None,
-    }
+    receipt::read(request, &Attempt::Answered(answered.clone()))
 }
 
 pub(super) fn result<T>(operation: Operation, outcome: Outcome<T>) -> Result<T, GraphError> {

@@ -12,19 +12,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
+use serde::de::IgnoredAny;
 use sha2::Sha256;
 use url::Url;
 
-use super::error::{GraphError, Operation};
+use super::error::{Failure, GraphError, Operation, Refusal};
 use super::governor::{Governor, Load, PaceLimits};
 use super::hook::Hook;
-use super::message::{Content, Envelope, InvalidRequest, Message, SendRequest};
-use super::outcome::{Answer, Outcome, classify};
+use super::message::{Envelope, InvalidRequest, Message, SendRequest};
+use super::outcome::{Answer, Outcome, Retry, classify};
+use super::receipt;
 use super::redact::without_token;
 use super::retry::{self, RetryPolicy, Waiting};
 use super::server_time::{ClockSkew, ServerTime};
 use super::transport::{Answered, Attempt, Auth, Body, Call, FilePart, Transport};
-use super::wire::{self, Acted};
+use super::wire;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AttachmentId, MediaKind, Origin, PageId, Platform};
 use crate::secret::{AccessToken, AppSecret};
@@ -177,14 +179,7 @@ impl GraphClient {
     /// Dropping the future abandons the send, which may have been done: its outcome is then unknown.
     pub async fn send(&self, page: &PageId, request: &SendRequest) -> Result<Sent, GraphError> {
         request.check_ready_for(self.options.platform)?;
-        let (url, load) = (self.url(&[page.as_str(), "messages"]), Load::of(request));
-        let body = Body::Json(wire::send_body(request));
-        match &request.content {
-            Content::Action(_) => {
-                self.run::<Acted>(Operation::Send, load, Method::POST, url, body).await.map(Sent::from)
-            }
-            _ => self.run(Operation::Send, load, Method::POST, url, body).await,
-        }
+        self.run_send(page, request, Body::Json(wire::send_body(request))).await
     }
 
     /// Meta's receipt for a file that was sent to one person and saved in the same step: its `attachment_id` is good for
@@ -205,8 +200,13 @@ impl GraphClient {
         let content = Message::saving_file(upload.kind).into();
         let request = SendRequest { envelope: envelope.clone(), content };
         let body = Body::Multipart(wire::send_form(&request, upload.part()?));
+        self.run_send(page, &request, body).await
+    }
+
+    async fn run_send(&self, page: &PageId, request: &SendRequest, body: Body) -> Result<Sent, GraphError> {
         let url = self.url(&[page.as_str(), "messages"]);
-        self.run(Operation::Send, Load::of(&request), Method::POST, url, body).await
+        let attempt = || self.attempt_send(request, &url, &body);
+        retry::run(self.means(), Operation::Send, Load::of(request), attempt).await
     }
 
     pub(super) fn token(&self) -> &AccessToken {
@@ -248,11 +248,7 @@ impl GraphClient {
         request.check_ready_for(self.options.platform)?;
         let (url, load) = (self.url(&[page.as_str(), "messages"]), Load::of(request));
         let body = Body::Json(wire::send_body(request));
-        if let Content::Action(_) = &request.content {
-            let attempt = self.attempt::<Acted>(&Method::POST, &url, &body);
-            return retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await.map(Sent::from);
-        }
-        let attempt = self.attempt(&Method::POST, &url, &body);
+        let attempt = self.attempt_send(request, &url, &body);
         retry::once(self.means(), Operation::Send, load, patience, ready, attempt).await
     }
 
@@ -289,6 +285,23 @@ impl GraphClient {
 
     /// One request, and what is known after it.
     pub(super) async fn attempt<T: Answer>(&self, method: &Method, url: &Url, body: &Body) -> Outcome<T> {
+        classify(&self.exchange(method, url, body).await)
+    }
+
+    /// The same of a message. The receipt of another one means that answers come out of step with what they answer, as
+    /// when something on the way repeats one: then no connection that is open is used again.
+    async fn attempt_send(&self, request: &SendRequest, url: &Url, body: &Body) -> Outcome<Sent> {
+        let outcome = receipt::read(request, &self.exchange(&Method::POST, url, body).await);
+        if !receipt::is_anothers(request, &outcome) {
+            return outcome;
+        }
+        tracing::warn!("an answer of Meta's names another recipient");
+        self.transport.start_afresh();
+        Outcome::Unknown { retry: Retry::Never, failure: Failure::OutOfStep }
+    }
+
+    /// One request, and what came back.
+    async fn exchange(&self, method: &Method, url: &Url, body: &Body) -> Attempt {
         let token = &self.options.token;
         let call = Call {
             method: method.clone(),
@@ -301,15 +314,18 @@ impl GraphClient {
         tracing::debug!(?call, "asking Meta");
         let attempt = self.transport.execute(call).await;
         tracing::debug!(%attempt, "Meta's answer");
-        classify(&match attempt {
+        match attempt {
             Attempt::Answered(answered) => {
                 self.governor.observe(&answered.headers);
                 self.answered.store(true, Ordering::Relaxed);
-                self.server_time.observe(&answered.headers, &*self.clock);
+                // A page of some gateway's goes by that gateway's clock.
+                if is_of_the_api(&answered) {
+                    self.server_time.observe(&answered.headers, &*self.clock);
+                }
                 Attempt::Answered(Answered { body: without_token(answered.body, token), ..answered })
             }
             failed @ Attempt::Failed { .. } => failed,
-        })
+        }
     }
 
     /// `url` with the proof that we know the app's secret, where we do.
@@ -329,6 +345,13 @@ impl GraphClient {
         }
         url
     }
+}
+
+/// Whether it is the API itself that answered, and not something before it.
+fn is_of_the_api(Answered { status, body, .. }: &Answered) -> bool {
+    let is_structured = || matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    let is_done = status.is_success() && is_structured() && serde_json::from_slice::<IgnoredAny>(body).is_ok();
+    is_done || Refusal::read(*status, body).is_some()
 }
 
 /// Refuses a media type that is none, and sound that does not call itself so, which Meta refuses after the upload.

@@ -81,7 +81,9 @@ impl GraphError {
             }
             Failure::Refused(refusal) => Self::Refused { operation, scope, refusal },
             Failure::Broken { phase, cause } => Self::Unreachable { operation, phase, cause },
-            Failure::Unreadable { .. } | Failure::Unanswered { .. } => Self::Unknown { operation, failure },
+            Failure::Unreadable { .. } | Failure::Unanswered { .. } | Failure::OutOfStep => {
+                Self::Unknown { operation, failure }
+            }
         }
     }
 
@@ -224,6 +226,9 @@ pub enum Failure {
         /// Whether the answers fit the batch as a whole.
         fits: bool,
     },
+    /// The answer is that to a message to somebody else.
+    #[error("the answer names another recipient: it belongs to another message")]
+    OutOfStep,
     /// Nothing answered.
     #[error("{phase}")]
     Broken {

@@ -15,6 +15,7 @@ mod governor;
 mod hook;
 mod message;
 mod outcome;
+mod receipt;
 mod redact;
 mod retry;
 mod server_time;

@@ -59,6 +59,17 @@ pub enum Outcome<T> {
     },
 }
 
+impl<T> Outcome<T> {
+    /// The same, with what came of it as `change` makes it.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Done(answer) => Outcome::Done(change(answer)),
+            Self::NotDone { scope, retry, failure } => Outcome::NotDone { scope, retry, failure },
+            Self::Unknown { retry, failure } => Outcome::Unknown { retry, failure },
+        }
+    }
+}
+
 /// What the reason of a refusal holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {

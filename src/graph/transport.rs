@@ -47,6 +47,9 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// # Cancel safety
     /// Dropping the future abandons the request, which may or may not have been carried out.
     async fn execute(&self, call: Call) -> Attempt;
+
+    /// From now on no connection is used that is open: what comes by one of them may be the answer to something else.
+    fn start_afresh(&self) {}
 }
 
 /// Where the token of a call travels.
@@ -239,7 +242,11 @@ impl TransportError {
 
 /// [`Transport`] over reqwest. Costs nothing until its first call.
 #[derive(Debug, Default)]
-pub struct ReqwestTransport {
+pub struct ReqwestTransport(Mutex<Arc<Clients>>);
+
+/// Each keeps connections of its own.
+#[derive(Debug, Default)]
+struct Clients {
     https: OnceCell<Client>,
     http: OnceCell<Client>,
 }
@@ -251,7 +258,8 @@ impl ReqwestTransport {
     }
 
     /// The client for `url`, made on first use: reading the machine's root certificates takes tens of milliseconds.
-    async fn client(&self, url: &Url) -> reqwest::Result<&Client> {
+    async fn client(&self, url: &Url) -> reqwest::Result<Client> {
+        let clients = Arc::clone(&self.clients());
         let builder = || {
             Client::builder()
                 .user_agent(concat!("reattach/", env!("CARGO_PKG_VERSION")))
@@ -263,10 +271,14 @@ impl ReqwestTransport {
                 .pool_idle_timeout(IDLE_TIMEOUT)
         };
         if url.scheme() == "http" {
-            self.http.get_or_try_init(|| async { builder().no_proxy().tls_certs_only([]).build() }).await
+            clients.http.get_or_try_init(|| async { builder().no_proxy().tls_certs_only([]).build() }).await.cloned()
         } else {
-            self.https.get_or_try_init(|| async { builder().https_only(true).build() }).await
+            clients.https.get_or_try_init(|| async { builder().https_only(true).build() }).await.cloned()
         }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Arc<Clients>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn exchange(&self, call: &Call, journey: &Arc<Journey>) -> reqwest::Result<Option<Answered>> {
@@ -310,6 +322,10 @@ impl Transport for ReqwestTransport {
             }
             Err(error) => Attempt::Failed { phase: journey.give_up(), cause: TransportError::redact(error) },
         }
+    }
+
+    fn start_afresh(&self) {
+        *self.clients() = Arc::default();
     }
 }
 

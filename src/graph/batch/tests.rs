@@ -9,7 +9,7 @@ use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::graph::error::Certainty;
 use crate::graph::{ApiVersion, Auth, Call, GraphOptions, Message, RetryPolicy, Scope, SenderAction, Transport};
-use crate::ids::{MediaKind, Origin, Platform};
+use crate::ids::{MediaKind, Origin, Platform, Recipient};
 use crate::secret::{AccessToken, AppSecret};
 
 /// Gives the same answer to every call, and remembers the calls.

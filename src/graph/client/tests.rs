@@ -16,6 +16,8 @@ use crate::graph::transport::{Form, Phase, TransportError};
 struct Scripted {
     attempts: Mutex<Vec<Attempt>>,
     calls: Mutex<Vec<Call>>,
+    /// How many had been asked when it was last started afresh.
+    afresh: Mutex<usize>,
 }
 
 #[async_trait]
@@ -24,11 +26,15 @@ impl Transport for Scripted {
         self.calls.lock().unwrap().push(call);
         self.attempts.lock().unwrap().remove(0)
     }
+
+    fn start_afresh(&self) {
+        *self.afresh.lock().unwrap() = self.calls().len();
+    }
 }
 
 impl Scripted {
     fn new(attempts: Vec<Attempt>) -> Arc<Self> {
-        Arc::new(Self { attempts: Mutex::new(attempts), calls: Mutex::default() })
+        Arc::new(Self { attempts: Mutex::new(attempts), ..Self::default() })
     }
 
     fn client(self: &Arc<Self>, app_secret: Option<&str>) -> GraphClient {
@@ -96,6 +102,46 @@ async fn a_send_goes_to_the_pages_messages_and_brings_a_receipt() {
     let [call] = &meta.calls()[..] else { panic!("one call") };
     assert_eq!(call.url.as_str(), "https://graph.facebook.com/v25.0/1234567890/messages");
     assert!(matches!(&call.body, Body::Json(body) if body.starts_with(br#"{"recipient":{"id":"99"}"#)));
+}
+
+#[tokio::test]
+async fn the_receipt_of_somebody_elses_message_leaves_a_doubt_and_no_connection() {
+    let anothers = || answer(200, r#"{"recipient_id":"98","message_id":"m_1"}"#);
+    let meta = Scripted::new(vec![anothers(), answer(200, r#"{"recipient_id":"99","message_id":"m_2"}"#), anothers()]);
+    let client = meta.client(None);
+    let error = client.send(&page(), &text("hi")).await.expect_err("another's");
+    assert_eq!(error, GraphError::Unknown { operation: Operation::Send, failure: Failure::OutOfStep });
+    assert_eq!(*meta.afresh.lock().unwrap(), 1);
+    client.send(&page(), &text("hi")).await.expect("its own");
+    assert_eq!(*meta.afresh.lock().unwrap(), 1);
+    // Of those who are not asked for by PSID nobody knows what it is.
+    let by_phone = SendRequest::new("phone:+14155550123".parse().expect("a recipient"), Message::text("hi"));
+    client.send(&page(), &by_phone).await.expect("theirs");
+}
+
+#[tokio::test]
+async fn only_the_api_is_asked_what_time_it_is() {
+    let dated = |status, body| {
+        let Attempt::Answered(mut answered) = answer(status, body) else { unreachable!() };
+        answered.headers.insert("date", "Thu, 09 Oct 2025 12:00:00 GMT".parse().expect("a date"));
+        Attempt::Answered(answered)
+    };
+    let id = r#"{"id":"1234567890","name":"Shop"}"#;
+    let refusal = r#"{"error":{"message":"no","code":190}}"#;
+    for (status, body, is_believed) in [
+        (504, "<html>", false),
+        (200, "<html>", false),
+        (502, r#"{"message":"gateway"}"#, false),
+        (200, "", false),
+        (200, id, true),
+        (400, refusal, true),
+    ] {
+        let client = Scripted::new(vec![dated(status, body)])
+            .client(None)
+            .with_retry(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
+        let _ = client.me().await;
+        assert_eq!(client.clock_skew().is_some(), is_believed, "{status} {body}");
+    }
 }
 
 #[tokio::test]
