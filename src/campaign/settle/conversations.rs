@@ -25,7 +25,7 @@ use crate::stop::Stop;
 const BEFORE: Duration = Duration::from_secs(5);
 /// How long after its intent a message may still be taken: our patience with a call, and a minute at Meta.
 const AFTER: Duration = CALL_TIMEOUT.saturating_add(Duration::from_mins(1));
-/// A message like it that is dated so near leaves a doubt: our own clock is believed as far as that.
+/// A message like it that is dated so little before leaves a doubt: our own clock is believed as far as that.
 const NEAR: Duration = Duration::from_hours(1);
 
 /// What a conversation says of a delivery that may have arrived.
@@ -300,7 +300,8 @@ impl Seen<'_> {
             let likeness = looks.likeness(details);
             let place = left.iter().position(|window| window.covers(at));
             let in_time = windows.iter().any(|window| window.covers(at));
-            let is_near = first.minus(NEAR) <= at && at <= last.plus(NEAR);
+            // One that is later still was not sent by anybody on record: then the intent's time may be wrong.
+            let is_near = first.minus(NEAR) <= at;
             match likeness {
                 Likeness::Alike if in_time && self.others.open.iter().any(|window| window.covers(at)) => {
                     doubt = Some(Unclear::Shared(message.id.clone()));
