@@ -487,7 +487,7 @@ fn a_pause_takes_effect_within_one_request_and_only_resume_goes_on() {
     let paused = closing(&world.json(["campaign", "pause", "spring"]).ended_with(0));
     let then = world.truth().message_count;
     assert_eq!(paused["state"], "running");
-    let ran = Ran::new(child.wait_with_output().expect("ends")).ended_with(0);
+    let ran = Ran::new(child.wait_with_output().expect("ends")).ended_with(130);
     assert_eq!(closing(&ran)["state"], "paused");
     assert!(world.truth().message_count <= then + 64, "{} after the pause", world.truth().message_count - then);
     world.sandbox().clear_faults();
@@ -557,7 +557,7 @@ fn who_looks_on_learns_how_a_run_ended_before_its_end() {
         "killed" => kill_process(Pid::from_child(child), Signal::KILL).expect("a signal"),
         _ => world.sandbox().set_faults(dead.clone()).expect("a fault"),
     };
-    for (how, code) in [("paused", 0), ("killed", 5), ("dead token", 4)] {
+    for (how, code) in [("paused", 130), ("killed", 5), ("dead token", 4)] {
         let world = fast_world();
         campaign(&world, 2_000, TEXT);
         let mut child = start_slowly(&world, 70);

@@ -78,9 +78,9 @@ fn ending(context: &Context, campaign: &Campaign, counts: &Counts) -> Exit {
                 "  it ended before everything was sent: `reattach campaign resume {}` goes on",
                 campaign.name
             ));
-            Exit::TryLater
+            Exit::TryLater.or_worse(exit_by_counts(campaign, counts))
         }
-        (State::Paused, Some(why)) if is_refusal(why) => Exit::Credentials,
+        (State::Paused, Some(why)) if is_refusal(why) => Exit::Credentials.or_worse(exit_by_counts(campaign, counts)),
         _ => exit_by_counts(campaign, counts),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::campaign::{CampaignError, Counts, End, ErrorCount, RunSummary};
+use crate::campaign::{CampaignError, Counts, End, ErrorCount, PAUSED_BY_HAND, RunSummary};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
@@ -63,10 +63,12 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
         }
     }
     output.event(&CampaignEvent::new(&campaign, &counts));
+    let came_to = exit_by_counts(&campaign, &counts);
     Ok(match (&failure, &summary.end) {
-        (Some(failure), _) => failure.exit(),
+        (Some(failure), End::Page(_)) => failure.exit().or_worse(Exit::Credentials).or_worse(came_to),
+        (Some(failure), _) => failure.exit().or_worse(came_to),
         (None, End::Interrupted) => Exit::Interrupted,
-        _ => exit_by_counts(&campaign, &counts),
+        _ => came_to,
     })
 }
 
@@ -113,6 +115,7 @@ pub(super) fn print_closing(
 pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
     match counts {
         Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
+        Counts { pending: 1.., .. } if campaign.paused.as_deref() == Some(PAUSED_BY_HAND) => Exit::Interrupted,
         Counts { failed: 1.., .. } => Exit::SomeFailed,
         _ if campaign.malformed > 0 => Exit::SomeFailed,
         _ => Exit::Done,
