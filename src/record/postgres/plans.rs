@@ -41,7 +41,7 @@ pub(super) async fn begin_plan(
     }
     let sql =
         "UPDATE campaigns SET generation = generation + 1, message = $2, settings = $3, parts = $4, planned_at = $5,
-               digest = NULL, assets = NULL, paused = NULL, duplicates = 0, malformed = 0,
+               digest = NULL, assets = NULL, paused = CASE WHEN message = $2 THEN paused END, duplicates = 0, malformed = 0,
                stage = CASE WHEN message = $2 THEN stage ELSE 0 END WHERE id = $1";
     let (parts, planned_at) = (i64::from(new.parts), now.as_unix_millis());
     tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at]).await?;

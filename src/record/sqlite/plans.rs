@@ -38,10 +38,11 @@ pub(super) fn begin_plan(
     stored.generation += 1;
     let row = &mut stored.campaign;
     if row.message != new.message {
-        row.stage = 0;
+        // Nobody has seen it, nor said yes or no to it.
+        (row.stage, row.paused) = (0, None);
     }
     (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
-    (row.digest, row.assets, row.paused, row.planned_at) = (None, None, None, now);
+    (row.digest, row.assets, row.planned_at) = (None, None, now);
     (row.duplicates, row.malformed) = (0, 0);
     save(transaction, &stored)?;
     Ok(Begun::Won(worker))

@@ -68,9 +68,11 @@ fn another_message_goes_to_the_testers_again_and_to_nobody_else_twice() {
     let texts: Vec<_> =
         world.truth().messages.iter().map(|message| message.request["message"]["text"].clone()).collect();
     assert_eq!(texts, [json!("Helo n3"), json!("Hi n3")]);
-    // Another list is no other message: they have it, and it goes on where it was.
+    // Another list is no other message: they have it, nobody has said yes to it yet, and it goes on where it was.
     campaign(&world, 21, &format!("testers = [\"1003\"]\n{TEXT}"));
-    world.json(replan).ended_with(0);
+    assert!(world.json(replan).ended_with(2).stdout.contains("waits for a yes"));
+    assert_eq!(world.truth().message_count, 2);
+    assert_eq!(resume(&world)["sent"], 21);
     assert_eq!(world.truth().message_count, 22);
     assert_eq!(reached(&world).len(), 21);
 }
