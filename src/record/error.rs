@@ -70,7 +70,7 @@ pub enum RecordError {
     },
     /// The record is not as far as it once was: its newest changes were lost, or an older copy took its place.
     #[error(
-        "read the record {}: its newest changes are gone ({lost} at least): it is damaged, or an older copy",
+        "read the record {}: its newest changes are gone ({lost} at least): it is damaged, an older copy, or missing",
         path.display()
     )]
     Behind {
@@ -157,11 +157,11 @@ impl RecordError {
             Self::Full { .. } => Some("make room on the disk, and try again: nothing was written"),
             Self::Corrupt { .. } | Self::Damaged { .. } => Some(
                 "check the disk, and try again, for one that cannot be read looks the same; if it stays so, restore the file \
-                 from a copy; without one, move it away, and everything is uploaded again",
+                 from a copy; without one, move it and record.db.mark away, and everything is uploaded again",
             ),
             Self::Behind { .. } => Some(
-                "restore the newest copy; to go on with what there is, such as an older copy, delete record.db.mark \
-                 beside it",
+                "restore the newest copy; to go on with what there is, such as an older copy or nothing, delete \
+                 record.db.mark beside it: who was sent what since is forgotten then",
             ),
             Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
             Self::Away { .. } => Some("see whether the server runs and can be reached, and try again: nothing is lost"),

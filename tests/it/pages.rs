@@ -220,6 +220,7 @@ fn each_file_is_read_once(pages: u64, files: u32) {
     for is_recognised in [false, true] {
         if is_recognised {
             std::fs::remove_file(world.store().join("record.db")).expect("a record");
+            std::fs::remove_file(world.store().join("record.db.mark")).expect("its mark");
             let _ = std::fs::remove_file(world.store().join("record.db-wal"));
             let _ = std::fs::remove_file(world.store().join("record.db-shm"));
         }

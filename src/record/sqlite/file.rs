@@ -42,7 +42,7 @@ pub(super) fn open(path: &Path, migrations: Runner) -> Result<Connection, Fault>
 }
 
 /// Creates the file, empty, before SQLite would: SQLite asks the umask who may read it, and gives its neighbours the
-/// same mode. A file that is empty, and was not always, is left as it is.
+/// same mode. A file that is empty or missing, and was not always, is left so.
 fn create(path: &Path, mark: &Mark) -> Result<(), Fault> {
     match fs::metadata(path) {
         Ok(file) if file.len() == 0 => return mark.allows_nothing(path),
@@ -50,9 +50,8 @@ fn create(path: &Path, mark: &Mark) -> Result<(), Fault> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         Err(_) => {}
     }
+    mark.allows_nothing(path)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
-    // Of a record that was moved away. Gone before there is a file, it cannot be taken for that of the new one.
-    mark.remove()?;
     match private_file(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
         _ => Ok(()),

@@ -104,15 +104,7 @@ impl Mark {
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Forgets a record that is no more.
-    pub(super) fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Fails if there is a mark: the record at `path`, in which there is nothing, was once more than that.
+    /// Fails if there is a mark: the record at `path`, which is empty or missing, was once more than that.
     pub(super) fn allows_nothing(&self, path: &Path) -> Result<(), Fault> {
         self.read().map_or(Ok(()), |mark| Err(behind(path, mark.changes)))
     }

@@ -279,6 +279,9 @@ async fn a_record_begun_anew_owes_nothing_to_the_one_that_was_moved_away() {
     store(&place.record().await, &key(1), "id").await;
     let (old, _) = head(&place);
     fs::remove_file(place.path()).expect("moved away");
+    let refused = SqliteRecord::open(&place.path()).await;
+    assert!(matches!(refused, Err(RecordError::Behind { lost: 2, .. })) && !place.path().exists(), "{refused:?}");
+    fs::remove_file(mark_of(&place)).expect("moved away");
     let record = place.record().await;
     record.verify().await.expect("healthy");
     store(&record, &key(1), "id").await;
