@@ -274,7 +274,7 @@ impl Rules {
         let name = entry.file_name();
         let left_out = (!self.hidden && name.as_encoded_bytes().starts_with(b"."))
             || is_junk(name.as_encoded_bytes())
-            || self.private.covers_entry(name, entry.path())
+            || self.private.covers_entry(name, entry.ino(), entry.path())
             || (!self.exclude.is_empty() && self.exclude.matched(relative(), is_folder).is_ignore());
         let included = || self.include.matched_path_or_any_parents(relative(), is_folder).is_ignore();
         !left_out && (is_folder || self.include.is_empty() || included())
