@@ -10,7 +10,7 @@ use crate::campaign::CampaignError;
 use crate::events::ErrorBody;
 use crate::fault::{self, Fault, Sort, causes, class_of};
 use crate::graph::GraphError;
-use crate::ids::PageId;
+use crate::ids::{AttachmentId, KeySpace, PageId};
 use crate::library::LibraryError;
 use crate::record::{PageIdentity, RecordError};
 use crate::sandbox::SandboxError;
@@ -41,6 +41,8 @@ pub(super) enum Failure {
         #[source]
         error: GraphError,
     },
+    #[error("{id} is an id of the Page {} for {} at {}", space.page, space.platform, space.origin)]
+    AnothersId { id: AttachmentId, space: Box<KeySpace> },
     #[error(transparent)]
     Library(Arc<LibraryError>),
     #[error(transparent)]
@@ -96,9 +98,11 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config(_) | Self::SamePage { .. } | Self::Tls(_) => Exit::Usage,
-            Self::Credentials(_) | Self::WrongPage { .. } | Self::NotAPage { .. } | Self::NewIdRefused { .. } => {
-                Exit::Credentials
-            }
+            Self::Credentials(_)
+            | Self::WrongPage { .. }
+            | Self::NotAPage { .. }
+            | Self::NewIdRefused { .. }
+            | Self::AnothersId { .. } => Exit::Credentials,
             Self::Sandbox(SandboxError::StateInUse { .. }) | Self::Keys(_) => Exit::Store,
             _ => self.fault().map_or(Exit::Unexpected, |fault| fault.sort().into()),
         }
@@ -141,6 +145,9 @@ impl Failure {
             Self::Credentials(error) => Some(credential_hint(error)),
             Self::WrongPage { expected, .. } => {
                 Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
+            }
+            Self::AnothersId { .. } => {
+                Some("an id is good for its own Page and platform alone: send it for those, or name the file".into())
             }
             Self::SamePage { .. } => Some("name one of them, or give each its own token".into()),
             Self::NotAPage { .. } => Some(

@@ -104,6 +104,17 @@ impl AssetLibrary {
         }
     }
 
+    /// What the id is on record for, here or for another Page or platform.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub async fn keys_of(&self, attachment_id: &AttachmentId) -> Result<Vec<AssetKey>, LibraryError> {
+        const MOST: usize = 100;
+        let filter = UploadFilter { attachment_id: Some(attachment_id.clone()), ..UploadFilter::default() };
+        let known = self.parts.record.list(&filter, None, MOST).await?;
+        Ok(known.into_iter().map(|upload| upload.key).collect())
+    }
+
     /// Returns if the key's refused id may be replaced once more.
     ///
     /// # Errors

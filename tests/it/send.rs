@@ -145,13 +145,18 @@ fn no_other_refusal_costs_an_id() {
 }
 
 #[test]
-fn an_id_of_another_page_is_refused() {
+fn an_id_is_sent_for_its_own_page_and_kind_alone() {
     let world = World::new();
     world.put("hero.png", png(1));
     let id = world.run(["resolve", "library/hero.png"]).ended_with(0).stdout.trim().to_owned();
-    let mut command = world.command(["send", "--to", SOMEBODY, "--attachment-id", &id, "--kind", "image", "--json"]);
-    let run = command.env("REATTACH_ACCESS_TOKEN", "SANDBOX-PAGE-2").output().expect("runs");
-    let run = crate::support::Ran::new(run).ended_with(3);
-    assert_eq!(run.events_of("send")[0]["error"]["subcode"], 2_018_074);
-    assert_eq!(run.events_of("send")[0]["attachment_id"], id.as_str());
+    let send = |kind, token| {
+        let mut command = world.command(["send", "--to", SOMEBODY, "--attachment-id", &id, "--kind", kind, "--json"]);
+        crate::support::Ran::new(command.env("REATTACH_ACCESS_TOKEN", token).output().expect("runs"))
+    };
+    let another = send("image", "SANDBOX-PAGE-2").ended_with(4);
+    assert_eq!(another.events_of("send")[0]["error"]["class"], "credentials");
+    let run = send("video", "SANDBOX-PAGE-1").ended_with(2);
+    assert!(run.stderr.contains("--kind image"), "{}", run.stderr);
+    assert_eq!(world.truth().counters.requests.send, 0);
+    send("image", "SANDBOX-PAGE-1").ended_with(0);
 }

@@ -13,7 +13,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::{Context, Session};
 use crate::events::SendEvent;
 use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequest, SenderAction, Sent};
-use crate::ids::MediaKind;
+use crate::ids::{AttachmentId, MediaKind};
 use crate::json;
 use crate::library::{
     AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, Prepared, ResolveOptions, Via,
@@ -74,6 +74,8 @@ struct Outgoing {
     base: PathBuf,
     /// What is to be uploaded by this very message, and the kind it is sent as.
     save: Option<(AssetRef, Option<MediaKind>)>,
+    /// The id it was given, and the kind that is sent as.
+    given: Option<(AttachmentId, MediaKind)>,
     /// Whether a copy goes in the place of an image that does not fit.
     fit: bool,
 }
@@ -126,7 +128,8 @@ impl Outgoing {
             request.content = message.clone().with_metadata(metadata).into();
         }
         request.check_for(context.settings.platform).map_err(GraphError::from)?;
-        Ok(Self { request, base, save, fit: args.fit })
+        let given = args.content.attachment_id.clone().zip(args.kind);
+        Ok(Self { request, base, save, given, fit: args.fit })
     }
 
     async fn deliver(self, context: &Context) -> Result<Ended, Failure> {
@@ -134,7 +137,10 @@ impl Outgoing {
         let session = context.session(&*record).await?;
         let inspector = context.fitting(context.inspector_without_cache(), self.fit);
         let library = context.library(&session, record, inspector, 1, context.bars());
-        let Self { request, base, save, .. } = self;
+        let Self { request, base, save, given, .. } = self;
+        if let Some((id, kind)) = given {
+            check_given(&library, &id, kind).await?;
+        }
         if let Some((asset, kind)) = save
             && let Some(delivered) = save_by_sending(context, &library, &request, &asset, kind).await?
         {
@@ -142,6 +148,21 @@ impl Outgoing {
         }
         let prepared = library.prepare(request, &base, RULES).await.map_err(plainly)?;
         Ok(deliver(context, &session, &library, prepared).await)
+    }
+}
+
+/// Refuses an id that is on record for another kind, Page or platform, and not for this.
+async fn check_given(library: &AssetLibrary, id: &AttachmentId, kind: MediaKind) -> Result<(), Failure> {
+    let (keys, space) = (library.keys_of(id).await?, library.space());
+    let here: Vec<_> = keys.iter().filter(|key| key.space == *space).collect();
+    match (here.first(), keys.first()) {
+        (None, None) => Ok(()),
+        (Some(_), _) if here.iter().any(|key| key.kind == kind) => Ok(()),
+        (Some(key), _) => Err(Failure::Usage {
+            message: format!("{id} was uploaded as {}, and cannot go as {kind}", key.kind),
+            hint: format!("send it with --kind {}", key.kind),
+        }),
+        (None, Some(key)) => Err(Failure::AnothersId { id: id.clone(), space: Box::new(key.space.clone()) }),
     }
 }
 
