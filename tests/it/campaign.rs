@@ -253,6 +253,22 @@ fn an_outage_does_not_make_everybody_unknown() {
     check_against_truth(&world);
 }
 
+/// Whatever else ended it: who may have got something is told first.
+#[test]
+fn unknown_messages_outweigh_a_dead_token_and_a_limit() {
+    let lost = json!({"on": "send", "when": "after", "times": 3, "fault": {"reset": true}});
+    for code in [190, 613] {
+        let world = fast_world();
+        campaign(&world, 50, TEXT);
+        let refusal =
+            json!({"on": "send", "times": 1000, "fault": {"graph": {"code": code, "message": "no"}, "status": 400}});
+        world.sandbox().set_faults(json!([lost, refusal])).expect("faults");
+        let ran = world.json(["campaign", "run", "library/spring.toml", "--yes", "--max-wait", "1s"]).ended_with(7);
+        assert_eq!((&closing(&ran)["unknown"], &ran.events_of("error")[0]["code"]), (&json!(3), &json!(code)));
+        check_against_truth(&world);
+    }
+}
+
 #[test]
 fn too_many_failures_pause_it() {
     let world = fast_world();
