@@ -168,10 +168,11 @@ pub(super) enum Command {
 Examples:
   reattach explain 100/2018047
   reattach explain '(#613)' 10/2018278
+  reattach explain -1/2018012
   reattach explain --all")]
 pub(super) struct ExplainArgs {
     /// A code, or code/subcode.
-    #[arg(value_name = "CODE[/SUBCODE]", required_unless_present = "all", allow_hyphen_values = true)]
+    #[arg(value_name = "CODE[/SUBCODE]", required_unless_present = "all", allow_negative_numbers = true)]
     pub(super) codes: Vec<String>,
     /// List every code that is known.
     #[arg(long, conflicts_with = "codes")]

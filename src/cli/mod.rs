@@ -17,6 +17,7 @@ mod progress;
 mod session;
 mod values;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the command line the process was started with.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(error) => return refused(&error).into(),
     };
@@ -66,6 +67,26 @@ pub fn main() -> ExitCode {
     match exit {
         Exit::Done if !output.is_complete() => Exit::Unexpected.into(),
         exit => exit.into(),
+    }
+}
+
+/// What the process was started with, error codes below zero in brackets: with a subcode, they would be taken for flags.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.iter().any(|argument| argument == "explain") {
+        arguments.iter_mut().for_each(in_brackets);
+    }
+    arguments
+}
+
+fn in_brackets(argument: &mut OsString) {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(text) = argument.to_str()
+        && let Some((code, subcode)) = text.strip_prefix('-').and_then(|rest| rest.split_once('/'))
+        && is_number(code)
+        && is_number(subcode)
+    {
+        *argument = format!("({text})").into();
     }
 }
 

@@ -116,9 +116,7 @@ fn ours(page: &str) -> Vec<String> {
 fn is_understood(world: &World, command: &str) {
     // The reader's own part.
     let words = words(&command.replace("PSID", "1254459154682919"));
-    // Of an error code, help would be one as well; and it asks nobody for anything.
-    let help = (words[0] != "explain").then_some("--help");
-    let run = world.run(words.iter().map(String::as_str).chain(help));
+    let run = world.run(words.iter().map(String::as_str).chain(["--help"]));
     assert_eq!(run.code, Some(0), "{command}: {}", run.stderr);
 }
 
@@ -184,6 +182,7 @@ fn a_wrong_value_ends_with_2() {
         &["sync", "library", "--api-version", "latest"],
         &["sync", "library", "--page", "nobody"],
         &["check", "library", "--include", "{a"],
+        &["explain", "--frobnicate"],
     ] {
         world.run(arguments).ended_with(2);
     }
@@ -208,6 +207,15 @@ fn a_wrong_address_is_shown_without_what_may_be_a_secret() {
             assert!(told.contains("is not a Graph API origin") && !told.contains("SECRET"), "{told}");
         }
     }
+}
+
+#[test]
+fn options_are_taken_behind_an_error_code_too() {
+    let world = World::new();
+    let told = world.run(["explain", "100/2018047", "--json", "--color", "never"]).ended_with(0);
+    assert_eq!((&told.events()[0]["code"], &told.events()[0]["subcode"]), (&100.into(), &2_018_047.into()));
+    assert_eq!(world.run(["explain", "-1", "--json"]).ended_with(0).events()[0]["code"], -1);
+    assert_eq!(world.run(["explain", "-1/2018012", "--json"]).events()[0]["subcode"], 2_018_012);
 }
 
 #[test]
