@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{self, FromRequestParts, Query};
+use http::Uri;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -55,8 +56,32 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(asked) = Query::try_from_uri(&parts.uri).map_err(|error| Problem::invalid(error.body_text()))?;
-        Ok(Self(asked))
+        asked_in(&parts.uri).map(Self)
+    }
+}
+
+/// What stands behind the `?` of an address. A name without a value asks for nothing: forms send all they have.
+///
+/// # Errors
+/// A value that is none of its name's.
+pub(super) fn asked_in<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let says_something = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+    let said: Vec<_> = uri.query().unwrap_or_default().split('&').filter(says_something).collect();
+    let uri = format!("/?{}", said.join("&")).parse().map_err(|_| Problem::invalid("the address cannot be read"))?;
+    let Query(asked) = Query::try_from_uri(&uri).map_err(|error| Problem::invalid(error.body_text()))?;
+    Ok(asked)
+}
+
+/// What stands in one place of the address's path.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = extract::Path::from_request_parts(parts, state).await;
+        path.map(|extract::Path(part)| Self(part)).map_err(|error| Problem::invalid(error.body_text()))
     }
 }
 

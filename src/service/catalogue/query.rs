@@ -18,6 +18,16 @@ const USUAL: usize = 100;
 /// And at most.
 const MOST: usize = 500;
 
+/// What a row may be.
+const STATES: [&str; 6] = [
+    Standing::Live.as_str(),
+    Standing::Due.as_str(),
+    Standing::Expired.as_str(),
+    Standing::Rejected.as_str(),
+    Standing::UnknownAge.as_str(),
+    State::NotUploaded.as_str(),
+];
+
 /// What to look for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -111,9 +121,9 @@ impl Snapshot {
     /// The rows that match, from the cursor or the offset on.
     ///
     /// # Errors
-    /// A cursor that is none, or of another order.
+    /// A cursor that is none, or of another order; a state nothing can be in.
     pub(in crate::service) fn search(&self, query: &Query) -> Result<Found<'_>, Problem> {
-        let wanted = Wanted::new(self, query);
+        let wanted = Wanted::new(self, query)?;
         let after = query.cursor.as_deref().map(|cursor| Place::parse(cursor, query.sort)).transpose()?;
         let limit = query.limit.unwrap_or(USUAL).clamp(1, MOST);
         let mut found =
@@ -154,16 +164,23 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(snapshot: &'a Snapshot, query: &'a Query) -> Self {
+    fn new(snapshot: &'a Snapshot, query: &'a Query) -> Result<Self, Problem> {
         let words = |text: &'a str| text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect::<Vec<_>>();
-        Self {
+        let states = query.state.as_deref().map(words).filter(|words| !words.is_empty());
+        if let Some(strange) = states.iter().flatten().find(|word| !STATES.contains(word)) {
+            return Err(Problem::invalid(format!(
+                "nothing is ever {strange:?}: a state is one of {}",
+                STATES.join(", ")
+            )));
+        }
+        Ok(Self {
             snapshot,
             text: query.q.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_lowercase),
-            states: query.state.as_deref().map(words).filter(|words| !words.is_empty()),
+            states,
             kind: query.kind,
             page: query.page.as_deref().filter(|page| !page.is_empty()),
             end: query.expires.as_deref().filter(|day| !day.is_empty()),
-        }
+        })
     }
 
     fn matches(&self, row: &Row) -> bool {

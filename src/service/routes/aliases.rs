@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::ids::AliasName;
 use crate::library::{AliasRequest, point_at};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::{MayRead, MaySend};
+use crate::service::visitor::{MayRead, MaySend, Path};
 
 use super::body::json_body;
 use super::in_time;

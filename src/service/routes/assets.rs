@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::ids::ContentHash;
 use crate::service::catalogue::{Counts, Item, Query as Wanted};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::{Asked, MayRead};
+use crate::service::visitor::{Asked, MayRead, Path};
 
 use super::in_time;
 

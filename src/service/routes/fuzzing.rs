@@ -1,6 +1,6 @@
 //! What may come in from this machine: bodies, forms, headers, and the words of an address.
 
-use axum::extract::{FromRequest, Multipart, Query};
+use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::header::CONTENT_TYPE;
@@ -15,6 +15,7 @@ use super::resolve::{Resolve, Wait};
 use super::upload::file_name;
 use crate::graph::SendRequest;
 use crate::service::catalogue;
+use crate::service::visitor::asked_in;
 
 /// A body, as every route reads it; and as a form, whose boundary is `X`.
 pub fn local_http(body: &[u8]) {
@@ -41,8 +42,8 @@ pub fn local_http(body: &[u8]) {
 
 fn query(text: &str) {
     let Ok(uri) = format!("/v1/assets?{text}").parse::<Uri>() else { return };
-    let _ = Query::<Wait>::try_from_uri(&uri).is_ok();
-    if let Ok(Query(query)) = Query::try_from_uri(&uri) {
+    let _ = asked_in::<Wait>(&uri).is_ok();
+    if let Ok(query) = asked_in(&uri) {
         catalogue::fuzzing::search(&query);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
@@ -16,7 +16,7 @@ use crate::media::thumbnail::thumbnail_mime;
 use crate::media::{Follow, Reader};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::MayRead;
+use crate::service::visitor::{MayRead, Path};
 
 use super::assets::hash;
 use super::in_time;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn upload(
     State(shared): State<Arc<Shared>>,
     _: MaySend,
-    mut form: Multipart,
+    Form(mut form): Form,
 ) -> Result<Response, Problem> {
     let page = shared.page(None)?;
     let mut folder = shared.folders.all().first().map(|folder| folder.real.clone());
@@ -85,6 +85,19 @@ pub(super) async fn upload(
         }
     }
     Ok(([(CONTENT_TYPE, "application/json")], format!("{{\"assets\":[{}]}}", assets.join(","))).into_response())
+}
+
+/// A form, in parts.
+#[derive(Debug)]
+pub(super) struct Form(Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let form = Multipart::from_request(request, state).await;
+        form.map(Self).map_err(|_| Problem::invalid("the body is no multipart/form-data with a boundary"))
+    }
 }
 
 async fn in_time<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {

@@ -43,6 +43,9 @@ fn the_library_is_searched_filtered_and_leafed_through() {
     assert_eq!(one["uploads"].as_array().expect("uploads").len(), 1);
     assert_eq!(served.call("GET", "/v1/assets?cursor=abc", "").status, 400);
     assert_eq!(served.call("GET", "/v1/assets?sort=odd", "").status, 400);
+    assert_eq!(served.call("GET", "/v1/assets?state=live,lively", "").status, 400);
+    // What is named and left empty is not asked for.
+    assert_eq!(served.get("/v1/assets?q=&state=&kind=&page=&expires=&sort=&cursor=&offset=&limit=")["total"], 7);
 }
 
 #[test]
@@ -104,6 +107,11 @@ fn what_is_dropped_on_the_page_is_kept_and_uploaded() {
     let huge = upload(&served, &[("big.bin", &vec![0; 26_214_401])]);
     assert_eq!(huge.status, 413, "{}", huge.text());
     assert_eq!(std::fs::read_dir(world.library()).expect("a folder").count(), 3);
+    let is_problem = |answer: &Answer| answer.header("content-type") == Some("application/problem+json");
+    let formless = served.call("POST", "/v1/assets", "{}");
+    assert_eq!((formless.status, is_problem(&formless)), (400, true), "{}", formless.text());
+    let nameless = served.call("GET", "/v1/assets/%ff", "");
+    assert_eq!((nameless.status, is_problem(&nameless)), (400, true), "{}", nameless.text());
     // Not even by somebody who may look.
     let bearer = format!("Bearer {}", served.read_token);
     let form = ("Content-Type", "multipart/form-data; boundary=cut");
