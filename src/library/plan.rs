@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
-    use crate::media::{Problem, ProblemCode, Severity};
+    use crate::media::{Problem, ProblemCode};
 
     const DAY: Duration = Duration::from_hours(24);
     const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(7 * 24), force: false };
@@ -272,12 +272,7 @@ mod tests {
 
     #[test]
     fn bytes_the_platform_refuses_are_rejected_whatever_is_recorded() {
-        let problem = Problem {
-            code: ProblemCode::TooLarge,
-            severity: Severity::Error,
-            message: String::new(),
-            hint: String::new(),
-        };
+        let problem = Problem::error(ProblemCode::TooLarge, "", "");
         let refused = Verdict { problems: vec![problem], ..fine() };
         assert_eq!(plan(&refused, Some(&uploaded_at(START)), START, RULES), Plan::Reject);
     }

@@ -114,7 +114,8 @@ impl AssetReport {
     /// Its size in bytes, where that is known.
     pub fn size_bytes(&self) -> Option<u64> {
         let recorded = || self.upload.as_ref().and_then(Upload::known_size);
-        self.facts.as_ref().map(|facts| facts.size_bytes).or_else(recorded)
+        let refused = || self.problems.iter().find_map(|problem| problem.size_bytes);
+        self.facts.as_ref().map(|facts| facts.size_bytes).or_else(recorded).or_else(refused)
     }
 
     /// How many bytes of it are sent: those of the copy, where one goes in its place.
@@ -212,7 +213,7 @@ pub struct Summary {
     pub unknown: u64,
     /// Files with at least one warning.
     pub warned: u64,
-    /// Bytes of all files read or recognised.
+    /// Bytes of all files whose size is known.
     pub bytes: u64,
     /// Bytes uploaded.
     pub bytes_uploaded: u64,

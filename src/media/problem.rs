@@ -90,12 +90,15 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// How large the file is, where it was refused for that unread. Outputs have a place of their own for it.
+    #[serde(skip)]
+    pub size_bytes: Option<u64>,
 }
 
 impl Problem {
     /// A problem that keeps the file from being uploaded.
     pub fn error(code: ProblemCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, message: message.into(), hint: hint.into() }
+        Self { code, severity: Severity::Error, message: message.into(), hint: hint.into(), size_bytes: None }
     }
 
     /// A problem the file is uploaded with.

@@ -64,7 +64,9 @@ impl Stat {
             return Err(Problem::not_regular(metadata.file_type()));
         }
         match judge_size(metadata.len()) {
-            Some(problem) if !(1..=max_bytes).contains(&metadata.len()) => Err(problem),
+            Some(problem) if !(1..=max_bytes).contains(&metadata.len()) => {
+                Err(Problem { size_bytes: Some(metadata.len()), ..problem })
+            }
             _ => Ok(Self { size_bytes: metadata.len(), fingerprint: fingerprint(metadata) }),
         }
     }

@@ -137,6 +137,12 @@ fn bad_files_get_a_problem_each_and_stop_nobody() {
         assert_eq!(run.problems(name), [problem], "{name}");
         assert_eq!(run.asset(name)["outcome"], "rejected", "{name}");
     }
+    // What is refused for its size says which.
+    for (name, size) in [("/empty.png", 0_u64), ("/sparse.mp4", 4 << 30)] {
+        assert_eq!(run.asset(name)["size_bytes"], size, "{name}");
+    }
+    let told = world.run(["check", "library/sparse.mp4"]).ended_with(3).stdout;
+    assert!(told.contains("library/sparse.mp4  4.3 GB"), "{told}");
     for name in ["/lie.jpg", "/noise.png"] {
         assert_eq!(run.asset(name)["outcome"], "rejected", "{name}");
         assert_eq!(run.problems(name).len(), 1, "{name}");

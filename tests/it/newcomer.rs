@@ -267,7 +267,7 @@ fn files_meta_does_not_take() {
     world.put("page.jpg", "<html><body>Not found</body></html>");
     insta::assert_snapshot!(told(&world, &world.run(["check", "library"])), @r#"
     exit 3
-    ✗ rejected  library/film.mp4
+    ✗ rejected  library/film.mp4  30.0 MB
         too_large: it has 30,000,000 bytes; Meta takes at most 26,214,400 (25 MB)
         → compress it, shorten it, or send a link instead
     ✗ rejected  library/logo.svg  41 B
@@ -276,7 +276,7 @@ fn files_meta_does_not_take() {
     ✗ rejected  library/page.jpg  35 B
         unsupported_format: its name says image/jpeg, but it is text/html
         → put the real file in its place; a failed download often leaves a web page under the file's name
-    4 files, 3 different, 261 B, 1 ok, 3 rejected  (TIME s)
+    4 files, 3 different, 30.0 MB, 1 ok, 3 rejected  (TIME s)
     "#);
 }
 
