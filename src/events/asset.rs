@@ -84,6 +84,33 @@ impl<'a> AssetEvent<'a> {
         Self { page: Some(&page.name), page_id: Some(&page.id), ..self }
     }
 
+    /// A reference of which there is nothing to report but this.
+    pub(crate) fn unanswered(reference: String, outcome: &'static str, error: ErrorBody) -> Self {
+        Self {
+            event: "asset",
+            path: JsonPath::default(),
+            url: None,
+            sha256: None,
+            kind: None,
+            mime: None,
+            size_bytes: None,
+            width: None,
+            height: None,
+            outcome,
+            attachment_id: None,
+            page_id: None,
+            page: None,
+            uploaded_at: None,
+            expires_at: None,
+            problems: &[],
+            fitted: None,
+            recipient_id: None,
+            message_id: None,
+            error: Some(error),
+            reference: Some(reference),
+        }
+    }
+
     /// The same, of what was asked for in these words.
     pub(crate) fn asked_for_as(self, reference: String) -> Self {
         Self { reference: Some(reference), ..self }

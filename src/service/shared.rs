@@ -72,6 +72,10 @@ impl Shared {
     /// # Errors
     /// It is no reference, or a path out of the library.
     pub(super) fn reference(&self, text: &str) -> Result<Result<AssetRef, Problem>, Problem> {
+        // The empty path is the library's folder itself, which nobody means.
+        if text.is_empty() {
+            return Err(Problem::invalid("an empty text refers to nothing"));
+        }
         let reference = AssetRef::parse(text.as_ref()).map_err(|error| Problem::invalid(error.to_string()))?;
         match reference {
             AssetRef::File(_) => Ok(self.file(text)?.map(AssetRef::File)),

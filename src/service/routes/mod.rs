@@ -220,3 +220,25 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, Problem>>) -> Result<
         Err(_) => Err(Problem::late()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_stand_in_a_path_stands_there() {
+        let document: Value = serde_json::from_str(&openapi()).expect("json");
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+                let named = parameters.iter().filter(|parameter| parameter["in"] == "path");
+                let places: Vec<_> =
+                    named.map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap_or_default())).collect();
+                assert!(places.iter().all(|place| path.contains(place)), "{method} {path}: {places:?}");
+                assert_eq!(places.len(), path.matches('{').count(), "{method} {path}: {places:?}");
+            }
+        }
+    }
+}

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::events::{AssetEvent, ErrorBody};
@@ -56,6 +55,7 @@ const fn yes() -> bool {
 
 /// How long to wait.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wait {
     /// Seconds after which what is still being uploaded is reported as `pending`; the upload goes on.
     wait: Option<u64>,
@@ -152,7 +152,7 @@ impl Job {
         match tokio::time::timeout_at(deadline, task).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => local(&text, "failed", "something went wrong that should not; the service's log says what"),
-            Err(_) => local(&text, "pending", "it is still being uploaded: ask again"),
+            Err(_) => pending(&text),
         }
     }
 
@@ -182,11 +182,17 @@ fn missing_file(text: &str, missing: &Problem) -> Arc<str> {
     local(text, "failed", missing.detail())
 }
 
-fn local(text: &str, outcome: &str, message: &str) -> Arc<str> {
-    let error = ErrorBody::local(message.to_owned(), None);
-    json!({"event": "asset", "ref": text, "outcome": outcome, "attachment_id": null, "problems": [], "error": error})
-        .to_string()
-        .into()
+fn pending(text: &str) -> Arc<str> {
+    let error = ErrorBody::local("it is still being uploaded: ask again".to_owned(), None);
+    unanswered(text, "pending", ErrorBody { retryable: true, ..error })
+}
+
+fn local(text: &str, outcome: &'static str, message: &str) -> Arc<str> {
+    unanswered(text, outcome, ErrorBody::local(message.to_owned(), None))
+}
+
+fn unanswered(text: &str, outcome: &'static str, error: ErrorBody) -> Arc<str> {
+    serde_json::to_string(&AssetEvent::unanswered(text.to_owned(), outcome, error)).unwrap_or_default().into()
 }
 
 /// The objects, as one.

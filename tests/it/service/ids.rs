@@ -39,6 +39,12 @@ fn references_of_every_sort_lead_to_ids() {
     }
     assert_eq!((outcome(&again, 3), outcome(&again, 4)), ("failed".to_owned(), "failed".to_owned()));
     assert_eq!(world.uploads(), 2);
+    // An object has the same fields, whatever there is to say.
+    let told = again[4].as_object().expect("an object");
+    let lacking: Vec<_> =
+        again[0].as_object().expect("an object").keys().filter(|key| !told.contains_key(*key)).collect();
+    assert!(lacking.is_empty(), "{lacking:?} are not in {told:?}");
+    assert_eq!(served.call("POST", "/v1/resolve", r#"{"refs":[""]}"#).status, 400);
     // What is not to be uploaded is missing, by whoever asks; who may only look may not upload.
     world.put("new.png", png(3));
     assert_eq!(outcome(&resolve(&served, &json!({"refs": ["new.png"], "upload": false})), 0), "missing");
@@ -47,6 +53,12 @@ fn references_of_every_sort_lead_to_ids() {
     assert_eq!(reader(r#"{"refs":["new.png"]}"#).status, 403);
     assert_eq!(reader(r#"{"refs":["new.png"],"upload":false}"#).json()["assets"][0]["outcome"], "missing");
     assert_eq!(world.uploads(), 2);
+    // What takes longer than is waited for is to be asked for again.
+    let slow = json!({"on": "upload", "when": "before", "fault": {"stall_ms": 300}});
+    world.sandbox().set_faults(slow).expect("a fault");
+    let asked = served.call("POST", "/v1/resolve?wait=0", r#"{"refs":["new.png"]}"#);
+    let pending = asked.json()["assets"][0].clone();
+    assert_eq!((&pending["outcome"], &pending["error"]["retryable"]), (&"pending".into(), &true.into()), "{pending}");
 }
 
 #[test]
