@@ -1,6 +1,7 @@
 //! How the fate of files is told to people: a line for each file worth a line, and one line for all.
 
 use crate::facts::Dimensions;
+use crate::ids::WebUrl;
 use crate::library::{AssetOutcome, AssetReport, Summary};
 use crate::media::{Problem, Severity};
 
@@ -45,8 +46,13 @@ fn print_event(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
 }
 
 /// What became of one file, and why, in as many lines as that takes.
-pub(super) fn describe(palette: Palette, report: &AssetReport, page: Option<&PageOf>) -> String {
-    let mut headline = headline(palette, report);
+fn describe(palette: Palette, report: &AssetReport, page: Option<&PageOf>) -> String {
+    describe_asked(palette, "(no file known)", report, page)
+}
+
+/// The same of what was asked for as `reference`, which names it where no file or address does.
+pub(super) fn describe_asked(palette: Palette, reference: &str, report: &AssetReport, page: Option<&PageOf>) -> String {
+    let mut headline = headline(palette, reference, report);
     if let Some(page) = page {
         headline.push_str("  on ");
         headline.push_str(&shown_text(&page.name));
@@ -75,8 +81,8 @@ fn is_worth_a_line(output: &Output, report: &AssetReport) -> bool {
     }
 }
 
-fn headline(palette: Palette, report: &AssetReport) -> String {
-    let address = || report.url.as_ref().map_or_else(|| "(no file known)".to_owned(), |url| shown_text(url.as_str()));
+fn headline(palette: Palette, reference: &str, report: &AssetReport) -> String {
+    let address = || shown_text(report.url.as_ref().map_or(reference, WebUrl::as_str));
     let name = report.path.as_deref().map_or_else(address, shown);
     let mark = match report.outcome {
         AssetOutcome::Ok | AssetOutcome::Reused if report.problems.is_empty() => palette.good("✓"),

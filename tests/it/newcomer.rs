@@ -458,7 +458,7 @@ fn a_name_nobody_gave() {
     let world = shop();
     insta::assert_snapshot!(told(&world, &world.run(["resolve", "@hero"])), @r#"
     exit 3
-    ✗ failed    (no file known)
+    ✗ failed    @hero
         there is no alias @hero
         → `reattach alias` lists those there are; a file whose name begins with @ is written ./@name
     "#);

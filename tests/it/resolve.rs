@@ -29,9 +29,27 @@ fn a_digest_nobody_knows_is_missing() {
 fn resolve_of_a_path_that_leads_nowhere_ends_with_2() {
     let world = World::new();
     world.put("a.png", png(1));
-    world.run(["resolve", "library/a.png", "library/nowhere.png"]).ended_with(2);
+    world.run(["resolve", "library/nowhere.png"]).ended_with(2);
     world.run(["send", "--to", "1", "--file", "library/nowhere.png"]).ended_with(2);
     assert_eq!(world.uploads(), 0);
+    let empty = world.run(["resolve", ""]).ended_with(2);
+    assert!(empty.stderr.contains("an empty text refers to nothing"), "{}", empty.stderr);
+    let empty = world.run(["send", "--to", "1", "--file", ""]).ended_with(2);
+    assert!(empty.stderr.contains("there is no file \"\""), "{}", empty.stderr);
+}
+
+#[test]
+fn of_several_references_those_that_lead_nowhere_fail_alone() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let run = world.json(["resolve", "library/nowhere.png", "library/a.png", "@nobody"]).ended_with(3);
+    let outcomes: Vec<_> = run.events_of("asset").iter().map(|asset| asset["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["failed", "uploaded", "failed"]);
+    assert_eq!(run.problems("nowhere.png"), ["vanished"]);
+    assert_eq!((&run.summary()["failed"], &run.summary()["rejected"]), (&2.into(), &0.into()));
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let told = world.run(["resolve", "--no-upload", &digest]).ended_with(3);
+    assert!(told.stderr.contains(&format!("missing   {digest}")), "{}", told.stderr);
 }
 
 #[test]

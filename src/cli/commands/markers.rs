@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::cli::args::ResolveArgs;
-use crate::cli::assets::describe;
+use crate::cli::assets::describe_asked;
 use crate::cli::events::TextEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -161,7 +161,7 @@ fn put_in(
     output.event(&AssetEvent::new(report).asked_for_as(name.clone()));
     let name = shown_text(&name);
     let Some(upload) = live_id(report) else {
-        output.complain(format_args!("<<asset:{name}>>:\n{}", describe(output.palette, report, None)));
+        output.complain(format_args!("<<asset:{name}>>:\n{}", describe_asked(output.palette, &name, report, None)));
         return None;
     };
     let times = if times == 1 { String::new() } else { format!("  ({times} times)") };

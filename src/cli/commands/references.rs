@@ -19,9 +19,11 @@ const READ_RATHER_THAN_RECALL: u64 = 8 << 20;
 
 /// A path that leads nowhere is a mistake in the command, not in a file.
 pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
+    // Otherwise the sentence would end where its name should stand.
+    let name = if path.as_os_str().is_empty() { "\"\"".to_owned() } else { path.display().to_string() };
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage {
-            message: format!("there is no file {}", path.display()),
+            message: format!("there is no file {name}"),
             hint: "check the path; it is read from the current folder".into(),
         }),
         _ => Ok(()),
@@ -36,10 +38,14 @@ pub(super) fn live_id(report: &AssetReport) -> Option<&Upload> {
 
 /// Reads a reference, as a usage failure where it is none.
 pub(super) fn reference(text: &OsStr) -> Result<AssetRef, Failure> {
-    AssetRef::parse(text).map_err(|error| Failure::Usage {
-        message: error.to_string(),
+    let refused = |message: String| Failure::Usage {
+        message,
         hint: "a reference is a path, sha256: with 64 hexadecimal digits, an @alias, or a web address".into(),
-    })
+    };
+    if text.is_empty() {
+        return Err(refused("an empty text refers to nothing".into()));
+    }
+    AssetRef::parse(text).map_err(|error| refused(error.to_string()))
 }
 
 /// What recognises the references' files: with the cache only where that is faster than reading them.

@@ -6,13 +6,14 @@ use std::time::Instant;
 use futures::StreamExt;
 
 use crate::cli::args::ResolveArgs;
-use crate::cli::assets::{describe, print_summary_event};
+use crate::cli::assets::{describe_asked, print_summary_event};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::{Context, WhenAway};
 use crate::events::{AssetEvent, PageOf};
-use crate::library::{AssetRef, AssetReport, LibraryError, ResolveOptions, Synced, UploadOnMiss};
+use crate::library::{AssetOutcome, AssetRef, AssetReport, LibraryError, ResolveOptions, Synced, UploadOnMiss};
+use crate::media::ProblemCode;
 
 use super::crew::Crew;
 use super::markers;
@@ -26,10 +27,10 @@ pub(super) async fn run(context: &Context, args: ResolveArgs) -> Result<Exit, Fa
         return markers::run(context, &args, text).await;
     }
     let references = args.references.iter().map(|text| reference(text)).collect::<Result<Vec<_>, _>>()?;
-    references.iter().try_for_each(|reference| match reference {
-        AssetRef::File(path) => must_exist(path),
-        _ => Ok(()),
-    })?;
+    // Of several, the others may be there.
+    if let [AssetRef::File(path)] = &references[..] {
+        must_exist(path)?;
+    }
     let several = references.len() > 1;
     resolve_all(context, &references, &args, |reference, page, report| print(context, reference, report, several, page))
         .await
@@ -58,7 +59,10 @@ pub(super) async fn resolve_all(
     let mut reports = futures::stream::iter(asked)
         // Nothing new is begun; what is under way comes to its end.
         .filter(|(_, page)| std::future::ready(!halted[*page].get() && !context.stop.is_requested()))
-        .map(async |(reference, page)| (reference, page, crew.libraries[page].resolve(reference, &options).await))
+        .map(async |(reference, page)| {
+            let report = crew.libraries[page].resolve(reference, &options).await;
+            (reference, page, failed_if_nowhere(reference, report))
+        })
         .buffered(CONCURRENCY);
     while let Some((reference, page, report)) = reports.next().await {
         pages[page].summary.add(&report);
@@ -80,6 +84,15 @@ pub(super) async fn resolve_all(
     crew.close(pages, print_summary_event)
 }
 
+/// The platform has nothing against a path that leads nowhere: it fails, as a name does that nobody gave.
+fn failed_if_nowhere(reference: &AssetRef, report: AssetReport) -> AssetReport {
+    let leads_nowhere = report.problems.iter().any(|problem| problem.code == ProblemCode::Vanished);
+    match reference {
+        AssetRef::File(_) if leads_nowhere => AssetReport { outcome: AssetOutcome::Failed, ..report },
+        _ => report,
+    }
+}
+
 /// Ids go to stdout, alone where one was asked for; what has none is explained on stderr.
 fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several: bool, page: Option<&PageOf>) {
     let output = &context.output;
@@ -95,7 +108,7 @@ fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several:
         }
         (Some(upload), None) if several => output.result(format_args!("{}\t{}", upload.attachment_id, written())),
         (Some(upload), None) => output.result(&upload.attachment_id),
-        (None, page) => output.complain(describe(output.palette, report, page)),
+        (None, page) => output.complain(describe_asked(output.palette, &reference.to_string(), report, page)),
     }
     output.flush();
 }
