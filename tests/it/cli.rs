@@ -219,6 +219,22 @@ fn options_are_taken_behind_an_error_code_too() {
 }
 
 #[test]
+fn a_record_is_carried_from_where_there_is_one_and_to_another_place() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.run(["migrate", "--from", "sled:nowhere", "--to", "sled:other"]).ended_with(2);
+    let home = world.library().parent().expect("a home").to_owned();
+    assert!(!home.join("nowhere").exists() && !home.join("other").exists());
+    world.run(["sync", "library"]).ended_with(0);
+    let own = format!("sled:{}", world.store().display());
+    let by_file = format!("sqlite:{}", world.store().join("../store/record.db").display());
+    for same in [&own, &by_file] {
+        let told = world.run(["migrate", "--from", &own, "--to", same]).ended_with(2).stderr;
+        assert!(told.contains("carried over to itself"), "{told}");
+    }
+}
+
+#[test]
 fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
     let world = World::new();
     world.put("a.png", png(1));

@@ -1,5 +1,6 @@
 //! `migrate`: carries a record to another place, and back.
 
+use std::fs;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::cli::values::count;
-use crate::record::{CarriedTable, carry_over};
+use crate::record::{CarriedTable, RecordPlace, carry_over};
 
 /// `{"event":"migrated"}`: one for each table.
 #[derive(Serialize)]
@@ -31,6 +32,7 @@ struct MigrateSummary {
 
 pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, Failure> {
     let (from, to) = (record_place(&args.from)?, record_place(&args.to)?);
+    check_places(&args, &from, &to)?;
     let sums = Mutex::new((0, 0));
     let told = |CarriedTable { table, rows, carried }: CarriedTable| {
         context.output.event(&MigratedEvent { event: "migrated", table, rows, carried });
@@ -45,4 +47,29 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, Fa
     context.output.event(&MigrateSummary { event: "migrate_summary", rows, carried });
     context.output.remark(format_args!("{}, the same here and there", count(rows, "row")));
     Ok(Exit::Done)
+}
+
+/// What is to be carried has to be there, and not where it goes: an empty record would be made of a misspelled name.
+fn check_places(args: &MigrateArgs, from: &RecordPlace, to: &RecordPlace) -> Result<(), Failure> {
+    let is_there = |place: &RecordPlace| match place {
+        RecordPlace::File(path) => path.exists(),
+        RecordPlace::Server(_) => true,
+    };
+    let are_one = match (from, to) {
+        (RecordPlace::File(from), RecordPlace::File(to)) => {
+            matches!((fs::canonicalize(from), fs::canonicalize(to)), (Ok(from), Ok(to)) if from == to)
+        }
+        _ => args.from == args.to,
+    };
+    match (is_there(from), are_one) {
+        (true, false) => Ok(()),
+        (true, true) => Err(Failure::Usage {
+            message: "the record would be carried over to itself".into(),
+            hint: "name another store with --to".into(),
+        }),
+        (false, _) => Err(Failure::Usage {
+            message: format!("there is no record in {}", args.from),
+            hint: "--from names a store that is there, as sled:FOLDER, sqlite:FILE or postgres://…".into(),
+        }),
+    }
 }
