@@ -6,12 +6,24 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::output::shown;
+use crate::stop::Stop;
 
 /// No text or manifest is larger.
 const LARGEST: u64 = 256 << 20;
 
-/// The bytes of `file`; `-` is standard input.
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+/// The bytes of `file`; `-` is standard input. `None` where `stop` is requested first: whoever writes to a terminal or a
+/// pipe takes as long as they like.
+pub(super) async fn read_unless(stop: &Stop, file: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let owned = file.to_owned();
+    let reading = tokio::task::spawn_blocking(move || read(&owned));
+    tokio::select! {
+        bytes = reading => bytes.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map(Some),
+        () = stop.requested() => Ok(None),
+    }
+}
+
+/// The same, however long it takes.
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let refuse = |why: &dyn std::fmt::Display| Failure::Usage {
         message: format!("{} could not be read: {why}", name(file)),
         hint: "give a file, or - for standard input".into(),

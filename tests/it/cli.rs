@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::pictures::png;
@@ -239,6 +241,37 @@ fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
     let world = World::new();
     world.put("a.png", png(1));
     let elsewhere = World::new();
+#[test]
+fn whoever_waits_for_standard_input_can_be_stopped() {
+    let world = World::new();
+    for arguments in [&["import", "-"][..], &["send", "--to", "1", "--message", "-"], &["resolve", "--aliases-in", "-"]]
+    {
+        let mut command = world.command(arguments);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the binary starts");
+        // Nothing is ever written, and nothing closed, until it has ended.
+        let writer = child.stdin.take();
+        wait_for_signals(child.id());
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal");
+        Ran::new(child.wait_with_output().expect("ends")).ended_with(130);
+        drop(writer);
+    }
+    assert_eq!(world.truth().message_count, 0);
+}
+
+/// Returns once the process listens for TERM.
+fn wait_for_signals(process: u32) {
+    const TERM: u64 = 1 << 14;
+    let caught = || {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask").trim().to_owned();
+        u64::from_str_radix(&mask, 16).expect("a mask")
+    };
+    while caught() & TERM == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
     let config = world.library().parent().expect("home").join("reattach.toml");
     let text = format!(
         "graph_url = {:?}\npage = \"shop\"\n[pages.shop]\naccess_token_env = \"SHOP\"\n",

@@ -13,7 +13,8 @@ use crate::library::{ImportOptions, ImportOutcome, ImportReport, ImportSummary, 
 use crate::record::UploadState;
 
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, Failure> {
-    let entries = manifest::read(&files::read(&args.file)?).map_err(|error| Failure::Usage {
+    let Some(text) = files::read_unless(&context.stop, &args.file).await? else { return Ok(Exit::Interrupted) };
+    let entries = manifest::read(&text).map_err(|error| Failure::Usage {
         message: format!("{} cannot be imported: {error}", files::name(&args.file)),
         hint: error.hint().to_owned(),
     })?;

@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, args: &ResolveArgs, file: &Path) -> R
     check_output(context, args, file)?;
     // A marker has room for one id.
     context.settings.page.chosen()?;
-    let text = files::read(file)?;
+    let Some(text) = files::read_unless(&context.stop, file).await? else { return Ok(Exit::Interrupted) };
     let marked = MarkedText::parse(&text).map_err(|open| Failure::Usage {
         message: format!("{}: {open}", files::name(file)),
         hint: "a marker is written <<asset:NAME>>, on one line".into(),

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::args::{SendArgs, SendContent};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{shown, shown_text};
+use crate::cli::files;
+use crate::cli::output::shown_text;
 use crate::cli::session::{Context, Session};
 use crate::events::SendEvent;
 use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequest, SenderAction, Sent};
@@ -24,11 +25,12 @@ use super::references::{RULES, live_id, must_exist, reference};
 
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failure> {
     let mut recipient = args.to.as_ref().map(ToString::to_string).unwrap_or_default();
-    let outcome = match Outgoing::read(context, &args) {
-        Ok(outgoing) => {
+    let outcome = match Outgoing::read(context, &args).await {
+        Ok(Some(outgoing)) => {
             recipient = outgoing.request.envelope.recipient.to_string();
             Box::pin(outgoing.deliver(context)).await
         }
+        Ok(None) => Ok(Ended::Stopped),
         Err(failure) => Err(failure),
     };
     match outcome {
@@ -81,19 +83,21 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// Reads the command line, and what it names. Nothing is asked of anybody yet.
-    fn read(context: &Context, args: &SendArgs) -> Result<Self, Failure> {
+    /// Reads the command line, and what it names; `None` where it was told to stop over that. Nothing is asked of anybody
+    /// yet.
+    async fn read(context: &Context, args: &SendArgs) -> Result<Option<Self>, Failure> {
         let SendArgs { to, content, kind, payload, save, .. } = args;
         let (draft, base) = match content {
             SendContent { message: Some(file), .. } => {
+                let Some(text) = files::read_unless(&context.stop, file).await? else { return Ok(None) };
                 let base = file.parent().map(Path::to_owned).unwrap_or_default();
-                (Draft::from_json(read_message(file)?).map_err(GraphError::from)?, base)
+                (Draft::from_json(message_in(file, &text)?).map_err(GraphError::from)?, base)
             }
             SendContent { action: Some(word), .. } => {
                 let action =
                     SenderAction::parse(word, payload.as_deref().map(json_or_text)).map_err(GraphError::from)?;
                 let to = to.clone().ok_or(InvalidRequest::NoRecipient).map_err(GraphError::from)?;
-                return Self::addressed(context, SendRequest::new(to, action), args, PathBuf::new(), None);
+                return Self::addressed(context, SendRequest::new(to, action), args, PathBuf::new(), None).map(Some);
             }
             _ => (Draft::Message(message(content, *kind)?), PathBuf::new()),
         };
@@ -105,7 +109,7 @@ impl Outgoing {
             }
             _ => None,
         };
-        Self::addressed(context, request, args, base, save)
+        Self::addressed(context, request, args, base, save).map(Some)
     }
 
     /// Puts the flags on the envelope, and checks the whole by Meta's rules.
@@ -209,22 +213,16 @@ fn referring(key: &str, text: &str, kind: Option<MediaKind>) -> Message {
     Message::from_json(Map::from_iter([("attachment".to_owned(), Value::Object(attachment))]))
 }
 
-/// The JSON object in `file`, or on standard input for `-`.
-fn read_message(file: &Path) -> Result<Map<String, Value>, Failure> {
-    let read =
-        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { shown(file) };
-    let text = read.map_err(|error| Failure::Usage {
-        message: format!("{name} could not be read: {error}"),
-        hint: "give a file that holds a message as JSON, or - for standard input".into(),
-    })?;
+/// The JSON object `file` holds.
+fn message_in(file: &Path, text: &[u8]) -> Result<Map<String, Value>, Failure> {
+    let name = files::name(file);
     let strange = |message: String| Failure::Usage {
         message,
         hint: "write a message such as {\"text\": \"Hi\"}, or a whole Send API body".into(),
     };
     // Editors of some systems begin every file with a mark that is none of the text.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    match json::from_slice(text.as_bytes()) {
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    match json::from_slice(text) {
         Ok(Value::Object(message)) => Ok(message),
         Ok(_) => Err(strange(format!("{name} holds JSON, but no object"))),
         Err(error) => Err(strange(format!("{name} is not JSON: {error}"))),
