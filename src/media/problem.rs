@@ -22,7 +22,7 @@ pub enum ProblemCode {
     Empty,
     /// The system would not let it be read.
     Unreadable,
-    /// It was there when the folder was listed, and is gone.
+    /// There is none, or not any more: it may have been there when the folder was listed.
     Vanished,
     /// Damaged, or not what its name says.
     Corrupt,
@@ -111,8 +111,8 @@ impl Problem {
         match error.kind() {
             io::ErrorKind::NotFound => Self::error(
                 ProblemCode::Vanished,
-                "it is no longer there",
-                "run the command again once nothing moves it",
+                "there is no such file or folder",
+                "check the path; if something moves it, run the command again once nothing does",
             ),
             io::ErrorKind::PermissionDenied => Self::error(
                 ProblemCode::Unreadable,
@@ -149,7 +149,7 @@ impl Problem {
     /// What to say of something that stands where a file should, such as a pipe.
     pub(super) fn not_regular(file_type: FileType) -> Self {
         let (what, hint) = if file_type.is_dir() {
-            ("a folder", "rename the folder if its name looks like a file's; what it holds is looked at all the same")
+            ("a folder", "name a file in it; `reattach sync` takes a folder with all it holds")
         } else if file_type.is_symlink() {
             ("a symbolic link", "links are not followed; name the link itself, or the file it leads to")
         } else {
@@ -217,5 +217,13 @@ mod tests {
         assert_eq!(of(io::ErrorKind::NotFound), ProblemCode::Vanished);
         assert_eq!(of(io::ErrorKind::PermissionDenied), ProblemCode::Unreadable);
         assert_eq!(of(io::ErrorKind::Other), ProblemCode::Unreadable);
+    }
+
+    #[test]
+    fn of_a_folder_a_file_in_it_is_to_be_named() {
+        let folder = std::env::temp_dir().metadata().expect("a folder");
+        let problem = Problem::not_regular(folder.file_type());
+        assert_eq!(problem.message, "it is a folder, not a file");
+        assert!(problem.hint.starts_with("name a file in it"), "{}", problem.hint);
     }
 }
