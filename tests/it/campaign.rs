@@ -510,6 +510,11 @@ fn a_pause_takes_effect_within_one_request_and_only_resume_goes_on() {
     run(&world).ended_with(2);
     assert_eq!(closing(&world.json(["campaign", "resume", "spring", "--yes"]).ended_with(0))["sent"], 2_000);
     check_against_truth(&world);
+    // What is at its end has nothing to pause.
+    let finished = closing(&world.json(["campaign", "pause", "spring"]).ended_with(0));
+    assert_eq!((&finished["state"], &finished["paused"]), (&json!("finished"), &Value::Null));
+    let told = world.run(["campaign", "pause", "spring"]).ended_with(0).stdout;
+    assert!(told.contains("is finished"), "{told}");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::campaign::PAUSED_BY_HAND;
 use crate::campaign::settle::{Assumption, assume};
+use crate::campaign::{PAUSED_BY_HAND, State as Stands};
 use crate::delivery;
 use crate::events::{CampaignEvent, RecipientEvent};
 use crate::graph::lookup;
@@ -84,7 +84,10 @@ pub(super) async fn pause(
 ) -> Result<Response, Problem> {
     in_time(async {
         let campaign = find(&shared, &name).await?;
-        shared.parts.record.change(campaign.id, Change::Pause(PAUSED_BY_HAND.to_owned())).await?;
+        // What is finished has nothing left to pause.
+        if Stands::of(&campaign, &shared.campaigns.counts(&shared, &campaign).await?) != Stands::Finished {
+            shared.parts.record.change(campaign.id, Change::Pause(PAUSED_BY_HAND.to_owned())).await?;
+        }
         changed(&shared, &name).await
     })
     .await

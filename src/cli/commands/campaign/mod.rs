@@ -13,7 +13,7 @@ mod settle;
 mod show;
 mod unknown;
 
-use crate::campaign::{self, Counts, PAUSED_BY_HAND};
+use crate::campaign::{self, Counts, PAUSED_BY_HAND, State};
 use crate::cli::args::{CampaignArgs, CampaignCommand};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -39,6 +39,12 @@ pub(super) async fn run(context: &Context, args: CampaignArgs) -> Result<Exit, F
 async fn pause(context: &Context, name: &CampaignName) -> Result<Exit, Failure> {
     let record = context.record().await?;
     let campaign = find(context, &*record, name).await?;
+    let counts_before = counts(context, &*record, &campaign).await?;
+    if State::of(&campaign, &counts_before) == State::Finished {
+        context.output.event(&CampaignEvent::new(&campaign, &counts_before));
+        context.output.remark(format_args!("{name} is finished: there is nothing to pause"));
+        return Ok(Exit::Done);
+    }
     record.change(campaign.id, Change::Pause(PAUSED_BY_HAND.to_owned())).await?;
     let campaign = find(context, &*record, name).await?;
     let counts = counts(context, &*record, &campaign).await?;
