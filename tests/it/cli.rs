@@ -184,6 +184,8 @@ fn a_wrong_value_ends_with_2() {
         &["sync", "library", "--api-version", "latest"],
         &["sync", "library", "--page", "nobody"],
         &["check", "library", "--include", "{a"],
+        &["sync", "library", "--to", "5"],
+        &["resolve", "library/a.png", "--output", "ids.txt"],
         &["explain", "--frobnicate"],
     ] {
         world.run(arguments).ended_with(2);

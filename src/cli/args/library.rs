@@ -196,7 +196,7 @@ pub(in crate::cli) struct ResolveArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "kind"])]
     pub(in crate::cli) aliases_in: Option<PathBuf>,
     /// Write the text to this file instead.
-    #[arg(long, value_name = "FILE", requires = "aliases_in")]
+    #[arg(long, value_name = "FILE", requires = "aliases_in", conflicts_with = "references")]
     pub(in crate::cli) output: Option<PathBuf>,
     /// Upload a copy that fits in place of an image that does not, as `sync --fit` does.
     #[arg(long)]

@@ -49,7 +49,16 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
 
 /// How files get to Meta. That somebody gets a message for each is worth a question.
 fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
-    let (Way::Send, Some(to)) = (args.via, &args.to) else { return Ok(Via::Upload) };
+    let to = match (args.via, &args.to) {
+        (Way::Send, Some(to)) => to,
+        (Way::Upload, Some(to)) => {
+            return Err(Failure::Usage {
+                message: format!("{to} would get nothing: without --via send, files are uploaded unseen"),
+                hint: "add --via send, or leave --to out".into(),
+            });
+        }
+        (_, None) => return Ok(Via::Upload),
+    };
     // Nobody has the same id on two Pages.
     context.settings.page.chosen()?;
     let mut envelope = Envelope::new(to.clone());
