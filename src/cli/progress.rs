@@ -72,17 +72,10 @@ impl Bars {
         bar
     }
 
-    /// Takes the bars away, to make room for others.
+    /// Takes the bars away, to make room for others, or because what they showed is told.
     pub(super) fn clear(&self) {
         for bar in [&self.checking, &self.uploading].into_iter().filter_map(OnceLock::get) {
             bar.finish_and_clear();
-        }
-    }
-
-    /// Leaves the bars as they stand.
-    pub(super) fn end(&self) {
-        for bar in [&self.checking, &self.uploading].into_iter().filter_map(OnceLock::get) {
-            bar.abandon();
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Fail
     })
     .await?;
     if let Some(bars) = bars {
-        bars.end();
+        bars.clear();
     }
     print_check_summary(&context.output, &summary);
     Ok(context.ending(exit_for(&summary)))

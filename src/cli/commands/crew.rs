@@ -67,7 +67,7 @@ impl<'a> Crew<'a> {
     /// Closes the command: counts, as `tell` tells them, and failures by Page, and then all together.
     pub(super) fn close(mut self, synced: Vec<Synced>, tell: TellSummary) -> Result<Exit, Failure> {
         if let Some(bars) = self.bars.take() {
-            bars.end();
+            bars.clear();
         }
         let output = &self.context.output;
         if !self.is_several {

@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context, args: DuplicatesArgs) -> Result<Exit,
     let inspector = context.inspector();
     let found = duplicates(&inspector, &args.selection.paths, &scan, reporter(bars.clone()), &context.stop).await?;
     if let Some(bars) = bars {
-        bars.end();
+        bars.clear();
     }
     for group in &found.groups {
         output.event(&DuplicatesEvent::new(group));

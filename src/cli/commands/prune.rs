@@ -114,7 +114,7 @@ async fn bytes_under(context: &Context, paths: &[PathBuf]) -> Result<HashSet<Con
     })
     .await?;
     if let Some(bars) = bars {
-        bars.end();
+        bars.clear();
     }
     Ok(bytes)
 }

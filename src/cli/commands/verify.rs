@@ -132,7 +132,7 @@ async fn look_under(
     })
     .await?;
     if let Some(bars) = bars {
-        bars.end();
+        bars.clear();
     }
     Ok((on_disk, never_uploaded))
 }
