@@ -74,6 +74,20 @@ pub enum CampaignError {
         /// The columns there are.
         known: String,
     },
+    /// A list with two columns of a name that is asked for.
+    #[error("{} has more than one column {column:?}", path.display())]
+    SameColumns {
+        /// The list.
+        path: PathBuf,
+        /// Which name they have.
+        column: String,
+    },
+    /// A list in an encoding that is not read.
+    #[error("{} is UTF-16", path.display())]
+    Utf16 {
+        /// The list.
+        path: PathBuf,
+    },
     /// A list on which nobody can be written to.
     #[error("{} names nobody who can be written to{}", path.display(), first.as_ref().map_or_else(String::new, |first| format!(": {first}")))]
     Nobody {
@@ -148,6 +162,8 @@ impl CampaignError {
                 "what stands between { } in a message is a column, spelled as in the first row; {{ and }} are braces"
                     .into(),
             ),
+            Self::SameColumns { .. } => Some("rename or remove all but one: nobody can tell which is meant".into()),
+            Self::Utf16 { .. } => Some("save it as UTF-8: spreadsheets call that `CSV UTF-8`".into()),
             Self::Nobody { .. } => Some(
                 "put a row for each person below the one that names the columns, with a PSID under recipient".into(),
             ),

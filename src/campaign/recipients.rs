@@ -77,10 +77,14 @@ impl RecipientReader {
     /// Lines, everything else CSV.
     ///
     /// # Errors
-    /// When the file cannot be read, or its header lacks a column.
+    /// When the file cannot be read, or its header lacks a column or has it twice.
     pub fn open(path: &Path, variables: &[String]) -> Result<Self, CampaignError> {
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         let mut reader = BufReader::with_capacity(256 * 1024, ListFile(file));
+        let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
+        if [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| begin.starts_with(*mark)) {
+            return Err(CampaignError::Utf16 { path: path.to_owned() });
+        }
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let source = if ["jsonl", "ndjson", "json"].iter().any(|known| known.eq_ignore_ascii_case(extension)) {
             let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
@@ -157,17 +161,23 @@ fn open_csv(mut reader: BufReader<ListFile>, path: &Path, variables: &[String]) 
         .map(|name| String::from_utf8_lossy(name).trim().to_owned())
         .collect();
     let find = |column: &str| {
-        let place = names.iter().position(|name| name == column);
-        place.ok_or_else(|| CampaignError::NoColumn {
-            path: path.to_owned(),
-            column: column.to_owned(),
-            known: names.join(", "),
-        })
+        let mut places = names.iter().enumerate().filter(|(_, name)| *name == column).map(|(place, _)| place);
+        let (path, column) = (path.to_owned(), column.to_owned());
+        match (places.next(), places.next()) {
+            (Some(place), None) => Ok(place),
+            (Some(_), Some(_)) => Err(CampaignError::SameColumns { path, column }),
+            (None, _) => Err(CampaignError::NoColumn { path, column, known: names.join(", ") }),
+        }
+    };
+    // Nobody needs these, but who has one has one.
+    let find_if_any = |column: &str| match find(column) {
+        Err(CampaignError::NoColumn { .. }) => Ok(None),
+        found => found.map(Some),
     };
     let columns = Columns {
         recipient: find(RECIPIENT)?,
-        last_interaction: find(LAST_INTERACTION).ok(),
-        timezone: find(TIMEZONE).ok(),
+        last_interaction: find_if_any(LAST_INTERACTION)?,
+        timezone: find_if_any(TIMEZONE)?,
         variables: variables.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
         count: names.len(),
     };
@@ -242,7 +252,8 @@ impl<R: BufRead> Read for Lines<R> {
 fn csv_row(line: u64, row: &csv::ByteRecord, columns: &Columns, variables: &[String]) -> Row {
     let bad = |reason: String| BadRow { line, reason };
     if row.len() != columns.count {
-        return Err(bad(format!("it has {} fields, and the header {}", row.len(), columns.count)));
+        let fields = if row.len() == 1 { "1 field".to_owned() } else { format!("{} fields", row.len()) };
+        return Err(bad(format!("it has {fields}, and the header {}", columns.count)));
     }
     let field = |place: usize| {
         std::str::from_utf8(row.get(place).unwrap_or_default())
@@ -479,7 +490,7 @@ mod tests {
             [
                 "2 1 Ada",
                 "line 3: \"abc\" is not a recipient (a PSID of digits, or user_ref:, comment:, post:, phone:+, player:, otn:, notification: or login: with a value)",
-                "line 4: it has 1 fields, and the header 2",
+                "line 4: it has 1 field, and the header 2",
                 "line 5: it has no name, which the message uses",
                 "line 6: \"1.25446E+15\" is a number a spreadsheet has rounded; have it keep the column as text",
                 "line 7: it names no recipient",
@@ -513,6 +524,28 @@ mod tests {
         }
         let error = read("a.csv", b"recipient,\"name\n1,Ada\n", &["name"]).unwrap_err();
         assert!(matches!(error, CampaignError::UnclosedQuote { line: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_refused_where_it_is_asked_for() {
+        let of = |text: &str| read("a.csv", text.as_bytes(), &["name"]);
+        for text in [
+            "recipient,name,name\n1,a,b\n",
+            "recipient,recipient,name\n1,2,a\n",
+            "recipient,name,last_interaction_at,last_interaction_at\n1,a,,\n",
+        ] {
+            let error = of(text).unwrap_err();
+            assert!(matches!(error, CampaignError::SameColumns { .. }) && error.hint().is_some(), "{error}");
+        }
+        assert!(of("recipient,name,note,note\n1,a,,\n").is_ok());
+    }
+
+    #[test]
+    fn what_a_spreadsheet_saved_as_utf_16_is_called_that() {
+        for (mark, name) in [(b"\xff\xfer\0", "a.csv"), (b"\xfe\xff\0r", "a.jsonl")] {
+            let error = read(name, mark, &[]).unwrap_err();
+            assert!(matches!(error, CampaignError::Utf16 { .. }) && error.hint().is_some(), "{error}");
+        }
     }
 
     #[test]
