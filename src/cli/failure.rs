@@ -104,6 +104,12 @@ impl Failure {
             | Self::NewIdRefused { .. }
             | Self::AnothersId { .. } => Exit::Credentials,
             Self::Sandbox(SandboxError::StateInUse { .. }) | Self::Keys(_) => Exit::Store,
+            Self::File { source, .. }
+            | Self::Sandbox(SandboxError::ReadState { source, .. } | SandboxError::WriteState { source, .. })
+                if is_of_its_path(source) =>
+            {
+                Exit::Usage
+            }
             _ => self.fault().map_or(Exit::Unexpected, |fault| fault.sort().into()),
         }
     }
@@ -161,6 +167,9 @@ impl Failure {
             Self::Keys(KeyError::Exposed { path }) => Some(format!("chmod 600 {}, as a regular file", path.display())),
             Self::Keys(_) => Some("delete the file, and a new token is made; programs and browsers need that one then".into()),
             Self::Listen { .. } => Some("choose another address with --listen; port 0 takes any that is free".into()),
+            Self::File { source, .. } if is_of_its_path(source) => {
+                Some("check the path: its folder has to be there, and you need the right to write in it".into())
+            }
             Self::File { .. } | Self::Tls(_) => None,
             Self::Library(_) | Self::Graph(_) | Self::Record(_) | Self::Campaign(_) => self.fault()?.what_to_do(),
         }
@@ -194,6 +203,12 @@ impl Failure {
             output.complain(format_args!("  {} {hint}", palette.strong("hint:")));
         }
     }
+}
+
+/// Whether it is the path that is wrong, and not the disk.
+fn is_of_its_path(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | PermissionDenied | InvalidInput | InvalidFilename)
 }
 
 /// What people write who would put a secret into the configuration itself.

@@ -1,6 +1,7 @@
 //! Durations and sizes, as users write and read them.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -34,6 +35,11 @@ impl TypedValueParser for OriginParser {
         let text = value.to_str().ok_or_else(|| refused("it is not text".into()))?;
         text.parse().map_err(|error: InvalidId| refused(error.to_string()))
     }
+}
+
+/// Reads an address to listen on. A name may have several, so that one has to be said.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address with its port, such as 127.0.0.1:7766 or [::1]:7766"))
 }
 
 /// Reads an alias, with or without its `@`.

@@ -102,7 +102,9 @@ impl SandboxError {
             Self::Listen { .. } => Some("choose another port, or 0 for any that is free"),
             Self::StateInUse { .. } => Some("stop the other sandbox, or choose another file with --state"),
             Self::DamagedState { .. } => Some("move it away to start anew, or choose another file with --state"),
-            Self::ReadState { .. } | Self::WriteState { .. } => None,
+            Self::ReadState { .. } | Self::WriteState { .. } => {
+                Some("name a file with --state, in a folder that is there and may be written to")
+            }
         }
     }
 }

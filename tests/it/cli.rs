@@ -186,6 +186,9 @@ fn a_wrong_value_ends_with_2() {
         &["check", "library", "--include", "{a"],
         &["sync", "library", "--to", "5"],
         &["resolve", "library/a.png", "--output", "ids.txt"],
+        &["serve", "--listen", "localhost:7766"],
+        &["export", "--output", "nowhere/ids.json"],
+        &["sandbox", "--state", "library"],
         &["explain", "--frobnicate"],
     ] {
         world.run(arguments).ended_with(2);
@@ -239,11 +242,6 @@ fn a_record_is_carried_from_where_there_is_one_and_to_another_place() {
 }
 
 #[test]
-fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
-    let world = World::new();
-    world.put("a.png", png(1));
-    let elsewhere = World::new();
-#[test]
 fn whoever_waits_for_standard_input_can_be_stopped() {
     let world = World::new();
     for arguments in [&["import", "-"][..], &["send", "--to", "1", "--message", "-"], &["resolve", "--aliases-in", "-"]]
@@ -274,6 +272,11 @@ fn wait_for_signals(process: u32) {
     }
 }
 
+#[test]
+fn the_configuration_file_is_overruled_by_variables_and_those_by_flags() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let elsewhere = World::new();
     let config = world.library().parent().expect("home").join("reattach.toml");
     let text = format!(
         "graph_url = {:?}\npage = \"shop\"\n[pages.shop]\naccess_token_env = \"SHOP\"\n",

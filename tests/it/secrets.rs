@@ -392,7 +392,7 @@ fn whatever_is_run_is_listened_to_at_its_most_talkative() {
     assert!(!run.stderr.contains("asking Meta"), "stderr is for what it says: {}", run.stderr);
     assert_eq!(fs::metadata(world.log()).expect("a log").permissions().mode() & 0o777, 0o600);
     let nowhere = world.command(["ls"]).env("REATTACH_LOG_FILE", "nowhere/log").output().expect("it runs");
-    assert!(Ran::new(nowhere).ended_with(1).stderr.contains("nowhere/log could not be opened"));
+    assert!(Ran::new(nowhere).ended_with(2).stderr.contains("nowhere/log could not be opened"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::values::duration;
+use crate::cli::values::{address, duration};
 
 /// `serve`.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ The tokens lie in the store's folder: serve.token may do everything, serve-read.
 GET /openapi.json describes the API; docs/SERVICE.md says how to run it.")]
 pub(in crate::cli) struct ServeArgs {
     /// Where to listen; port 0 for any free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7766")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7766", value_parser = address)]
     pub(in crate::cli) listen: SocketAddr,
     /// A folder whose files may be named by path, and that is shown; may be given more than once.
     #[arg(long, value_name = "DIR")]
