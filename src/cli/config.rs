@@ -197,7 +197,8 @@ impl Settings {
         let store = global.store.as_deref().or(file.store.as_deref());
         let (store, server) = store.map_or_else(|| Ok((default_store()?, None)), store_place)?;
         let secrets = file.pages.values().flat_map(|page| [&page.access_token_file, &page.app_secret_file]).flatten();
-        let private: Vec<_> = secrets.chain(&file.path).chain([&store]).cloned().collect();
+        let log = env::var_os("REATTACH_LOG_FILE").map(PathBuf::from);
+        let private: Vec<_> = secrets.chain(&file.path).chain(&log).chain([&store]).cloned().collect();
         let page = choose_page(global.page.as_deref(), &file)?;
         let name = |(name, page): (&String, &PageFile)| Some((page.id.as_ref()?.0.clone(), name.clone()));
         let names = file.pages.iter().filter_map(name).collect();

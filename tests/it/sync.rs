@@ -303,6 +303,11 @@ fn our_own_files_and_secrets_are_never_uploaded() {
         run(&["send", "--to", "1", "--file", named]).ended_with(3);
     }
     assert_eq!(run(&["sync", "store"]).ended_with(3).summary()["uploaded"], 0);
+    world.put("library.log", "a log is no media\n");
+    let mut logged = world.command(["check", ".", "--json"]);
+    logged.current_dir(&library).env_remove("REATTACH_STORE").env("REATTACH_LOG_FILE", "library.log");
+    let logged = crate::support::Ran::new(logged.output().expect("runs")).ended_with(0);
+    assert_eq!(logged.summary()["files"], 1, "{logged:?}");
     assert_eq!((world.uploads(), world.truth().message_count), (1, 0));
 }
 
