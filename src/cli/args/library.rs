@@ -172,7 +172,8 @@ pub(in crate::cli) struct RefreshArgs {
 Examples:
   reattach resolve banners/hero.png
   reattach resolve @hero https://example.com/hero.png
-  reattach resolve --no-upload sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
+  reattach resolve --no-upload \\
+       sha256:6dcd4ce23d88e2ee9568ba546c007c63d9131c1b74e1c8b2d0d35f1d9e1f1a2b
   id=$(reattach resolve hero.png) && echo \"$id\"
   reattach resolve --aliases-in replies.json --output replies.live.json
 

@@ -93,7 +93,9 @@ fn print_expiring(context: &Context, upload: &Upload, reason: Reason, aliases: &
     if output.is_json() {
         return;
     }
-    let (palette, word) = (output.palette, reason.as_str().replace('_', " "));
+    // Due is what the next `sync` renews; how long these were to last is another matter.
+    let word = if reason == Reason::Due { "expiring" } else { reason.as_str() };
+    let (palette, word) = (output.palette, word.replace('_', " "));
     let word = if reason == Reason::Due {
         palette.warning(format_args!("{word:<11}"))
     } else {
