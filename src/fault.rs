@@ -152,11 +152,7 @@ impl Fault for LibraryError {
     fn graph(&self) -> Option<&GraphError> {
         match self {
             Self::Graph(error) => Some(error),
-            Self::Reference { cause, .. } => cause.graph(),
-            Self::NotHealed { cause, .. } => match &**cause {
-                Self::Graph(error) => Some(error),
-                _ => None,
-            },
+            Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.graph(),
             _ => None,
         }
     }
@@ -172,7 +168,7 @@ impl Fault for LibraryError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Record(error) | Self::NotKnown { cause: error, .. } => error.is_passing(),
-            Self::Reference { cause, .. } => cause.is_passing(),
+            Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.is_passing(),
             _ => false,
         }
     }
@@ -192,7 +188,8 @@ impl Fault for CampaignError {
 
     fn graph(&self) -> Option<&GraphError> {
         match self {
-            Self::Graph(error) | Self::Library(LibraryError::Graph(error)) => Some(error),
+            Self::Graph(error) => Some(error),
+            Self::Library(error) => error.graph(),
             _ => None,
         }
     }
@@ -209,6 +206,7 @@ impl Fault for CampaignError {
         match self {
             Self::Record(error) => error.is_passing(),
             Self::Ledger(error) => error.is_passing(),
+            Self::Library(error) => error.is_passing(),
             _ => false,
         }
     }
@@ -222,5 +220,74 @@ fn graph_class(error: &GraphError) -> &'static str {
         (None, GraphError::Unreachable { .. }) => "unreachable",
         (None, GraphError::Refused { .. }) => "refused",
         (None, _) => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::graph::{Failure, Refusal};
+
+    fn refusal(code: i64) -> Refusal {
+        Refusal {
+            http_status: 400,
+            message: "words".to_owned(),
+            kind: None,
+            code,
+            subcode: None,
+            is_transient: false,
+            fbtrace_id: Some("Ab1".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_meta_said_is_heard_through_whatever_was_under_way() {
+        let (operation, scope) = (Operation::Upload, Scope::Page);
+        let busy = Failure::Unreadable { http_status: 502, excerpt: String::new() };
+        for (error, code, class, sort, passes) in [
+            (
+                GraphError::RateLimited {
+                    operation,
+                    wait: Some(Duration::from_secs(9)),
+                    refusal: Some(Box::new(refusal(613))),
+                },
+                Some(613),
+                "rate_limit",
+                Sort::TryLater,
+                true,
+            ),
+            (
+                GraphError::Refused { operation, scope, refusal: Box::new(refusal(190)) },
+                Some(190),
+                "token",
+                Sort::Credentials,
+                false,
+            ),
+            (GraphError::Unknown { operation, failure: busy }, None, "unknown", Sort::TryLater, true),
+        ] {
+            let uploaded = LibraryError::Graph(error);
+            let referred = LibraryError::Reference { reference: "hero.png".to_owned(), cause: Arc::new(uploaded) };
+            let healed = LibraryError::NotHealed {
+                asset: "hero.png".to_owned(),
+                attachment_id: "7".parse().expect("an id"),
+                cause: Arc::new(referred),
+            };
+            let planned = CampaignError::Library(healed);
+            let graph = planned.graph().expect("Meta's word");
+            let said = graph.refusal().map(|refusal| refusal.code);
+            assert_eq!((said, planned.sort(), is_retryable(&planned)), (code, sort, passes), "{graph:?}");
+            assert_eq!(class_of(planned.sort(), Some(graph)), class);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_away_passes_whoever_misses_it() {
+        let away = || LibraryError::Record(RecordError::Lapsed);
+        let referred = LibraryError::Reference { reference: "hero.png".to_owned(), cause: Arc::new(away()) };
+        assert!(is_retryable(&CampaignError::Library(referred)));
+        assert!(is_retryable(&CampaignError::Library(away())));
     }
 }
