@@ -16,7 +16,9 @@ use crate::campaign::template::Template;
 use crate::campaign::{CampaignError, CampaignMessage, Part};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
-use crate::graph::{CALL_TIMEOUT, Conversation, ConversationMessage, GraphClient, GraphError, MessageDetails, Scope};
+use crate::graph::{
+    CALL_TIMEOUT, Conversation, ConversationMessage, Failure, GraphClient, GraphError, MessageDetails, Scope,
+};
 use crate::ids::Recipient;
 use crate::record::{Campaign, DoubtedAttempt, DoubtfulDelivery, Entry, Finding, PersonsDelivery, Record, RecordError};
 use crate::stop::Stop;
@@ -25,6 +27,8 @@ use crate::stop::Stop;
 const BEFORE: Duration = Duration::from_secs(5);
 /// How long after its intent a message may still be taken: our patience with a call, and a minute at Meta.
 const AFTER: Duration = CALL_TIMEOUT.saturating_add(Duration::from_mins(1));
+/// What Meta says of something that is not there, or that this Page may not see.
+const NOT_SHOWN: (i64, Option<i64>) = (100, Some(33));
 /// A message like it that is dated so little before leaves a doubt: our own clock is believed as far as that.
 const NEAR: Duration = Duration::from_hours(1);
 
@@ -78,9 +82,10 @@ impl fmt::Display for Unclear {
             Self::OutOfSight => f.write_str("the conversation is not shown back to when it was sent"),
             Self::Resembling(id) => write!(f, "{id} may be it, or not"),
             Self::Shared(id) => write!(f, "{id} may be it, or another of your messages that may have arrived"),
-            Self::Refused(error) => match error.refusal() {
-                Some(refusal) => write!(f, "Meta does not say: {refusal}"),
-                None => write!(f, "Meta does not say: {error}"),
+            Self::Refused(error) => match (error.refusal(), error) {
+                (Some(refusal), _) => write!(f, "Meta does not say: {refusal}"),
+                (None, GraphError::Unknown { failure, .. }) => write!(f, "Meta does not say: {failure}"),
+                (None, _) => write!(f, "Meta does not say: {error}"),
             },
             Self::Held => f.write_str("it is being sent right now"),
         }
@@ -224,9 +229,14 @@ fn looks_of(message: &CampaignMessage, templates: &[Vec<Template>], doubt: &Doub
     template.map_or(Looks::Uncertain, |template| Looks::of(template.fill(&doubt.variables).as_json()))
 }
 
-/// Whether the next question would be answered alike.
+/// Whether the next question would be answered alike. That a conversation is not shown, or comes in no form anybody knows,
+/// may be so of that one alone: who is first in the list must not stop all behind them.
 fn is_about_everybody(error: &GraphError) -> bool {
-    !matches!(error.scope(), Some(Scope::Recipient | Scope::Request | Scope::Media | Scope::Attachment))
+    match error {
+        GraphError::Refused { refusal, .. } if (refusal.code, refusal.subcode) == NOT_SHOWN => false,
+        GraphError::Unknown { failure: Failure::Unreadable { .. }, .. } => false,
+        _ => !matches!(error.scope(), Some(Scope::Recipient | Scope::Request | Scope::Media | Scope::Attachment)),
+    }
 }
 
 /// When a message of an attempt can have been created.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::delivery::{Delivery, Doubted};
+use crate::graph::{Operation, Phase, Refusal, TransportError};
 use crate::ids::MediaKind;
 use crate::record::{CampaignId, DeliveryKey};
 
@@ -155,4 +156,48 @@ fn others_are_those_of_whom_no_message_is_known() {
     let others = Others::of(&ledger, |other| other.key.seq == 4);
     assert_eq!(others.explained, ["m_1", "m_2"].map(str::to_owned).into());
     assert_eq!(others.open.len(), 2, "{:?}", others.open);
+}
+
+#[test]
+fn what_is_wrong_with_one_conversation_stops_nobody_else() {
+    let (operation, page) = (Operation::Read, Scope::Page);
+    let refused = |scope, code, subcode| {
+        let refusal = Refusal {
+            http_status: 400,
+            message: "words".to_owned(),
+            kind: None,
+            code,
+            subcode,
+            is_transient: false,
+            fbtrace_id: None,
+        };
+        GraphError::Refused { operation, scope, refusal: Box::new(refusal) }
+    };
+    let unreadable = |http_status| {
+        let failure = Failure::Unreadable { http_status, excerpt: "<html>".to_owned() };
+        GraphError::Unknown { operation, failure }
+    };
+    for of_one in [
+        refused(page, 100, Some(33)),
+        refused(Scope::Recipient, 551, None),
+        refused(Scope::Request, 9_000_001, None),
+        unreadable(404),
+        unreadable(200),
+    ] {
+        assert!(!is_about_everybody(&of_one), "{of_one}");
+    }
+    let (phase, cause) = (Phase::BeforeRequest, TransportError::new("refused"));
+    let failure = Failure::Broken { phase: Phase::AfterRequest, cause: cause.clone() };
+    for of_all in [
+        refused(page, 190, None),
+        refused(page, 10, None),
+        refused(page, 230, None),
+        GraphError::RateLimited { operation, wait: None, refusal: None },
+        GraphError::Unreachable { operation, phase, cause },
+        GraphError::Unknown { operation, failure },
+    ] {
+        assert!(is_about_everybody(&of_all), "{of_all}");
+    }
+    let told = Unclear::Refused(unreadable(404)).to_string();
+    assert!(told.contains("HTTP 404"), "{told}");
 }
