@@ -45,9 +45,9 @@ pub(super) struct Usage {
 pub(super) fn read(headers: &HeaderMap) -> Option<Usage> {
     let mut objects = business_objects(headers);
     if objects.is_empty() {
-        objects.extend(plain_object(headers, "x-app-usage"));
+        objects.extend(plain_objects(headers, "x-app-usage"));
     }
-    objects.extend(plain_object(headers, "x-page-usage"));
+    objects.extend(plain_objects(headers, "x-page-usage"));
     let percent = |object: &Map<String, Value>| {
         let shares = object.iter().filter(|(name, _)| *name != REGAIN).filter_map(|(_, value)| number(value));
         shares.filter(|share| share.is_finite()).reduce(f64::max)
@@ -76,15 +76,14 @@ fn regain(object: &Map<String, Value>) -> Option<Duration> {
     positive(number(object.get(REGAIN)?)? * 60.0)
 }
 
-fn plain_object(headers: &HeaderMap, name: &str) -> Option<Map<String, Value>> {
-    object(parse(headers, name)?)
+fn plain_objects(headers: &HeaderMap, name: &str) -> impl Iterator<Item = Map<String, Value>> {
+    parse(headers, name).filter_map(object)
 }
 
 /// The limits of messaging, and those of a type nobody has heard of.
 fn business_objects(headers: &HeaderMap) -> Vec<Map<String, Value>> {
-    let Some(Value::Object(businesses)) = parse(headers, "x-business-use-case-usage") else { return Vec::new() };
-    let lists =
-        businesses.into_iter().filter_map(|(_, list)| if let Value::Array(list) = list { Some(list) } else { None });
+    let businesses = plain_objects(headers, "x-business-use-case-usage").flatten();
+    let lists = businesses.filter_map(|(_, list)| if let Value::Array(list) = list { Some(list) } else { None });
     let concerns_us = |object: &Map<String, Value>| {
         let kind = object.get("type").and_then(Value::as_str);
         kind.is_none_or(|kind| !OTHERS.contains(&kind))
@@ -96,8 +95,9 @@ fn object(value: Value) -> Option<Map<String, Value>> {
     if let Value::Object(object) = value { Some(object) } else { None }
 }
 
-fn parse(headers: &HeaderMap, name: &str) -> Option<Value> {
-    serde_json::from_slice(headers.get(name)?.as_bytes()).ok()
+/// What can be read of each header line of this name.
+fn parse(headers: &HeaderMap, name: &str) -> impl Iterator<Item = Value> {
+    headers.get_all(name).iter().filter_map(|line| serde_json::from_slice(line.as_bytes()).ok())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -198,6 +198,25 @@ mod tests {
         assert_eq!(wait("retry-after", "1e19"), Some(long));
         let usage = r#"{"1":[{"call_count":100,"estimated_time_to_regain_access":2e17}]}"#;
         assert_eq!(wait("x-business-use-case-usage", usage), Some(long));
+    }
+
+    #[test]
+    fn all_lines_of_a_header_are_read() {
+        let line = |minutes, percent| {
+            format!(r#"{{"1":[{{"call_count":{percent},"estimated_time_to_regain_access":{minutes}}}]}}"#)
+        };
+        let name = "x-business-use-case-usage";
+        for lines in [[line(0, 20), line(7, 100)], [line(7, 100), line(0, 20)]] {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                headers.append(name, line.parse().expect("a value"));
+            }
+            assert_eq!(time_to_regain(&headers), Some(Duration::from_mins(7)));
+            assert_eq!(read(&headers), Some(Usage { percent: 100.0, regain: Some(Duration::from_mins(7)) }));
+            headers.append("x-page-usage", HeaderValue::from_static("much"));
+            headers.append("x-page-usage", HeaderValue::from_static(r#"{"call_count":130}"#));
+            assert_eq!(read(&headers).map(|usage| usage.percent), Some(130.0));
+        }
     }
 
     #[test]
