@@ -137,6 +137,11 @@ fn classify_answer<T: Answer>(answered: &Answered) -> Outcome<T> {
         failure if *status == StatusCode::TOO_MANY_REQUESTS => {
             Outcome::Unknown { retry: Retry::Throttled(usage::time_to_regain(headers)), failure }
         }
+        // Whoever says when to come back means everybody. It proves as little of this one call as a 503 without.
+        failure if *status == StatusCode::SERVICE_UNAVAILABLE => {
+            let wait = usage::retry_after(headers);
+            Outcome::Unknown { retry: wait.map_or(Retry::Backoff, |wait| Retry::Throttled(Some(wait))), failure }
+        }
         failure => Outcome::Unknown { retry: Retry::Backoff, failure },
     }
 }

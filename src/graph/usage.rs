@@ -8,8 +8,10 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::{Map, Value};
 
 /// The one number that is no percentage but minutes.
@@ -17,6 +19,9 @@ const REGAIN: &str = "estimated_time_to_regain_access";
 
 /// Nobody is shut out for longer, and the end of a time without end could not be told.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+/// Who may come back at once is not asked to hurry.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Use cases that have limits of their own, which messages and uploads do not count for.
 const OTHERS: [&str; 7] = [
@@ -62,8 +67,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Usage> {
 }
 
 /// How long Meta says to stay away: the longest `estimated_time_to_regain_access` (minutes) of
-/// `X-Business-Use-Case-Usage`, else `Retry-After` (seconds). `None` when neither says so. No page of Meta's mentions
-/// `Retry-After`.
+/// `X-Business-Use-Case-Usage`, else [`retry_after`]. `None` when neither says so.
 pub(super) fn time_to_regain(headers: &HeaderMap) -> Option<Duration> {
     business_use_case(headers).or_else(|| retry_after(headers))
 }
@@ -100,8 +104,25 @@ fn parse(headers: &HeaderMap, name: &str) -> impl Iterator<Item = Value> {
     headers.get_all(name).iter().filter_map(|line| serde_json::from_slice(line.as_bytes()).ok())
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    positive(headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?)
+/// How long `Retry-After` says to stay away: in seconds, or until a time, which is told by the answer's own `Date`. At
+/// least [`SHORTEST`], where it says so much as that. No page of Meta's mentions it; what stands before Meta may send it.
+///
+/// **Source**: RFC 9110, 10.2.3.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let wait = match text(headers, &RETRY_AFTER)?.parse() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        // In the past it is now.
+        Err(_) => date(headers, &RETRY_AFTER)?.duration_since(date(headers, &DATE)?).try_into().unwrap_or_default(),
+    };
+    Some(wait.clamp(SHORTEST, LONGEST))
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text(headers, name)?).ok()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -187,7 +208,7 @@ mod tests {
         ] {
             assert_eq!(wait("x-business-use-case-usage", usage), None, "{usage}");
         }
-        assert_eq!(wait("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        assert_eq!(wait("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None, "nobody says what time it is");
         assert_eq!(wait("retry-after", "-1"), None);
         assert_eq!(wait("retry-after", "NaN"), None);
     }
@@ -198,6 +219,24 @@ mod tests {
         assert_eq!(wait("retry-after", "1e19"), Some(long));
         let usage = r#"{"1":[{"call_count":100,"estimated_time_to_regain_access":2e17}]}"#;
         assert_eq!(wait("x-business-use-case-usage", usage), Some(long));
+    }
+
+    #[test]
+    fn a_time_to_come_back_is_told_by_the_answers_own_clock() {
+        let until = |time: &'static str, date: &'static str| {
+            let headers =
+                [(RETRY_AFTER, time), (DATE, date)].map(|(name, text)| (name, HeaderValue::from_static(text)));
+            time_to_regain(&headers.into_iter().collect())
+        };
+        let time = "Wed, 21 Oct 2026 07:28:00 GMT";
+        assert_eq!(until(time, "Wed, 21 Oct 2026 07:26:30 GMT"), Some(Duration::from_secs(90)));
+        assert_eq!(until(time, "Tue, 21 Oct 2025 07:28:00 GMT"), Some(LONGEST));
+        for now in [time, "Wed, 21 Oct 2026 07:30:00 GMT"] {
+            assert_eq!(until(time, now), Some(SHORTEST), "{now}");
+        }
+        assert_eq!(until(time, "noon"), None);
+        assert_eq!(until("noon", time), None);
+        assert_eq!([wait("retry-after", "0"), wait("retry-after", "0.2")], [Some(SHORTEST); 2]);
     }
 
     #[test]

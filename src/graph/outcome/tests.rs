@@ -282,6 +282,25 @@ fn a_bare_429_is_in_doubt_but_waited_out_like_a_throttle() {
 }
 
 #[test]
+fn a_503_is_in_doubt_and_waited_out_as_long_as_it_says() {
+    for body in ["", "busy", r#"{"error":{"message":"(#613) limit","code":613}}"#] {
+        for (retry_after, retry) in [
+            ("30", Retry::Throttled(Some(Duration::from_secs(30)))),
+            ("0", Retry::Throttled(Some(Duration::from_secs(1)))),
+            ("soon", Retry::Backoff),
+        ] {
+            let mut attempt = answered(503, body);
+            let Attempt::Answered(Answered { headers, .. }) = &mut attempt else { panic!("it was answered") };
+            headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static(retry_after));
+            assert_eq!(verdict(&attempt), Verdict::Unknown(retry), "{retry_after}, {body}");
+            let Attempt::Answered(Answered { status, .. }) = &mut attempt else { panic!("it was answered") };
+            *status = StatusCode::BAD_GATEWAY;
+            assert_eq!(verdict(&attempt), IN_DOUBT, "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_throttle_carries_the_wait_meta_names() {
     let mut attempt = refused(400, 613, None, Some(true));
     let Attempt::Answered(Answered { headers, .. }) = &mut attempt else { panic!("it was answered") };

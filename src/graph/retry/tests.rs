@@ -147,6 +147,26 @@ async fn a_wait_longer_than_allowed_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_doubt_that_says_how_long_is_waited_out_by_the_whole_page_and_a_send_in_it_is_not_repeated() {
+    let busy = |seconds| in_doubt(Retry::Throttled(Some(Duration::from_secs(seconds))));
+    let run = play(Operation::Upload, vec![busy(30), busy(30), Outcome::Done("id")]).await;
+    assert_eq!((run.result, run.attempts), (Ok("id"), 3));
+    assert!(run.elapsed >= Duration::from_mins(1), "{:?}", run.elapsed);
+    let run = play(Operation::Read, vec![busy(601)]).await;
+    assert!(matches!(run.result, Err(GraphError::RateLimited { wait: Some(_), .. })), "{:?}", run.result);
+    assert_eq!((run.attempts, run.elapsed), (1, Duration::ZERO));
+
+    let (policy, clock) = (RetryPolicy::default(), ManualClock::new(Timestamp::from_unix_millis(0)));
+    let governor = Governor::new(PaceLimits::default());
+    let means = Means { policy: &policy, clock: &clock, governor: &governor, reporter: None, stop: &Stop::new() };
+    let mut patience = policy.max_wait;
+    let attempt = async { busy(30) };
+    let sent = once(means, Operation::Send, Load::CALL, &mut patience, async { true }, attempt).await;
+    assert_eq!(sent.expect_err("in doubt").outcome(), Certainty::Unknown);
+    assert_eq!(governor.pace().shut_for, Some(Duration::from_secs(30)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_minutes_of_throttles_that_promise_a_second_cost_few_probes() {
     let run = play(Operation::Send, vec![throttled(Some(1)); 20]).await;
     assert!(matches!(run.result, Err(GraphError::RateLimited { .. })), "{:?}", run.result);
