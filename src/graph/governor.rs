@@ -253,11 +253,16 @@ impl Governor {
         let now = Instant::now();
         let spent = usage.percent >= 100.0 && usage.regain.is_some();
         let mut state = self.state();
-        if spent && matches!(state.gate, Gate::Open) {
-            state.gate.shut(usage.regain, None, now);
-            self.tell(&mut state, 0, now);
-        }
         state.usage = Some((usage, now));
+        if !spent || matches!(state.gate, Gate::Shut(_)) {
+            return;
+        }
+        // Of a probe as of any other: it came through, and the next would prolong the block.
+        state.gate.shut(usage.regain, None, now);
+        self.tell(&mut state, 0, now);
+        drop(state);
+        self.gate_moved.notify_waiters();
+        self.lane_moved.notify_waiters();
     }
 
     /// Takes note that Meta refused a call for its rate.

@@ -28,7 +28,9 @@ pub(super) struct Shut {
     pub(super) named: bool,
     /// What Meta said; `None` where only its headers did.
     pub(super) refusal: Option<Box<Refusal>>,
-    /// Probes that were refused.
+    /// Whether Meta has said something since it was last shut.
+    is_said: bool,
+    /// Probes that met the limit.
     misses: u32,
 }
 
@@ -84,17 +86,18 @@ impl Gate {
         // A time that proved too short before is not believed again and again.
         let doubt = if misses == 0 { Duration::ZERO } else { FIRST_DOUBT.saturating_mul(1 << (misses - 1).min(16)) };
         let until = now + wait.map_or(UNNAMED_PAUSE, |wait| wait.max(doubt.min(UNNAMED_PAUSE)));
-        let shut = Shut { until, named: wait.is_some(), refusal, misses };
+        let shut = Shut { until, named: wait.is_some(), is_said: refusal.is_some(), refusal, misses };
         match self {
             // Told by calls that were under way: the longest time counts, and one refusal is as good as another.
             Self::Shut(earlier) => {
                 // The usage headers of an answer are read before what it says.
-                let is_first = earlier.refusal.is_none() && shut.refusal.is_some();
+                let is_first = !earlier.is_said && shut.is_said;
+                let is_said = earlier.is_said || shut.is_said;
                 let refusal = shut.refusal.clone().or(earlier.refusal.take());
                 if until >= earlier.until && (shut.named || !earlier.named) {
                     *earlier = Shut { misses: earlier.misses, ..shut };
                 }
-                earlier.refusal = refusal;
+                (earlier.refusal, earlier.is_said) = (refusal, is_said);
                 is_first
             }
             Self::Open => {
@@ -109,9 +112,18 @@ impl Gate {
         }
     }
 
-    /// Opens it after a probe that met no limit.
+    /// Opens it: others have found that the limit is lifted.
     pub(super) fn open(&mut self) {
         *self = Self::Open;
+    }
+
+    /// Opens it after a probe that was not refused, unless it was shut again meanwhile, as by that answer's own headers.
+    /// Whether it is open now.
+    pub(super) fn probed(&mut self) -> bool {
+        if matches!(self, Self::Probing(_)) {
+            self.open();
+        }
+        matches!(self, Self::Open)
     }
 
     /// Lets somebody else probe, after a probe that found out nothing.
@@ -218,6 +230,21 @@ mod tests {
         gate.step(now + 9 * SECOND);
         gate.shut(None, None, now + 9 * SECOND);
         assert_eq!(words(shut(&gate, now).0), Some("second"));
+    }
+
+    #[test]
+    fn a_probe_that_was_not_refused_opens_no_gate_that_was_shut_since_and_a_refusal_to_it_is_a_throttle() {
+        let now = Instant::now();
+        let mut gate = Gate::default();
+        gate.shut(Some(SECOND), Some(Box::new(refusal("first"))), now);
+        gate.step(now + SECOND);
+        gate.shut(Some(9 * SECOND), None, now + SECOND);
+        assert!(!gate.probed());
+        assert_eq!(shut(&gate, now + SECOND).1, 9 * SECOND);
+        let met = ["second", "third"].map(|words| gate.shut(None, Some(Box::new(refusal(words))), now + SECOND));
+        assert_eq!(met, [true, false]);
+        gate.step(now + 10 * SECOND);
+        assert!(gate.probed() && gate.probed());
     }
 
     #[test]

@@ -92,8 +92,8 @@ impl Pass<'_> {
     pub(in crate::graph) fn unhindered(mut self) {
         if let Some(governor) = self.probe.0.take() {
             let mut state = governor.state();
-            state.gate.open();
-            let others_wait = state.share.as_mut().is_some_and(Share::open);
+            let is_open = state.gate.probed();
+            let others_wait = is_open && state.share.as_mut().is_some_and(Share::open);
             drop(state);
             governor.gate_moved.notify_waiters();
             if others_wait {

@@ -383,6 +383,30 @@ async fn headers_that_name_a_time_shut_the_gate_before_a_call_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn as_long_as_headers_name_a_time_one_call_goes_when_it_is_over() {
+    let usage = r#"{"1":[{"type":"messenger","call_count":100,"estimated_time_to_regain_access":0.05}]}"#;
+    for latency in [Duration::from_millis(40), Duration::from_secs(1)] {
+        let mut meta = Meta::new(Duration::ZERO);
+        Arc::get_mut(&mut meta).expect("nobody else's").latency = latency;
+        meta.headers.lock().unwrap().insert("x-business-use-case-usage", HeaderValue::from_static(usage));
+        let governor = governor(PaceLimits::default());
+        let client = meta.client(&governor, PATIENT);
+        let (page, request) = (page(), text());
+        let endless = futures::stream::repeat(()).map(|()| client.send(&page, &request)).buffer_unordered(32);
+        let _ = tokio::time::timeout(Duration::from_mins(5), endless.for_each(async |_| ())).await;
+        // Those of the first moment left before anything was said.
+        let probes: Vec<_> = meta.times(false).into_iter().filter(|at| *at > latency).collect();
+        assert!(probes.len() > 5, "{latency:?}: {probes:?}");
+        let shortest = probes.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).min();
+        assert!(shortest >= Some(Duration::from_secs(3)), "{latency:?}: {probes:?}");
+        // Once they say otherwise, all go.
+        meta.headers.lock().unwrap().clear();
+        assert_eq!(send_all(&client, &text(), 60, 8).await, []);
+        assert_eq!(governor.pace().shut_for, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_is_given_up_passes_its_duty_on() {
     let governor = governor(PaceLimits::default());
     governor.throttled(None, None);
