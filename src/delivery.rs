@@ -108,9 +108,9 @@ pub struct Delivery {
     pub at: Timestamp,
     /// The message's id, once Meta has it.
     pub message_id: Option<String>,
-    /// Meta's code, where it refused.
+    /// Meta's code, where it refused, or gave one that leaves a doubt.
     pub code: Option<i64>,
-    /// Meta's subcode, where it refused.
+    /// Meta's subcode, likewise.
     pub subcode: Option<i64>,
     /// Why it is in its state, in words. Of one that is yet to be sent: why an earlier attempt may have arrived; of one
     /// that is sent: why that is taken for so, where it is not certain.
@@ -165,12 +165,12 @@ pub enum Event {
     /// It may have arrived.
     Doubt {
         /// What came instead of an answer.
-        reason: String,
+        why: Refusal,
     },
     /// It may have arrived, and the campaign prefers two to none.
     DoubtAndRetry {
         /// What came instead of an answer.
-        reason: String,
+        why: Refusal,
         /// When to send it again.
         due: Timestamp,
     },
@@ -212,15 +212,22 @@ impl Event {
     }
 }
 
-/// Why Meta refused.
+/// Why Meta refused, or what it said that leaves a doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refusal {
     /// Meta's code.
     pub code: Option<i64>,
     /// Meta's subcode.
     pub subcode: Option<i64>,
-    /// Meta's words.
+    /// Meta's words, or ours where it gave no code.
     pub reason: String,
+}
+
+impl Refusal {
+    /// One of which there are words alone.
+    pub const fn in_words(reason: String) -> Self {
+        Self { code: None, subcode: None, reason }
+    }
 }
 
 /// A step nobody may take.
@@ -302,11 +309,18 @@ impl Delivery {
             Self { state, attempt, nonce, variant, ..Self::planned(at) }
         };
         let because = |state, reason: &str| Self { reason: Some(reason.to_owned()), ..now(state) };
+        let said = |state, why: &Refusal| Self { code: why.code, subcode: why.subcode, ..because(state, &why.reason) };
         // What is not at its end keeps its doubt; what comes to its end in doubt is unknown.
-        let doubtful = |next: Self| Self { reason: self.reason.clone(), ..next };
+        let doubtful = |next: Self| {
+            let (code, subcode, reason) = (self.code, self.subcode, self.reason.clone());
+            Self { code, subcode, reason, ..next }
+        };
         // Of one that is planned, the reason says why nothing was sent.
         let ended = |end: Self| match self.reason.as_ref().filter(|_| self.state != Planned) {
-            Some(doubt) => because(Unknown, &format!("{doubt}; later: {}", end.reason.as_deref().unwrap_or_default())),
+            Some(doubt) => {
+                let reason = format!("{doubt}; later: {}", end.reason.as_deref().unwrap_or_default());
+                Self { reason: Some(reason), ..doubtful(now(Unknown)) }
+            }
             None => end,
         };
         Ok(match (self.state, event) {
@@ -322,12 +336,10 @@ impl Delivery {
             (InFlight, Event::NotSent) => {
                 doubtful(Self { attempt: self.attempt.saturating_sub(1), nonce: None, variant: None, ..now(Claimed) })
             }
-            (InFlight, Event::Refused(Refusal { code, subcode, reason })) => {
-                ended(Self { code: *code, subcode: *subcode, ..because(Failed, reason) })
-            }
+            (InFlight, Event::Refused(why)) => ended(said(Failed, why)),
             (Claimed, Event::Invalid { reason }) => ended(because(Failed, reason)),
-            (InFlight, Event::Doubt { reason }) => because(Unknown, reason),
-            (InFlight, Event::DoubtAndRetry { reason, due }) => Self { at: *due, ..because(RetryAt, reason) },
+            (InFlight, Event::Doubt { why }) => said(Unknown, why),
+            (InFlight, Event::DoubtAndRetry { why, due }) => Self { at: *due, ..said(RetryAt, why) },
             (Planned | Claimed | RetryAt, Event::Skip { reason }) => ended(because(Skipped, reason)),
             (Unknown, Event::Resend { due }) => Self { at: *due, ..doubtful(now(RetryAt)) },
             (Unknown | RetryAt | Planned | Failed | Skipped, Event::Echoed { message_id }) if self.attempt > 0 => {
@@ -348,7 +360,8 @@ impl Delivery {
 
     /// What happens to it when its worker is gone: what had not left is given back, what may have left is in doubt.
     pub fn abandonment(&self) -> Event {
-        if self.state == State::InFlight { Event::Doubt { reason: LOST.to_owned() } } else { Event::Release }
+        let lost = || Event::Doubt { why: Refusal::in_words(LOST.to_owned()) };
+        if self.state == State::InFlight { lost() } else { Event::Release }
     }
 
     /// What becomes of it when its worker is gone: what had not left is planned again, what may have left is unknown.
@@ -381,8 +394,8 @@ mod tests {
             Event::NotSent,
             Event::Refused(Refusal { code: Some(551), subcode: None, reason: reason() }),
             Event::Invalid { reason: reason() },
-            Event::Doubt { reason: reason() },
-            Event::DoubtAndRetry { reason: reason(), due: NOW },
+            Event::Doubt { why: Refusal::in_words(reason()) },
+            Event::DoubtAndRetry { why: Refusal::in_words(reason()), due: NOW },
             Event::Skip { reason: reason() },
             Event::Resend { due: NOW },
             Event::Echoed { message_id: "m_1".to_owned() },
@@ -479,7 +492,7 @@ mod tests {
         assert_eq!(sent, Delivery { state: State::Sent, message_id: message_id.clone(), ..flying.clone() });
         let failed = after(&flying, &Event::Refused(refusal));
         assert_eq!((failed.code, failed.subcode, failed.reason.as_deref()), (Some(551), Some(1_545_041), Some("gone")));
-        let again = after(&flying, &Event::DoubtAndRetry { reason: reason.clone(), due: later });
+        let again = after(&flying, &Event::DoubtAndRetry { why: Refusal::in_words(reason.clone()), due: later });
         assert_eq!(again, Delivery { state: State::RetryAt, at: later, reason: Some(reason), ..flying.clone() });
         let unknown = Delivery { state: State::Unknown, ..flying.clone() };
         assert_eq!(after(&unknown, &Event::Resend { due: later }).at, later);
@@ -508,7 +521,7 @@ mod tests {
         let flying = claimed.step(&Event::Intend { nonce: 3, variant: None }, NOW).unwrap();
         assert_eq!((flying.attempt, flying.nonce), (1, Some(3)));
         assert_eq!(flying.step(&Event::NotSent, NOW).unwrap(), claimed);
-        assert_eq!(flying.step(&Event::Doubt { reason: String::new() }, NOW).unwrap().attempt, 1);
+        assert_eq!(flying.step(&Event::Doubt { why: Refusal::in_words(String::new()) }, NOW).unwrap().attempt, 1);
     }
 
     #[test]
@@ -554,6 +567,32 @@ mod tests {
     }
 
     #[test]
+    fn a_doubt_keeps_the_code_it_came_with_as_long_as_it_is_one() {
+        let why = Refusal { code: Some(2), subcode: Some(2_018_999), reason: "busy".to_owned() };
+        let codes = |delivery: &Delivery| (delivery.code, delivery.subcode);
+        let after = |delivery: &Delivery, event: &Event| delivery.step(event, NOW).expect("a step");
+        let unknown = after(&in_state(State::InFlight), &Event::Doubt { why: why.clone() });
+        let waiting = after(&in_state(State::InFlight), &Event::DoubtAndRetry { why, due: NOW });
+        let again = after(&unknown, &Event::Resend { due: NOW });
+        let flying = after(&after(&waiting, &Event::Claim), &Event::Intend { nonce: 9, variant: None });
+        let refused = Event::Refused(Refusal { code: Some(551), subcode: None, reason: "gone".to_owned() });
+        let ended = after(&flying, &refused);
+        assert_eq!(ended.reason.as_deref(), Some("busy; later: gone"));
+        for doubtful in [&unknown, &waiting, &again, &flying, &ended] {
+            assert_eq!(codes(doubtful), (Some(2), Some(2_018_999)), "{doubtful:?}");
+        }
+        for settled in [
+            after(&flying, &Event::Sent { message_id: None }),
+            after(&unknown, &Event::AssumeSent),
+            after(&unknown, &Event::AssumeNotSent),
+            after(&unknown, &Event::InferredNotSent),
+            flying.abandoned(NOW),
+        ] {
+            assert_eq!(codes(&settled), (None, None), "{settled:?}");
+        }
+    }
+
+    #[test]
     fn an_echo_proves_what_was_only_said_or_inferred_and_changes_nothing_that_is_certain() {
         let echo = Event::Echoed { message_id: "m_2".to_owned() };
         let inferred =
@@ -588,7 +627,7 @@ mod tests {
         let flying = in_state(State::InFlight);
         let kept = Doubted { attempt: 1, nonce: 7, intended_at: Some(NOW) };
         assert_eq!(flying.doubted_by(&flying.abandonment()), Some(kept));
-        let doubt = Event::DoubtAndRetry { reason: String::new(), due: NOW };
+        let doubt = Event::DoubtAndRetry { why: Refusal::in_words(String::new()), due: NOW };
         assert_eq!(flying.doubted_by(&doubt), Some(kept));
         assert_eq!(flying.doubted_by(&Event::Sent { message_id: None }), None);
         assert_eq!(flying.doubted_by(&Event::NotSent), None);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reattach::clock::Clock;
-use reattach::delivery::Event;
+use reattach::delivery::{Event, Refusal};
 use reattach::graph::GraphError;
 use reattach::stop::Stop;
 use tokio::sync::{self, watch};
@@ -286,7 +286,7 @@ impl Run {
         }
         let event = match &sent {
             Ok(sent) => Event::Sent { message_id: sent.message_id.clone() },
-            Err(GraphError::Unknown { failure, .. }) => Event::Doubt { reason: failure.to_string() },
+            Err(GraphError::Unknown { failure, .. }) => Event::Doubt { why: Refusal::in_words(failure.to_string()) },
             Err(_) => Event::NotSent,
         };
         self.hear(lane).await;

@@ -15,7 +15,7 @@ use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{End, Unsaved};
 use super::tally::{AfterRefusal, SAME_REFUSALS, Waiting, Watch};
 use super::times::{Times, Turn};
-use super::verdict::Verdict;
+use super::verdict::{Verdict, refusal};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::{Event, Refusal};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
@@ -366,20 +366,16 @@ impl Sending {
         match Verdict::on(&error) {
             Verdict::Refused(refusal) => (Some(Event::Refused(refusal)), Then::Done),
             Verdict::Invalid(reason) if !begun => (Some(Event::Invalid { reason }), Then::Done),
-            Verdict::Invalid(reason) => {
-                (Some(Event::Refused(Refusal { code: None, subcode: None, reason })), Then::Done)
-            }
-            Verdict::Doubt(reason) => {
+            Verdict::Invalid(reason) => (Some(Event::Refused(Refusal::in_words(reason))), Then::Done),
+            Verdict::Doubt(why) => {
                 let again = self.settings.delivery == Delivery::AtLeastOnce && job.attempt + 1 < MOST_ATTEMPTS;
                 let due = self.clock.now().plus(DOUBT_LASTS);
-                let event = if again { Event::DoubtAndRetry { reason, due } } else { Event::Doubt { reason } };
+                let event = if again { Event::DoubtAndRetry { why, due } } else { Event::Doubt { why } };
                 (Some(event), Then::Done)
             }
             Verdict::Attachment if self.ready_for(ready, job).prepared.assets().is_empty() => {
                 // An id the user wrote: there is nothing to make it anew from.
-                let refusal = error.refusal().map(|refusal| (refusal.code, refusal.subcode, refusal.message.clone()));
-                let (code, subcode, reason) = refusal.unwrap_or_else(|| (0, None, error.to_string()));
-                (Some(Event::Refused(Refusal { code: Some(code), subcode, reason })), Then::Done)
+                (Some(Event::Refused(refusal(&error))), Then::Done)
             }
             Verdict::Attachment => (not_sent(), Then::Heal(error)),
             Verdict::Page => (not_sent(), Then::Halt(End::Page(error))),
@@ -393,20 +389,19 @@ impl Sending {
 
     /// Takes note of what is on the disk now.
     fn count(&self, event: &Event) {
-        let invalid = |reason: &String| Refusal { code: None, subcode: None, reason: reason.clone() };
         let refusal = match event {
             Event::Sent { .. } => {
                 self.watch.add_sent();
                 return self.let_everybody_go();
             }
-            Event::Doubt { reason } | Event::DoubtAndRetry { reason, .. } => {
-                if let Some(why) = self.watch.add_unknown(reason) {
+            Event::Doubt { why } | Event::DoubtAndRetry { why, .. } => {
+                if let Some(why) = self.watch.add_unknown(&why.reason) {
                     self.halt(End::Paused(why));
                 }
                 return;
             }
             Event::Refused(refusal) => refusal.clone(),
-            Event::Invalid { reason } => invalid(reason),
+            Event::Invalid { reason } => Refusal::in_words(reason.clone()),
             _ => return,
         };
         match self.watch.add_failed(&refusal, self.settings.stop_after_failures) {

@@ -1,9 +1,9 @@
 //! What the end of an attempt means for the delivery, and for the campaign.
 
 use crate::delivery::Refusal;
-use crate::graph::{Certainty, GraphError, Scope};
+use crate::graph::{self, Certainty, Failure, GraphError, Scope};
 
-/// How many of Meta's words are kept.
+/// How much of Meta's words is kept, in characters; codes and trace are kept whatever they are.
 const WORDS: usize = 160;
 
 /// What an attempt that brought no receipt means.
@@ -24,7 +24,7 @@ pub(super) enum Verdict {
     /// It was not begun.
     Stopped,
     /// It may have arrived.
-    Doubt(String),
+    Doubt(Refusal),
 }
 
 impl Verdict {
@@ -45,20 +45,23 @@ impl Verdict {
     }
 }
 
-fn refusal(error: &GraphError) -> Refusal {
-    match error.refusal() {
-        Some(refusal) => {
-            Refusal { code: Some(refusal.code), subcode: refusal.subcode, reason: short(&refusal.message) }
-        }
-        None => Refusal { code: None, subcode: None, reason: short(&error.to_string()) },
-    }
+/// What is kept of a refusal: its codes, and in words what Meta said and what its support asks for.
+pub(super) fn refusal(error: &GraphError) -> Refusal {
+    let Some(said) = error.refusal() else { return Refusal::in_words(short(&error.to_string())) };
+    let trace = said.fbtrace_id.as_ref().map_or_else(String::new, |trace| format!(" (trace {trace})"));
+    Refusal { code: Some(said.code), subcode: said.subcode, reason: short(&said.message) + &trace }
 }
 
 /// What came instead of an answer, causes and all.
-fn doubt(error: &GraphError) -> String {
+fn doubt(error: &GraphError) -> Refusal {
+    if let Some(said) = error.refusal() {
+        let (code, subcode) = (Some(said.code), said.subcode);
+        let said = graph::Refusal { message: short(&said.message), ..said.clone() };
+        return Refusal { code, subcode, reason: Failure::Refused(Box::new(said)).to_string() };
+    }
     let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
     let words: Vec<String> = causes.map(ToString::to_string).collect();
-    short(&if words.is_empty() { error.to_string() } else { words.join(": ") })
+    Refusal::in_words(short(&if words.is_empty() { error.to_string() } else { words.join(": ") }))
 }
 
 fn short(text: &str) -> String {
@@ -107,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_a_refusal_is_metas_codes_and_words() {
+    fn what_is_kept_of_a_refusal_is_metas_codes_and_words_and_its_trace() {
         let message = "ä".repeat(161);
-        let refusal = |message: &str| {
+        let refusal = |message: &str, trace: Option<&str>| {
             Box::new(crate::graph::Refusal {
                 http_status: 400,
                 message: message.to_owned(),
@@ -117,14 +120,20 @@ mod tests {
                 code: 551,
                 subcode: Some(1_545_041),
                 is_transient: false,
-                fbtrace_id: None,
+                fbtrace_id: trace.map(str::to_owned),
             })
         };
         let (operation, scope) = (Operation::Send, Scope::Recipient);
-        let verdict = |message| Verdict::on(&GraphError::Refused { operation, scope, refusal: refusal(message) });
+        let verdict =
+            |message, trace| Verdict::on(&GraphError::Refused { operation, scope, refusal: refusal(message, trace) });
         let kept = |reason: &str| Refusal { code: Some(551), subcode: Some(1_545_041), reason: reason.to_owned() };
-        assert_eq!(verdict("not here"), Verdict::Refused(kept("not here")));
-        assert_eq!(verdict(&message), Verdict::Refused(kept(&"ä".repeat(160))));
+        assert_eq!(verdict("not here", None), Verdict::Refused(kept("not here")));
+        let long = "ä".repeat(160);
+        assert_eq!(verdict(&message, Some("Ab1")), Verdict::Refused(kept(&format!("{long} (trace Ab1)"))));
+        let failure = Failure::Refused(refusal(&message, Some("Ab1")));
+        let doubt = Verdict::on(&GraphError::Unknown { operation, failure });
+        let words = format!("Meta answered with HTTP 400: {long} (code 551, subcode 1545041, trace Ab1)");
+        assert_eq!(doubt, Verdict::Doubt(kept(&words)));
     }
 
     #[test]
@@ -133,7 +142,7 @@ mod tests {
         let cause = TransportError::new("connection reset");
         let failure = crate::graph::Failure::Broken { phase, cause: cause.clone() };
         let doubt = Verdict::on(&GraphError::Unknown { operation, failure });
-        assert_eq!(doubt, Verdict::Doubt(format!("{phase}: connection reset")));
+        assert_eq!(doubt, Verdict::Doubt(Refusal::in_words(format!("{phase}: connection reset"))));
         let phase = Phase::BeforeRequest;
         assert_eq!(Verdict::on(&GraphError::Unreachable { operation, phase, cause }), Verdict::Connection);
     }

@@ -137,7 +137,9 @@ impl<'a> DeliveryError<'a> {
             delivery::State::Skipped => "skipped",
             _ => "unknown",
         };
-        let hint = entry.map(|entry| entry.action);
+        // What helps against a refusal may send twice what is in doubt.
+        let is_failed = delivery.state == delivery::State::Failed;
+        let hint = entry.filter(|_| is_failed).map(|entry| entry.action);
         Some(Self { code: delivery.code, subcode: delivery.subcode, class, message, hint })
     }
 }
@@ -149,5 +151,25 @@ const fn outcome(state: delivery::State) -> &'static str {
         delivery::State::Unknown => "unknown",
         delivery::State::Skipped => "skipped",
         _ => "pending",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_is_told_with_its_code_and_without_the_advice_to_try_again() {
+        let at = Timestamp::from_unix_millis(1);
+        let delivery =
+            |state| Delivery { state, code: Some(613), reason: Some("slow down".to_owned()), ..Delivery::planned(at) };
+        let told = |state| {
+            let delivery = delivery(state);
+            let error = DeliveryError::of(&delivery).expect("an error");
+            (error.code, error.class, error.hint.is_some())
+        };
+        assert_eq!(told(delivery::State::Failed), (Some(613), "rate_limit", true));
+        assert_eq!(told(delivery::State::Unknown), (Some(613), "unknown", false));
+        assert_eq!(told(delivery::State::RetryAt), (Some(613), "unknown", false));
     }
 }

@@ -89,7 +89,7 @@ pub(in crate::record) fn refused(seq: u64, part: u8) -> Entry {
 }
 
 pub(in crate::record) fn doubt(seq: u64, part: u8) -> Entry {
-    entry(seq, part, Event::Doubt { reason: "reset".to_owned() })
+    entry(seq, part, Event::Doubt { why: Refusal::in_words("reset".to_owned()) })
 }
 
 pub(in crate::record) async fn write(record: &dyn Record, worker: &Worker, entries: &[Entry]) {
@@ -285,7 +285,7 @@ pub(in crate::record) async fn a_retry_waits_until_it_is_due(store: &dyn Store) 
     let worker = enlist(&*record, campaign).await;
     claim(&*record, &worker, 1).await;
     let due = NOW.plus(Duration::from_mins(2));
-    let retry = entry(1, 0, Event::DoubtAndRetry { reason: "reset".to_owned(), due });
+    let retry = entry(1, 0, Event::DoubtAndRetry { why: Refusal::in_words("reset".to_owned()), due });
     write(&*record, &worker, &[intent(1, 0), retry]).await;
     let early = record.claim_deliveries(&worker, Reach::All, 1, NOW).await.expect("claims");
     assert_eq!((early.rows.len(), early.next_due), (0, Some(due)));

@@ -6,7 +6,7 @@ use super::campaigns::{
     DIGEST, PID, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write,
 };
 use super::{NOW, Store, space};
-use crate::delivery::{Doubted, Event, State};
+use crate::delivery::{Doubted, Event, Refusal, State};
 use crate::record::{
     Begun, CampaignId, DeliveryKey, DoubtedAttempt, Entry, Finding, NewCampaign, Proof, Proven, Reach, Record,
     RecordError, Worker,
@@ -27,7 +27,7 @@ async fn try_in_doubt(record: &dyn Record, worker: &Worker, nonce: u32) {
     let now = NOW.plus(LATER * nonce);
     let rows = record.claim_deliveries(worker, Reach::All, 9, now).await.expect("claims").rows;
     let entries = rows.into_iter().flat_map(|row| {
-        let retry = Event::DoubtAndRetry { reason: "reset".to_owned(), due: now };
+        let retry = Event::DoubtAndRetry { why: Refusal::in_words("reset".to_owned()), due: now };
         [Event::Intend { nonce, variant: None }, retry].map(|event| Entry { key: row.key, event, at: now })
     });
     write(record, worker, &entries.collect::<Vec<_>>()).await;

@@ -209,8 +209,11 @@ impl Bench<'_> {
             (true, 2) => Event::Sent { message_id: None },
             (true, 3) => Event::NotSent,
             (true, 4) => Event::Refused(Refusal { code: Some(551), subcode: Some(1), reason: reason() }),
-            (true, 5) => Event::Doubt { reason: reason() },
-            (true, _) => Event::DoubtAndRetry { reason: reason(), due },
+            (true, 5) => Event::Doubt { why: Refusal::in_words(reason()) },
+            (true, _) => {
+                let why = Refusal { code: Some(2), subcode: Some(2_018_999), reason: reason() };
+                Event::DoubtAndRetry { why, due }
+            }
         };
         Entry { key, event, at: self.book.now }
     }

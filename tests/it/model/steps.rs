@@ -85,15 +85,15 @@ impl Campaign {
 
     /// What a worker writes when no answer comes.
     fn doubt(&self, row: &Row) -> Event {
-        let reason = String::new();
+        let why = Refusal::in_words(String::new());
         let again = match self.policy {
             Policy::AtMostOnce => self.has(Mistake::RetryUnderAtMostOnce),
             Policy::AtLeastOnce => self.has(Mistake::RetryWithoutLimit) || row.delivery.attempt < self.attempts,
         };
         match again {
             _ if self.has(Mistake::TimeOutMeansNotSent) => Event::NotSent,
-            true => Event::DoubtAndRetry { reason, due: NOW },
-            false => Event::Doubt { reason },
+            true => Event::DoubtAndRetry { why, due: NOW },
+            false => Event::Doubt { why },
         }
     }
 
