@@ -176,8 +176,10 @@ pub(super) fn print_sync_summary(output: &Output, summary: &Summary, page: Optio
 pub(super) fn exit_for(summary: &Summary) -> Exit {
     if summary.unknown > 0 {
         Exit::UnknownOutcome
-    } else if summary.rejected + summary.failed + summary.missing > 0 {
+    } else if summary.rejected + summary.missing > 0 || summary.failed > summary.momentary {
         Exit::SomeFailed
+    } else if summary.failed > 0 {
+        Exit::TryLater
     } else {
         Exit::Done
     }
@@ -189,4 +191,26 @@ fn counted(number: u64, what: &str) -> Option<String> {
 
 fn elapsed(output: &Output, summary: &Summary) -> String {
     output.palette.faint(format_args!("  ({:.2} s)", summary.elapsed.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_all_go_later_ends_with_5_and_what_is_wrong_for_good_with_3() {
+        let summary = |counts: [u64; 4]| {
+            let mut summary = Summary::default();
+            [summary.failed, summary.momentary, summary.rejected, summary.missing] = counts;
+            summary
+        };
+        let exit = |failed, momentary, rejected, missing| exit_for(&summary([failed, momentary, rejected, missing]));
+        assert_eq!([exit(0, 0, 0, 0), exit(2, 2, 0, 0)], [Exit::Done, Exit::TryLater]);
+        for exit in [exit(2, 1, 0, 0), exit(1, 1, 1, 0), exit(1, 1, 0, 1), exit(0, 0, 1, 0), exit(1, 0, 0, 0)] {
+            assert_eq!(exit, Exit::SomeFailed);
+        }
+        let mut unknown = summary([1, 1, 0, 0]);
+        unknown.unknown = 1;
+        assert_eq!(exit_for(&unknown), Exit::UnknownOutcome);
+    }
 }

@@ -211,6 +211,15 @@ impl LibraryError {
         }
     }
 
+    /// Whether it is a moment's trouble with Meta: the same may succeed later, unchanged.
+    pub fn is_momentary(&self) -> bool {
+        match self {
+            Self::Graph(error) => error.retryable(),
+            Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.is_momentary(),
+            _ => false,
+        }
+    }
+
     /// Whether it is not known if a message was sent.
     pub fn is_unknown_send(&self) -> bool {
         matches!(self, Self::Graph(GraphError::Unknown { operation, .. }) if operation.sends_messages())

@@ -211,6 +211,8 @@ pub struct Summary {
     pub failed: u64,
     /// Those of them whose message was sent or not: nobody knows.
     pub unknown: u64,
+    /// Those of them that a moment's trouble kept, and that may go later.
+    pub momentary: u64,
     /// Files with at least one warning.
     pub warned: u64,
     /// Bytes of all files whose size is known.
@@ -238,6 +240,9 @@ impl Summary {
             self.warned += 1;
         }
         self.unknown += u64::from(report.error.as_ref().is_some_and(|error| error.is_unknown_send()));
+        if report.outcome == AssetOutcome::Failed {
+            self.momentary += u64::from(report.error.as_ref().is_some_and(|error| error.is_momentary()));
+        }
         *self.counter(report.outcome) += 1;
         match report.outcome {
             AssetOutcome::Uploaded | AssetOutcome::Refreshed => self.bytes_uploaded += sent,
@@ -260,6 +265,7 @@ impl Summary {
             missing: total.missing + page.missing,
             failed: total.failed + page.failed,
             unknown: total.unknown + page.unknown,
+            momentary: total.momentary + page.momentary,
             warned: total.warned.max(page.warned),
             bytes: total.bytes.max(page.bytes),
             bytes_uploaded: total.bytes_uploaded + page.bytes_uploaded,
@@ -286,5 +292,25 @@ impl Summary {
             AssetOutcome::Missing => &mut self.missing,
             AssetOutcome::Failed => &mut self.failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Failure, GraphError, Operation};
+
+    #[test]
+    fn what_failed_for_a_moment_is_counted_apart() {
+        let failure = Failure::Unreadable { http_status: 502, excerpt: String::new() };
+        let busy = |operation| LibraryError::Graph(GraphError::Unknown { operation, failure: failure.clone() });
+        let mut summary = Summary::default();
+        let referred = LibraryError::Reference { reference: "a.png".into(), cause: Arc::new(busy(Operation::Upload)) };
+        for error in [busy(Operation::Upload), referred, busy(Operation::Send), LibraryError::NoPage] {
+            summary.add(&AssetReport::failed(error));
+        }
+        summary.add(&AssetReport { outcome: AssetOutcome::Deferred, ..AssetReport::failed(busy(Operation::Upload)) });
+        assert_eq!((summary.failed, summary.momentary, summary.unknown), (4, 2, 1));
+        assert_eq!(Summary::total([&summary, &summary]).momentary, 4);
     }
 }
