@@ -95,7 +95,8 @@ pub async fn reopen(
     }
 }
 
-/// Why deliveries are unknown, and how many for each reason, the most frequent first.
+/// Why deliveries are unknown, and how many for each reason, the most frequent first. Traces, which tell one call from
+/// another, are left out.
 pub async fn reasons(record: &dyn Record, campaign: CampaignId) -> Result<Vec<(String, u64)>, CampaignError> {
     let (mut after, mut counts) = (None, BTreeMap::<_, u64>::new());
     loop {
@@ -103,12 +104,25 @@ pub async fn reasons(record: &dyn Record, campaign: CampaignId) -> Result<Vec<(S
         let Some(last) = page.last() else { break };
         after = Some(last.key);
         for listed in page {
-            *counts.entry(listed.delivery.reason.unwrap_or_default()).or_default() += 1;
+            *counts.entry(without_traces(&listed.delivery.reason.unwrap_or_default())).or_default() += 1;
         }
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     Ok(counts)
+}
+
+/// Words without the traces that stand at the end of brackets in them.
+fn without_traces(words: &str) -> String {
+    let mut kept = words.to_owned();
+    for (from, to) in [(", trace ", ")"), (" (trace ", "")] {
+        while let Some((before, behind)) = kept.split_once(from)
+            && let Some((_, rest)) = behind.split_once(')')
+        {
+            kept = format!("{before}{to}{rest}");
+        }
+    }
+    kept
 }
 
 /// Has what may have arrived sent again, as long as it was not tried too often.
@@ -139,5 +153,23 @@ async fn decide_all(
             page.iter().filter_map(|listed| Some(Entry { key: listed.key, event: event(listed)?, at: now })).collect();
         record.decide(campaign, &entries).await?;
         decided += entries.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_the_same_whatever_its_traces() {
+        for (words, kept) in [
+            ("busy (code 2, subcode 9, trace Ab1)", "busy (code 2, subcode 9)"),
+            ("busy (code 2, trace Ab1); later: gone (trace Cd2)", "busy (code 2); later: gone"),
+            ("no trace of it (code 2)", "no trace of it (code 2)"),
+            ("cut short (code 2, trace A", "cut short (code 2, trace A"),
+            ("", ""),
+        ] {
+            assert_eq!(without_traces(words), kept);
+        }
     }
 }
