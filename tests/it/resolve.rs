@@ -34,8 +34,6 @@ fn resolve_of_a_path_that_leads_nowhere_ends_with_2() {
     assert_eq!(world.uploads(), 0);
     let empty = world.run(["resolve", ""]).ended_with(2);
     assert!(empty.stderr.contains("an empty text refers to nothing"), "{}", empty.stderr);
-    let empty = world.run(["send", "--to", "1", "--file", ""]).ended_with(2);
-    assert!(empty.stderr.contains("there is no file \"\""), "{}", empty.stderr);
 }
 
 #[test]

@@ -19,11 +19,9 @@ const READ_RATHER_THAN_RECALL: u64 = 8 << 20;
 
 /// A path that leads nowhere is a mistake in the command, not in a file.
 pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
-    // Otherwise the sentence would end where its name should stand.
-    let name = if path.as_os_str().is_empty() { "\"\"".to_owned() } else { path.display().to_string() };
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage {
-            message: format!("there is no file {name}"),
+            message: format!("there is no file {}", path.display()),
             hint: "check the path; it is read from the current folder".into(),
         }),
         _ => Ok(()),
