@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::campaign::{Counts, ErrorCount, Preflight, Watch};
+use crate::campaign::{Counts, ErrorCount, Preflight, Waiting, Watch};
 use crate::cli::output::shown_text;
 use crate::cli::session::Context;
 use crate::cli::values::{human_span, local_moment, thousands};
@@ -47,9 +47,9 @@ struct Lines {
     below: ProgressBar,
 }
 
-/// A view that is drawn until it is dropped.
+/// A view that is drawn until it is dropped; where nothing can be drawn, what a run waits for is said on lines of its own.
 pub(super) struct Live {
-    lines: Lines,
+    lines: Option<Lines>,
     clock: Arc<dyn Clock>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
@@ -68,32 +68,46 @@ impl Live {
         bar.set_style(style("  sending {bar:30.green/dim} {percent:>3}%  {human_pos} of {human_len}"));
         let below = context.output.bars.add(ProgressBar::new_spinner());
         below.set_style(style("{msg}"));
-        Some(Self { lines: Lines { bar, below }, clock: Arc::clone(&context.clock), task: None })
+        Some(Self { lines: Some(Lines { bar, below }), clock: Arc::clone(&context.clock), task: None })
     }
 
     /// The view of a run of our own, which `ahead` was said of; drawn without being asked.
-    pub(super) fn of_run(
-        context: &Context,
-        ahead: &Preflight,
-        watch: Arc<Watch>,
-        graph: Arc<GraphClient>,
-    ) -> Option<Self> {
-        let mut live = Self::new(context)?;
+    pub(super) fn of_run(context: &Context, ahead: &Preflight, watch: Arc<Watch>, graph: Arc<GraphClient>) -> Self {
+        let Some(mut live) = Self::new(context) else { return Self::in_words(context, watch) };
         let (lines, clock) = (live.lines.clone(), Arc::clone(&live.clock));
         let mut own = OwnRun { before: ahead.counts.clone(), forecast: Forecast::of(ahead), meter: Meter::default() };
         live.task = Some(tokio::spawn(async move {
             loop {
                 let now = clock.now();
-                lines.draw(&own.look(&watch, &graph.governor().pace(), now), now);
+                let view = own.look(&watch, &graph.governor().pace(), now);
+                if let Some(lines) = &lines {
+                    lines.draw(&view, now);
+                }
                 tokio::time::sleep(EVERY).await;
             }
         }));
-        Some(live)
+        live
+    }
+
+    fn in_words(context: &Context, watch: Arc<Watch>) -> Self {
+        let (output, clock) = (Arc::clone(&context.output), Arc::clone(&context.clock));
+        let mut waits = Waits::default();
+        let task = tokio::spawn(async move {
+            loop {
+                if let Some(words) = waits.news(watch.waiting(), clock.now()) {
+                    output.note(shown_text(&words));
+                }
+                tokio::time::sleep(EVERY).await;
+            }
+        });
+        Self { lines: None, clock: Arc::clone(&context.clock), task: Some(task) }
     }
 
     /// Draws what was seen.
     pub(super) fn show(&self, view: &View) {
-        self.lines.draw(view, self.clock.now());
+        if let Some(lines) = &self.lines {
+            lines.draw(view, self.clock.now());
+        }
     }
 }
 
@@ -102,8 +116,10 @@ impl Drop for Live {
         if let Some(task) = &self.task {
             task.abort();
         }
-        self.lines.bar.finish_and_clear();
-        self.lines.below.finish_and_clear();
+        if let Some(Lines { bar, below }) = &self.lines {
+            bar.finish_and_clear();
+            below.finish_and_clear();
+        }
     }
 }
 
@@ -150,6 +166,39 @@ fn words(view: &View, now: Timestamp) -> Vec<String> {
     [speed, numbers.join(", ")].into_iter().chain(waiting).chain(refusals).collect()
 }
 
+fn wait_words(wait: &Waiting, now: Timestamp) -> String {
+    match wait.until {
+        Some(until) => format!("waiting until {}: {}", local_moment(until, now), wait.reason),
+        None => format!("waiting: {}", wait.reason),
+    }
+}
+
+/// What was last said of what a run waits for.
+#[derive(Debug, Default)]
+struct Waits(Option<Waiting>);
+
+impl Waits {
+    /// A shorter wait is over before anybody wonders.
+    const WORTH_A_WORD: Duration = Duration::from_secs(5);
+    /// A wait that lasts so little longer than was said is the same.
+    const SAME: Duration = Duration::from_mins(1);
+
+    /// What is to be said of this one, if it is news.
+    fn news(&mut self, wait: Option<Waiting>, now: Timestamp) -> Option<String> {
+        let wait = wait.filter(|wait| wait.until.is_none_or(|until| until.since(now) >= Self::WORTH_A_WORD))?;
+        let is_said = self.0.as_ref().is_some_and(|said| {
+            said.reason == wait.reason
+                && match (said.until, wait.until) {
+                    (Some(said), Some(until)) => until <= said.plus(Self::SAME),
+                    (said, until) => said == until,
+                }
+        });
+        let words = (!is_said).then(|| wait_words(&wait, now))?;
+        self.0 = Some(wait);
+        Some(words)
+    }
+}
+
 /// What is remembered between two looks at a run of our own.
 struct OwnRun {
     /// Where the campaign stood when it began.
@@ -177,10 +226,7 @@ impl OwnRun {
         let rest = wait.as_ref().and_then(|wait| wait.until).map(|until| until.since(now)).max(shut_for);
         let left = self.forecast.left(pending, pace, self.meter.mean()).map(|left| left + rest.unwrap_or_default());
         let waiting = match (wait, shut_for) {
-            (Some(wait), _) => Some(match wait.until {
-                Some(until) => format!("waiting until {}: {}", local_moment(until, now), wait.reason),
-                None => format!("waiting: {}", wait.reason),
-            }),
+            (Some(wait), _) => Some(wait_words(&wait, now)),
             (None, Some(Duration::ZERO)) => Some("waiting: asking Meta whether its limit is lifted".to_owned()),
             (None, Some(shut)) => Some(format!("waiting until {}: Meta's limit", local_moment(now.plus(shut), now))),
             (None, None) => None,
@@ -286,6 +332,23 @@ mod tests {
         assert_eq!(forecast.left(100, &PACE, Some(50.0)), Some(Duration::from_secs(10)), "faster than it may");
         assert_eq!(forecast.left(100, &PACE, Some(5.0)), Some(Duration::from_secs(20)), "the machine is the limit");
         assert_eq!(forecast.left(0, &PACE, None), None);
+    }
+
+    #[test]
+    fn a_wait_is_told_once_and_again_where_it_gets_longer() {
+        let mut waits = Waits::default();
+        let mut told = |secs, reason: &str| {
+            let until = Some(NOON.plus(Duration::from_secs(secs)));
+            waits.news(Some(Waiting { reason: reason.to_owned(), until }), NOON)
+        };
+        assert_eq!(told(4, "the night"), None);
+        assert!(told(90, "the night").is_some_and(|words| words.contains(": the night")));
+        assert_eq!([told(90, "the night"), told(60, "the night"), told(150, "the night")], [None, None, None]);
+        assert!(told(151, "the night").is_some() && told(151, "the start").is_some());
+        assert_eq!(waits.news(None, NOON), None);
+        let endless = || Some(Waiting { reason: "others".to_owned(), until: None });
+        assert_eq!(waits.news(endless(), NOON).as_deref(), Some("waiting: others"));
+        assert_eq!(waits.news(endless(), NOON), None);
     }
 
     #[test]
