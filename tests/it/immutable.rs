@@ -59,6 +59,14 @@ fn a_library_nobody_may_change_is_read_as_any_other() {
 }
 
 #[test]
+fn doctor_names_a_folder_no_record_can_be_made_in() {
+    let world = World::new();
+    let Some(_held) = Immutable::make(&world.library()) else { return };
+    let run = world.run(["doctor", "--store", "sled:library/not/yet"]).ended_with(6);
+    assert!(run.stdout.contains("record.db cannot be made"), "{}", run.stdout);
+}
+
+#[test]
 fn a_store_nobody_may_change_is_named_and_nothing_is_uploaded() {
     let world = World::new();
     world.put("a.png", png(1));
@@ -73,7 +81,7 @@ fn a_store_nobody_may_change_is_named_and_nothing_is_uploaded() {
     let target = world.library().join("exports");
     std::fs::create_dir(&target).expect("a folder");
     let Some(_held) = Immutable::make(&target) else { return };
-    let run = world.run(["export", "--output", "library/exports/all.json"]).ended_with(1);
+    let run = world.run(["export", "--output", "library/exports/all.json"]).ended_with(2);
     let said = run.stderr.contains("library/exports/all.json") && run.stderr.contains("Operation not permitted");
     assert!(said, "{}", run.stderr);
 }

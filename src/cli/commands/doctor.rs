@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::Access;
 use serde::Serialize;
 
 use crate::cache::{CacheNote, FileCache};
@@ -275,7 +276,15 @@ async fn record(context: &Context) -> Finding {
     let server = context.settings.server.as_ref();
     let place = server.map_or_else(|| shown(&path), |server| shown_text(&server.to_string()));
     if server.is_none() && !path.exists() {
-        return Fine(format!("none yet; the first upload makes {place}"));
+        let folder = existing_above(&path);
+        return match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => Fine(format!("none yet; the first upload makes {place}")),
+            Err(error) => Wrong(
+                format!("{place} cannot be made: {}: {error}", shown(folder)),
+                "make the folder writable, or choose another place with --store".into(),
+                Exit::Store,
+            ),
+        };
     }
     let checked = async {
         let record = match server {
@@ -328,9 +337,13 @@ fn set_aside(store: &Path) -> u64 {
     entries.filter(|entry| entry.file_name().to_string_lossy().contains(".corrupt-")).count() as u64
 }
 
+/// The folder that is there of those `path` lies in, the nearest.
+fn existing_above(path: &Path) -> &Path {
+    path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."))
+}
+
 fn disk(store: &Path) -> Finding {
-    let existing = store.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-    match rustix::fs::statvfs(existing) {
+    match rustix::fs::statvfs(existing_above(store)) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let message = format!("{} free for {}", human_size(free), shown(store));
