@@ -31,9 +31,10 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
         let counts = counts(context, &*record, &campaign).await?;
         context.output.event(&CampaignEvent::new(&campaign, &counts));
         context.output.result(format_args!(
-            "{:<24} {:<17} {}  {}",
+            "{:<24} {:<17} {:<10} {}  {}",
             campaign.name,
             campaign.space.page.as_str(),
+            campaign.space.platform.as_str(),
             coloured(context, &campaign, &counts),
             figures(&counts),
         ));
