@@ -584,9 +584,13 @@ fn who_looks_on_learns_how_a_run_ended_before_its_end() {
         let mut child = start_slowly(&world, 70);
         let (looker, _stderr) = start_looking(&world);
         stopping(&world, &child, how);
-        let ended = Ran::new(looker.wait_with_output().expect("ends")).ended_with(code);
+        let ended = Ran::new(looker.wait_with_output().expect("ends"));
         child.wait().expect("ends");
-        assert_eq!(closing(&ended)["state"], "paused", "{how}");
+        let closed = closing(&ended);
+        assert_eq!(closed["state"], "paused", "{how}");
+        // What a killed run had under way is in doubt.
+        let code = if closed["unknown"] == 0 { code } else { 7 };
+        ended.ended_with(code);
     }
 }
 

@@ -84,7 +84,7 @@ fn a_token_that_dies_among_doubts_and_throttles_leaves_everybody_where_they_stan
     let lost = json!({"on": "send", "when": "after", "times": 2, "fault": {"reset": true}});
     let dead = json!({"on": "send", "times": 1000, "fault": refusal(190, None, 400)});
     world.sandbox().set_faults(json!([pass, lost, pass, dead])).expect("faults");
-    let closed = closing(&run(&world).ended_with(4));
+    let closed = closing(&run(&world).ended_with(7));
     let counted = ["sent", "failed", "unknown", "pending"].map(|outcome| closed[outcome].as_u64().expect("a count"));
     assert_eq!(counted, [40, 0, 2, 78], "{closed}");
     check_against_truth(&world);
