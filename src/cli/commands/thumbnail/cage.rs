@@ -122,9 +122,10 @@ mod tests {
     /// What decoding has no need of and the system did all the same.
     fn allowed(listening: SocketAddr) -> Vec<&'static str> {
         let run = Command::new("/bin/true").status();
+        let file = std::env::temp_dir().join(format!("{CLOSE}-{}", std::process::id()));
         let tried: [(_, io::Result<()>); 7] = [
             ("read", File::open("/etc/passwd").map(drop)),
-            ("write", File::create(std::env::temp_dir().join(format!("{CLOSE}-{}", std::process::id()))).map(drop)),
+            ("write", File::create(&file).and_then(|_| std::fs::remove_file(&file))),
             ("list", std::fs::read_dir("/").map(drop)),
             ("connect", TcpStream::connect(listening).map(drop)),
             ("datagram", UdpSocket::bind("127.0.0.1:0").map(drop)),
