@@ -120,7 +120,14 @@ impl GraphClient {
         for item in items.0.iter().flatten() {
             self.governor.observe(&item.headers);
         }
-        outcomes(requests, &items.0).into_iter().map(|outcome| result(Operation::Send, outcome)).collect()
+        let outcomes = outcomes(requests, &items.0);
+        let is_strange = |outcome: &Outcome<Sent>| {
+            matches!(outcome, Outcome::Unknown { failure: Failure::Unanswered { fits: false }, .. })
+        };
+        if outcomes.iter().any(is_strange) {
+            self.get_back_into_step();
+        }
+        outcomes.into_iter().map(|outcome| result(Operation::Send, outcome)).collect()
     }
 
     async fn send_at_once(

@@ -288,16 +288,21 @@ impl GraphClient {
         classify(&self.exchange(method, url, body).await)
     }
 
-    /// The same of a message. The receipt of another one means that answers come out of step with what they answer, as
-    /// when something on the way repeats one: then no connection that is open is used again.
+    /// The same of a message, whose answer may be that to another.
     async fn attempt_send(&self, request: &SendRequest, url: &Url, body: &Body) -> Outcome<Sent> {
         let outcome = receipt::read(request, &self.exchange(&Method::POST, url, body).await);
         if !receipt::is_anothers(request, &outcome) {
             return outcome;
         }
-        tracing::warn!("an answer of Meta's names another recipient");
-        self.transport.start_afresh();
+        self.get_back_into_step();
         Outcome::Unknown { retry: Retry::Never, failure: Failure::OutOfStep }
+    }
+
+    /// Uses no connection again that is open: where one answer is that to another request, as when something on the way has
+    /// repeated one, so are all behind it.
+    pub(super) fn get_back_into_step(&self) {
+        tracing::warn!("an answer of Meta's is that to another request");
+        self.transport.start_afresh();
     }
 
     /// One request, and what came back.

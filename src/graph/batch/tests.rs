@@ -18,6 +18,8 @@ struct Always {
     status: u16,
     body: String,
     calls: Mutex<Vec<Call>>,
+    /// How often it was started afresh.
+    afresh: Mutex<u32>,
 }
 
 #[async_trait]
@@ -27,10 +29,15 @@ impl Transport for Always {
         let status = StatusCode::from_u16(self.status).expect("a status");
         Attempt::Answered(Answered { status, headers: HeaderMap::new(), body: self.body.clone().into() })
     }
+
+    fn start_afresh(&self) {
+        *self.afresh.lock().unwrap() += 1;
+    }
 }
 
 fn answering(status: u16, body: &impl ToString) -> (Arc<Always>, GraphClient) {
-    let transport = Arc::new(Always { status, body: body.to_string(), calls: Mutex::default() });
+    let transport =
+        Arc::new(Always { status, body: body.to_string(), calls: Mutex::default(), afresh: Mutex::default() });
     let options = GraphOptions {
         origin: Origin::GRAPH.parse().expect("an origin"),
         api_version: ApiVersion::default(),
@@ -119,6 +126,20 @@ async fn each_item_has_an_outcome_of_its_own() {
     }
     let as_object = json!({"code": 200, "body": {"recipient_id": "1", "message_id": "m_1"}});
     assert_eq!(outcome_of(&people(1), json!([as_object])).await, ["m_1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_another_batch_leaves_no_connection() {
+    for (answer, times) in [
+        (json!([sent("1"), sent("2")]), 0),
+        (json!([sent("1"), null]), 0),
+        (json!([sent("8"), sent("9")]), 1),
+        (json!([sent("1")]), 1),
+    ] {
+        let (transport, client) = answering(200, &answer);
+        client.send_batch(&page(), &people(2)).await.expect("a list");
+        assert_eq!(*transport.afresh.lock().unwrap(), times, "{answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
