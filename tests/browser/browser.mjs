@@ -79,3 +79,21 @@ export async function accessible(page, what) {
   );
   assert.deepEqual(told, [], `${what} is not for everybody`);
 }
+
+/** What `work` comes to, unless it takes longer than any check does: a page that hangs is waited for without an end. */
+export async function soon(work, seconds = 120) {
+  let timer;
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`nothing came of it within ${seconds} s`)), seconds * 1000);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** Whether a page's scripts run but its frames do not come: that is the browser's doing, and never the page's. */
+export async function drawsNoMore(page) {
+  const still = page.evaluate(() => {
+    const drawn = new Promise((resolve) => requestAnimationFrame(() => resolve(false)));
+    return Promise.race([drawn, new Promise((resolve) => setTimeout(() => resolve(true), 5000))]);
+  });
+  return soon(still, 20).catch(() => false);
+}
