@@ -182,6 +182,7 @@ impl Fault for CampaignError {
             Self::Record(_) | Self::Ledger(_) | Self::Held { .. } | Self::Unintelligible { .. } => Sort::Store,
             Self::NotPermitted { .. } => Sort::Credentials,
             Self::Stopped => Sort::Interrupted,
+            Self::Panicked => Sort::Unexpected,
             _ => Sort::Usage,
         }
     }

@@ -253,7 +253,12 @@ impl Origin {
 
     /// Whether tokens may go there without anybody asking: Meta's own, or this machine.
     pub fn is_trusted(&self) -> bool {
-        self.as_str() == Self::GRAPH || self.url().host().is_some_and(|host| is_loopback(&host))
+        self.as_str() == Self::GRAPH || self.is_of_this_machine()
+    }
+
+    /// Whether it is on this machine: a sandbox, or a proxy.
+    pub fn is_of_this_machine(&self) -> bool {
+        self.url().host().is_some_and(|host| is_loopback(&host))
     }
 
     /// The origin's root, ready to be joined with a path.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{GraphError, InvalidRequest, SEND_PERMISSION};
-use crate::ids::{CampaignName, InvalidId};
+use crate::ids::{CampaignName, InvalidId, Origin};
 use crate::library::LibraryError;
 use crate::record::{Holder, RecordError};
 
@@ -118,6 +118,33 @@ pub enum CampaignError {
         /// Who.
         holder: Holder,
     },
+    /// It was planned anew since somebody last looked at it.
+    #[error("the campaign {name} was planned anew meanwhile")]
+    Overtaken {
+        /// Which campaign.
+        name: CampaignName,
+    },
+    /// A campaign that was begun by another way to Meta, which may well lead to the same people.
+    #[error("the campaign {name} of this Page was begun at {origin}")]
+    BegunElsewhere {
+        /// Which campaign.
+        name: CampaignName,
+        /// Where.
+        origin: Origin,
+    },
+    /// A message in another number of parts than the one of which something was sent.
+    #[error("something of the campaign {name} was sent in {} already, and not in {now}", if *was == 1 { "1 part".into() } else { format!("{was} parts") })]
+    OtherParts {
+        /// Which campaign.
+        name: CampaignName,
+        /// How many parts it has.
+        was: u8,
+        /// How many it would have.
+        now: u8,
+    },
+    /// A message ended in a panic.
+    #[error("a message ended in a panic: whether it was sent is unknown, and nothing more is")]
+    Panicked,
     /// Its plan was cut off.
     #[error("the plan of the campaign {name} is not complete")]
     NotPlanned {
@@ -184,6 +211,16 @@ impl CampaignError {
                 Some("put the old file back, or say --replan to go on with the new one".into())
             }
             Self::Held { .. } => Some("wait for it, or pause the campaign: `reattach campaign pause NAME`".into()),
+            Self::BegunElsewhere { .. } => Some(
+                "go on with it there (--graph-url), or give it another name: by this one people got it already".into(),
+            ),
+            Self::OtherParts { .. } => {
+                Some("give it another name: who has which part of another message could not be told".into())
+            }
+            Self::Panicked => Some("that is a defect of reattach's: report what stands above".into()),
+            Self::Overtaken { .. } => {
+                Some("look at what it says now, `reattach campaign status NAME`, and begin again".into())
+            }
             Self::NotPlanned { .. } => Some("plan it again: `reattach campaign plan FILE.toml`".into()),
             Self::Record(error) => error.hint().map(Into::into),
             Self::Ledger(error) => error.hint().map(Into::into),

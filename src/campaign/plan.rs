@@ -15,7 +15,9 @@ use super::template::Template;
 use super::{CampaignError, Nonce};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{CampaignName, KeySpace, Platform, Recipient};
-use crate::record::{Begun, Campaign, Change, DeliveryKey, NewCampaign, NewRecipient, PlanDigest, Record, Worker};
+use crate::record::{
+    Begun, Campaign, Change, DeliveryKey, NewCampaign, NewRecipient, PlanDigest, Record, RecordError, Worker,
+};
 use crate::stop::Stop;
 
 /// How many rows go to the record at once.
@@ -123,6 +125,10 @@ async fn plan_once(
     let settings = text_of(&spec.settings);
     let known = record.campaign(space, &spec.name, clock.now()).await?;
     let replaces = known.as_ref().and_then(|known| known.digest);
+    if known.is_none() {
+        must_not_be_begun_elsewhere(&**record, space, &spec.name, &**clock).await?;
+    }
+    let was = known.as_ref().map(|known| known.parts);
     if let Some(known) = known.filter(|known| known.digest.is_some()) {
         let what = if known.message == message { "list of recipients" } else { "message" };
         if known.message == message {
@@ -136,18 +142,19 @@ async fn plan_once(
         if *replan == Replan::Refused {
             return Err(CampaignError::Changed { name: spec.name.clone(), what });
         }
-        if known.message != message {
-            // Whoever tries a message out has to see what became of it.
-            record.begin_again(known.id, &spec.settings.ramp.testers, clock.now()).await?;
-        }
     }
     let list = List::open(spec, space.platform)?.begin().await?;
     let (space, name, parts) = (space.clone(), spec.name.clone(), spec.message.count());
-    let new = NewCampaign { space, name, message, settings, parts, replaces };
-    let planner = match record.begin_plan(&new, std::process::id(), clock.now()).await? {
-        Begun::Won(planner) => planner,
-        Begun::Held(holder) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
-        Begun::Overtaken => return Ok(None),
+    let testers = spec.settings.ramp.testers.clone();
+    let new = NewCampaign { space, name, message, settings, parts, replaces, testers };
+    let planner = match record.begin_plan(&new, std::process::id(), clock.now()).await {
+        Ok(Begun::Won(planner)) => planner,
+        Ok(Begun::Held(holder)) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
+        Ok(Begun::Overtaken) => return Ok(None),
+        Err(RecordError::Refused { .. }) if let Some(was) = was.filter(|was| *was != parts) => {
+            return Err(CampaignError::OtherParts { name: spec.name.clone(), was, now: parts });
+        }
+        Err(error) => return Err(error.into()),
     };
     let mut hold = Hold::of(record, clock, planner);
     let written = async {
@@ -166,6 +173,29 @@ async fn plan_once(
             let _ = hold.let_go().await;
             Err(error)
         }
+    }
+}
+
+/// Another way to Meta leads to the same people: whoever goes another way in the midst of a campaign does not mean to begin it
+/// anew. Sandboxes are no ways to Meta.
+async fn must_not_be_begun_elsewhere(
+    record: &dyn Record,
+    space: &KeySpace,
+    name: &CampaignName,
+    clock: &dyn Clock,
+) -> Result<(), CampaignError> {
+    let is_it = |other: &Campaign| {
+        let Campaign { space: other, name: named, started_at, .. } = other;
+        let is_another_way =
+            other.origin != space.origin && !(other.origin.is_of_this_machine() && space.origin.is_of_this_machine());
+        named == name
+            && started_at.is_some()
+            && is_another_way
+            && (&other.page, other.platform) == (&space.page, space.platform)
+    };
+    match record.campaigns(clock.now()).await?.into_iter().find(is_it) {
+        Some(begun) => Err(CampaignError::BegunElsewhere { name: name.clone(), origin: begun.space.origin }),
+        None => Ok(()),
     }
 }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Portion {
     /// So many.
     Count(u64),
-    /// This share of all; greater than 0, and 1 at most.
-    Share(f64),
+    /// So many of a hundred; more than 0, and 100 at most.
+    Percent(f64),
 }
 
 impl Portion {
@@ -25,7 +25,7 @@ impl Portion {
     pub fn of(self, all: u64) -> u64 {
         match self {
             Self::Count(count) => count.min(all),
-            Self::Share(share) => ((share * all as f64).ceil() as u64).min(all),
+            Self::Percent(percent) => ((percent * all as f64 / 100.0).ceil() as u64).min(all),
         }
     }
 }
@@ -37,7 +37,7 @@ impl FromStr for Portion {
         let refuse = || format!("{text:?} is no number and no share: write 50, or 5%");
         match text.trim().strip_suffix('%') {
             Some(percent) => match percent.trim().parse::<f64>() {
-                Ok(percent) if percent / 100.0 > 0.0 && percent <= 100.0 => Ok(Self::Share(percent / 100.0)),
+                Ok(percent) if percent / 100.0 > 0.0 && percent <= 100.0 => Ok(Self::Percent(percent)),
                 _ => Err(refuse()),
             },
             None => match text.trim().parse() {
@@ -52,7 +52,7 @@ impl fmt::Display for Portion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => write!(f, "{count}"),
-            Self::Share(share) => write!(f, "{}%", share * 100.0),
+            Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
 }
@@ -88,6 +88,7 @@ mod tests {
         let of = |text: &str, all| text.parse::<Portion>().unwrap().of(all);
         assert_eq!([of("50", 1_000), of("50", 20), of("1%", 1_000), of("1%", 1_001), of("1%", 3)], [50, 20, 10, 11, 1]);
         assert_eq!([of("100%", 7), of("0.1%", 10_000)], [7, 10]);
+        assert!((1..=100).all(|percent| of(&format!("{percent}%"), 100) == percent), "not one too many of any");
         for wrong in ["", "0", "0%", "101%", "-1", "1.5", "many", "%", "nan%", "inf%", "1e-323%"] {
             assert!(wrong.parse::<Portion>().is_err(), "{wrong}");
         }
@@ -95,9 +96,10 @@ mod tests {
 
     #[test]
     fn it_is_written_as_it_is_read() {
-        for text in ["50", "5%", "0.5%", "33.3%"] {
+        for text in ["50", "5%", "0.5%", "33.3%", "7%", "55%"] {
             let portion: Portion = text.parse().unwrap();
             let stored = serde_json::to_string(&portion).unwrap();
+            assert_eq!(stored, format!("\"{text}\""));
             assert_eq!(serde_json::from_str::<Portion>(&stored).unwrap(), portion, "{text}");
         }
         assert_eq!(serde_json::from_str::<Portion>("50").unwrap(), Portion::Count(50));

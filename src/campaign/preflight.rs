@@ -131,7 +131,11 @@ impl Run {
         let parts = &self.parts;
         let permission = Permission::of(&parts.graph, &*parts.clock).await?;
         let now = parts.clock.now();
-        let counts = Counts::new(&self.message, &parts.record.count(self.campaign.id, now).await?);
+        let counted = parts.record.count(self.campaign.id, now).await?;
+        let mut counts = Counts::new(&self.message, &counted);
+        if let Some(scope) = self.again {
+            counts = counts.with_again(scope, &self.message, &counted);
+        }
         let sample = parts.record.first_recipient(self.campaign.id).await?;
         let Some(sample) = sample else {
             return Err(CampaignError::NotPlanned { name: self.campaign.name.clone() });

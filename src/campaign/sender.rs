@@ -10,14 +10,15 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::CampaignError;
 use super::hold::Hold;
 use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
+use super::settle::{self, Scope};
 use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{Counts, End, RunSummary, Unsaved};
 use super::tally::{Waiting, Watch};
-use super::{CampaignError, settle};
 use crate::clock::{Clock, Timestamp};
 use crate::graph::GraphClient;
 use crate::library::AssetLibrary;
@@ -56,27 +57,42 @@ pub struct Run {
     pub(super) watch: Arc<Watch>,
     pub(super) ready: Ready,
     pub(super) stage: Stage,
+    /// What is sent once more.
+    pub(super) again: Option<Scope>,
     hold: Hold,
 }
 
 impl Run {
-    /// Takes hold of a campaign.
+    /// Takes hold of a campaign, whose plan is the one that was `seen`; all else is as it stands now.
     ///
     /// # Errors
-    /// `Held` while somebody else has it; `NotPlanned` where its plan was cut off.
-    pub async fn begin(parts: RunParts, campaign: Campaign) -> Result<Self, CampaignError> {
-        let name = &campaign.name;
+    /// `Held` while somebody else has it; `Overtaken` where it was planned anew; `NotPlanned` where its plan was cut off.
+    pub async fn begin(parts: RunParts, seen: &Campaign) -> Result<Self, CampaignError> {
+        let name = &seen.name;
         let unintelligible =
             |error: serde_json::Error| CampaignError::Unintelligible { name: name.clone(), reason: error.to_string() };
-        if campaign.digest.is_none() {
+        if seen.digest.is_none() {
             return Err(CampaignError::NotPlanned { name: name.clone() });
         }
+        let hold = Hold::take(&parts.record, &parts.clock, seen.id).await?;
+        let mut hold = hold.map_err(|holder| CampaignError::Held { name: name.clone(), holder })?;
+        // Nobody plans what somebody holds: from here on it says what it says now.
+        let Some(campaign) = as_seen(&parts, seen).await? else {
+            hold.let_go().await?;
+            return Err(CampaignError::Overtaken { name: name.clone() });
+        };
         let message = serde_json::from_str(&campaign.message).map_err(unintelligible)?;
         let settings: Settings = serde_json::from_str(&campaign.settings).map_err(unintelligible)?;
         let stage = settings.ramp.stage(&campaign);
-        let hold = Hold::take(&parts.record, &parts.clock, campaign.id).await?;
-        let hold = hold.map_err(|holder| CampaignError::Held { name: name.clone(), holder })?;
-        Ok(Self { parts, campaign, message, settings, watch: Arc::default(), ready: Vec::new(), stage, hold })
+        let (watch, ready, again) = (Arc::default(), Vec::new(), None);
+        Ok(Self { parts, campaign, message, settings, watch, ready, stage, again, hold })
+    }
+
+    /// Sends these as well, once more.
+    #[must_use]
+    pub fn again(mut self, scope: Scope) -> Self {
+        self.again = Some(scope);
+        self
     }
 
     /// What can be seen of it while it sends.
@@ -100,6 +116,9 @@ impl Run {
         let began = Instant::now();
         if self.ready.is_empty() {
             self.preflight().await?;
+        }
+        if let Some(scope) = self.again {
+            settle::reopen(&*self.parts.record, self.campaign.id, scope, self.parts.clock.now()).await?;
         }
         if self.settings.delivery == Delivery::AtLeastOnce {
             // What a crash left in doubt is sent again as well.
@@ -152,6 +171,11 @@ impl Run {
         tracing::warn!("the record was out of reach for too long: going on with what is left");
         let hold = Hold::take(&self.parts.record, &self.parts.clock, self.campaign.id).await?;
         self.hold = hold.map_err(|_| RecordError::Lapsed)?;
+        // Whoever planned it anew meanwhile has it sent by a run of their own.
+        if as_seen(&self.parts, &self.campaign).await?.is_none() {
+            self.hold.let_go().await?;
+            return Err(RecordError::Lapsed);
+        }
         Ok(())
     }
 
@@ -177,11 +201,11 @@ impl Run {
                 let change = Change::Stage(stage.next().number(), stage.question().to_owned());
                 return record.change(self.campaign.id, change).await;
             }
-            // Whoever paused it has written down why.
-            End::Paused(why) if !self.is_paused().await? => why.clone(),
+            End::Paused(why) => why.clone(),
             _ => return Ok(()),
         };
-        record.change(self.campaign.id, Change::Pause(why)).await
+        // Whoever paused it meanwhile has written down why.
+        record.change(self.campaign.id, Change::PauseUnlessPaused(why)).await
     }
 
     /// What it means that nothing is left to be sent of the stage.
@@ -273,12 +297,19 @@ impl Run {
         }
     }
 
-    /// The place in the list of the last who belongs to the stage, where that is not everybody.
-    async fn last_of_stage(&self) -> Result<Option<u64>, RecordError> {
-        match self.settings.ramp.canary.filter(|_| self.stage == Stage::Canary) {
-            Some(canary) => self.parts.record.place_of(self.campaign.id, canary.of(self.campaign.recipients)).await,
-            None => Ok(None),
-        }
+    /// Who belongs to the stage.
+    async fn reach(&self) -> Result<Reach<'_>, RecordError> {
+        Ok(match self.stage {
+            Stage::Testers => Reach::These(&self.settings.ramp.testers),
+            Stage::Canary => {
+                let few = self.settings.ramp.canary.map_or(0, |canary| canary.of(self.campaign.recipients));
+                let last = self.parts.record.place_of(self.campaign.id, few).await?;
+                let missing =
+                    || RecordError::Damaged { table: "campaign_recipients", what: format!("fewer than {few}") };
+                Reach::UpTo(last.ok_or_else(missing)?)
+            }
+            Stage::Everybody => Reach::All,
+        })
     }
 
     fn waiting_until(&self, due: Timestamp) -> Waiting {
@@ -306,14 +337,9 @@ impl Run {
     /// Hands out recipients until there are none, or a reason to stop.
     async fn feed(&self, sending: &Sending, rows: &mpsc::Sender<ClaimedRow>, handed_out: &HandedOut, chunk: usize) {
         let RunParts { record, clock, .. } = &self.parts;
-        let last = match self.last_of_stage().await {
-            Ok(last) => last,
+        let reach = match self.reach().await {
+            Ok(reach) => reach,
             Err(error) => return sending.halt(End::Store(Arc::new(error))),
-        };
-        let reach = match (self.stage, last) {
-            (Stage::Testers, _) => Reach::These(&self.settings.ramp.testers),
-            (_, Some(last)) => Reach::UpTo(last),
-            (_, None) => Reach::All,
         };
         loop {
             // Asked before claiming: what is handed out may still come back.
@@ -350,6 +376,12 @@ impl Run {
             }
         }
     }
+}
+
+/// The campaign as it stands now, if its plan is still the one that was seen.
+async fn as_seen(parts: &RunParts, seen: &Campaign) -> Result<Option<Campaign>, RecordError> {
+    let found = parts.record.campaign(&seen.space, &seen.name, parts.clock.now()).await?;
+    Ok(found.filter(|found| (found.id, found.digest) == (seen.id, seen.digest)))
 }
 
 /// Recipients some worker has.
@@ -399,6 +431,8 @@ async fn work(
         // A panic leaves its recipients as they stand on record: what may have left is unknown in the end.
         if AssertUnwindSafe(sending.deliver(jobs)).catch_unwind().await.is_err() {
             tracing::error!("a delivery ended in a panic: what became of it is unknown");
+            // The next may end like it, and nobody would be told.
+            sending.halt(End::Panicked);
         }
         handed_out.give_back(taken);
     }

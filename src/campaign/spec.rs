@@ -231,8 +231,13 @@ impl CampaignSpec {
             let reason = format!("a batch holds 1 to {} messages", crate::graph::MAX_BATCH);
             return Err(key("batch", reason));
         }
-        let testers: Result<_, _> = file.testers.iter().map(|word| word.to_string().parse()).collect();
-        let testers = testers.map_err(|error: InvalidId| key("testers", error.to_string()))?;
+        let mut testers = Vec::<Recipient>::new();
+        for word in &file.testers {
+            let tester = word.to_string().parse().map_err(|error: InvalidId| key("testers", error.to_string()))?;
+            if !testers.contains(&tester) {
+                testers.push(tester);
+            }
+        }
         let timezone = file.timezone.clone().unwrap_or_else(Zone::here);
         let time = |name: &str, word: &Option<WordFile>| {
             let time = word.as_ref().map(|word| moment(&word.to_string(), &timezone)).transpose();
@@ -378,7 +383,7 @@ stop_after_failures = "5%"
         let message = |part: usize| spec.message.parts[part].variants()[0].message.clone();
         assert_eq!(message(1), *json!({"attachment": {"payload": {"file": "hero.png"}}}).as_object().unwrap());
         assert_eq!(message(2)["attachment"]["payload"]["elements"][0]["file"], "hero.png");
-        assert_eq!(spec.settings.stop_after_failures, Some(Portion::Share(0.05)));
+        assert_eq!(spec.settings.stop_after_failures, Some(Portion::Percent(5.0)));
         assert_eq!(spec.settings.delivery, Delivery::AtMostOnce);
         spec.message.check(Platform::Messenger).unwrap();
         let stored = serde_json::to_string(&spec.message).unwrap();

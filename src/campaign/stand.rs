@@ -6,10 +6,23 @@ use std::sync::Arc;
 use super::{CampaignMessage, Counts, Settings};
 use crate::clock::Timestamp;
 use crate::graph::{Governor, GraphClient, PaceLimits};
-use crate::record::{Campaign, Record, RecordError};
+use crate::record::{Campaign, Change, Record, RecordError};
 
 /// Why a campaign is paused that an operator paused: only a resume goes on with it.
-pub const PAUSED_BY_HAND: &str = "paused by hand";
+const BY_HAND: &str = "paused by hand";
+/// The same once more: so whoever is about to go on with it sees that this was not the pause they know of.
+const BY_HAND_AGAIN: &str = "paused by hand once more";
+
+/// Pauses a campaign for an operator. Who is sending it finishes what is under way.
+pub async fn pause(record: &dyn Record, campaign: &Campaign) -> Result<(), RecordError> {
+    let why = if campaign.paused.as_deref() == Some(BY_HAND) { BY_HAND_AGAIN } else { BY_HAND };
+    record.change(campaign.id, Change::Pause(why.to_owned())).await
+}
+
+/// Whether an operator paused it.
+pub fn is_paused_by_hand(campaign: &Campaign) -> bool {
+    campaign.paused.as_deref().is_some_and(|why| [BY_HAND, BY_HAND_AGAIN].contains(&why))
+}
 
 /// The deliveries of a campaign, counted.
 pub async fn counts(record: &dyn Record, campaign: &Campaign, now: Timestamp) -> Result<Counts, RecordError> {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Nonce;
 use super::ramp::Stage;
+use super::settle::Scope;
 use super::spec::CampaignMessage;
 use super::tally::ErrorCount;
 use crate::delivery;
@@ -69,8 +70,7 @@ impl Counts {
                 delivery::State::Failed => all.failed += count,
                 delivery::State::Unknown => {
                     all.unknown += count;
-                    let parts_behind = message.parts.len().saturating_sub(usize::from(*part) + 1);
-                    all.held_back += count * u64::try_from(parts_behind).unwrap_or(u64::MAX);
+                    all.held_back += count * parts_behind(message, *part);
                 }
                 delivery::State::Skipped => all.skipped += count,
                 _ => all.pending += count,
@@ -90,6 +90,26 @@ impl Counts {
         all
     }
 
+    /// How they stand once those of `scope` are to be sent again, and the parts behind them.
+    pub(super) fn with_again(mut self, scope: Scope, message: &CampaignMessage, counts: &[PartCount]) -> Self {
+        for PartCount { part, count, .. } in counts.iter().filter(|counted| counted.state == scope.state()) {
+            match scope {
+                Scope::Unknown => self.unknown -= count,
+                Scope::Failed => {
+                    let behind = (count * parts_behind(message, *part)).min(self.skipped);
+                    self.failed -= count;
+                    self.skipped -= behind;
+                    self.pending += behind;
+                }
+            }
+            self.pending += count;
+        }
+        if scope == Scope::Unknown {
+            self.held_back = 0;
+        }
+        self
+    }
+
     fn of_variant(&mut self, part: u8, name: &str, state: delivery::State, count: u64) {
         let part = part + 1;
         let place = self.variants.iter().position(|known| known.part == part && known.variant == name);
@@ -105,6 +125,11 @@ impl Counts {
             _ => {}
         }
     }
+}
+
+/// How many parts come behind this one.
+fn parts_behind(message: &CampaignMessage, part: u8) -> u64 {
+    message.parts.iter().skip(usize::from(part) + 1).count() as u64
 }
 
 /// How a message brings its media.
@@ -197,6 +222,8 @@ pub enum End {
     Busy(GraphError),
     /// The record could not be written.
     Store(Arc<RecordError>),
+    /// A defect of ours: what became of a message is unknown, and the next could go the same way.
+    Panicked,
     /// A file's new id was refused as well, or it cannot be uploaded again.
     Asset(Arc<crate::library::LibraryError>),
 }

@@ -200,7 +200,7 @@ pub(super) enum AfterRefusal {
 fn is_passed(limit: Portion, failed: u64, tried: u64) -> bool {
     match limit {
         Portion::Count(most) => failed >= most,
-        Portion::Share(most) => tried >= TELLING && failed as f64 > most * tried as f64,
+        Portion::Percent(most) => tried >= TELLING && failed as f64 * 100.0 > most * tried as f64,
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_share_of_failures_needs_enough_to_tell() {
-        let share = Portion::Share(0.05);
+        let share = Portion::Percent(5.0);
         assert!(!is_passed(share, 19, 19) && !is_passed(share, 1, 20) && is_passed(share, 2, 20));
         assert!(is_passed(Portion::Count(3), 3, 3) && !is_passed(Portion::Count(3), 2, 900));
     }

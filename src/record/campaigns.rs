@@ -49,6 +49,8 @@ pub struct Campaign {
     pub paused: Option<String>,
     /// When it was planned.
     pub planned_at: Timestamp,
+    /// How often it was, plans that were cut off included.
+    pub plans: u64,
     /// When it was first sent.
     pub started_at: Option<Timestamp>,
     /// Which of its stages is to be sent, from 0.
@@ -80,6 +82,9 @@ pub struct Holder {
     pub since: Timestamp,
 }
 
+/// Why deliveries to people are skipped who are to be left out: whoever plans anew leaves them out as well.
+pub(super) const SUPPRESSED: &str = "suppressed";
+
 /// What a planner brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "documented at `Campaign`")]
@@ -91,6 +96,8 @@ pub struct NewCampaign {
     pub parts: u8,
     /// The plan it takes the place of, as it was last seen; `None` where there was none, or none that was complete.
     pub replaces: Option<PlanDigest>,
+    /// Those who try it out.
+    pub testers: Vec<Recipient>,
 }
 
 /// The right to plan or send a campaign, until it is given back or its owner dies.
@@ -241,6 +248,8 @@ pub struct PartCount {
 pub enum Change {
     /// Nobody sends any more, for this reason; who is sending learns of it with the next intent.
     Pause(String),
+    /// The same, unless there is a reason already: that stays.
+    PauseUnlessPaused(String),
     /// This reason speaks against sending no more. Another, which came meanwhile, stays.
     Unpause(String),
     /// So many more uploads were made for it.
@@ -271,7 +280,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     async fn campaigns(&self, now: Timestamp) -> Result<Vec<Campaign>, RecordError>;
 
     /// Begins a plan, in place of the one there was: its digest is gone until [`seal_plan`](Self::seal_plan). What was
-    /// sent, and to whom, stays. Another message begins with the first stage.
+    /// sent, and to whom, stays. Another message begins with the first stage, and what became of it at those who try it out
+    /// is forgotten, so that they get it once more; but for whoever is left out.
     ///
     /// # Errors
     /// `Refused` when the number of parts changes after something was sent.
@@ -298,7 +308,6 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
         &self,
         campaign: CampaignId,
         recipients: &[Recipient],
-        reason: &str,
         now: Timestamp,
     ) -> Result<u64, RecordError>;
 
@@ -308,15 +317,6 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// Which place in the list the `nth` of those who are on it has, from 1; `None` where there are fewer. Walks the list
     /// up to there.
     async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError>;
-
-    /// Forgets what became of all deliveries to these people, where they are on the list, so that they get the campaign
-    /// once more: those who try it out. Only while nobody works on it.
-    async fn begin_again(
-        &self,
-        campaign: CampaignId,
-        recipients: &[Recipient],
-        now: Timestamp,
-    ) -> Result<(), RecordError>;
 
     /// How many people on the list last wrote before `since`, of those of whom that is known.
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;

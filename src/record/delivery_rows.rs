@@ -4,6 +4,7 @@
 
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, Event, IllegalStep, State};
+use crate::record::campaigns::SUPPRESSED;
 use crate::record::{
     ClaimedRow, DeliveryKey, DoubtedAttempt, Entry, NewRecipient, PartCount, Proof, Proven, Worker, Written,
 };
@@ -187,9 +188,15 @@ pub(super) trait DeliveryRows {
         Ok(dropped)
     }
 
-    /// Forgets what became of all that was sent to a recipient nobody holds. They have a row, for everybody up to the
-    /// frontier has one.
+    /// Forgets what became of all that was sent to a recipient nobody holds, unless they are to be left out. They have a
+    /// row, for everybody up to the frontier has one.
     fn begin_again(&mut self, seq: u64, now: Timestamp) -> Result<(), Self::Fault> {
+        for part in 0..self.parts() {
+            let row = self.row(DeliveryKey { seq, part })?.map(|(delivery, _)| delivery);
+            if row.is_some_and(|row| row.state == State::Skipped && row.reason.as_deref() == Some(SUPPRESSED)) {
+                return Ok(());
+            }
+        }
         self.forget(seq)?;
         (1..self.parts()).try_for_each(|part| self.remove(DeliveryKey { seq, part }))?;
         self.put(DeliveryKey { seq, part: 0 }, (Delivery::planned(now), None))

@@ -313,8 +313,11 @@ impl State {
         if let Some(why) = &self.failed {
             return Err(RecordError::Stopped { path: path.to_owned(), why: why.clone() });
         }
-        let result = work(self).map_err(|fault| fault.using(path));
-        if let Err(RecordError::Failed { source, .. }) = &result {
+        let result = work(self);
+        // What the system refuses beside the record, such as another open file, says nothing of what is in it.
+        let is_its_own = matches!(result, Err(Fault::Engine(_)));
+        let result = result.map_err(|fault| fault.using(path));
+        if let (true, Err(RecordError::Failed { source, .. })) = (is_its_own, &result) {
             self.failed = Some(source.to_string());
         }
         result

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::campaign::{Counts, Run, RunParts, RunSummary, at_own_pace, counts};
+use crate::campaign::{CampaignError, Counts, Run, RunParts, RunSummary, at_own_pace, counts};
 use crate::clock::Timestamp;
 use crate::events::CampaignEvent;
 use crate::record::{Campaign, CampaignId, Change, RecordError};
@@ -217,21 +217,19 @@ async fn send(
 ) -> Result<RunSummary, Problem> {
     let record = Arc::clone(&parts.record);
     let ahead = async {
-        let mut run = Run::begin(parts, campaign.clone()).await?;
+        let mut run = match Run::begin(parts, &campaign).await {
+            Err(held @ CampaignError::Held { .. }) => return Err(Problem::conflict(held.to_string())),
+            begun => begun?,
+        };
+        if let Err(error) = run.preflight().await {
+            run.give_up().await?;
+            return Err(Problem::from(error));
+        }
         // Only the pause that was seen is lifted: another was asked for meanwhile.
         if let Some(why) = campaign.paused.clone() {
             record.change(campaign.id, Change::Unpause(why)).await?;
         }
-        match run.preflight().await {
-            Ok(_) => Ok(run),
-            Err(error) => {
-                if let Some(why) = campaign.paused.clone() {
-                    record.change(campaign.id, Change::Pause(why)).await?;
-                }
-                run.give_up().await?;
-                Err(Problem::from(error))
-            }
-        }
+        Ok(run)
     };
     let ahead: Result<Run, Problem> = ahead.await;
     let run = match ahead {

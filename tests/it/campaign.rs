@@ -9,6 +9,7 @@ mod ramp;
 mod resume;
 mod settle;
 mod storm;
+mod yes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};

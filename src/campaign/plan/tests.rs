@@ -8,7 +8,7 @@ use crate::campaign::Portion;
 use crate::clock::ManualClock;
 use crate::delivery::{Event, State};
 use crate::graph::Message;
-use crate::record::{self, Enlisted, Entry, Holder, Reach};
+use crate::record::{self, CampaignId, Enlisted, Entry, Holder, Reach};
 
 const HELLO: &str = "[[message]]\ntext = \"Hi {name}\"\n";
 const PEOPLE: &str = "recipient,name\n11,Ada\n22,Grace\n33,Edsger\n";
@@ -56,12 +56,26 @@ impl Desk {
             settings: text_of(&spec.settings),
             parts: 1,
             replaces: None,
+            testers: Vec::new(),
         };
         self.record.begin_plan(&new, 4_711, self.clock.now()).await.expect("an answer")
     }
 
     async fn planned(&self, list: &str, rest: &str) -> Planned {
         self.plan(list, rest).await.expect("a plan")
+    }
+
+    /// Sends the first of the list something.
+    async fn send_one(&self, id: CampaignId) {
+        let now = self.clock.now();
+        let Enlisted::Won(worker) = self.record.enlist(id, 1, now).await.expect("an answer") else {
+            panic!("nobody has it")
+        };
+        let key = self.record.claim_deliveries(&worker, Reach::All, 1, now).await.expect("claimed").rows[0].key;
+        for event in [Event::Intend { nonce: 1, variant: None }, Event::Sent { message_id: None }] {
+            self.record.write(&worker, &[Entry { key, event, at: now }]).await.expect("written");
+        }
+        self.record.retire(&worker, now).await.expect("retired");
     }
 
     /// What an error to plan this is called, and what it is about.
@@ -213,20 +227,32 @@ async fn whoever_tried_a_message_out_tries_out_another_and_not_another_list() {
     desk.options.replan = Replan::Allowed;
     let trial = |text: &str| format!("testers = [\"11\"]\n[[message]]\ntext = \"{text}\"\n");
     let id = desk.planned(PEOPLE, &trial("Hi")).await.campaign.id;
-    let now = desk.clock.now();
-    let Enlisted::Won(worker) = desk.record.enlist(id, 1, now).await.expect("an answer") else {
-        panic!("nobody has it")
-    };
-    let key = desk.record.claim_deliveries(&worker, Reach::All, 1, now).await.expect("claimed").rows[0].key;
-    for event in [Event::Intend { nonce: 1, variant: None }, Event::Sent { message_id: None }] {
-        desk.record.write(&worker, &[Entry { key, event, at: now }]).await.expect("written");
-    }
-    desk.record.retire(&worker, now).await.expect("retired");
+    desk.send_one(id).await;
     let first = async || desk.record.deliveries(id, None, None, 1).await.expect("a list")[0].delivery.state;
     desk.planned(&PEOPLE.replace("Grace", "Eve"), &trial("Hi")).await;
     assert_eq!(first().await, State::Sent);
+    // A plan that comes to nothing forgets nothing.
+    desk.refused(PEOPLE, &trial("Hello {nobody}")).await;
+    assert_eq!(first().await, State::Sent);
     desk.planned(PEOPLE, &trial("Hello")).await;
     assert_eq!(first().await, State::Planned);
+}
+
+#[tokio::test]
+async fn another_way_to_meta_does_not_begin_a_campaign_anew() {
+    let mut desk = Desk::new().await;
+    let id = desk.planned(PEOPLE, HELLO).await.campaign.id;
+    desk.options.space.origin = "https://proxy.example".parse().expect("an origin");
+    desk.planned(PEOPLE, HELLO).await;
+    desk.send_one(id).await;
+    for way in ["https://another.example", "http://127.0.0.1:8080"] {
+        desk.options.space.origin = way.parse().expect("an origin");
+        let refusal = desk.refused(PEOPLE, HELLO).await;
+        assert_eq!(refusal, "the campaign spring of this Page was begun at https://graph.facebook.com", "{way}");
+    }
+    // Another Page's campaign is another.
+    desk.options.space.page = "2".parse().expect("a Page");
+    desk.planned(PEOPLE, HELLO).await;
 }
 
 #[tokio::test]

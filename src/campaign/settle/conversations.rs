@@ -149,7 +149,7 @@ impl Inquiry<'_> {
                     if !doubt.listed.delivery.is_unknown_or_in_doubt() {
                         continue;
                     }
-                    let looks = looks_of(&message, &templates, &doubt);
+                    let looks = self.looks_of(&message, &templates, &doubt);
                     let verdict = match self.ask(&doubt, &looks).await? {
                         Ok(verdict) => self.settle(&doubt, verdict).await?,
                         Err(error) if is_about_everybody(&error) => {
@@ -176,6 +176,22 @@ impl Inquiry<'_> {
             }
         }
         Ok(summary)
+    }
+
+    /// What a delivery looks like: the variant of its part that was on its way. What an earlier plan sent, whose message
+    /// and list are on record no more, may look like anything.
+    fn looks_of(&self, message: &CampaignMessage, templates: &[Vec<Template>], doubt: &DoubtfulDelivery) -> Looks {
+        let Campaign { plans, planned_at, .. } = *self.campaign;
+        let first = planned_at.plus(BEFORE);
+        let is_earlier = |kept: &DoubtedAttempt| kept.doubted.intended_at.is_none_or(|at| at < first);
+        if plans > 1 && doubt.attempts.iter().any(is_earlier) {
+            return Looks::Uncertain;
+        }
+        let part = usize::from(doubt.listed.key.part);
+        let variants = message.parts.get(part).map(Part::variants).unwrap_or_default();
+        let place = variants.iter().position(|variant| variant.name == doubt.listed.delivery.variant);
+        let template = place.and_then(|place| templates.get(part)?.get(place));
+        template.map_or(Looks::Uncertain, |template| Looks::of(template.fill(&doubt.variables).as_json()))
     }
 
     async fn ask(&self, doubt: &DoubtfulDelivery, looks: &Looks) -> Result<Result<Verdict, GraphError>, CampaignError> {
@@ -218,15 +234,6 @@ impl Inquiry<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// What a delivery looks like: the variant of its part that was on its way.
-fn looks_of(message: &CampaignMessage, templates: &[Vec<Template>], doubt: &DoubtfulDelivery) -> Looks {
-    let part = usize::from(doubt.listed.key.part);
-    let variants = message.parts.get(part).map(Part::variants).unwrap_or_default();
-    let place = variants.iter().position(|variant| variant.name == doubt.listed.delivery.variant);
-    let template = place.and_then(|place| templates.get(part)?.get(place));
-    template.map_or(Looks::Uncertain, |template| Looks::of(template.fill(&doubt.variables).as_json()))
 }
 
 /// Whether the next question would be answered alike. That a conversation is not shown, or comes in no form anybody knows,
@@ -281,9 +288,7 @@ impl Others {
             let PersonsDelivery { delivery, attempts, .. } = other;
             others.explained.extend(delivery.message_id.clone());
             others.explained.extend(attempts.iter().filter_map(|kept| kept.message_id.clone()));
-            if delivery.message_id.is_some() {
-                continue;
-            }
+            // That one of its attempts arrived says nothing of the others.
             others.open.extend(attempts.iter().filter(|kept| kept.message_id.is_none()).filter_map(Window::of));
             if delivery.state == State::InFlight {
                 let (from, to) = (delivery.at.minus(BEFORE), delivery.at.plus(AFTER));

@@ -132,14 +132,19 @@ fn collect(value: &Value, campaign: &CampaignName, echoes: &mut Echoes) {
 }
 
 /// Has those sent that were not, as far as nothing else is known of them; says how many. What Meta refused it is likely to
-/// refuse again, and then that is on record.
+/// refuse again, and then that is on record. Of a later attempt than the first it says nothing of those before it, which may
+/// have arrived: that leaves them as they are.
 pub async fn apply_not_sent(
     record: &dyn Record,
     campaign: CampaignId,
     not_sent: &[Nonce],
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
-    let attempts: HashSet<_> = not_sent.iter().map(|nonce| (nonce.key, nonce.attempt, Some(nonce.random))).collect();
+    let first = not_sent.iter().filter(|nonce| nonce.attempt == 1);
+    let attempts: HashSet<_> = first.map(|nonce| (nonce.key, nonce.attempt, Some(nonce.random))).collect();
+    if attempts.is_empty() {
+        return Ok(0);
+    }
     let event = |listed: &ListedDelivery| {
         let attempt = (listed.key, listed.delivery.attempt, listed.delivery.nonce);
         attempts.contains(&attempt).then_some(Event::AssumeNotSent)
@@ -279,6 +284,13 @@ mod tests {
         assert_eq!(apply_unsaved(&*record, CampaignId(1), &again, now).await.unwrap(), again);
         let first = apply_unsaved(&*record, CampaignId(1), &[refused(1)], now).await;
         assert!(first.is_err(), "it is taken to the record, which knows of no such campaign: {first:?}");
+        // The same of what a file says.
+        let apply = async |attempt| {
+            let nonce = Nonce { campaign: campaign.clone(), key, attempt, random: 10 };
+            apply_not_sent(&*record, CampaignId(1), &[nonce], now).await
+        };
+        assert_eq!(apply(2).await.unwrap(), 0);
+        assert!(apply(1).await.is_err());
     }
 
     #[test]

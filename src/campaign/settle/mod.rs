@@ -50,6 +50,15 @@ pub enum Scope {
     Unknown,
 }
 
+impl Scope {
+    pub(super) const fn state(self) -> State {
+        match self {
+            Self::Failed => State::Failed,
+            Self::Unknown => State::Unknown,
+        }
+    }
+}
+
 /// Takes an operator's word for all deliveries that may have arrived; says how many there were.
 pub async fn assume(
     record: &dyn Record,
@@ -83,16 +92,17 @@ pub async fn decide(
 }
 
 /// Has deliveries tried again at the next run; says how many.
-pub async fn reopen(
+pub(super) async fn reopen(
     record: &dyn Record,
     campaign: CampaignId,
     scope: Scope,
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
-    match scope {
-        Scope::Failed => decide_all(record, campaign, State::Failed, |_| Some(Event::Reopen), now).await,
-        Scope::Unknown => decide_all(record, campaign, State::Unknown, |_| Some(Event::Resend { due: now }), now).await,
-    }
+    let event = match scope {
+        Scope::Failed => Event::Reopen,
+        Scope::Unknown => Event::Resend { due: now },
+    };
+    decide_all(record, campaign, scope.state(), |_| Some(event.clone()), now).await
 }
 
 /// Why deliveries are unknown, and how many for each reason, the most frequent first. Traces, which tell one call from

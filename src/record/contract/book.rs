@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use super::NOW;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Event, State};
+use crate::record::campaigns::SUPPRESSED;
 use crate::record::{DeliveryKey, DoubtedAttempt, Entry, Proof, Proven, Worker, Written};
 
 pub(super) const PEOPLE: u64 = 4;
@@ -179,11 +180,11 @@ impl Book {
             match self.rows.get(&key).map(|row| row.0.state) {
                 // Behind what is skipped now, for the reason that it is; behind anything else, for the operator's.
                 None if part > 0 => {
-                    self.skip_if_missing(key, Some(STOP));
+                    self.skip_if_missing(key, Some(SUPPRESSED));
                     dropped = 1;
                 }
                 None | Some(State::Planned | State::RetryAt) => {
-                    let event = Event::Skip { reason: STOP.to_owned() };
+                    let event = Event::Skip { reason: SUPPRESSED.to_owned() };
                     self.apply(&Entry { key, event, at: self.now }, None)?;
                     dropped = 1;
                 }
@@ -211,7 +212,6 @@ impl Book {
 }
 
 const BEHIND: &str = "an earlier part was not sent";
-pub(super) const STOP: &str = "stop list";
 
 pub(super) fn people() -> RangeInclusive<u64> {
     1..=PEOPLE

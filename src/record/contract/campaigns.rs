@@ -22,7 +22,7 @@ fn name() -> CampaignName {
 
 pub(in crate::record) fn new(parts: u8) -> NewCampaign {
     let (message, settings) = ("{}".to_owned(), "{}".to_owned());
-    NewCampaign { space: space("1"), name: name(), message, settings, parts, replaces: None }
+    NewCampaign { space: space("1"), name: name(), message, settings, parts, replaces: None, testers: Vec::new() }
 }
 
 pub(in crate::record) fn somebody(psid: u64) -> NewRecipient {
@@ -271,12 +271,15 @@ pub(in crate::record) async fn no_intent_is_stored_while_the_campaign_is_paused(
     let written = sender.write(&worker, &[sent(1, 0), intent(2, 0)]).await.expect("written");
     assert_eq!(written, [Written::Stored, Written::Paused]);
     assert_eq!(all(&*sender, campaign).await, [(1, 0, State::Sent), (2, 0, State::Claimed)]);
+    operator.change(campaign, Change::PauseUnlessPaused("no more budget".to_owned())).await.expect("paused already");
     assert_eq!(shown(&*sender).await.paused.as_deref(), Some("lunch"));
     // Somebody saw another pause than the one that is on.
     operator.change(campaign, Change::Unpause("breakfast".to_owned())).await.expect("nothing");
     assert_eq!(shown(&*sender).await.paused.as_deref(), Some("lunch"));
     operator.change(campaign, Change::Unpause("lunch".to_owned())).await.expect("unpaused");
     write(&*sender, &worker, &[intent(2, 0)]).await;
+    operator.change(campaign, Change::PauseUnlessPaused("no more budget".to_owned())).await.expect("paused");
+    assert_eq!(shown(&*sender).await.paused.as_deref(), Some("no more budget"));
 }
 
 pub(in crate::record) async fn a_retry_waits_until_it_is_due(store: &dyn Store) {
@@ -335,7 +338,8 @@ pub(in crate::record) async fn a_worker_reaches_nobody_it_may_not(store: &dyn St
         claims.rows.iter().map(|row| (row.key.seq, row.key.part)).collect::<Vec<_>>()
     };
     let these = [5, 99, 2].map(|psid| somebody(psid).recipient);
-    assert_eq!(claim(Reach::These(&these), 9).await, [(5, 0), (2, 0)]);
+    assert_eq!(claim(Reach::These(&these), 1).await, [(5, 0)]);
+    assert_eq!(claim(Reach::These(&these), 1).await, [(2, 0)], "though somebody stands before them");
     assert_eq!(claim(Reach::These(&these), 9).await, []);
     write(&*record, &worker, &[intent(5, 0), sent(5, 0), entry(5, 1, Event::Release), intent(2, 0), refused(2, 0)])
         .await;
@@ -357,18 +361,37 @@ pub(in crate::record) async fn those_who_try_it_out_begin_again(store: &dyn Stor
     let worker = enlist(&*record, campaign).await;
     claim(&*record, &worker, 2).await;
     write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(1, 1), sent(1, 1), intent(2, 0), sent(2, 0)]).await;
-    let people = [1, 3, 99].map(|psid| somebody(psid).recipient);
-    let held = record.begin_again(campaign, &people, NOW).await;
-    assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
     record.retire(&worker, NOW).await.expect("retired");
-    record.begin_again(campaign, &people, NOW).await.expect("forgotten");
-    let (sent, planned) = (State::Sent, State::Planned);
-    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
-    assert_eq!(states, [planned, planned, sent, planned, planned, planned]);
+    let (sent, skipped, planned) = (State::Sent, State::Skipped, State::Planned);
+    let states = async || all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect::<Vec<_>>();
+    let before = states().await;
+    plan_for_testers(&*record, &new(2), &[1, 3, 99]).await.expect("planned");
+    assert_eq!(states().await, before, "the same message");
+    let refused = plan_for_testers(&*record, &another(3), &[1, 3, 99]).await;
+    assert!(matches!(refused, Err(RecordError::Refused { .. })), "others got something in two parts: {refused:?}");
+    assert_eq!(states().await, before, "it was not planned");
+    assert_eq!(record.suppress(campaign, &[somebody(3).recipient], NOW).await.expect("left out"), 1);
+    plan_for_testers(&*record, &another(2), &[1, 3, 99]).await.expect("planned");
+    assert_eq!(states().await, [planned, planned, sent, planned, skipped, skipped], "but whoever is left out stays so");
     // Though everybody up to the second had their turn.
     let worker = enlist(&*record, campaign).await;
     let rows = claim(&*record, &worker, 9).await;
-    assert_eq!(rows.iter().map(|row| (row.key.seq, row.key.part)).collect::<Vec<_>>(), [(1, 0), (2, 1), (3, 0)]);
+    assert_eq!(rows.iter().map(|row| (row.key.seq, row.key.part)).collect::<Vec<_>>(), [(1, 0), (2, 1)]);
+}
+
+/// `new` for three people, of whom some try it out.
+async fn plan_for_testers(record: &dyn Record, new: &NewCampaign, testers: &[u64]) -> Result<(), RecordError> {
+    let replaces = shown(record).await.digest;
+    let testers = testers.iter().map(|psid| somebody(*psid).recipient).collect();
+    let begun = record.begin_plan(&NewCampaign { replaces, testers, ..new.clone() }, PID, NOW).await?;
+    let Begun::Won(planner) = begun else { panic!("{begun:?}") };
+    record.add_recipients(&planner, (1..=3).map(somebody).collect()).await?;
+    record.seal_plan(&planner, DIGEST, 0, NOW).await
+}
+
+/// The campaign with another message.
+pub(super) fn another(parts: u8) -> NewCampaign {
+    NewCampaign { message: "{\"text\":\"other\"}".to_owned(), ..new(parts) }
 }
 
 pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_the_first(store: &dyn Store) {
@@ -380,7 +403,7 @@ pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_t
     assert_eq!((campaign.stage, campaign.paused.as_deref()), (1, Some("look")));
     plan(&*record, 1..=4, 1).await;
     assert_eq!(shown(&*record).await.stage, 1, "the same message");
-    let other = NewCampaign { message: "{\"text\":\"other\"}".to_owned(), replaces: Some(DIGEST), ..new(1) };
+    let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };
     let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else {
         panic!("nobody has it");
     };
@@ -421,13 +444,13 @@ pub(in crate::record) async fn people_on_the_stop_list_get_nothing_more(store: &
     let campaign = plan(&*record, 1..=4, 2).await;
     let worker = enlist(&*record, campaign).await;
     claim(&*record, &worker, 2).await;
-    let held = record.suppress(campaign, &[somebody(4).recipient], "stop list", NOW).await;
+    let held = record.suppress(campaign, &[somebody(4).recipient], NOW).await;
     assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
     write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(2, 0), doubt(2, 0)]).await;
     record.retire(&worker, NOW).await.expect("retired");
     let people = [1, 2, 3, 99].map(|psid| somebody(psid).recipient);
-    assert_eq!(record.suppress(campaign, &people, "stop list", NOW).await.expect("suppressed"), 3);
-    assert_eq!(record.suppress(campaign, &people, "stop list", NOW).await.expect("suppressed"), 0);
+    assert_eq!(record.suppress(campaign, &people, NOW).await.expect("suppressed"), 3);
+    assert_eq!(record.suppress(campaign, &people, NOW).await.expect("suppressed"), 0);
     let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
     let (skipped, planned) = (State::Skipped, State::Planned);
     let expected = [State::Sent, skipped, State::Unknown, skipped, skipped, skipped, planned, planned];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::campaigns::{
-    DIGEST, PID, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write,
+    DIGEST, PID, another, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write,
 };
 use super::{NOW, Store, space};
 use crate::delivery::{Doubted, Event, Refusal, State};
@@ -103,7 +103,11 @@ pub(in crate::record) async fn an_echo_from_before_somebody_began_again_proves_n
     let worker = enlist(&*record, campaign).await;
     try_in_doubt(&*record, &worker, 1).await;
     record.retire(&worker, NOW).await.expect("retired");
-    record.begin_again(campaign, &[somebody(1).recipient], NOW).await.expect("forgotten");
+    let testers = vec![somebody(1).recipient];
+    let other = NewCampaign { replaces: Some(DIGEST), testers, ..another(1) };
+    let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else { panic!("held") };
+    record.add_recipients(&planner, (1..=2).map(somebody).collect()).await.expect("added");
+    record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
     assert_eq!(prove(&*record, campaign, echo(1, 1, 1)).await, Proven::Foreign, "it was of another message");
     assert_eq!(state(&*record, campaign, 1, 0).await, State::Planned);
     assert_eq!(prove(&*record, campaign, echo(2, 1, 1)).await, Proven::Settled);

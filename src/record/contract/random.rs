@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tokio::runtime;
 use tokio::sync::Mutex;
 
-use super::book::{Book, PARTS, PEOPLE, Refused, STOP, people, timeless};
+use super::book::{Book, PARTS, PEOPLE, Refused, people, timeless};
 use super::campaigns::{DIGEST, PID, new, somebody};
 use super::{NOW, Store};
 use crate::delivery::{Delivery, Event, Refusal, State};
@@ -141,7 +141,7 @@ impl Bench<'_> {
             }
             Work::Suppress(seq) => {
                 let people = [somebody(*seq).recipient];
-                let dropped = self.record.suppress(campaign, &people, STOP, now).await.map_err(|_| Refused);
+                let dropped = self.record.suppress(campaign, &people, now).await.map_err(|_| Refused);
                 prop_assert_eq!(dropped, self.book.suppress(*seq));
             }
             Work::Pause | Work::Unpause => {

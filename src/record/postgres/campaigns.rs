@@ -16,6 +16,7 @@ use super::uploads::{column, space, space_id};
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
+use crate::record::campaigns::SUPPRESSED;
 use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
@@ -87,6 +88,7 @@ impl Campaigns for PostgresRecord {
                 let mut number = 0;
                 let (set, value): (&str, &(dyn ToSql + Sync)) = match change {
                     Change::Pause(why) => ("paused = $2", why),
+                    Change::PauseUnlessPaused(why) => ("paused = coalesce(paused, $2)", why),
                     Change::Unpause(why) => ("paused = nullif(paused, $2)", why),
                     Change::Settings(settings) => ("settings = $2", settings),
                     Change::FreezeAssets(assets) => ("assets = coalesce(assets, $2)", assets),
@@ -112,11 +114,10 @@ impl Campaigns for PostgresRecord {
         &self,
         campaign: CampaignId,
         recipients: &[Recipient],
-        reason: &str,
         now: Timestamp,
     ) -> Result<u64, RecordError> {
         self.bury_workers(now).await?;
-        self.sessions.write(|tx| async move { suppress(&tx, campaign, recipients, reason, now).await }).await
+        self.sessions.write(|tx| async move { suppress(&tx, campaign, recipients, now).await }).await
     }
 
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError> {
@@ -130,26 +131,6 @@ impl Campaigns for PostgresRecord {
                 let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 ORDER BY seq LIMIT 1 OFFSET $2";
                 let found = tx.one(sql, &[&campaign.0, &signed(nth.saturating_sub(1))]).await?;
                 Ok(found.map(|row| column(&row, TABLE, 0).map(unsigned)).transpose()?)
-            })
-            .await
-    }
-
-    async fn begin_again(
-        &self,
-        campaign: CampaignId,
-        recipients: &[Recipient],
-        now: Timestamp,
-    ) -> Result<(), RecordError> {
-        self.bury_workers(now).await?;
-        self.sessions
-            .write(|tx| async move {
-                let parts = must_be_free(&tx, campaign).await?;
-                let people: BTreeSet<u64> = seqs_of(&tx, campaign, recipients).await?.into_iter().collect();
-                let mut sheet = Sheet::of(&tx, campaign, parts, &people).await?;
-                for seq in people {
-                    sheet.begin_again(seq, now)?;
-                }
-                sheet.save(&tx).await
             })
             .await
     }
@@ -200,16 +181,10 @@ impl Campaigns for PostgresRecord {
     }
 }
 
-async fn suppress(
-    tx: &Tx,
-    campaign: CampaignId,
-    recipients: &[Recipient],
-    reason: &str,
-    now: Timestamp,
-) -> Result<u64, Fault> {
+async fn suppress(tx: &Tx, campaign: CampaignId, recipients: &[Recipient], now: Timestamp) -> Result<u64, Fault> {
     let parts = must_be_free(tx, campaign).await?;
     let people = seqs_of(tx, campaign, recipients).await?.into_iter().collect();
-    drop_rest(tx, (campaign, parts), people, reason, now).await
+    drop_rest(tx, (campaign, parts), people, SUPPRESSED, now).await
 }
 
 /// How many parts a campaign has which nobody plans or sends, and nobody begins to before the transaction ends.
@@ -304,6 +279,7 @@ fn read(row: &Row) -> Result<Stored, RecordError> {
         uploads: unsigned(number(13)?),
         paused: column(row, TABLE, 14)?,
         planned_at: Timestamp::from_unix_millis(number(15)?),
+        plans: unsigned(number(17)?),
         started_at: column::<Option<i64>>(row, TABLE, 16)?.map(Timestamp::from_unix_millis),
         stage: u8::try_from(number(18)?).map_err(|error| rows::damaged(TABLE, error))?,
         holder: holder_in(row, 19)?,

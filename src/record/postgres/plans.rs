@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::campaigns::{Stored, TABLE, drop_rest, id_of, lock};
-use super::deliveries::{signed, unsigned};
+use super::campaigns::{Stored, TABLE, drop_rest, id_of, lock, seqs_of};
+use super::deliveries::{Sheet, signed, unsigned};
 use super::fault::Fault;
 use super::ledger::{WORKERS, add_worker, dismiss, holder, standing};
 use super::session::Tx;
 use super::uploads::{column, space_id_for_writing};
 use crate::clock::Timestamp;
+use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{Added, Begun, Campaign, NewCampaign, NewRecipient, PlanDigest, Worker};
 
@@ -32,6 +33,13 @@ pub(super) async fn begin_plan(
     }
     if stored.campaign.digest != new.replaces {
         return Ok(Begun::Overtaken);
+    }
+    if stored.campaign.message != new.message {
+        // Whoever tries a message out has to see what became of it.
+        let testers: BTreeSet<u64> = seqs_of(tx, id, &new.testers).await?.into_iter().collect();
+        let mut sheet = Sheet::of(tx, id, stored.campaign.parts, &testers).await?;
+        testers.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
+        sheet.save(tx).await?;
     }
     let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1)";
     let has_deliveries = tx.one(sql, &[&id.0]).await?.is_some_and(|row| row.get(0));

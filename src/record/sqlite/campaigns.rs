@@ -12,6 +12,7 @@ use super::uploads::{column, space_id, spaces};
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Recipient};
+use crate::record::campaigns::SUPPRESSED;
 use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
@@ -99,6 +100,7 @@ impl Campaigns for SqliteRecord {
                 let row = &mut stored.campaign;
                 match change {
                     Change::Pause(why) => row.paused = Some(why),
+                    Change::PauseUnlessPaused(why) => row.paused = row.paused.take().or(Some(why)),
                     Change::Unpause(why) => row.paused = row.paused.take().filter(|paused| *paused != why),
                     Change::Uploads(more) => row.uploads += more,
                     Change::Settings(settings) => row.settings = settings,
@@ -115,13 +117,12 @@ impl Campaigns for SqliteRecord {
         &self,
         campaign: CampaignId,
         recipients: &[Recipient],
-        reason: &str,
         now: Timestamp,
     ) -> Result<u64, RecordError> {
-        let (recipients, reason) = (recipients.to_vec(), reason.to_owned());
+        let recipients = recipients.to_vec();
         self.call(move |engine| {
             engine.bury_workers(now)?;
-            engine.write(|transaction| suppress(transaction, campaign, &recipients, &reason, now))
+            engine.write(|transaction| suppress(transaction, campaign, &recipients, now))
         })
         .await
     }
@@ -144,16 +145,6 @@ impl Campaigns for SqliteRecord {
             Ok(query.query_row(values, |row| row.get(0)).optional()?.map(unsigned))
         })
         .await
-    }
-
-    async fn begin_again(
-        &self,
-        campaign: CampaignId,
-        recipients: &[Recipient],
-        now: Timestamp,
-    ) -> Result<(), RecordError> {
-        let recipients = recipients.to_vec();
-        self.call(move |engine| engine.write(|transaction| begin_again(transaction, campaign, &recipients, now))).await
     }
 
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {
@@ -207,27 +198,15 @@ fn suppress(
     transaction: &Transaction,
     campaign: CampaignId,
     recipients: &[Recipient],
-    reason: &str,
     now: Timestamp,
 ) -> Result<u64, Fault> {
     let stored = must_be_free(transaction, campaign)?;
     let mut sheet = sheet(transaction, &stored);
     let mut dropped = 0;
     for seq in seqs_of(transaction, campaign, recipients)? {
-        dropped += u64::from(sheet.drop_rest(seq, reason, now)?);
+        dropped += u64::from(sheet.drop_rest(seq, SUPPRESSED, now)?);
     }
     Ok(dropped)
-}
-
-fn begin_again(
-    transaction: &Transaction,
-    campaign: CampaignId,
-    recipients: &[Recipient],
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let stored = must_be_free(transaction, campaign)?;
-    let mut sheet = sheet(transaction, &stored);
-    seqs_of(transaction, campaign, recipients)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))
 }
 
 /// The campaign, which nobody plans or sends.
@@ -310,6 +289,7 @@ fn load_unchecked(transaction: &Transaction, id: CampaignId) -> Result<(Stored, 
         uploads: unsigned(number(10)?),
         paused: column(row, TABLE, 11)?,
         planned_at: Timestamp::from_unix_millis(number(12)?),
+        plans: unsigned(number(15)?),
         started_at: column::<Option<i64>>(row, TABLE, 13)?.map(Timestamp::from_unix_millis),
         stage: column(row, TABLE, 17)?,
         holder: holder(transaction, id)?,

@@ -214,8 +214,11 @@ impl Sheet<'_> {
         now: Timestamp,
     ) -> Result<Claims, Fault> {
         let mut claims = Claims::default();
-        for seq in seqs.iter().take(limit) {
+        for seq in seqs {
             let Some((key, at)) = self.turn_of(*seq)? else { continue };
+            if claims.rows.len() == limit {
+                break;
+            }
             if at <= now {
                 let recipient = self.recipient(*seq)?;
                 claims.rows.push(self.claim_one(worker, key, recipient, now)?);

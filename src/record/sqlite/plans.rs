@@ -5,7 +5,7 @@ use rusqlite::{Transaction, params};
 use super::campaigns::{Stored, id_of, load, save, sheet};
 use super::deliveries::{recipient_checksum, unsigned};
 use super::fault::Fault;
-use super::ledger::{enlist, is_enlisted};
+use super::ledger::{enlist, is_enlisted, seqs_of};
 use super::uploads::space_id_for_writing;
 use crate::clock::Timestamp;
 use crate::record::delivery_rows::DeliveryRows;
@@ -31,13 +31,19 @@ pub(super) fn begin_plan(
         Enlisted::Held(holder) => return Ok(Begun::Held(holder)),
         Enlisted::Won(worker) => worker,
     };
+    let is_another = stored.campaign.message != new.message;
+    if is_another {
+        // Whoever tries a message out has to see what became of it.
+        let mut sheet = sheet(transaction, &stored);
+        seqs_of(transaction, id, &new.testers)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
+    }
     if stored.campaign.parts != new.parts && has_deliveries(transaction, id)? {
         let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
         return Err(Fault::Refused(error.into()));
     }
     stored.generation += 1;
     let row = &mut stored.campaign;
-    if row.message != new.message {
+    if is_another {
         // Nobody has seen it, nor said yes or no to it.
         (row.stage, row.paused) = (0, None);
     }
@@ -69,6 +75,7 @@ fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timesta
         uploads: 0,
         paused: None,
         planned_at: now,
+        plans: 0,
         started_at: None,
         stage: 0,
         holder: None,

@@ -47,18 +47,18 @@ function run(session) {
   const views = new Map([["", library(session, uploads)]]);
   let shown = null;
 
-  const viewOf = async (name, campaign) => {
-    if (campaign) return (await import("./campaign.js")).campaign(campaign, session);
+  const viewOf = async (name, campaign, page) => {
+    if (campaign) return (await import("./campaign.js")).campaign(campaign, page, session);
     if (!views.has(name)) views.set(name, await LATER[name]());
     return views.get(name);
   };
   const show = async (address) => {
     const name = address.view;
     const one = name === "campaigns" ? address.campaign : "";
-    const wanted = `${name}/${one}`;
+    const wanted = `${name}/${one}/${one && address.page}`;
     if (wanted !== shown) {
       shown = wanted;
-      const next = await viewOf(name, one);
+      const next = await viewOf(name, one, address.page);
       if (wanted !== shown) return;
       const before = view;
       view = next;

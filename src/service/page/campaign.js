@@ -1,7 +1,7 @@
 // One campaign, as it goes.
 
 import { only } from "./address.js";
-import { call } from "./api.js";
+import { call, query } from "./api.js";
 import { meter, PARTS, stateOf } from "./campaigns.js";
 import { chart } from "./chart.js";
 import { confirmed } from "./dialog.js";
@@ -12,9 +12,9 @@ import { at, CAMPAIGN_STATES, counted, number } from "./words.js";
 
 const LISTED = 200;
 
-/** The view of the campaign `name`. */
-export function campaign(name, session) {
-  const path = `/v1/campaigns/${encodeURIComponent(name)}`;
+/** The view of the campaign `name` of a Page, which need not be said where one alone has a campaign of that name. */
+export function campaign(name, page, session) {
+  const path = (verb = "") => `/v1/campaigns/${encodeURIComponent(name)}${verb}${query({ page })}`;
   const mayChange = session.scope === "send";
   const state = h("span");
   const actions = h("span", { class: "push" });
@@ -66,7 +66,7 @@ export function campaign(name, session) {
   let history = [];
   let shown = { state: "", unknown: -1 };
   const change = async (verb, body) => {
-    await call(`${path}/${verb}`, { method: "POST", body }).then(draw, complain);
+    await call(path(`/${verb}`), { method: "POST", body }).then(draw, complain);
     await refresh().catch(complain);
   };
 
@@ -87,7 +87,7 @@ export function campaign(name, session) {
   };
   const listed = async (now) => {
     if (!now.unknown) return unknown.replaceChildren();
-    const { deliveries } = await call(`${path}/unknown`);
+    const { deliveries } = await call(path("/unknown"));
     unknown.replaceChildren(doubtful(deliveries, now, mayChange && change));
   };
   const curves = () => {
@@ -121,7 +121,7 @@ export function campaign(name, session) {
     );
   };
   const refresh = async () => {
-    const now = await call(path);
+    const now = await call(path());
     history = now.history ?? [];
     draw(now);
     curves();
@@ -133,7 +133,7 @@ export function campaign(name, session) {
     refresh,
     title: () => name,
     campaign(now) {
-      if (now.name !== name) return;
+      if (now.name !== name || now.page_id !== shown.page_id) return;
       const ended = now.state !== shown.state || now.failed !== shown.failed;
       history.push({ ...now, at: new Date().toISOString() });
       draw(now);

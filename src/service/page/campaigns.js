@@ -41,6 +41,9 @@ const summary = (campaign) =>
 export const stateOf = ({ state }) =>
   h("span", { class: "state", "data-campaign": state }, shape(SHAPES[state]), CAMPAIGN_STATES[state] ?? state);
 
+/** What tells it from every other, those of other Pages included. */
+const keyOf = ({ name, page_id }) => `${page_id}/${name}`;
+
 /** The view of all campaigns. */
 export function campaigns() {
   const list = h("ul", { class: "stack" });
@@ -57,7 +60,7 @@ export function campaigns() {
       ...(all.length
         ? all.map((campaign) => {
             const item = row(campaign);
-            items.set(campaign.name, item);
+            items.set(keyOf(campaign), item);
             return item.element;
           })
         : [nothing()]),
@@ -67,7 +70,7 @@ export function campaigns() {
     element,
     title: () => "Campaigns",
     refresh,
-    campaign: (campaign) => items.get(campaign.name)?.draw(campaign) ?? void refresh(),
+    campaign: (campaign) => items.get(keyOf(campaign))?.draw(campaign) ?? void refresh(),
   };
 }
 
@@ -78,7 +81,7 @@ function row(campaign) {
   const when = campaign.started_at ? `started ${at(campaign.started_at)}` : `planned ${at(campaign.planned_at)}`;
   const link = h(
     "a",
-    { class: "card campaign", href: only({ view: "campaigns", campaign: campaign.name }) },
+    { class: "card campaign", href: only({ view: "campaigns", campaign: campaign.name, page: campaign.page_id }) },
     h("b", null, campaign.name),
     state,
     counts,

@@ -9,17 +9,17 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::campaign::settle::{Assumption, assume};
-use crate::campaign::{PAUSED_BY_HAND, State as Stands};
+use crate::campaign::{self, State as Stands};
 use crate::delivery;
 use crate::events::{CampaignEvent, RecipientEvent};
 use crate::graph::lookup;
-use crate::record::{Campaign, CampaignId, Change, RecordError};
+use crate::record::{Campaign, CampaignId, RecordError};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::{MayRead, MaySend, Path};
+use crate::service::visitor::{Asked, MayRead, MaySend, Path};
 
 use super::body::json_body;
 use super::in_time;
@@ -30,6 +30,14 @@ const ROWS: usize = 1_000;
 const LOOKED_THROUGH: usize = 20_000;
 /// Deliveries shown of those that may have arrived.
 const SHOWN: usize = 1_000;
+
+/// Whose campaign.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Of {
+    /// The Page's id or name, where more than one has a campaign of that name.
+    page: Option<String>,
+}
 
 /// All campaigns of the served Pages.
 #[utoipa::path(get, path = "/v1/campaigns", responses((status = 200, description = "`{\"campaigns\":[…]}`")))]
@@ -48,16 +56,21 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Resul
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{name}",
-    params(("name" = String, Path)),
-    responses((status = 200, description = "The campaign, with `history` and `reasons`"), (status = 404, body = Problem))
+    params(("name" = String, Path), Of),
+    responses(
+        (status = 200, description = "The campaign, with `history` and `reasons`"),
+        (status = 404, body = Problem),
+        (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
+    )
 )]
 pub(super) async fn one(
     State(shared): State<Arc<Shared>>,
     _: MayRead,
     Path(name): Path<String>,
+    Asked(of): Asked<Of>,
 ) -> Result<Response, Problem> {
     in_time(async {
-        let campaign = find(&shared, &name).await?;
+        let campaign = find(&shared, &name, &of).await?;
         let mut body = object(&shared, &campaign).await?;
         body["history"] = json!(shared.campaigns.history(campaign.id));
         body["reasons"] = json!(reasons(&shared, campaign.id).await?);
@@ -70,10 +83,11 @@ pub(super) async fn one(
 #[utoipa::path(
     post,
     path = "/v1/campaigns/{name}/pause",
-    params(("name" = String, Path)),
+    params(("name" = String, Path), Of),
     responses(
         (status = 200, description = "The campaign"),
         (status = 404, body = Problem),
+        (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )
 )]
@@ -81,14 +95,15 @@ pub(super) async fn pause(
     State(shared): State<Arc<Shared>>,
     _: MaySend,
     Path(name): Path<String>,
+    Asked(of): Asked<Of>,
 ) -> Result<Response, Problem> {
     in_time(async {
-        let campaign = find(&shared, &name).await?;
+        let campaign = find(&shared, &name, &of).await?;
         // What is finished has nothing left to pause.
         if Stands::of(&campaign, &shared.campaigns.counts(&shared, &campaign).await?) != Stands::Finished {
-            shared.parts.record.change(campaign.id, Change::Pause(PAUSED_BY_HAND.to_owned())).await?;
+            campaign::pause(&*shared.parts.record, &campaign).await?;
         }
-        changed(&shared, &name).await
+        changed(&shared, &campaign).await
     })
     .await
 }
@@ -97,10 +112,11 @@ pub(super) async fn pause(
 #[utoipa::path(
     post,
     path = "/v1/campaigns/{name}/resume",
-    params(("name" = String, Path)),
+    params(("name" = String, Path), Of),
     responses(
         (status = 200, description = "The campaign, being sent"),
         (status = 404, body = Problem),
+        (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )
 )]
@@ -108,29 +124,35 @@ pub(super) async fn resume(
     State(shared): State<Arc<Shared>>,
     _: MaySend,
     Path(name): Path<String>,
+    Asked(of): Asked<Of>,
 ) -> Result<Response, Problem> {
-    let campaign = find(&shared, &name).await?;
+    let campaign = find(&shared, &name, &of).await?;
     if campaign.holder.is_none() || shared.parts.record.is_shared() {
         // The look ahead may upload, which takes as long as it takes.
-        shared.campaigns.resume(&shared, campaign).await?;
+        shared.campaigns.resume(&shared, campaign.clone()).await?;
     }
-    in_time(changed(&shared, &name)).await
+    in_time(changed(&shared, &campaign)).await
 }
 
 /// Those who may have it, each with what is known of it.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{name}/unknown",
-    params(("name" = String, Path)),
-    responses((status = 200, description = "`{\"deliveries\":[…]}`, the first 1,000"), (status = 404, body = Problem))
+    params(("name" = String, Path), Of),
+    responses(
+        (status = 200, description = "`{\"deliveries\":[…]}`, the first 1,000"),
+        (status = 404, body = Problem),
+        (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
+    )
 )]
 pub(super) async fn unknown(
     State(shared): State<Arc<Shared>>,
     _: MayRead,
     Path(name): Path<String>,
+    Asked(of): Asked<Of>,
 ) -> Result<Response, Problem> {
     in_time(async {
-        let campaign = find(&shared, &name).await?;
+        let campaign = find(&shared, &name, &of).await?;
         let state = Some(delivery::State::Unknown);
         let listed = shared.parts.record.deliveries(campaign.id, state, None, SHOWN).await?;
         let event = |listed| serde_json::to_value(RecipientEvent::new(&campaign, listed, listed.recipient.to_string()));
@@ -159,11 +181,12 @@ enum Word {
 #[utoipa::path(
     post,
     path = "/v1/campaigns/{name}/settle",
-    params(("name" = String, Path)),
+    params(("name" = String, Path), Of),
     request_body = Settlement,
     responses(
         (status = 200, description = "The campaign"),
         (status = 404, body = Problem),
+        (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )
 )]
@@ -171,6 +194,7 @@ pub(super) async fn settle(
     State(shared): State<Arc<Shared>>,
     _: MaySend,
     Path(name): Path<String>,
+    Asked(of): Asked<Of>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     in_time(async {
@@ -178,16 +202,17 @@ pub(super) async fn settle(
             Word::Sent => Assumption::Sent,
             Word::NotSent => Assumption::NotSent,
         };
-        let campaign = find(&shared, &name).await?;
+        let campaign = find(&shared, &name, &of).await?;
         assume(&*shared.parts.record, campaign.id, assumption, shared.parts.clock.now()).await?;
-        changed(&shared, &name).await
+        changed(&shared, &campaign).await
     })
     .await
 }
 
 /// The campaign as it stands after a change, told to those who listen as well.
-async fn changed(shared: &Shared, name: &str) -> Result<Response, Problem> {
-    let campaign = find(shared, name).await?;
+async fn changed(shared: &Shared, campaign: &Campaign) -> Result<Response, Problem> {
+    let (record, now) = (&shared.parts.record, shared.parts.clock.now());
+    let campaign = record.campaign(&campaign.space, &campaign.name, now).await?.ok_or_else(no_campaign)?;
     shared.campaigns.forget(campaign.id);
     let counts = shared.campaigns.counts(shared, &campaign).await?;
     shared.campaigns.tell(shared, &campaign, &counts);
@@ -199,11 +224,21 @@ async fn object(shared: &Shared, campaign: &Campaign) -> Result<Value, RecordErr
     Ok(serde_json::to_value(CampaignEvent::new(campaign, &counts)).unwrap_or_default())
 }
 
-/// The campaign of that name, on the first Page that has one.
-async fn find(shared: &Shared, name: &str) -> Result<Campaign, Problem> {
-    let all = shared.campaigns.all(shared).await?;
-    let found = all.into_iter().find(|campaign| campaign.name.as_str() == name);
-    found.ok_or_else(|| Problem::not_found("there is no campaign of that name"))
+/// The campaign of that name, of the Page asked for, or of the only one that has one.
+async fn find(shared: &Shared, name: &str, of: &Of) -> Result<Campaign, Problem> {
+    let page = of.page.as_deref().map(|page| shared.page(Some(page))).transpose()?;
+    let all = shared.campaigns.all(shared).await?.into_iter().filter(|campaign| {
+        campaign.name.as_str() == name && page.is_none_or(|page| *page.library.space() == campaign.space)
+    });
+    match *all.collect::<Vec<_>>() {
+        [] => Err(no_campaign()),
+        [ref campaign] => Ok(campaign.clone()),
+        _ => Err(Problem::conflict("more than one Page has a campaign of that name: say whose, by ?page=ID")),
+    }
+}
+
+fn no_campaign() -> Problem {
+    Problem::not_found("there is no campaign of that name")
 }
 
 /// Why Meta refused, the most frequent first, in the catalogue's words.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reattach::campaign::{CampaignError, Counts, Run, RunParts, RunSummary};
-use reattach::record::Campaign;
+use reattach::campaign::{CampaignError, Counts, End, Replan, Run, RunParts, RunSummary, is_paused_by_hand, pause};
+use reattach::record::{Campaign, Change};
 
 use super::indoors::Room;
 
@@ -21,7 +21,7 @@ pub(super) async fn planned_for(room: &Room, people: u64, message: &str) -> Camp
 /// A run, once whatever was dropped has let go.
 pub(super) async fn begun(parts: RunParts, campaign: &Campaign) -> Run {
     for _ in 0..1_000 {
-        match Run::begin(parts.clone(), campaign.clone()).await {
+        match Run::begin(parts.clone(), campaign).await {
             Ok(run) => return run,
             Err(CampaignError::Held { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
             Err(error) => panic!("{error:?}"),
@@ -39,7 +39,7 @@ pub(super) async fn ended(room: &Room, campaign: &Campaign) -> RunSummary {
 async fn one_that_is_dropped_lets_go() {
     let room = Room::at("2026-04-01T12:00:00Z").await;
     let campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
-    drop(Run::begin(room.parts(), campaign.clone()).await.expect("nobody has it"));
+    drop(Run::begin(room.parts(), &campaign).await.expect("nobody has it"));
     assert_eq!(ended(&room, &campaign).await.counts, Counts { total: PEOPLE, sent: PEOPLE, ..Counts::default() });
 }
 
@@ -47,7 +47,7 @@ async fn one_that_is_dropped_lets_go() {
 async fn one_that_is_dropped_while_it_sends_leaves_nobody_held() {
     let room = Room::at("2026-04-01T12:00:00Z").await;
     let campaign = planned(&room, "concurrency = 4\n[[message]]\ntext = \"Hi\"\n").await;
-    let run = Run::begin(room.parts(), campaign.clone()).await.expect("nobody has it");
+    let run = Run::begin(room.parts(), &campaign).await.expect("nobody has it");
     let sending = tokio::time::timeout(Duration::from_millis(300), run.send()).await;
     assert!(sending.is_err(), "it ended before it was dropped");
     let Counts { total, sent, unknown, pending, failed, .. } = ended(&room, &campaign).await.counts;
@@ -57,13 +57,45 @@ async fn one_that_is_dropped_while_it_sends_leaves_nobody_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_sent_of_a_plan_that_is_there_no_more() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let seen = planned(&room, "[[message]]\ntext = \"Helo\"\n").await;
+    let anew = room.plan_anew("recipient\n1\n", "[[message]]\ntext = \"Hello\"\n", Replan::Allowed).await;
+    let begun = Run::begin(room.parts(), &seen).await;
+    assert!(matches!(begun, Err(CampaignError::Overtaken { .. })), "{begun:?}");
+    // It has let go; and what is there now is sent.
+    assert_eq!(ended(&room, &anew).await.counts.sent, 1);
+    assert_eq!(room.taken().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_by_hand_of_what_is_paused_by_hand_is_another() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
+    let now = async || {
+        let Campaign { space, name, .. } = &campaign;
+        room.record.campaign(space, name, room.clock.now()).await.expect("an answer").expect("a campaign")
+    };
+    pause(&*room.record, &campaign).await.expect("paused");
+    let seen = now().await;
+    assert!(is_paused_by_hand(&seen));
+    // Whoever is about to go on with it lifts the pause they have seen, and not this one.
+    pause(&*room.record, &seen).await.expect("paused");
+    let why = seen.paused.expect("a reason");
+    room.record.change(campaign.id, Change::Unpause(why)).await.expect("an answer");
+    assert!(is_paused_by_hand(&now().await));
+    let summary = ended(&room, &campaign).await;
+    assert!(matches!(summary.end, End::Paused(_)) && room.taken().is_empty(), "{summary:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_whose_look_ahead_fails_lets_go() {
     let room = Room::at("2026-04-01T12:00:00Z").await;
     room.put("hero.png", &crate::support::pictures::png(1));
     let campaign = planned(&room, "[[message]]\nfile = \"hero.png\"\n").await;
     room.put("hero.png", &crate::support::pictures::png(2));
     for _ in 0..2 {
-        let run = Run::begin(room.parts(), campaign.clone()).await;
+        let run = Run::begin(room.parts(), &campaign).await;
         assert!(run.expect("nobody has it").send().await.is_err(), "it holds something else now");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -103,11 +103,15 @@ impl Room {
 
     /// Plans a campaign for this list, with what the file says beside.
     pub(super) async fn plan(&self, list: &str, rest: &str) -> Campaign {
+        self.plan_anew(list, rest, Replan::Refused).await
+    }
+
+    pub(super) async fn plan_anew(&self, list: &str, rest: &str, replan: Replan) -> Campaign {
         std::fs::write(self.folder.path().join("people.csv"), list).expect("a file");
         let spec = format!("name = \"spring\"\nrecipients = \"people.csv\"\n{rest}");
         std::fs::write(self.folder.path().join("spring.toml"), spec).expect("a file");
         let spec = CampaignSpec::load(&self.folder.path().join("spring.toml")).expect("a campaign");
-        let options = PlanOptions { space: Self::space(), replan: Replan::Refused, stop: Stop::new() };
+        let options = PlanOptions { space: Self::space(), replan, stop: Stop::new() };
         plan(&self.record, &spec, &options, &self.clock).await.expect("a plan").campaign
     }
 
@@ -118,7 +122,7 @@ impl Room {
     /// Sends it, until that ends.
     pub(super) async fn run(&self, campaign: &Campaign) -> RunSummary {
         let listener = Listener::of_this_process();
-        let run = Run::begin(self.parts(), campaign.clone()).await.expect("nobody else has it");
+        let run = Run::begin(self.parts(), campaign).await.expect("nobody else has it");
         let summary = run.send().await.expect("a run");
         listener.heard_no_secret();
         folder_keeps_secrets(self.folder.path(), None);

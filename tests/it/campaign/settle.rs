@@ -90,6 +90,21 @@ fn what_a_killed_process_left_is_looked_for_by_the_time_of_its_intent() {
 }
 
 #[test]
+fn what_an_earlier_plan_sent_is_not_looked_for_by_the_words_of_this_one() {
+    let world = fast_world();
+    campaign(&world, 1, "[[message]]\ntext = \"Helo {name}\"\n");
+    let_them_have_written(&world, 1);
+    lose_answers(&world, 1);
+    run(&world).ended_with(7);
+    world.sandbox().advance_clock(Duration::from_mins(4));
+    campaign(&world, 1, TEXT);
+    world.json(["campaign", "plan", "library/spring.toml", "--replan"]).ended_with(0);
+    let asked = world.json(ASK_META).ended_with(7);
+    assert_eq!(verdicts(&asked.events_of("settled")), inferred(&["unknown"]), "it arrived, in other words");
+    assert!(asked.stdout.contains("may be it, or not"), "{}", asked.stdout);
+}
+
+#[test]
 fn a_missing_permission_ends_it_with_metas_words_and_keeps_what_was_settled() {
     let world = fast_world();
     campaign(&world, 6, TEXT);

@@ -311,10 +311,9 @@ impl Campaigns for Desk {
         &self,
         campaign: CampaignId,
         recipients: &[Recipient],
-        reason: &str,
         now: Timestamp,
     ) -> Result<u64, RecordError> {
-        step!(self, Write, suppress(campaign, recipients, reason, now))
+        step!(self, Write, suppress(campaign, recipients, now))
     }
 
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError> {
@@ -323,15 +322,6 @@ impl Campaigns for Desk {
 
     async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError> {
         step!(self, Read, place_of(campaign, nth))
-    }
-
-    async fn begin_again(
-        &self,
-        campaign: CampaignId,
-        recipients: &[Recipient],
-        now: Timestamp,
-    ) -> Result<(), RecordError> {
-        step!(self, Write, begin_again(campaign, recipients, now))
     }
 
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {

@@ -380,7 +380,7 @@ impl Day {
             clock: Arc::clone(&self.clock),
             stop: self.life.stop.clone(),
         };
-        let run = match Run::begin(parts, campaign).await {
+        let run = match Run::begin(parts, &campaign).await {
             Ok(run) => run,
             Err(error) => return self.of_campaign(&error).map(|()| None),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::campaign::{CampaignError, Counts, End, ErrorCount, PAUSED_BY_HAND, RunSummary};
+use crate::campaign::{CampaignError, Counts, End, ErrorCount, RunSummary, is_paused_by_hand};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
@@ -23,6 +23,7 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
         End::Page(error) | End::Busy(error) => Some(Failure::Graph(error.clone())),
         End::Asset(error) => Some(Failure::of_library(error)),
         End::Store(error) => Some(Failure::Campaign(CampaignError::Ledger(Arc::clone(error)))),
+        End::Panicked => Some(Failure::Campaign(CampaignError::Panicked)),
         End::Finished | End::Interrupted | End::Paused(_) | End::Stage(_) => None,
     };
     for unsaved in &summary.unsaved {
@@ -115,7 +116,7 @@ pub(super) fn print_closing(
 pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
     match counts {
         Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
-        Counts { pending: 1.., .. } if campaign.paused.as_deref() == Some(PAUSED_BY_HAND) => Exit::Interrupted,
+        Counts { pending: 1.., .. } if is_paused_by_hand(campaign) => Exit::Interrupted,
         Counts { failed: 1.., .. } => Exit::SomeFailed,
         _ if campaign.malformed > 0 => Exit::SomeFailed,
         _ => Exit::Done,

@@ -13,13 +13,13 @@ mod settle;
 mod show;
 mod unknown;
 
-use crate::campaign::{self, Counts, PAUSED_BY_HAND, State};
+use crate::campaign::{self, Counts, State};
 use crate::cli::args::{CampaignArgs, CampaignCommand};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
 use crate::ids::{CampaignName, KeySpace};
-use crate::record::{Campaign, Change, Record};
+use crate::record::{Campaign, Record};
 
 use crate::events::CampaignEvent;
 
@@ -45,7 +45,7 @@ async fn pause(context: &Context, name: &CampaignName) -> Result<Exit, Failure> 
         context.output.remark(format_args!("{name} is finished: there is nothing to pause"));
         return Ok(Exit::Done);
     }
-    record.change(campaign.id, Change::Pause(PAUSED_BY_HAND.to_owned())).await?;
+    campaign::pause(&*record, &campaign).await?;
     let campaign = find(context, &*record, name).await?;
     let counts = counts(context, &*record, &campaign).await?;
     context.output.event(&CampaignEvent::new(&campaign, &counts));

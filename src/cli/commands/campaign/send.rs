@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use crate::campaign::settle::{self, Scope};
+use crate::campaign::settle::Scope;
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, End, PAUSED_BY_HAND, Part, PlanOptions, Planned, Replan, Run,
-    RunParts, Settings, Stage, at_own_pace, plan as write_plan, read_suppressed, waits_for_yes,
+    CampaignError, CampaignMessage, CampaignSpec, End, Part, PlanOptions, Planned, Replan, Run, RunParts, Settings,
+    Stage, at_own_pace, is_paused_by_hand, plan as write_plan, read_suppressed, waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::exit::Exit;
@@ -54,32 +54,32 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let planned = planned(context, &record, &spec, args.replan).await?;
     context.output.remark(format_args!("{}: {}", spec.name, plan_line(&planned)));
     let campaign = planned.campaign;
-    if let Some(why) = campaign.paused.as_deref().filter(|why| *why == PAUSED_BY_HAND || waits_for_yes(&campaign)) {
+    let only_a_resume = is_paused_by_hand(&campaign) || waits_for_yes(&campaign);
+    if let Some(why) = campaign.paused.as_deref().filter(|_| only_a_resume) {
         return Err(Failure::Usage {
             message: format!("the campaign {} is paused: {why}", spec.name),
             hint: format!("`reattach campaign resume {}` goes on with it", spec.name),
         });
     }
-    drive(context, record, campaign, args.suppress).await
+    drive(context, record, campaign, None, args.suppress).await
 }
 
 pub(super) async fn resume(context: &Context, args: ResumeArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
     let campaign = find(context, &*record, &args.name).await?;
-    let now = context.clock.now();
-    let scope = match args.scope {
+    let counts = counts(context, &*record, &campaign).await?;
+    let again = match args.scope {
         ResumeScope::Pending => None,
-        ResumeScope::Failed => Some((Scope::Failed, "that failed")),
-        ResumeScope::Unknown => Some((Scope::Unknown, "that may have arrived")),
+        ResumeScope::Failed => Some((Scope::Failed, counts.failed, "that failed")),
+        ResumeScope::Unknown => Some((Scope::Unknown, counts.unknown, "that may have arrived")),
     };
-    if let Some((scope, words)) = scope {
+    if let Some((scope, number, words)) = again {
         if scope == Scope::Unknown {
             context.confirm("What may have arrived is sent again: some people may get it twice.")?;
         }
-        let reopened = settle::reopen(&*record, campaign.id, scope, now).await?;
-        context.output.remark(format_args!("{}: {} {words} will be sent again", args.name, count(reopened, "message")));
+        context.output.remark(format_args!("{}: {} {words} to be sent again", args.name, count(number, "message")));
     }
-    drive(context, record, campaign, args.suppress).await
+    drive(context, record, campaign, again.map(|(scope, ..)| scope), args.suppress).await
 }
 
 async fn planned(
@@ -159,18 +159,19 @@ fn spec_of(args: &RunArgs) -> Result<CampaignSpec, Failure> {
     })
 }
 
-/// Looks ahead, asks, and sends.
+/// Looks ahead, asks, and sends; those of `again` once more. Nothing is changed before the yes, but for whom `suppress` names.
 async fn drive(
     context: &Context,
     record: Arc<dyn Record>,
     campaign: Campaign,
+    mut again: Option<Scope>,
     suppress: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
     if let Some(holder) = campaign.holder.filter(|_| !record.is_shared() || suppress.is_some()) {
-        // Who sends has read the list: people who are to be left out now could not be told to it.
-        return match suppress {
-            Some(_) => Err(CampaignError::Held { name: campaign.name, holder }.into()),
-            None => look_on(context, &*record, campaign, holder).await,
+        // Who sends has read the list: people who are to be left out now, or to get it again, could not be told to it.
+        return match (suppress, again) {
+            (None, None) => look_on(context, &*record, campaign, holder).await,
+            _ => Err(CampaignError::Held { name: campaign.name, holder }.into()),
         };
     }
     let session = paced(context.session(&*record).await?, &campaign);
@@ -197,13 +198,14 @@ async fn drive(
     };
     let (mut campaign, mut has_agreed) = (campaign, false);
     loop {
-        let mut run = match Run::begin(parts.clone(), campaign.clone()).await {
-            Err(CampaignError::Held { holder, .. }) => return look_on(context, &*record, campaign, holder).await,
+        let mut run = match Run::begin(parts.clone(), &campaign).await {
+            Err(CampaignError::Held { holder, .. }) if again.is_none() => {
+                return look_on(context, &*record, campaign, holder).await;
+            }
             begun => begun?,
         };
-        // Only the pause that was seen is lifted: another, such as one behind a stage, was asked for meanwhile.
-        if let Some(why) = campaign.paused.clone() {
-            record.change(campaign.id, Change::Unpause(why)).await?;
+        if let Some(scope) = again.take() {
+            run = run.again(scope);
         }
         let ahead = run.preflight().await.map_err(Failure::from);
         if let Some(bars) = &bars {
@@ -220,13 +222,14 @@ async fn drive(
         let ahead = match agreed {
             Ok(ahead) => ahead,
             Err(declined) => {
-                if let Some(why) = campaign.paused {
-                    record.change(campaign.id, Change::Pause(why)).await?;
-                }
                 run.give_up().await?;
                 return Err(declined);
             }
         };
+        // Only the pause that was seen is lifted: another, such as one behind a stage, was asked for meanwhile.
+        if let Some(why) = campaign.paused.clone() {
+            record.change(campaign.id, Change::Unpause(why)).await?;
+        }
         let live = Live::of_run(context, &ahead, run.watch(), Arc::clone(&session.graph));
         let sent = run.send().await;
         drop(live);
@@ -246,8 +249,9 @@ async fn drive(
         if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).is_err() {
             return Ok(exit);
         }
-        has_agreed = true;
+        let agreed_to = campaign.digest;
         campaign = find(context, &*record, &campaign.name).await?;
+        has_agreed = campaign.digest == agreed_to;
     }
 }
 
@@ -271,7 +275,7 @@ async fn leave_out(context: &Context, record: &dyn Record, campaign: &Campaign, 
     let mut left_out = 0;
     for some in people.chunks(SUPPRESSED_AT_ONCE) {
         let some: Vec<Recipient> = some.to_vec();
-        left_out += record.suppress(campaign.id, &some, "suppressed", context.clock.now()).await?;
+        left_out += record.suppress(campaign.id, &some, context.clock.now()).await?;
     }
     Ok(left_out)
 }

@@ -2,6 +2,7 @@
 
 use futures::FutureExt;
 use futures::future::{join_all, poll_immediate};
+use rusqlite::ffi;
 
 use super::*;
 use crate::record::contract::NOW;
@@ -83,12 +84,22 @@ async fn what_ends_the_transaction_is_told_to_all_and_leaves_nothing() {
 async fn after_a_disk_that_failed_nobody_is_told_that_anything_was_written() {
     let place = place();
     let record = place.record().await;
-    let broken = || Some(Fault::System(std::io::ErrorKind::Other.into()));
+    let broken = || Some(Fault::from(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)));
     let writes = [None, broken()].into_iter().map(|why| claim(&record, why)).collect();
     let answers = while_busy(&record, writes).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(RecordError::Failed { .. }))), "{answers:?}");
     let later = record.claim(&key(1), NOW).await;
     assert!(matches!(later, Err(RecordError::Stopped { .. })), "{later:?}");
+}
+
+#[tokio::test]
+async fn what_the_system_refuses_beside_the_record_says_nothing_of_it() {
+    let place = place();
+    let record = place.record().await;
+    let no_file = || Some(Fault::System(std::io::Error::from_raw_os_error(24)));
+    let answers = while_busy(&record, vec![claim(&record, no_file())]).await;
+    assert!(matches!(answers[..], [Err(RecordError::Failed { .. })]), "{answers:?}");
+    win(&record, &key(1)).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,57 @@
+//! What a campaign does before somebody says yes: nothing.
+
+use serde_json::json;
+
+use super::{TEXT, campaign, check_against_truth, closing, fast_world, run, wait_until};
+use crate::support::pictures::png;
+
+#[test]
+fn nothing_is_changed_before_the_yes() {
+    let world = fast_world();
+    campaign(&world, 6, TEXT);
+    let refusal = json!({"graph": {"code": 100, "message": "(#100) no such user"}, "status": 400});
+    world.sandbox().set_faults(json!({"on": "send", "times": 2, "fault": refusal})).expect("a fault");
+    let closed = closing(&run(&world));
+    assert_eq!((&closed["failed"], &closed["sent"]), (&json!(2), &json!(4)));
+    // There is nobody to ask, which is a no: they have failed as before, and the next run does not send them.
+    world.json(["campaign", "resume", "spring", "--scope", "failed"]).ended_with(2);
+    let closed = closing(&run(&world));
+    assert_eq!((&closed["failed"], &closed["sent"]), (&json!(2), &json!(4)));
+    let again = world.json(["campaign", "resume", "spring", "--scope", "failed", "--yes"]).ended_with(0);
+    assert_eq!(closing(&again)["sent"], 6);
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_resume_that_is_killed_while_it_looks_ahead_leaves_the_pause() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 3, "[[message]]\nfile = \"hero.png\"\n");
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    world.json(["campaign", "pause", "spring"]).ended_with(0);
+    world.sandbox().set_faults(json!({"on": "upload", "when": "before", "fault": {"stall": true}})).expect("a fault");
+    let mut child = world.start(["campaign", "resume", "spring", "--yes"]);
+    wait_until("it uploads", || world.counts().requests.upload > 0);
+    child.kill().expect("killed");
+    child.wait().expect("ends");
+    world.sandbox().clear_faults();
+    assert!(run(&world).ended_with(2).stdout.contains("paused by hand"));
+    assert_eq!(world.truth().message_count, 0);
+    assert_eq!(closing(&world.json(["campaign", "resume", "spring", "--yes"]).ended_with(0))["sent"], 3);
+}
+
+#[test]
+fn another_number_of_parts_asks_for_another_name() {
+    let world = fast_world();
+    campaign(&world, 2, TEXT);
+    run(&world).ended_with(0);
+    campaign(&world, 2, &format!("{TEXT}{TEXT}"));
+    let replanned = world.run(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(2);
+    let words = "error: something of the campaign spring was sent in 1 part already, and not in 2";
+    assert!(
+        replanned.stderr.starts_with(words) && replanned.stderr.contains("give it another name"),
+        "{}",
+        replanned.stderr
+    );
+    assert_eq!(world.truth().message_count, 2);
+}
