@@ -3,6 +3,7 @@
 //! Nothing else in the crate reads the system's clock.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -146,6 +147,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// The same, and whether ages may be judged by it: a clock that knows nothing against itself is sure.
     fn moment(&self) -> Moment {
         Moment::Sure(self.now())
+    }
+
+    /// From the earliest to the latest it may be: where two clocks disagree, either may be the one that is wrong.
+    fn range(&self) -> RangeInclusive<Timestamp> {
+        let now = self.now();
+        now..=now
     }
 
     /// How long the machine has been up, asleep or awake: for how long something took, however the wall clock is set

@@ -5,6 +5,7 @@
 //! that it makes no difference when the machine's clock is set.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -187,6 +188,11 @@ impl Clock for CorrectedClock {
 
     fn moment(&self) -> Moment {
         self.server_time.judge(&*self.machine)
+    }
+
+    fn range(&self) -> RangeInclusive<Timestamp> {
+        let (machine, corrected) = (self.machine.now(), self.now());
+        machine.min(corrected)..=machine.max(corrected)
     }
 
     fn uptime(&self) -> Duration {

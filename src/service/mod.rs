@@ -54,6 +54,8 @@ pub struct ServiceParts {
     pub record: Arc<dyn Record>,
     /// The Pages it works for, the first of them where a request names none; at least one.
     pub pages: Vec<ServedPage>,
+    /// Those it was to work for as well, and cannot.
+    pub unserved: Vec<UnservedPage>,
     /// The folders whose files may be named by their path, and into which the gallery uploads. They should be the
     /// [`Bounds`](crate::media::Bounds) of the readers of `pages` and `inspector`: else a link that takes the place of a
     /// folder on the way, just after it was looked at, is followed.
@@ -74,6 +76,17 @@ pub struct ServiceParts {
     pub clock: Arc<dyn Clock>,
     /// Once requested, nobody new is let in, and what is under way is finished.
     pub stop: Stop,
+}
+
+/// A Page a service cannot work for.
+#[derive(Debug, Clone)]
+pub struct UnservedPage {
+    /// What the configuration calls it.
+    pub name: String,
+    /// Why.
+    pub why: String,
+    /// Whether it is the one requests are for that name none: they are for no other then.
+    pub is_first: bool,
 }
 
 /// One Page of a service.

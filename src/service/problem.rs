@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 use crate::events::ErrorBody;
 use crate::fault::{Fault, Sort};
 
+use super::UnservedPage;
+
 const UNKNOWN_OUTCOME: &str = "Nobody knows whether it was sent";
 
 /// What a problem document is served as.
@@ -182,6 +184,13 @@ impl Problem {
     /// What happened and why.
     pub(super) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// A Page it was to work for.
+    pub(super) fn unserved(page: &UnservedPage) -> Self {
+        let detail = format!("the Page {} is not served: {}", page.name, page.why);
+        Self::new(StatusCode::BAD_GATEWAY, "credentials", "Meta does not take the Page's token", detail)
+            .hinting("put its token right, and start the service again")
     }
 
     /// Something else stands where this was to go.

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::rates::Rates;
 use super::thumbnails::Thumbnails;
 use super::tokens::Tokens;
-use super::{ServedPage, ServiceParts};
+use super::{ServedPage, ServiceParts, UnservedPage};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -58,8 +58,15 @@ impl Shared {
     }
 
     /// The Page asked for by its id or name; the first where none is.
+    ///
+    /// # Errors
+    /// It is not served. Where that is the first, no other takes its place: messages would come from it.
     pub(super) fn page(&self, asked: Option<&str>) -> Result<&ServedPage, Problem> {
-        let pages = &self.parts.pages;
+        let ServiceParts { pages, unserved, .. } = &self.parts;
+        let is_missing = |page: &&UnservedPage| asked.map_or(page.is_first, |asked| page.name == asked);
+        if let Some(page) = unserved.iter().find(is_missing) {
+            return Err(Problem::unserved(page));
+        }
         let Some(asked) = asked else {
             return pages.first().ok_or_else(|| Problem::not_found("this service works for no Page"));
         };

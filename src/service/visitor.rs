@@ -33,7 +33,7 @@ impl FromRequestParts<Arc<Shared>> for MaySend {
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let MayRead(visitor) = MayRead::from_request_parts(parts, shared).await?;
         may_send(visitor.scope)?;
-        shared.rates.effect(&visitor, shared.parts.clock.now()).map_err(|wait| {
+        shared.rates.effect(&visitor, shared.parts.clock.uptime()).map_err(|wait| {
             shared.metrics.throttled("effect");
             Problem::too_many(wait)
         })?;

@@ -1,6 +1,7 @@
 //! Several Pages at once: one library fanned out, each file read once, no id on a Page that is not its own.
 
 use std::collections::{HashMap, HashSet};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::library::options;
 use crate::support::keeper::Keeper;
 use crate::support::pictures::png;
+use crate::support::served::Served;
 use crate::support::{Ran, World};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -140,6 +142,68 @@ fn a_dead_token_on_one_page_does_not_stop_the_others() {
     world.sandbox().clear_faults();
     run(&world, &sync).ended_with(0);
     assert_eq!(world.uploads(), 16);
+}
+
+/// A service of both Pages, by these tokens.
+fn served(world: &World, shop: &str) -> Served {
+    world.library();
+    let mut command =
+        world.command(["serve", "--listen", "127.0.0.1:0", "--library", "library", "--json", BOTH[0], BOTH[1]]);
+    command.env("SHOP", shop).env("NEWS", "SANDBOX-PAGE-2").env_remove("REATTACH_ACCESS_TOKEN");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Served::spawned(command)
+}
+
+#[test]
+fn no_page_takes_the_place_of_the_first() {
+    let world = with_two_pages();
+    let message = |served: &Served, page: &str| {
+        let body = format!(r#"{{"recipient":{{"id":"1001"}},"message":{{"text":"hi"}}{page}}}"#);
+        served.call("POST", "/v1/messages", &body)
+    };
+    let both = served(&world, "SANDBOX-PAGE-1");
+    assert_eq!((message(&both, "").status, both.call("GET", "/readyz", "").status), (200, 200));
+    assert_eq!(world.truth().messages[0].page_id, "106000000000001");
+    drop(both);
+    let one = served(&world, "EAAdead");
+    for page in ["", r#","page":"shop""#] {
+        let refused = message(&one, page);
+        assert!(refused.status == 502 && refused.json()["type"] == "urn:reattach:problem:credentials", "{refused:?}");
+        assert!(refused.text().contains("the Page shop is not served"), "{}", refused.text());
+    }
+    assert_eq!(one.call("GET", "/readyz", "").json()["token"], "failed");
+    assert_eq!(message(&one, r#","page":"news""#).status, 200);
+    assert_eq!(world.truth().messages.len(), 2);
+}
+
+#[test]
+fn a_campaign_is_told_by_its_page_where_two_have_one_of_that_name() {
+    let world = with_two_pages();
+    crate::campaign::campaign(&world, 3, crate::campaign::TEXT);
+    for page in ["shop", "news"] {
+        run(&world, &["campaign", "plan", "library/spring.toml", "--page", page]).ended_with(0);
+    }
+    run(&world, &["campaign", "run", "library/spring.toml", "--page", "news", "--yes"]).ended_with(0);
+    let served = served(&world, "SANDBOX-PAGE-1");
+    for path in ["/v1/campaigns/spring", "/v1/campaigns/spring/unknown"] {
+        assert_eq!(served.call("GET", path, "").status, 409);
+    }
+    for lever in ["pause", "resume", "settle"] {
+        let answer = served.call("POST", &format!("/v1/campaigns/spring/{lever}"), r#"{"assume":"not-sent"}"#);
+        assert_eq!(answer.status, 409, "{lever}: {answer:?}");
+    }
+    let of = |page: &str| served.call("GET", &format!("/v1/campaigns/spring?page={page}"), "");
+    assert_eq!(
+        (of("news").json()["state"].clone(), of("106000000000001").json()["state"].clone()),
+        (json!("finished"), json!("planned"))
+    );
+    let paused = served.call("POST", "/v1/campaigns/spring/pause?page=shop", "");
+    assert_eq!(
+        (paused.json()["page_id"].clone(), paused.json()["state"].clone()),
+        (json!("106000000000001"), json!("paused"))
+    );
+    assert_eq!(of("nobody").status, 404);
+    assert_eq!(world.truth().messages.len(), 3);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::cli::session::{Context, WhenAway};
 use crate::cli::values::human_span;
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, PlanRules, RefreshOptions, Renewal};
 use crate::media::Bounds;
-use crate::service::{Keys, ServedPage, Service, ServiceParts, Tls};
+use crate::service::{Keys, ServedPage, Service, ServiceParts, Tls, UnservedPage};
 
 /// Uploads at once, for each Page.
 const UPLOADS: usize = 4;
@@ -33,6 +33,7 @@ struct ServingEvent<'a> {
 
 pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Failure> {
     keep_out_of_core_dumps();
+    have_files_enough();
     for folder in &args.library {
         if !folder.is_dir() {
             return Err(Failure::Usage {
@@ -50,9 +51,12 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
     // A bot gets the ids that are known here, though the record's server be away just now.
     let known = context.known(|| Arc::clone(&inspector.cache), WhenAway::GoByWhatIsKnown).await?;
     let sessions = context.sessions(&*known).await?;
-    for (page, failure) in sessions.failed {
-        failure.print_of(&page, &context.output);
-    }
+    let first = context.settings.page.all()?.first().and_then(|page| page.name.clone());
+    let unserved = sessions.failed.into_iter().map(|(name, failure)| {
+        failure.print_of(&name, &context.output);
+        UnservedPage { why: failure.to_string(), is_first: first.as_ref() == Some(&name), name }
+    });
+    let unserved = unserved.collect();
     let libraries = context.libraries(&sessions.open, &known, &inspector, UPLOADS, None);
     let pages = sessions.open.into_iter().zip(&libraries).map(|(session, library)| ServedPage {
         identity: session.page,
@@ -75,6 +79,7 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
     let parts = ServiceParts {
         record: Arc::clone(known.record()),
         pages: pages.collect(),
+        unserved,
         folders: args.library,
         inspector,
         keys,
@@ -137,6 +142,22 @@ async fn renew(context: &Context, libraries: &[AssetLibrary], every: Duration) {
         tokio::select! {
             () = context.stop.requested() => return,
             () = context.machine_clock.sleep(every) => {}
+        }
+    }
+}
+
+/// A connection is an open file, and the record needs some whatever comes. Systems let a process have more than it begins with.
+fn have_files_enough() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        const ENOUGH: u64 = 8_192;
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let wanted = maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+        if current.is_some_and(|current| current < wanted)
+            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+        {
+            tracing::warn!(%error, "there may be too few open files for all connections");
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     };
     let record = matches!(record, Ok(Ok(_)));
     let tokens = shared.tokens.are_taken(shared.parts.pages.iter().map(|page| &*page.graph)).await;
+    let tokens = tokens && shared.parts.unserved.is_empty();
     let stopping = shared.parts.stop.is_requested();
     let word = |is_well: bool| if is_well { "ok" } else { "failed" };
     let is_ready = record && tokens && !stopping;

@@ -16,6 +16,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use crate::clock::{Timestamp, uptime};
 use crate::events::SendEvent;
@@ -43,6 +44,8 @@ const LATEST: Duration = Duration::from_mins(10);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How much longer than a message can take a request is held to be under way: clocks may differ.
 const MARGIN: Duration = Duration::from_mins(1);
+/// How long to wait for Meta to say what time it is.
+const ASKING: Duration = Duration::from_secs(3);
 /// When to ask again about a request that is under way, in seconds.
 const ASK_AGAIN_SECONDS: u32 = 2;
 /// When to ask again where Meta does not say how long a limit holds, in seconds.
@@ -130,8 +133,11 @@ struct Job {
 impl Job {
     /// The answer to the request of this key: the one it was given before, or else what comes of doing it.
     async fn answer(&self, key: RequestKey, body: &[u8]) -> Result<Response, Problem> {
-        let (record, now) = (&self.shared.parts.record, self.shared.parts.clock.now());
-        let request = Request { key, digest: self.digest(body), at: now };
+        // No key is older than it is, for a clock that is set or put right meanwhile: to forget one is to send its message again.
+        let _ = timeout(ASKING, self.page.library.ask_the_time_if_in_doubt()).await;
+        let (now, latest) = self.shared.parts.clock.range().into_inner();
+        let record = &self.shared.parts.record;
+        let request = Request { key, digest: self.digest(body), at: latest };
         match record.take_up(&request, now.minus(KEPT)).await? {
             TakenUp::New => {}
             TakenUp::Known(known, _) if known.digest != request.digest => return Err(Problem::other_request()),

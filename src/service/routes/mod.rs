@@ -158,7 +158,7 @@ fn admit(shared: &Shared, method: &Method, request: &mut Request<Body>) -> Resul
 /// What to say to somebody nobody knows: `problem`, or that they have tried too often.
 fn unknown(shared: &Shared, request: &Request<Body>, problem: Problem) -> Problem {
     let Some(Peer(from)) = request.extensions().get::<Peer>() else { return problem };
-    match shared.rates.wrong_token(*from, shared.parts.clock.now()) {
+    match shared.rates.wrong_token(*from, shared.parts.clock.uptime()) {
         Ok(()) => problem,
         Err(wait) => {
             shared.metrics.throttled("wrong_token");

@@ -27,6 +27,8 @@ use super::resolve::{RULES, asset_json};
 
 /// Files in one request.
 const MOST_FILES: usize = 100;
+/// What a file must not be called: a command that is begun in the folder would take it for its settings.
+const CONFIGURATION: &str = "reattach.toml";
 /// What one request may hold in all.
 pub(super) const BODY_BYTES: usize = 512 << 20;
 /// How long nothing may come.
@@ -68,6 +70,9 @@ pub(super) async fn upload(
                     Problem::not_found("this service has no folder to keep files in: start it with --library")
                 })?;
                 let name = file_name(field.file_name().unwrap_or_default());
+                if name.eq_ignore_ascii_case(CONFIGURATION) {
+                    return Err(Problem::invalid(format!("{name} is what reattach's own settings are called")));
+                }
                 let path = keep(&mut field, folder, &name).await?;
                 let options = ResolveOptions::uploading(RULES);
                 let (library, reference) = (page.library.clone(), AssetRef::File(path));

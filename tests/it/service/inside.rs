@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reattach::cache::FileCache;
 use reattach::clock::Clock;
-use reattach::graph::{ReqwestTransport, RetryPolicy};
+use reattach::graph::{CorrectedClock, GraphClient, ReqwestTransport, RetryPolicy};
 use reattach::library::Inspector;
 use reattach::media::{BytePool, Reader};
 use reattach::record::PageIdentity;
@@ -37,9 +37,25 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(world: &World, clock: Arc<dyn Clock>) -> Self {
+        Self::with(world, clock, |clock, _| clock)
+    }
+
+    /// The same, where Meta puts `machine` right.
+    pub(crate) fn put_right(world: &World, machine: Arc<dyn Clock>) -> Self {
+        Self::with(world, machine, |machine, graph| {
+            Arc::new(CorrectedClock::new(machine, Arc::clone(graph.server_time())))
+        })
+    }
+
+    fn with(
+        world: &World,
+        clock: Arc<dyn Clock>,
+        told: impl FnOnce(Arc<dyn Clock>, &GraphClient) -> Arc<dyn Clock>,
+    ) -> Self {
         let (runtime, stop) = (Runtime::new().expect("a runtime"), Stop::new());
         let folders = vec![world.library()];
         let opened = runtime.block_on(open_at(world, 1 << 20, ReqwestTransport::new(), Arc::clone(&clock), NO_RETRY));
+        let clock = told(clock, &opened.graph);
         let keys = Keys::load(&world.store()).expect("tokens");
         let token = keys.expose().to_owned();
         let read_token = std::fs::read_to_string(world.store().join("serve-read.token")).expect("a token");
@@ -56,6 +72,7 @@ impl Serving {
             let parts = ServiceParts {
                 record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
                 pages: vec![page],
+                unserved: Vec::new(),
                 folders,
                 inspector: Inspector { reader: Arc::new(reader), cache, private: Arc::default(), fitter: None },
                 keys,

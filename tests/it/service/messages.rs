@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use reattach::clock::{ManualClock, SystemClock, Timestamp};
+use reattach::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use super::inside::Serving;
@@ -295,6 +295,29 @@ fn a_message_that_is_under_way_for_too_long_is_unknown() {
     assert_eq!((client.post("k", &text("ho")).status, world.counts().messages_accepted), (200, 2));
     drop(waiting);
     serving.kill();
+}
+
+#[test]
+fn a_key_is_no_older_for_a_clock_that_is_put_right() {
+    let world = World::new();
+    let day = Duration::from_hours(24);
+    let true_time = SystemClock.now();
+    // Two days behind, and two ahead; then somebody sets it.
+    for (number, wrong) in [true_time.minus(2 * day), true_time.plus(2 * day)].into_iter().enumerate() {
+        let machine = Arc::new(world.runtime.block_on(async { ManualClock::new(wrong) }));
+        let serving = Serving::put_right(&world, Arc::clone(&machine) as _);
+        let client = Client::new(&world, &serving);
+        let key = format!("k{number}");
+        let first = client.post(&key, &text("hi"));
+        assert_eq!((first.status, first.is_replay), (200, false), "{first:?}");
+        for step in [Duration::ZERO, Duration::from_hours(47)] {
+            machine.advance(step);
+            let again = client.post(&key, &text("hi"));
+            assert_eq!((again.status, again.is_replay), (200, true), "{step:?} later: {again:?}");
+        }
+        serving.kill();
+    }
+    assert_eq!(world.counts().messages_accepted, 2);
 }
 
 #[test]

@@ -29,6 +29,10 @@ impl Clock for StoppedClock {
         Timestamp::from_unix_millis(self.0.load(Ordering::Relaxed))
     }
 
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed).unsigned_abs())
+    }
+
     async fn sleep(&self, span: Duration) {
         tokio::time::sleep(span).await;
     }
