@@ -19,8 +19,13 @@
 //! as sent or unknown, though its second attempt be refused.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
+
+/// The longest a message's call takes. Whoever sends waits for no answer longer, and whoever takes a sender for dead waits
+/// longer than that: no delivery is another's while its call is under way.
+pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(130);
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

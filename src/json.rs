@@ -47,7 +47,12 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         Ok(value.into())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        // Whole numbers come here where no integer holds them, and lose their last digits.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.abs() >= EXACT {
+            return Err(E::custom("a number is too large to be kept as it is: write it as a text, in quotes"));
+        }
         Ok(value.into())
     }
 
@@ -98,6 +103,15 @@ mod tests {
             assert!(error.contains("\"a\" stands twice in one object at line 1"), "{error}");
         }
         assert!(from_slice(br#"[{"a":1},{"a":1}]"#).is_ok());
+    }
+
+    #[test]
+    fn a_number_that_would_become_another_is_refused() {
+        for text in ["12345678901234567890123", r#"{"a":[-18446744073709551616]}"#, "1e300"] {
+            let error = from_slice(text.as_bytes()).expect_err(text).to_string();
+            assert!(error.contains("write it as a text"), "{error}");
+        }
+        assert_eq!(from_slice(b"-9223372036854775808").expect("JSON").to_string(), "-9223372036854775808");
     }
 
     #[test]

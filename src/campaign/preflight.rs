@@ -20,8 +20,8 @@ use crate::record::Change;
 
 /// How much longer than the campaign an id must live.
 const MARGIN: Duration = Duration::from_hours(24);
-/// The longest anybody's quiet hours put a message off.
-const NIGHT: Duration = Duration::from_hours(24);
+/// The longest anybody's quiet hours put a message off: a night and a day, and another where clocks skip the hour between.
+const NIGHT: Duration = Duration::from_hours(50);
 /// How long after a person's last word the window counts as open: an hour less than Meta's 24, for clocks and queues.
 ///
 /// **Source**: Messenger Platform, "Messaging window" (read 2026): 24 hours.
@@ -151,7 +151,7 @@ impl Run {
         let times = self.settings.times.clone();
         let begins_at = times.start_at.map_or(now, |start| start.max(now));
         let ends_at = begins_at.plus(duration);
-        // Whoever sleeps when it begins gets it within a day.
+        // Whoever sleeps when it begins gets it later.
         let night = if times.quiet_hours.is_some() { NIGHT } else { Duration::ZERO };
         let rules = PlanRules { renew_within: ends_at.plus(night).since(now) + MARGIN, force: false };
         let asked = self.settings.messages_per_second.map(NonZeroU32::get);

@@ -30,7 +30,7 @@ pub(super) const DOUBT_LASTS: Duration = Duration::from_mins(2);
 /// How often Meta may not be reached before the run ends.
 const UNREACHABLE: u32 = 4;
 /// The first pause after that; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How often a part's ids are made anew in one run.
 const MOST_HEALED: u32 = 2;
 /// More permits than there are workers.
@@ -167,7 +167,7 @@ impl Sending {
                 if unreachable >= UNREACHABLE {
                     return self.halt(End::Busy(error));
                 }
-                let pause = FIRST_PAUSE * 2_u32.pow(unreachable);
+                let pause = FIRST_PAUSE * 2_u32.pow(unreachable - 1);
                 self.watch.set_waiting(Some(Waiting::unreachable(self.clock.now().plus(pause))));
                 tokio::select! {
                     () = self.clock.sleep(pause) => {}

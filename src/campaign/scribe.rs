@@ -1,8 +1,8 @@
 //! Group commit: what all messages under way have to write goes to the disk together.
 //!
 //! One task writes; on a server, which has several flushed by one sync, two take turns. Whoever wants something written
-//! waits until it is on the disk; what arrives while the disk is busy goes with the next write. So the order that matters is kept for each message – intent, first byte, result, next – and
-//! the disk is waited for once for many.
+//! waits until it is on the disk; what arrives while the disk is busy goes with the next write. So the order that
+//! matters is kept for each message – intent, first byte, result, next – and the disk is waited for once for many.
 //!
 //! Where the disk is full when there is a result to write, the record gives up the room it keeps for that. From then on
 //! results are written, and no intents. Where a claim is gone that somebody relies on, nothing more is begun either.

@@ -228,7 +228,7 @@ pub enum End {
     Asset(Arc<crate::library::LibraryError>),
 }
 
-/// A message Meta has, of which the record could not be told.
+/// What became of a message, of which the record could not be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsaved {
     /// Which delivery.

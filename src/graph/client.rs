@@ -28,6 +28,7 @@ use super::server_time::{ClockSkew, ServerTime};
 use super::transport::{Answered, Attempt, Auth, Body, Call, FilePart, Transport};
 use super::wire;
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::LONGEST_CALL;
 use crate::ids::{AttachmentId, MediaKind, Origin, PageId, Platform};
 use crate::secret::{AccessToken, AppSecret};
 use crate::stop::Stop;
@@ -36,8 +37,8 @@ use crate::stop::Stop;
 pub const CALL_TIMEOUT: Duration = Duration::from_mins(2);
 /// The slowest link that is waited for, in bytes a second.
 const SLOWEST_BYTES_PER_SEC: u64 = 64 * 1024;
-/// How much longer the largest messages may take than an empty one, and a turn to leave may be away.
-const LONGEST_BODY: Duration = Duration::from_secs(10);
+/// How much longer a call with no file may take than an empty one, however much it says; and a turn to leave may be away.
+const LONGEST_BODY: Duration = LONGEST_CALL.saturating_sub(CALL_TIMEOUT);
 
 /// Whom to ask, and as whom.
 #[derive(Debug, Clone)]
@@ -259,7 +260,7 @@ impl GraphClient {
 
     /// How long the call of a message takes at most, from the moment it may leave.
     pub fn longest_call(&self) -> Duration {
-        CALL_TIMEOUT + LONGEST_BODY
+        LONGEST_CALL
     }
 
     /// The budget this client keeps to.
@@ -314,7 +315,7 @@ impl GraphClient {
             token: token.clone(),
             auth: self.options.auth,
             body: body.clone(),
-            timeout: CALL_TIMEOUT + Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC),
+            timeout: patience(body),
         };
         tracing::debug!(?call, "asking Meta");
         let attempt = self.transport.execute(call).await;
@@ -493,6 +494,13 @@ pub struct Sent {
     pub recipient_id: Option<String>,
     /// The reusable id of an attachment that was uploaded with the message.
     pub attachment_id: Option<AttachmentId>,
+}
+
+/// How long Meta's answer to this is waited for. A file takes what it takes; nobody waits for the answer to a message longer
+/// than [`GraphClient::longest_call`].
+fn patience(body: &Body) -> Duration {
+    let leaving = Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
+    CALL_TIMEOUT + if matches!(body, Body::Multipart(_)) { leaving } else { leaving.min(LONGEST_BODY) }
 }
 
 /// A version of the Graph API: `v25.0` unless told otherwise.

@@ -215,6 +215,7 @@ impl LibraryError {
     pub fn is_momentary(&self) -> bool {
         match self {
             Self::Graph(error) => error.retryable(),
+            Self::Claimed { .. } => true,
             Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.is_momentary(),
             _ => false,
         }

@@ -6,14 +6,16 @@
 //! for what is known here, and messages and campaigns do not go by it: it is asked by [`resolve`](super::AssetLibrary::resolve),
 //! and there only where [`Answers::Known`](super::Answers) is wanted. The rules:
 //!
-//! - *While the record can be asked*, an id or alias is taken from memory that it gave to this process less than [`FRESH`]
-//!   ago; that is how long one may be served that another process has renewed, healed, forgotten or pointed elsewhere. What
-//!   this process uploads, heals or forgets shows at once. Only an id that is as good as was asked for is an answer: where there is none,
-//!   or it is due or refused, the record has the word. The cache is not asked at all.
-//! - *The record is away* once an answer is due and it gives no sign of life when asked for one (`absence`); that it is slow
-//!   is no reason to do without it. While it is away, an id it once gave is served until it expires, by Meta's time where that is known, however soon that is; by a clock
-//!   that is not to be believed, none is. The outcome is `reused` as ever; that the record is away is said once. From then on
-//!   nobody waits for it, but a question a second that finds out whether it is back.
+//! - *While the record can be asked*, an id or alias is taken from memory that it gave to this process less than
+//!   [`FRESH`] ago; that is how long one may be served that another process has renewed, healed, forgotten or pointed
+//!   elsewhere. What this process uploads, heals or forgets shows at once. Only an id that is as good as was asked for
+//!   is an answer: where there is none, or it is due or refused, the record has the word. The cache is not asked at
+//!   all.
+//! - *The record is away* once an answer is due and it gives no sign of life when asked for one (`absence`); that it is
+//!   slow is no reason to do without it. While it is away, an id it once gave is served until it expires, by Meta's
+//!   time where that is known, however soon that is; by a clock that is not to be believed, none is. The outcome is
+//!   `reused` as ever; that the record is away is said once. From then on nobody waits for it, but a question a second
+//!   that finds out whether it is back.
 //! - *What is not known here* while it is away is waited for for three seconds of its absence, then fails, and says what it
 //!   was. An id another process forgot or healed meanwhile may be served until the record is back: nobody can know.
 //!

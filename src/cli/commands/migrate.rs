@@ -46,6 +46,9 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, Fa
     let (rows, carried) = *sums.lock().unwrap_or_else(PoisonError::into_inner);
     context.output.event(&MigrateSummary { event: "migrate_summary", rows, carried });
     context.output.remark(format_args!("{}, the same here and there", count(rows, "row")));
+    context.output.note(
+        "from now on use the new one alone: each knows nothing of what the other uploads and sends, and campaigns go on from both",
+    );
     Ok(Exit::Done)
 }
 

@@ -336,3 +336,11 @@ async fn whose_a_token_is_and_what_it_may_is_read_as_far_as_meta_says() {
     let asked = String::from_utf8(form.to_vec()).expect("text");
     assert!(asked.contains("debug_token%3Finput_token%3DPAGE-TOKEN-canary"), "{asked}");
 }
+
+#[test]
+fn no_message_is_waited_for_longer_than_others_leave_it_alone() {
+    let large = || bytes::Bytes::from(vec![b' '; 4 << 20]);
+    for body in [Body::Empty, Body::Json(large()), Body::Form(large())] {
+        assert!((CALL_TIMEOUT..=LONGEST_CALL).contains(&patience(&body)), "{body:?}");
+    }
+}

@@ -17,7 +17,7 @@ use super::session::{ABSENCE, LONG_ABSENCE, Tx};
 use super::uploads::column;
 use super::{PostgresRecord, locked};
 use crate::clock::{Timestamp, uptime};
-use crate::delivery::State;
+use crate::delivery::{self, State};
 use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{CampaignId, Claims, Enlisted, Entry, Holder, Ledger, Reach, RecordError, Worker, Written};
@@ -25,7 +25,7 @@ use crate::record::{CampaignId, Claims, Enlisted, Entry, Holder, Ledger, Reach, 
 pub(super) const WORKERS: &str = "campaign_workers";
 
 /// How long a call may take that was begun within the lease: longer than any does.
-const LONGEST_CALL: Duration = Duration::from_secs(150);
+const LONGEST_CALL: Duration = delivery::LONGEST_CALL.saturating_add(Duration::from_secs(20));
 
 #[async_trait]
 impl Ledger for PostgresRecord {

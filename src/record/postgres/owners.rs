@@ -1,8 +1,8 @@
 //! Who is alive: every record that claims anything keeps a row of `owners` alive, by a thread and a connection of its own,
 //! so that nothing else it does can be in the way. The same connection hears of uploads others have finished.
 //!
-//! The server's clock alone says whether a lease has run out. Our own, which never jumps and never sleeps, says until when we may rely on
-//! it: from before the server was asked, so always a little less.
+//! The server's clock alone says whether a lease has run out. Our own, which never jumps and never sleeps, says until
+//! when we may rely on it: from before the server was asked, so always a little less.
 
 use std::collections::HashMap;
 use std::fmt;
