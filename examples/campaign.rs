@@ -68,7 +68,7 @@ async fn tell(sandbox: &Sandbox, folder: &Path, shared: Option<&str>, people: u6
 
     // Nobody else can send it while we hold it.
     let parts = RunParts { record: Arc::clone(&record), graph, library, clock: Arc::clone(&clock), stop: Stop::new() };
-    let mut run = Run::begin(parts, planned.campaign).await?;
+    let mut run = Run::begin(parts, &planned.campaign).await?;
     let ahead = run.preflight().await?;
     println!("{} calls ahead; {}: {}", ahead.calls, ahead.delivery.as_str(), ahead.delivery.promise());
     let summary = run.send().await?;

@@ -38,7 +38,8 @@ async fn plan(record: &dyn Record, people: u64) -> Result<(), Failed> {
     let space =
         KeySpace { origin: "https://graph.facebook.com".parse()?, page: "1".parse()?, platform: Platform::Messenger };
     let (message, settings) = ("{}".to_owned(), "{}".to_owned());
-    let new = NewCampaign { space, name: "spring".parse()?, message, settings, parts: 1, replaces: None };
+    let new =
+        NewCampaign { space, name: "spring".parse()?, message, settings, parts: 1, replaces: None, testers: vec![] };
     let now = SystemClock.now();
     let Begun::Won(planner) = record.begin_plan(&new, std::process::id(), now).await? else {
         return Err("there is a plan already".into());
