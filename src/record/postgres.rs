@@ -9,6 +9,7 @@ mod aliases;
 mod budgets;
 mod campaigns;
 mod carry;
+mod claiming;
 mod claims;
 mod connect;
 mod deliveries;

@@ -15,7 +15,7 @@ use super::deliveries::{self, Sheet, signed};
 use super::fault::Fault;
 use super::session::{ABSENCE, LONG_ABSENCE, Tx};
 use super::uploads::column;
-use super::{PostgresRecord, locked};
+use super::{PostgresRecord, claiming, locked};
 use crate::clock::{Timestamp, uptime};
 use crate::delivery::{self, State};
 use crate::record::delivery_rows::DeliveryRows;
@@ -139,16 +139,16 @@ impl PostgresRecord {
                     Reach::These(people) => {
                         let (standing, seqs) = try_join!(standing(&tx, worker), seqs_of(&tx, campaign, people))?;
                         let standing = alive(standing)?;
-                        let claims = deliveries::claim_these(&tx, worker, standing.parts, &seqs, limit, now).await?;
+                        let claims = claiming::claim_these(&tx, worker, standing.parts, &seqs, limit, now).await?;
                         (standing, claims)
                     }
                     Reach::UpTo(_) | Reach::All => {
                         let up_to = if let Reach::UpTo(seq) = reach { signed(seq) } else { i64::MAX };
-                        let waiting = deliveries::waiting(&tx, campaign, up_to, limit, now);
+                        let waiting = claiming::waiting(&tx, campaign, up_to, limit, now);
                         let (standing, waiting) = try_join!(standing(&tx, worker), waiting)?;
                         let standing = alive(standing)?;
                         let sheet = Sheet::empty(campaign, standing.parts);
-                        (standing, deliveries::claim(&tx, worker, &waiting, sheet, (up_to, limit), now).await?)
+                        (standing, claiming::claim(&tx, worker, &waiting, sheet, (up_to, limit), now).await?)
                     }
                 };
                 Ok((claims, standing.others_died))
