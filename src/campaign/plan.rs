@@ -14,6 +14,7 @@ use super::spec::{CampaignMessage, CampaignSpec};
 use super::template::Template;
 use super::{CampaignError, Nonce};
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Platform, Recipient};
 use crate::record::{
     Begun, Campaign, Change, DeliveryKey, NewCampaign, NewRecipient, PlanDigest, Record, RecordError, Worker,
@@ -125,7 +126,7 @@ async fn plan_once(
     let settings = text_of(&spec.settings);
     let known = record.campaign(space, &spec.name, clock.now()).await?;
     let replaces = known.as_ref().and_then(|known| known.digest);
-    if known.is_none() {
+    if known.as_ref().is_none_or(|known| known.started_at.is_none()) {
         must_not_be_begun_elsewhere(&**record, space, &spec.name, &**clock).await?;
     }
     let was = known.as_ref().map(|known| known.parts);
@@ -178,7 +179,7 @@ async fn plan_once(
 
 /// Another way to Meta leads to the same people: whoever goes another way in the midst of a campaign does not mean to begin it
 /// anew. Sandboxes are no ways to Meta.
-async fn must_not_be_begun_elsewhere(
+pub(super) async fn must_not_be_begun_elsewhere(
     record: &dyn Record,
     space: &KeySpace,
     name: &CampaignName,
@@ -193,10 +194,17 @@ async fn must_not_be_begun_elsewhere(
             && is_another_way
             && (&other.page, other.platform) == (&space.page, space.platform)
     };
-    match record.campaigns(clock.now()).await?.into_iter().find(is_it) {
-        Some(begun) => Err(CampaignError::BegunElsewhere { name: name.clone(), origin: begun.space.origin }),
-        None => Ok(()),
+    for begun in record.campaigns(clock.now()).await?.into_iter().filter(is_it) {
+        // Whoever looked ahead and said no has sent nothing.
+        let counted = record.count(begun.id, clock.now()).await?;
+        if counted
+            .iter()
+            .any(|counted| matches!(counted.state, State::Sent | State::Unknown | State::InFlight | State::RetryAt))
+        {
+            return Err(CampaignError::BegunElsewhere { name: name.clone(), origin: begun.space.origin });
+        }
     }
+    Ok(())
 }
 
 fn text_of(value: &impl serde::Serialize) -> String {

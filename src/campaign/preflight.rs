@@ -133,8 +133,8 @@ impl Run {
         let now = parts.clock.now();
         let counted = parts.record.count(self.campaign.id, now).await?;
         let mut counts = Counts::new(&self.message, &counted);
-        if let Some(scope) = self.again {
-            counts = counts.with_again(scope, &self.message, &counted);
+        if let Some((scope, _)) = &self.again {
+            counts = counts.with_again(*scope, &self.message, &counted);
         }
         let sample = parts.record.first_recipient(self.campaign.id).await?;
         let Some(sample) = sample else {

@@ -1,5 +1,6 @@
 //! A run: holds the campaign, hands out its recipients, and ends when there is nothing more to send, or a reason not to.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::CampaignError;
 use super::hold::Hold;
+use super::plan::must_not_be_begun_elsewhere;
 use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
@@ -21,6 +23,7 @@ use super::summary::{Counts, End, RunSummary, Unsaved};
 use super::tally::{Waiting, Watch};
 use crate::clock::{Clock, Timestamp};
 use crate::graph::GraphClient;
+use crate::ids::Recipient;
 use crate::library::AssetLibrary;
 use crate::record::{Campaign, Change, ClaimedRow, Reach, Record, RecordError};
 use crate::stop::Stop;
@@ -57,8 +60,8 @@ pub struct Run {
     pub(super) watch: Arc<Watch>,
     pub(super) ready: Ready,
     pub(super) stage: Stage,
-    /// What is sent once more.
-    pub(super) again: Option<Scope>,
+    /// What is sent once more, and to whom not.
+    pub(super) again: Option<(Scope, HashSet<Recipient>)>,
     hold: Hold,
 }
 
@@ -74,6 +77,9 @@ impl Run {
         if seen.digest.is_none() {
             return Err(CampaignError::NotPlanned { name: name.clone() });
         }
+        if seen.started_at.is_none() {
+            must_not_be_begun_elsewhere(&*parts.record, &seen.space, name, &*parts.clock).await?;
+        }
         let hold = Hold::take(&parts.record, &parts.clock, seen.id).await?;
         let mut hold = hold.map_err(|holder| CampaignError::Held { name: name.clone(), holder })?;
         // Nobody plans what somebody holds: from here on it says what it says now.
@@ -88,10 +94,10 @@ impl Run {
         Ok(Self { parts, campaign, message, settings, watch, ready, stage, again, hold })
     }
 
-    /// Sends these as well, once more.
+    /// Sends these as well, once more, but not to people who are to be left out.
     #[must_use]
-    pub fn again(mut self, scope: Scope) -> Self {
-        self.again = Some(scope);
+    pub fn again(mut self, scope: Scope, left_out: HashSet<Recipient>) -> Self {
+        self.again = Some((scope, left_out));
         self
     }
 
@@ -117,8 +123,9 @@ impl Run {
         if self.ready.is_empty() {
             self.preflight().await?;
         }
-        if let Some(scope) = self.again {
-            settle::reopen(&*self.parts.record, self.campaign.id, scope, self.parts.clock.now()).await?;
+        if let Some((scope, left_out)) = &self.again {
+            let RunParts { record, clock, .. } = &self.parts;
+            settle::reopen(&**record, self.campaign.id, *scope, left_out, clock.now()).await?;
         }
         if self.settings.delivery == Delivery::AtLeastOnce {
             // What a crash left in doubt is sent again as well.

@@ -6,22 +6,20 @@ use std::sync::Arc;
 use super::{CampaignMessage, Counts, Settings};
 use crate::clock::Timestamp;
 use crate::graph::{Governor, GraphClient, PaceLimits};
-use crate::record::{Campaign, Change, Record, RecordError};
+use crate::record::{Campaign, CampaignId, Change, Record, RecordError};
 
-/// Why a campaign is paused that an operator paused: only a resume goes on with it.
+/// Why a campaign is paused that an operator paused, and behind it when: only a resume goes on with it.
 const BY_HAND: &str = "paused by hand";
-/// The same once more: so whoever is about to go on with it sees that this was not the pause they know of.
-const BY_HAND_AGAIN: &str = "paused by hand once more";
 
-/// Pauses a campaign for an operator. Who is sending it finishes what is under way.
-pub async fn pause(record: &dyn Record, campaign: &Campaign) -> Result<(), RecordError> {
-    let why = if campaign.paused.as_deref() == Some(BY_HAND) { BY_HAND_AGAIN } else { BY_HAND };
-    record.change(campaign.id, Change::Pause(why.to_owned())).await
+/// Pauses a campaign for an operator. Who is sending it finishes what is under way, and whoever is about to go on with it sees
+/// that this is not the pause they know of.
+pub async fn pause(record: &dyn Record, campaign: CampaignId, now: Timestamp) -> Result<(), RecordError> {
+    record.change(campaign, Change::Pause(format!("{BY_HAND} at {now}"))).await
 }
 
 /// Whether an operator paused it.
 pub fn is_paused_by_hand(campaign: &Campaign) -> bool {
-    campaign.paused.as_deref().is_some_and(|why| [BY_HAND, BY_HAND_AGAIN].contains(&why))
+    campaign.paused.as_deref().is_some_and(|why| why.starts_with(BY_HAND))
 }
 
 /// The deliveries of a campaign, counted.

@@ -218,7 +218,9 @@ async fn send(
     let record = Arc::clone(&parts.record);
     let ahead = async {
         let mut run = match Run::begin(parts, &campaign).await {
-            Err(held @ CampaignError::Held { .. }) => return Err(Problem::conflict(held.to_string())),
+            Err(held @ (CampaignError::Held { .. } | CampaignError::Overtaken { .. })) => {
+                return Err(Problem::conflict(held.to_string()));
+            }
             begun => begun?,
         };
         if let Err(error) = run.preflight().await {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tokio_util::task::TaskTracker;
 
+use crate::ids::Platform;
 use crate::library::AssetRef;
 
 use super::access::Access;
@@ -72,6 +73,12 @@ impl Shared {
         };
         let is_it = |page: &&ServedPage| page.identity.id.as_str() == asked || page.name.as_deref() == Some(asked);
         pages.iter().find(is_it).ok_or_else(|| Problem::not_found(format!("this service does not work for {asked:?}")))
+    }
+
+    /// The platform all its Pages are for.
+    pub(super) fn platform(&self) -> Result<Platform, Problem> {
+        let page = self.parts.pages.first().ok_or_else(|| Problem::not_found("this service works for no Page"))?;
+        Ok(page.library.space().platform)
     }
 
     /// What `text` refers to; within, why it leads to no file of the library.

@@ -172,6 +172,9 @@ fn no_page_takes_the_place_of_the_first() {
         assert!(refused.text().contains("the Page shop is not served"), "{}", refused.text());
     }
     assert_eq!(one.call("GET", "/readyz", "").json()["token"], "failed");
+    // Whoever looks still sees what there is, and no campaign is taken for the missing Page's.
+    assert_eq!((one.call("GET", "/v1/session", "").status, one.call("PUT", "/v1/aliases/x", "{}").status), (200, 400));
+    assert_eq!(one.call("POST", "/v1/campaigns/spring/resume", "").status, 502);
     assert_eq!(message(&one, r#","page":"news""#).status, 200);
     assert_eq!(world.truth().messages.len(), 2);
 }

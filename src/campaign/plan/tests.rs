@@ -250,6 +250,9 @@ async fn another_way_to_meta_does_not_begin_a_campaign_anew() {
         let refusal = desk.refused(PEOPLE, HELLO).await;
         assert_eq!(refusal, "the campaign spring of this Page was begun at https://graph.facebook.com", "{way}");
     }
+    // Not even where it was planned before.
+    desk.options.space.origin = "https://proxy.example".parse().expect("an origin");
+    desk.refused(PEOPLE, HELLO).await;
     // Another Page's campaign is another.
     desk.options.space.page = "2".parse().expect("a Page");
     desk.planned(PEOPLE, HELLO).await;

@@ -182,7 +182,8 @@ impl Inquiry<'_> {
     /// and list are on record no more, may look like anything.
     fn looks_of(&self, message: &CampaignMessage, templates: &[Vec<Template>], doubt: &DoubtfulDelivery) -> Looks {
         let Campaign { plans, planned_at, .. } = *self.campaign;
-        let first = planned_at.plus(BEFORE);
+        // Whoever planned it may have told the time by another clock.
+        let first = planned_at.plus(NEAR);
         let is_earlier = |kept: &DoubtedAttempt| kept.doubted.intended_at.is_none_or(|at| at < first);
         if plans > 1 && doubt.attempts.iter().any(is_earlier) {
             return Looks::Uncertain;

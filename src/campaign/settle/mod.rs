@@ -8,12 +8,13 @@ mod conversations;
 mod echoes;
 mod likeness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::CampaignError;
 use super::round::{DOUBT_LASTS, MOST_ATTEMPTS};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
+use crate::ids::Recipient;
 use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record};
 
 pub use conversations::{Inquiry, InquirySummary, Unclear, Verdict};
@@ -91,18 +92,20 @@ pub async fn decide(
     Ok(record.decide(campaign, &[Entry { key, event, at: now }]).await?)
 }
 
-/// Has deliveries tried again at the next run; says how many.
+/// Has deliveries tried again at the next run, but for those to people who are left out; says how many.
 pub(super) async fn reopen(
     record: &dyn Record,
     campaign: CampaignId,
     scope: Scope,
+    left_out: &HashSet<Recipient>,
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
     let event = match scope {
         Scope::Failed => Event::Reopen,
         Scope::Unknown => Event::Resend { due: now },
     };
-    decide_all(record, campaign, scope.state(), |_| Some(event.clone()), now).await
+    let again = |listed: &ListedDelivery| (!left_out.contains(&listed.recipient)).then(|| event.clone());
+    decide_all(record, campaign, scope.state(), again, now).await
 }
 
 /// Why deliveries are unknown, and how many for each reason, the most frequent first. Traces, which tell one call from

@@ -52,11 +52,16 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
     let known = context.known(|| Arc::clone(&inspector.cache), WhenAway::GoByWhatIsKnown).await?;
     let sessions = context.sessions(&*known).await?;
     let first = context.settings.page.all()?.first().and_then(|page| page.name.clone());
-    let unserved = sessions.failed.into_iter().map(|(name, failure)| {
+    let mut unserved = Vec::new();
+    for (name, failure) in sessions.failed {
+        let is_first = first.as_ref() == Some(&name);
+        if is_first && failure.exit() != Exit::Credentials {
+            // It may pass: whoever started this starts it again.
+            return Err(failure);
+        }
         failure.print_of(&name, &context.output);
-        UnservedPage { why: failure.to_string(), is_first: first.as_ref() == Some(&name), name }
-    });
-    let unserved = unserved.collect();
+        unserved.push(UnservedPage { why: failure.to_string(), is_first, name });
+    }
     let libraries = context.libraries(&sessions.open, &known, &inspector, UPLOADS, None);
     let pages = sessions.open.into_iter().zip(&libraries).map(|(session, library)| ServedPage {
         identity: session.page,

@@ -34,6 +34,8 @@ pub(super) async fn begin_plan(
     if stored.campaign.digest != new.replaces {
         return Ok(Begun::Overtaken);
     }
+    let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND state <> 'planned')";
+    let is_begun = tx.one(sql, &[&id.0]).await?.is_some_and(|row| row.get(0));
     if stored.campaign.message != new.message {
         // Whoever tries a message out has to see what became of it.
         let testers: BTreeSet<u64> = seqs_of(tx, id, &new.testers).await?.into_iter().collect();
@@ -41,9 +43,7 @@ pub(super) async fn begin_plan(
         testers.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
         sheet.save(tx).await?;
     }
-    let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1)";
-    let has_deliveries = tx.one(sql, &[&id.0]).await?.is_some_and(|row| row.get(0));
-    if stored.campaign.parts != new.parts && has_deliveries {
+    if stored.campaign.parts != new.parts && is_begun {
         let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
         return Err(Fault::Refused(error.into()));
     }

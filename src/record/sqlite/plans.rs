@@ -31,13 +31,14 @@ pub(super) fn begin_plan(
         Enlisted::Held(holder) => return Ok(Begun::Held(holder)),
         Enlisted::Won(worker) => worker,
     };
+    let is_begun = is_begun(transaction, id)?;
     let is_another = stored.campaign.message != new.message;
     if is_another {
         // Whoever tries a message out has to see what became of it.
         let mut sheet = sheet(transaction, &stored);
         seqs_of(transaction, id, &new.testers)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
     }
-    if stored.campaign.parts != new.parts && has_deliveries(transaction, id)? {
+    if stored.campaign.parts != new.parts && is_begun {
         let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
         return Err(Fault::Refused(error.into()));
     }
@@ -85,8 +86,9 @@ fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timesta
     Ok(id)
 }
 
-fn has_deliveries(transaction: &Transaction, id: CampaignId) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE campaign = ?1)";
+/// Whether anything became of any delivery.
+fn is_begun(transaction: &Transaction, id: CampaignId) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE campaign = ?1 AND state <> 'planned')";
     Ok(transaction.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?)
 }
 

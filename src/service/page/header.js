@@ -42,7 +42,7 @@ export function header({ uploads, leave, version }) {
     typing = false;
     const q = field.value.trim();
     const { view, q: before } = read();
-    if (view) go({ view: "", campaign: "", q });
+    if (view) go({ view: "", campaign: "", page: "", q });
     else if (q && before) replace({ q });
     else go({ q });
   });

@@ -64,7 +64,7 @@ pub(super) async fn set(
             name: alias_name(&name)?,
             reference: shared.reference(&target.reference)??,
             kind: None,
-            platform: shared.page(None)?.library.space().platform,
+            platform: shared.platform()?,
         };
         let parts = &shared.parts;
         let (alias, before) = point_at(&parts.inspector, &*parts.record, &request, parts.clock.now()).await?;

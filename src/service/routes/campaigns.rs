@@ -101,7 +101,7 @@ pub(super) async fn pause(
         let campaign = find(&shared, &name, &of).await?;
         // What is finished has nothing left to pause.
         if Stands::of(&campaign, &shared.campaigns.counts(&shared, &campaign).await?) != Stands::Finished {
-            campaign::pause(&*shared.parts.record, &campaign).await?;
+            campaign::pause(&*shared.parts.record, campaign.id, shared.parts.clock.now()).await?;
         }
         changed(&shared, &campaign).await
     })
@@ -227,6 +227,10 @@ async fn object(shared: &Shared, campaign: &Campaign) -> Result<Value, RecordErr
 /// The campaign of that name, of the Page asked for, or of the only one that has one.
 async fn find(shared: &Shared, name: &str, of: &Of) -> Result<Campaign, Problem> {
     let page = of.page.as_deref().map(|page| shared.page(Some(page))).transpose()?;
+    if let (None, [unserved, ..]) = (page, &*shared.parts.unserved) {
+        // It may be that Page's, and another's of that name is not meant.
+        return Err(Problem::unserved(unserved));
+    }
     let all = shared.campaigns.all(shared).await?.into_iter().filter(|campaign| {
         campaign.name.as_str() == name && page.is_none_or(|page| *page.library.space() == campaign.space)
     });

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use crate::clock::{Timestamp, uptime};
+use crate::clock::{Moment, Timestamp, uptime};
 use crate::events::SendEvent;
 use crate::fault::{Fault, Sort};
 use crate::graph::{Certainty, Content, GraphError, Message, ReferenceKey, SendRequest, Sent};
@@ -135,10 +135,14 @@ impl Job {
     async fn answer(&self, key: RequestKey, body: &[u8]) -> Result<Response, Problem> {
         // No key is older than it is, for a clock that is set or put right meanwhile: to forget one is to send its message again.
         let _ = timeout(ASKING, self.page.library.ask_the_time_if_in_doubt()).await;
-        let (now, latest) = self.shared.parts.clock.range().into_inner();
-        let record = &self.shared.parts.record;
-        let request = Request { key, digest: self.digest(body), at: latest };
-        match record.take_up(&request, now.minus(KEPT)).await? {
+        let (record, clock) = (&self.shared.parts.record, &self.shared.parts.clock);
+        let now = *clock.range().start();
+        let since = match clock.moment() {
+            Moment::Sure(_) => now.minus(KEPT),
+            Moment::Doubtful(_) => Timestamp::from_unix_millis(i64::MIN),
+        };
+        let request = Request { key, digest: self.digest(body), at: clock.now() };
+        match record.take_up(&request, since).await? {
             TakenUp::New => {}
             TakenUp::Known(known, _) if known.digest != request.digest => return Err(Problem::other_request()),
             TakenUp::Known(_, Standing::Answered(answer)) => return Ok(replayed(&answer)),

@@ -19,7 +19,7 @@ use crate::service::visitor::MayRead;
     responses((status = 200, description = "`{\"scope\",\"version\",\"platform\",\"pages\",\"folders\"}`"))
 )]
 pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): MayRead) -> Result<Response, Problem> {
-    let platform = shared.page(None)?.library.space().platform;
+    let platform = shared.platform()?;
     let page = |page: &crate::service::ServedPage| {
         let name = page.name.clone().unwrap_or_else(|| page.identity.name.clone());
         json!({ "id": page.identity.id, "name": name })

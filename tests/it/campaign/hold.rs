@@ -76,11 +76,14 @@ async fn a_pause_by_hand_of_what_is_paused_by_hand_is_another() {
         let Campaign { space, name, .. } = &campaign;
         room.record.campaign(space, name, room.clock.now()).await.expect("an answer").expect("a campaign")
     };
-    pause(&*room.record, &campaign).await.expect("paused");
+    pause(&*room.record, campaign.id, room.clock.now()).await.expect("paused");
     let seen = now().await;
     assert!(is_paused_by_hand(&seen));
-    // Whoever is about to go on with it lifts the pause they have seen, and not this one.
-    pause(&*room.record, &seen).await.expect("paused");
+    // Whoever is about to go on with it lifts the pause they have seen, and not these.
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        pause(&*room.record, campaign.id, room.clock.now()).await.expect("paused");
+    }
     let why = seen.paused.expect("a reason");
     room.record.change(campaign.id, Change::Unpause(why)).await.expect("an answer");
     assert!(is_paused_by_hand(&now().await));

@@ -41,9 +41,29 @@ fn a_resume_that_is_killed_while_it_looks_ahead_leaves_the_pause() {
 }
 
 #[test]
+fn whoever_is_left_out_gets_nothing_that_failed_once_more() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    let refusal = json!({"graph": {"code": 100, "message": "(#100) no such user"}, "status": 400});
+    world.sandbox().set_faults(json!({"on": "send", "times": 3, "fault": refusal})).expect("a fault");
+    run(&world);
+    world.put("stop.txt", "1002\n");
+    let again = ["campaign", "resume", "spring", "--scope", "failed", "--suppress", "library/stop.txt", "--yes"];
+    let closed = closing(&world.json(again));
+    assert_eq!((&closed["sent"], &closed["failed"]), (&json!(2), &json!(1)));
+    assert!(world.truth().messages.iter().all(|message| message.recipient().as_deref() != Some("1002")));
+}
+
+#[test]
 fn another_number_of_parts_asks_for_another_name() {
     let world = fast_world();
+    let testers = "testers = [\"1001\"]\n";
+    campaign(&world, 2, &format!("{testers}{TEXT}"));
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    campaign(&world, 2, &format!("{testers}{TEXT}{TEXT}"));
+    world.json(["campaign", "plan", "library/spring.toml", "--replan"]).ended_with(0);
     campaign(&world, 2, TEXT);
+    world.json(["campaign", "plan", "library/spring.toml", "--replan"]).ended_with(0);
     run(&world).ended_with(0);
     campaign(&world, 2, &format!("{TEXT}{TEXT}"));
     let replanned = world.run(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(2);

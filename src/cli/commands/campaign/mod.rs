@@ -45,7 +45,7 @@ async fn pause(context: &Context, name: &CampaignName) -> Result<Exit, Failure> 
         context.output.remark(format_args!("{name} is finished: there is nothing to pause"));
         return Ok(Exit::Done);
     }
-    campaign::pause(&*record, &campaign).await?;
+    campaign::pause(&*record, campaign.id, context.clock.now()).await?;
     let campaign = find(context, &*record, name).await?;
     let counts = counts(context, &*record, &campaign).await?;
     context.output.event(&CampaignEvent::new(&campaign, &counts));

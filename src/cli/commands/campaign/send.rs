@@ -1,5 +1,6 @@
 //! `campaign plan`, `run` and `resume`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -182,9 +183,9 @@ async fn drive(
             actual_name: session.page.name,
         });
     }
-    let suppressed = match suppress {
+    let (suppressed, left_out) = match suppress {
         Some(path) => leave_out(context, &*record, &campaign, &path).await?,
-        None => 0,
+        None => (0, HashSet::new()),
     };
     let bars = context.bars();
     let library =
@@ -205,7 +206,7 @@ async fn drive(
             begun => begun?,
         };
         if let Some(scope) = again.take() {
-            run = run.again(scope);
+            run = run.again(scope, left_out.clone());
         }
         let ahead = run.preflight().await.map_err(Failure::from);
         if let Some(bars) = &bars {
@@ -249,9 +250,10 @@ async fn drive(
         if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).is_err() {
             return Ok(exit);
         }
-        let agreed_to = campaign.digest;
-        campaign = find(context, &*record, &campaign.name).await?;
-        has_agreed = campaign.digest == agreed_to;
+        let now = find(context, &*record, &campaign.name).await?;
+        has_agreed = now.digest == campaign.digest;
+        // The yes is to this pause, and to no other that has come meanwhile.
+        campaign = Campaign { paused: summary.campaign.paused, ..now };
     }
 }
 
@@ -263,7 +265,13 @@ fn paced(session: Session, campaign: &Campaign) -> Session {
     }
 }
 
-async fn leave_out(context: &Context, record: &dyn Record, campaign: &Campaign, path: &Path) -> Result<u64, Failure> {
+/// Leaves these people out: to how many of them something was to be sent, and who they are.
+async fn leave_out(
+    context: &Context,
+    record: &dyn Record,
+    campaign: &Campaign,
+    path: &Path,
+) -> Result<(u64, HashSet<Recipient>), Failure> {
     let (people, bad) = read_suppressed(path)?;
     if let Some(first) = bad.first() {
         // To send to somebody who asked not to be written to cannot be taken back.
@@ -277,5 +285,5 @@ async fn leave_out(context: &Context, record: &dyn Record, campaign: &Campaign, 
         let some: Vec<Recipient> = some.to_vec();
         left_out += record.suppress(campaign.id, &some, context.clock.now()).await?;
     }
-    Ok(left_out)
+    Ok((left_out, people.into_iter().collect()))
 }
