@@ -393,6 +393,12 @@ stop_after_failures = "5%"
     }
 
     #[test]
+    fn a_tester_who_is_named_twice_is_one() {
+        let spec = parse(&format!("testers = [\"7\", 8, 7]\n{WHOLE}")).unwrap();
+        assert_eq!(spec.settings.ramp.testers, ["7", "8"].map(|psid| psid.parse().unwrap()));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         assert!(error(&WHOLE.replace("messaging_type", "mesaging_type")).starts_with("c.toml, line 3: unknown field"));
         assert_eq!(
