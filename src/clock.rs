@@ -3,7 +3,6 @@
 //! Nothing else in the crate reads the system's clock.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -149,10 +148,9 @@ pub trait Clock: fmt::Debug + Send + Sync {
         Moment::Sure(self.now())
     }
 
-    /// From the earliest to the latest it may be: where two clocks disagree, either may be the one that is wrong.
-    fn range(&self) -> RangeInclusive<Timestamp> {
-        let now = self.now();
-        now..=now
+    /// The earliest it may be: where two clocks disagree, either may be the one that is wrong.
+    fn earliest(&self) -> Timestamp {
+        self.now()
     }
 
     /// How long the machine has been up, asleep or awake: for how long something took, however the wall clock is set

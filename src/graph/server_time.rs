@@ -5,7 +5,6 @@
 //! that it makes no difference when the machine's clock is set.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -190,9 +189,8 @@ impl Clock for CorrectedClock {
         self.server_time.judge(&*self.machine)
     }
 
-    fn range(&self) -> RangeInclusive<Timestamp> {
-        let (machine, corrected) = (self.machine.now(), self.now());
-        machine.min(corrected)..=machine.max(corrected)
+    fn earliest(&self) -> Timestamp {
+        self.machine.now().min(self.now())
     }
 
     fn uptime(&self) -> Duration {

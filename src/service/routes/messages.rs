@@ -136,7 +136,7 @@ impl Job {
         // No key is older than it is, for a clock that is set or put right meanwhile: to forget one is to send its message again.
         let _ = timeout(ASKING, self.page.library.ask_the_time_if_in_doubt()).await;
         let (record, clock) = (&self.shared.parts.record, &self.shared.parts.clock);
-        let now = *clock.range().start();
+        let now = clock.earliest();
         let since = match clock.moment() {
             Moment::Sure(_) => now.minus(KEPT),
             Moment::Doubtful(_) => Timestamp::from_unix_millis(i64::MIN),

@@ -3,14 +3,20 @@
 use serde_json::json;
 
 use super::{TEXT, campaign, check_against_truth, closing, fast_world, run, wait_until};
+use crate::support::World;
 use crate::support::pictures::png;
+
+/// Meta refuses the next so many messages.
+fn refuse(world: &World, times: u32) {
+    let refusal = json!({"graph": {"code": 100, "message": "(#100) no such user"}, "status": 400});
+    world.sandbox().set_faults(json!({"on": "send", "times": times, "fault": refusal})).expect("a fault");
+}
 
 #[test]
 fn nothing_is_changed_before_the_yes() {
     let world = fast_world();
     campaign(&world, 6, TEXT);
-    let refusal = json!({"graph": {"code": 100, "message": "(#100) no such user"}, "status": 400});
-    world.sandbox().set_faults(json!({"on": "send", "times": 2, "fault": refusal})).expect("a fault");
+    refuse(&world, 2);
     let closed = closing(&run(&world));
     assert_eq!((&closed["failed"], &closed["sent"]), (&json!(2), &json!(4)));
     // There is nobody to ask, which is a no: they have failed as before, and the next run does not send them.
@@ -44,8 +50,7 @@ fn a_resume_that_is_killed_while_it_looks_ahead_leaves_the_pause() {
 fn whoever_is_left_out_gets_nothing_that_failed_once_more() {
     let world = fast_world();
     campaign(&world, 3, TEXT);
-    let refusal = json!({"graph": {"code": 100, "message": "(#100) no such user"}, "status": 400});
-    world.sandbox().set_faults(json!({"on": "send", "times": 3, "fault": refusal})).expect("a fault");
+    refuse(&world, 3);
     run(&world);
     world.put("stop.txt", "1002\n");
     let again = ["campaign", "resume", "spring", "--scope", "failed", "--suppress", "library/stop.txt", "--yes"];
