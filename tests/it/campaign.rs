@@ -235,8 +235,8 @@ fn a_bad_beginning_does_not_hold_up_larger_batches() {
         world.sandbox().describe_people(json!({"id": psid.to_string(), "error": error})).expect("a person");
     }
     let lost = json!({"graph": {"code": 1, "error_subcode": 1_357_046, "message": "no"}, "status": 500});
-    let pass = json!({"on": "send", "times": 3, "fault": {"pass": true}});
-    world.sandbox().set_faults(json!([pass, {"on": "send", "times": 2, "fault": lost}])).expect("faults");
+    let faults = ["1004", "1005"].map(|psid| json!({"on": "send", "recipient": psid, "fault": lost}));
+    world.sandbox().set_faults(json!(faults)).expect("faults");
     let closed = closing(&run(&world).ended_with(7));
     assert_eq!((&closed["failed"], &closed["unknown"], &closed["sent"]), (&json!(3), &json!(2), &json!(35)));
     check_against_truth(&world);
