@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::pictures::png;
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, wait_until};
 
 pub(crate) const FAST: &str =
     "[limits]\nmessages_per_second = 100000\nmedia_per_second = 100000\ncalls_per_second = 100000\n";
@@ -88,14 +88,6 @@ pub(crate) fn check_against_truth(world: &World) {
     for outcome in ["sent", "failed", "unknown", "skipped", "pending"] {
         let stored = exported.values().filter(|stored| *stored == outcome).count() as u64;
         assert_eq!(status[outcome], stored, "{outcome}");
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = std::time::Instant::now();
-    while !is_so() {
-        assert!(began.elapsed().as_secs() < 60, "waited in vain: {what}");
-        std::thread::yield_now();
     }
 }
 
@@ -471,10 +463,12 @@ fn a_campaign_that_asks_for_more_than_its_page_may_is_told_so() {
     assert_eq!((&ahead["messages_per_second"], &ahead["messages_per_second_asked"]), (&json!(20), &Value::Null));
 }
 
-/// Starts a run whose every send takes a while, and returns once some have arrived.
+/// Starts a run whose every send takes a while, and one of the first so long that the run is under way for as long as others
+/// need to come upon it; returns once some have arrived.
 fn start_slowly(world: &World, arrived: u64) -> Child {
     let slow = json!({"on": "send", "times": 1_000_000, "when": "after", "fault": {"stall_ms": 50}});
-    world.sandbox().set_faults(slow).expect("a fault");
+    let slower = json!({"on": "send", "recipient": "1002", "when": "after", "fault": {"stall_ms": 5_000}});
+    world.sandbox().set_faults(json!([slower, slow])).expect("faults");
     let child = world.start(["campaign", "run", "library/spring.toml", "--yes", "--json"]);
     wait_until("messages", || world.counts().messages_accepted >= arrived);
     child
@@ -617,7 +611,7 @@ fn at_least_once_says_so_and_names_who_may_have_it_twice() {
 fn a_batch_keeps_the_same_ledger() {
     let world = fast_world();
     world.put("hero.png", png(1));
-    campaign(&world, 500, &format!("batch = 50\n{TEXT_AND_PICTURE}"));
+    campaign(&world, 500, &format!("batch = 50\nconcurrency = 4\n{TEXT_AND_PICTURE}"));
     let gone = |number: u64| {
         let fault = json!({"graph": {"code": 551, "message": "gone"}, "status": 400});
         json!({"on": "send", "recipient": (1_000 + number).to_string(), "fault": fault})

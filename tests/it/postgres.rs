@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::support::pictures::png;
 use crate::support::postgres::Server;
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, wait_until};
 
 /// The server, for one test at a time: some of them kill it. `None` where there is none.
 fn server() -> Option<(&'static Server, MutexGuard<'static, ()>)> {
@@ -122,10 +122,10 @@ fn an_upload_whose_process_is_killed_passes_on_when_its_lease_is_over() {
     world.run(["ls"]).ended_with(0);
     world.sandbox().set_faults(serde_json::json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
     let mut killed = world.start(["sync", "library"]);
-    while world.truth().counters.requests.upload == 0 {
+    wait_until("it uploads", || {
         assert!(killed.try_wait().expect("runs").is_none(), "it ended by itself");
-        std::thread::yield_now();
-    }
+        world.counts().requests.upload > 0
+    });
     killed.kill().expect("killed");
     killed.wait().expect("ended");
     world.sandbox().clear_faults();
@@ -225,12 +225,12 @@ fn what_holds_something_else_or_is_being_worked_with_is_not_carried_into_or_out_
     assert!(refused.stderr.contains("they differ") && refused.stderr.contains("hint:"), "{}", refused.stderr);
     let empty = server.url(&server.database(None));
     world.sandbox().set_faults(serde_json::json!({"on": "upload", "fault": {"stall": true}})).expect("a fault");
-    let before = world.truth().counters.requests.upload;
+    let before = world.counts().requests.upload;
     let mut working = world.start(["sync", "library", "--force"]);
-    while world.truth().counters.requests.upload == before {
+    wait_until("it uploads", || {
         assert!(working.try_wait().expect("runs").is_none(), "it ended by itself");
-        std::thread::yield_now();
-    }
+        world.counts().requests.upload > before
+    });
     let refused = world.run(["migrate", "--from", &own, "--to", &empty]).ended_with(6);
     assert!(refused.stderr.contains("at work"), "{}", refused.stderr);
     working.kill().expect("killed");

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::pictures::png;
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, wait_until};
 
 /// A loaded machine may take a while.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -127,11 +127,7 @@ fn a_file_that_settles_is_picked_up_at_once_while_another_is_still_being_uploade
     let watch = Watch::of(&world, &["--settle", "200ms"]);
     world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 20_000}})).expect("a fault");
     world.put("large.png", png(1));
-    let end = Instant::now() + PATIENCE;
-    while world.truth().counters.requests.upload == 0 {
-        assert!(Instant::now() < end, "it is not uploaded");
-        thread::yield_now();
-    }
+    wait_until("it is uploaded", || world.counts().requests.upload > 0);
     let written = Instant::now();
     world.put("small.png", png(2));
     watch.until_uploaded("small.png");
@@ -256,11 +252,7 @@ fn ctrl_c_finishes_the_upload_under_way_and_records_it() {
     let watch = Watch::of(&world, &["--settle", "200ms"]);
     world.sandbox().set_faults(json!({"on": "upload", "fault": {"stall_ms": 1_000}})).expect("a fault");
     world.put("a.png", png(1));
-    let end = Instant::now() + PATIENCE;
-    while world.truth().counters.requests.upload == 0 {
-        assert!(Instant::now() < end, "it is not uploaded");
-        thread::yield_now();
-    }
+    wait_until("it is uploaded", || world.counts().requests.upload > 0);
     let (events, code) = watch.interrupt();
     assert_eq!(code, Some(130));
     let summary = events.last().expect("a summary");

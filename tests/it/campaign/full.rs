@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use super::{TEXT, campaign, closing, fast_world, wait_until};
-use crate::support::{Ran, World};
+use super::{TEXT, campaign, closing, fast_world};
+use crate::support::{Ran, World, wait_until};
 
 const PEOPLE: u64 = 2_000;
 

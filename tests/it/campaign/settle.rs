@@ -7,10 +7,8 @@ use reattach::sandbox::TruthMessage;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
-use super::{
-    TEXT, campaign, check_against_truth, closing, echoes, exported, fast_world, lose_answers, run, wait_until,
-};
-use crate::support::World;
+use super::{TEXT, campaign, check_against_truth, closing, echoes, exported, fast_world, lose_answers, run};
+use crate::support::{World, wait_until};
 
 /// Lets everybody on the list have written an hour ago, so that there are conversations to look into.
 fn let_them_have_written(world: &World, people: u64) {

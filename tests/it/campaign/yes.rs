@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{TEXT, campaign, check_against_truth, closing, fast_world, run, wait_until};
-use crate::support::World;
+use super::{TEXT, campaign, check_against_truth, closing, fast_world, run};
 use crate::support::pictures::png;
+use crate::support::{World, wait_until};
 
 /// Meta refuses the next so many messages.
 fn refuse(world: &World, times: u32) {

@@ -21,9 +21,9 @@ use reattach::stop::Stop;
 use serde_json::json;
 
 use crate::campaign::{TEXT, campaign, truth};
-use crate::support::World;
 use crate::support::client::graph_options;
 use crate::support::postgres::Server;
+use crate::support::{World, wait_until};
 
 use super::workers::wait_for;
 use super::{server, world};
@@ -107,9 +107,7 @@ fn a_throttle_one_process_meets_stops_the_other_within_a_second() {
         "graph": {"code": 613, "message": "slow down"}, "status": 400, "headers": {"Retry-After": "9"},
     }});
     world.sandbox().set_faults(throttle).expect("a fault");
-    while world.counts().faults_fired == 0 {
-        std::thread::yield_now();
-    }
+    wait_until("it is throttled", || world.counts().faults_fired > 0);
     let (throttled_at, began) = (SystemClock.now(), Instant::now());
     let sent = world.counts().messages_accepted;
     wait_for(&world, sent + 150, &mut workers);

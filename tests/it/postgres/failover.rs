@@ -13,7 +13,7 @@ use crate::campaign::{TEXT, TEXT_AND_PICTURE, check_against_truth, exported, tru
 use crate::support::pictures::png;
 use crate::support::postgres::Pair;
 use crate::support::proxy::Proxy;
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, wait_until};
 
 use super::server;
 use super::workers::{PATIENCE, end_without, from_environment, kill_worker, sending_from, wait_for, wait_until_still};
@@ -91,11 +91,7 @@ fn every_file_has_one_id_and_none_that_was_printed_is_lost_when_the_standby_take
     let slow = json!({"on": "upload", "times": 1_000_000, "when": "after", "fault": {"stall_ms": 100}});
     world.sandbox().set_faults(slow).expect("a fault");
     let processes: Vec<_> = (0..WORKERS).map(|_| world.start(["sync", "library", "--json"])).collect();
-    let began = Instant::now();
-    while world.counts().uploads_accepted < FILES as u64 / 3 {
-        assert!(began.elapsed() < PATIENCE, "{} uploads", world.counts().uploads_accepted);
-        std::thread::yield_now();
-    }
+    wait_until("a third is uploaded", || world.counts().uploads_accepted >= FILES as u64 / 3);
     pair.primary.kill();
     // Longer than the lease: what was claimed passes on.
     std::thread::sleep(Duration::from_secs(lease + 1));

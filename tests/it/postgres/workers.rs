@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::campaign::{FAST, TEXT, TEXT_AND_PICTURE, campaign, check_against_truth, closing, exported, truth};
 use crate::support::pictures::png;
 use crate::support::postgres::Server;
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, wait_until};
 
 use super::server;
 
@@ -48,6 +48,14 @@ pub(super) fn wait_for(world: &World, messages: u64, workers: &mut [Child]) {
         assert!(workers.iter_mut().any(|worker| worker.try_wait().expect("runs").is_none()), "all ended by themselves");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Returns when all of them are on record as senders: who finds no server gives up sooner than who has lost it.
+fn wait_for_all(world: &World, server: &Server, workers: &mut [Child]) {
+    // Before the first message there is not even a record.
+    wait_for(world, 1, workers);
+    let enlisted = || server.sql(world.database(), "SELECT count(*) FROM reattach.campaign_workers");
+    wait_until("all have begun", || enlisted() == workers.len().to_string());
 }
 
 /// Returns when nothing has left for a while.
@@ -98,8 +106,8 @@ fn workers_share_a_campaign_through_any_number_of_server_crashes() {
     println!("REATTACH_PG_SEED={seed} REATTACH_PG_PEOPLE={people} REATTACH_PG_KILLS={kills}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (world, mut workers) = sending(server, 30, people, TEXT_AND_PICTURE, 4);
+    wait_for_all(&world, server, &mut workers);
     for kill in 1..=kills {
-        // Not before all have begun: who finds no server gives up sooner than who has lost it.
         wait_for(&world, kill * people * 2 / (kills + 1) + random.u64(1..50), &mut workers);
         server.kill();
         if kill == 1 {
@@ -131,6 +139,7 @@ fn an_outage_longer_than_the_lease_is_outlived_as_well() {
     let Some((server, _turn)) = server() else { return };
     // Whoever begins again sends whole batches at once.
     let (world, mut workers) = sending(server, 1, 1_000, &format!("batch = 20\n{TEXT}"), 2);
+    wait_for_all(&world, server, &mut workers);
     wait_for(&world, 200, &mut workers);
     server.kill();
     wait_until_still(&world);

@@ -12,9 +12,9 @@ use reattach::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use super::inside::Serving;
-use crate::support::World;
 use crate::support::pictures::png;
 use crate::support::served::Served;
+use crate::support::{World, wait_until};
 
 const SOMEBODY: &str = "1254459154682919";
 
@@ -84,9 +84,7 @@ fn started(world: &World) -> Serving {
 
 /// Waits for the sandbox to have counted as many messages.
 fn until_accepted(world: &World, count: u64) {
-    while world.counts().messages_accepted < count {
-        std::thread::yield_now();
-    }
+    wait_until("they are accepted", || world.counts().messages_accepted >= count);
 }
 
 /// Asks for a message of which no answer comes: the request, written and left open.

@@ -13,13 +13,23 @@ pub(crate) mod served;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::secrecy::{Listener, folder_keeps_secrets, keeps_secrets};
 use reattach::sandbox::{self, Counts, Sandbox, SandboxOptions, Truth};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+/// Returns once it is so; looked at again and again, and not for ever.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_mins(1), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 /// A sandbox and a home folder, both gone when the test ends.
 pub(crate) struct World {
