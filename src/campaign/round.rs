@@ -173,8 +173,8 @@ impl Sending {
                     () = self.clock.sleep(pause) => {}
                     () = self.over() => {}
                 }
-            } else {
-                unreachable = 0;
+            } else if std::mem::take(&mut unreachable) > 0 {
+                self.watch.set_waiting(None);
             }
         }
     }
@@ -201,6 +201,11 @@ impl Sending {
             self.watch.add_skipped(skipped);
         }
         going
+    }
+
+    fn may_get_it(&self, job: &Job, now: Timestamp) -> bool {
+        let turn = self.times.turn(now, job.recipient.timezone.as_deref(), !job.follows);
+        matches!(turn, Turn::Now) && !self.is_window_closed(job, now)
     }
 
     fn is_window_closed(&self, job: &Job, now: Timestamp) -> bool {
@@ -298,6 +303,11 @@ impl Sending {
     ) -> Vec<Result<Sent, GraphError>> {
         let page = &self.campaign.space.page;
         let ready = async |count: usize| {
+            // They may have waited long for the Page's pace. Whoever's turn is over comes back, to be left out or put off.
+            let now = self.clock.now();
+            if !going[..count].iter().all(|(job, ..)| self.may_get_it(job, now)) {
+                return false;
+            }
             // By Meta's clock: what is in doubt later is looked for among messages of that time.
             let at = self.graph.meta_now();
             let intent = |job: &Job, nonce| Entry { key: job.key, event: self.intent(job, nonce), at };
