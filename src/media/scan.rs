@@ -344,7 +344,8 @@ fn refuse_rules_of(folder: &Path) -> Option<Found> {
         // Whoever may not look into a folder on the way to a root has never seen its rules.
         Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => return None,
         Err(error) => error,
-        Ok(_) => fs::read(&path).err()?,
+        // What is no text holds rules nobody can follow.
+        Ok(_) => fs::read_to_string(&path).err()?,
     };
     Some(Found::Refused { path, problem: Problem::from_io(&error) })
 }

@@ -116,6 +116,17 @@ fn nothing_is_taken_whose_rules_cannot_be_read() {
 }
 
 #[test]
+fn nothing_is_taken_whose_rules_are_no_text() {
+    let latin = b"caf\xe9/\ndrafts/\n".to_vec();
+    let utf_16 = "\u{feff}drafts/\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for rules in [latin, utf_16] {
+        let folder = tree(&["a.png", "b/c.png", "b/drafts/d.png"]);
+        fs::write(folder.path().join("b/.reattachignore"), rules).expect("rules");
+        assert_eq!(found(&folder), ["a.png", "b/.reattachignore: unreadable"]);
+    }
+}
+
+#[test]
 fn a_glob_that_is_none_stops_the_scan() {
     let folder = tree(&["a.png"]);
     for broken in [options(&["{a"], &[]), options(&[], &["{a"])] {
