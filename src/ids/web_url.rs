@@ -40,6 +40,9 @@ impl WebUrl {
     }
 }
 
+/// Parameters that carry secrets of the Graph API, which an address would take to the record, to lists and to whoever fetches it.
+const SECRETS: [&str; 4] = ["access_token", "input_token", "client_secret", "appsecret_proof"];
+
 impl FromStr for WebUrl {
     type Err = InvalidId;
 
@@ -50,6 +53,9 @@ impl FromStr for WebUrl {
             .ok_or_else(|| InvalidId::new(text, "a web address that begins with https:// or http://"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidId::new("an address with a password", "a web address without user name and password"));
+        }
+        if url.query_pairs().any(|(name, _)| SECRETS.contains(&&*name)) {
+            return Err(InvalidId::new("an address with a token", "a web address without an access token"));
         }
         url.set_fragment(None);
         Ok(Self(url))
@@ -84,6 +90,15 @@ mod tests {
         assert_ne!(url("https://a.example/X"), url("https://a.example/x"));
         let queried: WebUrl = "https://a.example/x?v=1".parse().expect("an address");
         assert_eq!(queried.without_query().as_str(), "https://a.example/x");
+    }
+
+    #[test]
+    fn what_carries_a_token_is_none_and_is_not_repeated() {
+        for text in ["https://a.example/x?v=1&access_token=EAAB7", "https://a.example/x?access%5Ftoken=EAAB7"] {
+            let refused = text.parse::<WebUrl>().expect_err(text).to_string();
+            assert!(!refused.contains("EAAB7"), "{refused}");
+        }
+        assert_eq!(url("https://a.example/x?token=1"), "https://a.example/x?token=1");
     }
 
     #[test]
