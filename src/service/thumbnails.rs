@@ -76,7 +76,7 @@ impl Thumbnails {
         let folder = self.made.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY).then(|| self.folder.clone());
         let kept = tokio::task::spawn_blocking(move || {
             if let Some(folder) = folder {
-                make_room(&folder, CAP_BYTES)?;
+                make_room(&folder, CAP_BYTES);
             }
             write_whole(&path, &bytes)
         });
@@ -127,7 +127,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Removes the oldest until a tenth of the room is free again, if it is used up.
-fn make_room(folder: &Path, cap: u64) -> io::Result<()> {
+fn make_room(folder: &Path, cap: u64) {
     let mut kept = Vec::new();
     for shelf in fs::read_dir(folder).into_iter().flatten().flatten() {
         for file in fs::read_dir(shelf.path()).into_iter().flatten().flatten() {
@@ -138,17 +138,18 @@ fn make_room(folder: &Path, cap: u64) -> io::Result<()> {
     }
     let mut used: u64 = kept.iter().map(|(_, bytes, _)| bytes).sum();
     if used <= cap {
-        return Ok(());
+        return;
     }
     kept.sort_unstable();
     for (_, bytes, path) in kept {
         if used <= cap / 10 * 9 {
             break;
         }
-        fs::remove_file(path)?;
-        used -= bytes;
+        // One that is gone, or cannot go, keeps nobody from the next.
+        if fs::remove_file(path).is_ok() {
+            used -= bytes;
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -165,13 +166,23 @@ mod tests {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + u64::from(number));
             file.set_modified(time).expect("a time");
         }
-        make_room(folder.path(), 1_000).expect("looked at");
+        make_room(folder.path(), 1_000);
         assert_eq!(fs::read_dir(folder.path().join("ab")).expect("a folder").count(), 10);
-        make_room(folder.path(), 600).expect("room");
+        make_room(folder.path(), 600);
         let mut left: Vec<_> = fs::read_dir(folder.path().join("ab")).expect("a folder").flatten().collect();
         left.sort_by_key(fs::DirEntry::file_name);
         let left: Vec<_> = left.iter().map(|file| file.file_name().into_string().expect("text")).collect();
         assert_eq!(left, ["5", "6", "7", "8", "9"]);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_keeps_nobody_from_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shelf = folder.path().join("ab");
+        fs::create_dir_all(shelf.join("in the way")).expect("a folder");
+        write_whole(&shelf.join("1"), b"one").expect("written");
+        make_room(folder.path(), 0);
+        assert!(!shelf.join("1").exists());
     }
 
     #[tokio::test]

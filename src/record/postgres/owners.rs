@@ -86,14 +86,15 @@ impl Owners {
         self.lease().filter(|lease| lease.owner == owner).map(|lease| lease.until)
     }
 
-    /// Returns when somebody is heard to have finished the upload of that digest.
+    /// Returns when somebody is heard to have finished the upload of that digest, which not all are: look now and then.
     pub(super) async fn finished(&self, digest: &str) {
         let shared = Arc::clone(&self.keeper().shared);
         let mut change = {
             let mut waiting = locked(&shared.waiting);
+            // What nobody waits for any more, nobody was heard to have finished.
+            waiting.retain(|_, heard| heard.receiver_count() > 0);
             waiting.entry(digest.to_owned()).or_insert_with(|| watch::channel(()).0).subscribe()
         };
-        // Ends as well when the thread does.
         let _ = change.changed().await;
     }
 
@@ -103,6 +104,8 @@ impl Owners {
 
     fn keeper(&self) -> Handle {
         let mut keeper = locked(&self.keeper);
+        // One whose thread could not be begun, or is gone, answers nobody any more.
+        drop(keeper.take_if(|keeper| keeper.asks.is_closed()));
         let keeper = keeper.get_or_insert_with(|| Keeper::start(self.address.clone()));
         Handle { asks: keeper.asks.clone(), shared: Arc::clone(&keeper.shared) }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE,
 };
@@ -13,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::ids::{ContentHash, MediaKind};
 use crate::media::thumbnail::thumbnail_mime;
-use crate::media::{Follow, Reader};
+use crate::media::{Content, Follow, Reader};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
 use crate::service::visitor::{MayRead, Path};
@@ -51,8 +50,8 @@ pub(super) async fn thumbnail(
             if kind != MediaKind::Image {
                 return Err(none());
             }
-            let (picture, _) = bytes_of(&shared, hash).await?;
-            shared.thumbnails.make(hash, picture).await
+            let (picture, _) = content_of(&shared, hash).await?;
+            shared.thumbnails.make(hash, picture.bytes).await
         };
         let made = made.ok_or_else(none)?;
         let mime = thumbnail_mime(&made);
@@ -81,9 +80,9 @@ pub(super) async fn content(
 ) -> Result<Response, Problem> {
     in_time(async {
         let hash = hash(&sha256)?;
-        let (bytes, name) = bytes_of(&shared, hash).await?;
-        let mime = crate::media::probe(&bytes).mime.unwrap_or_default();
-        let shown = SHOWN.contains(&mime);
+        let (Content { bytes, facts, .. }, name) = content_of(&shared, hash).await?;
+        let mime = facts.mime.unwrap_or_default();
+        let shown = SHOWN.contains(&&*mime);
         let whole = bytes.len();
         let mut response = match headers.get(RANGE) {
             None => bytes.into_response(),
@@ -99,7 +98,7 @@ pub(super) async fn content(
             },
         };
         let sealed = response.headers_mut();
-        let mime = if shown { mime } else { "application/octet-stream" };
+        let mime = if shown { &mime } else { "application/octet-stream" };
         sealed.insert(CONTENT_TYPE, HeaderValue::from_str(mime).map_err(|_| Problem::unexpected())?);
         sealed.insert(CONTENT_DISPOSITION, disposition(if shown { "inline" } else { "attachment" }, &name));
         sealed.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
@@ -124,8 +123,8 @@ async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Ve
     Ok((first.kind, here.chain(recorded).collect()))
 }
 
-/// The bytes, from a file that still holds them, and what that is called.
-async fn bytes_of(shared: &Arc<Shared>, hash: ContentHash) -> Result<(Bytes, String), Problem> {
+/// What a file that still holds these bytes holds, and what it is called.
+async fn content_of(shared: &Arc<Shared>, hash: ContentHash) -> Result<(Content, String), Problem> {
     let (_, paths) = known(shared, hash).await?;
     let reader = Arc::clone(&shared.parts.inspector.reader);
     let private = Arc::clone(&shared.parts.inspector.private);
@@ -139,9 +138,8 @@ async fn bytes_of(shared: &Arc<Shared>, hash: ContentHash) -> Result<(Bytes, Str
     read.ok_or_else(|| Problem::not_found("no file with these bytes is where one was"))
 }
 
-fn holding(reader: &Reader, path: &FilePath, hash: ContentHash) -> Option<Bytes> {
-    let content = reader.read(path, Follow::Never, &mut |_| {}).ok()?;
-    (content.facts.hash == hash).then_some(content.bytes)
+fn holding(reader: &Reader, path: &FilePath, hash: ContentHash) -> Option<Content> {
+    reader.read(path, Follow::Never, &mut |_| {}).ok().filter(|content| content.facts.hash == hash)
 }
 
 /// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.

@@ -99,8 +99,13 @@ pub(super) async fn resolve(
         (true, Scope::Read) => return Err(Problem::read_only()),
     };
     let options = ResolveOptions { on_miss, kind: asked.kind, ..ResolveOptions::uploading(RULES) }.from_what_is_known();
-    let jobs = asked.refs.iter().zip(known).map(|(text, known)| Ok((text.clone(), known, shared.reference(text)?)));
-    let jobs = jobs.collect::<Result<Vec<_>, Problem>>()?;
+    // Where a file really lies, the disk says.
+    let looking = Arc::clone(&shared);
+    let jobs = tokio::task::spawn_blocking(move || {
+        let jobs = asked.refs.into_iter().zip(known);
+        jobs.map(|(text, known)| looking.reference(&text).map(|reference| (text, known, reference))).collect()
+    });
+    let jobs: Vec<_> = jobs.await.map_err(|_| Problem::unexpected()).flatten()?;
     let deadline = tokio::time::Instant::now() + wait;
     let answers: Vec<_> = futures::stream::iter(jobs)
         .map(|(text, known, reference)| {

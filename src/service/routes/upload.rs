@@ -132,10 +132,12 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
         hash.update(&chunk);
         draft.file.write_all(&chunk).map_err(failed)?;
     }
-    draft.file.sync_all().map_err(failed)?;
-    let hash = hash.finish();
-    let wanted = name.to_owned();
-    let published = tokio::task::spawn_blocking(move || draft.publish(&wanted, hash)).await;
+    let (wanted, hash) = (name.to_owned(), hash.finish());
+    let published = tokio::task::spawn_blocking(move || {
+        draft.file.sync_all()?;
+        draft.publish(&wanted, hash)
+    });
+    let published = published.await;
     Ok(folder.join(published.map_err(|_| Problem::unexpected())?.map_err(failed)?))
 }
 
