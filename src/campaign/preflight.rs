@@ -260,7 +260,8 @@ fn duration_of(
     media_per_second: u32,
 ) -> Duration {
     let media = counts.pending * with_media / all.max(1);
-    let seconds = (counts.pending / u64::from(messages_per_second)).max(media / u64::from(media_per_second));
+    let seconds =
+        (counts.pending / u64::from(messages_per_second.max(1))).max(media / u64::from(media_per_second.max(1)));
     Duration::from_secs(seconds)
 }
 

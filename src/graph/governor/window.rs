@@ -35,6 +35,7 @@ impl Window {
     /// When `calls` more may be promised that they go within `lead`: `now` or later, or `None` where that hangs on those
     /// that were promised it before.
     pub(super) fn opens_at(&self, calls: u32, limit: u32, lead: Duration, now: Instant) -> Option<Instant> {
+        let limit = limit.max(1);
         let (ahead, even) = (PERIOD * self.promised / limit, self.evenly_free_at(now));
         if self.promised > 0 && (self.promised + calls > limit || (even == now && ahead > lead)) {
             return None;
@@ -69,6 +70,7 @@ impl Window {
     }
 
     fn strictly_free_at(&self, calls: u32, limit: u32, now: Instant) -> Instant {
+        let limit = limit.max(1);
         let (calls, limit) = (calls.clamp(1, limit) as usize, limit as usize);
         // So many of the newest must be a second old, or never have been.
         let newest = self.charged.len().checked_sub(limit - calls + 1);
@@ -84,6 +86,7 @@ impl Window {
         if calls == 0 {
             return;
         }
+        let limit = limit.max(1);
         self.charged.drain(..self.old(now));
         for call in 0..calls {
             let at = now + PERIOD * (call / limit);
@@ -135,6 +138,15 @@ mod tests {
                 assert!(took.as_secs_f64() <= ideal / 0.95, "{limit}, late by {late:?}: {took:?}");
             }
         }
+    }
+
+    /// A slice of a shared budget may end between two looks at it.
+    #[test]
+    fn a_limit_of_nothing_is_one_call_a_second() {
+        let (mut window, now) = (Window::default(), Instant::now());
+        assert_eq!(window.opens_at(1, 0, Duration::ZERO, now), Some(now));
+        window.charge(1, 0, now);
+        assert!(window.free_at(1, 0, now) >= now + SECOND);
     }
 
     #[test]
