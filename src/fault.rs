@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::campaign::CampaignError;
-use crate::graph::{Certainty, GraphError, Operation, Scope};
+use crate::graph::{Certainty, Class, GraphError, Operation, Scope};
 use crate::library::LibraryError;
 use crate::media::WatchError;
 use crate::record::RecordError;
@@ -60,6 +60,7 @@ pub(crate) fn class_of(sort: Sort, graph: Option<&GraphError>) -> &'static str {
         (None, Sort::Usage) => "usage",
         (None, Sort::Credentials) => "credentials",
         (None, Sort::Store) => "store",
+        (None, Sort::UnknownOutcome) => "unknown",
         (None, _) => "local",
     }
 }
@@ -135,6 +136,7 @@ impl Fault for LibraryError {
             Self::Record(_) | Self::NotKnown { .. } | Self::Watched { .. } | Self::WatchLock { .. } => Sort::Store,
             Self::OtherPage { .. } | Self::ReplacedTooOften { .. } => Sort::Credentials,
             Self::Claimed { .. } => Sort::TryLater,
+            Self::InDoubt { .. } => Sort::UnknownOutcome,
             Self::Unusable { .. }
             | Self::Changed { .. }
             | Self::Superseded { .. }
@@ -217,7 +219,7 @@ fn graph_class(error: &GraphError) -> &'static str {
     match (error.class(), error) {
         (Some(class), _) => class.as_str(),
         (None, GraphError::Invalid(_)) => "bad_request",
-        (None, GraphError::RateLimited { .. }) => "rate_limited",
+        (None, GraphError::RateLimited { .. }) => Class::RateLimit.as_str(),
         (None, GraphError::Unreachable { .. }) => "unreachable",
         (None, GraphError::Refused { .. }) => "refused",
         (None, _) => "unknown",
@@ -266,6 +268,13 @@ mod tests {
                 "token",
                 Sort::Credentials,
                 false,
+            ),
+            (
+                GraphError::RateLimited { operation, wait: None, refusal: None },
+                None,
+                "rate_limit",
+                Sort::TryLater,
+                true,
             ),
             (GraphError::Unknown { operation, failure: busy }, None, "unknown", Sort::TryLater, true),
         ] {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::{AliasName, AttachmentId, MediaKind, PageId};
+use crate::ids::{AliasName, AttachmentId, MediaKind, PageId, Recipient};
 use crate::media::{Problem, ScanError, WatchError};
 use crate::record::RecordError;
 
@@ -46,6 +46,14 @@ pub enum LibraryError {
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A message with an upload that is not sent, because an earlier one may have arrived.
+    #[error("a message with {asset} may have reached {recipient} already, and is not sent again by itself")]
+    InDoubt {
+        /// The file or address.
+        asset: String,
+        /// Who may have it.
+        recipient: Recipient,
+    },
     /// Something that is not known on this machine, while the record is away.
     #[error("the id of {reference} is not known here, and the record cannot be asked for it")]
     NotKnown {
@@ -223,7 +231,11 @@ impl LibraryError {
 
     /// Whether it is not known if a message was sent.
     pub fn is_unknown_send(&self) -> bool {
-        matches!(self, Self::Graph(GraphError::Unknown { operation, .. }) if operation.sends_messages())
+        match self {
+            Self::Graph(GraphError::Unknown { operation, .. }) => operation.sends_messages(),
+            Self::InDoubt { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether somebody has a message by it, or may have: to try again could make two of it.
@@ -251,6 +263,10 @@ impl LibraryError {
                 Some("check the spelling: paths are meant from the current folder".into())
             }
             Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } => None,
+            Self::InDoubt { .. } => Some(
+                "see in the inbox whether it arrived; an upload without a message gets its id, and --force sends it again"
+                    .into(),
+            ),
             Self::Watched { .. } => Some("let that one do it, or end it first".into()),
             Self::Graph(error) => error.hint().map(Into::into),
             Self::Record(error) | Self::NotKnown { cause: error, .. } => error.hint().map(Into::into),

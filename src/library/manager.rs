@@ -114,7 +114,12 @@ pub enum Via {
     #[default]
     Upload,
     /// With a message to somebody, who gets the attachment.
-    Send(Arc<Envelope>),
+    Send {
+        /// Who, and how.
+        envelope: Arc<Envelope>,
+        /// Even if an earlier message with the same may have arrived.
+        again: bool,
+    },
 }
 
 /// How a reference is resolved.

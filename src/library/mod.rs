@@ -10,6 +10,7 @@ mod check;
 mod contents;
 mod deliver;
 mod duplicates;
+mod errand;
 mod error;
 mod fitter;
 mod fitting;

@@ -33,13 +33,17 @@ pub(super) struct Run<F> {
     pub(super) lanes: Vec<Lane>,
     /// Requested when nothing more is to be begun anywhere.
     pub(super) stop: Stop,
-    uploads: JoinSet<(usize, AssetReport)>,
+    uploads: JoinSet<(usize, AssetReport, Held)>,
     /// How many files may be under way.
     slots: Arc<Semaphore>,
     reader: Arc<Reader>,
     via: Via,
     each: F,
 }
+
+/// What an upload holds on to until what came of it is known to the run, which may be the end of it: its file's place in
+/// the survey, and the right to be under way.
+type Held = (Option<Place>, Arc<OwnedSemaphorePermit>);
 
 /// An upload that was decided on.
 pub(super) struct Job {
@@ -62,7 +66,7 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
         let concurrency = match via {
             Via::Upload => libraries.iter().map(|library| library.parts.concurrency.max(1)).min().unwrap_or(1),
             // Messages to one person keep their order.
-            Via::Send(_) => 1,
+            Via::Send { .. } => 1,
         };
         let lane = |library: &AssetLibrary| Lane::new(library.clone(), allowance.clone(), stop.child());
         Ok(Self {
@@ -145,11 +149,7 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
             }
             let (library, via) = (at.library.clone(), self.via.clone());
             let held = (place.clone(), Arc::clone(&slot));
-            self.uploads.spawn(async move {
-                let report = library.upload(subject, stored, meter, &via).await;
-                drop(held);
-                (lane, report)
-            });
+            self.uploads.spawn(async move { (lane, library.upload(subject, stored, meter, &via).await, held) });
         }
     }
 
@@ -178,7 +178,7 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
     async fn land_next(&mut self) -> bool {
         let Some(landed) = self.uploads.join_next().await else { return false };
         let stopped = |failure: JoinError| std::panic::resume_unwind(failure.into_panic());
-        let (lane, report) = landed.unwrap_or_else(stopped);
+        let (lane, report, _held) = landed.unwrap_or_else(stopped);
         let report = self.lanes[lane].land(report);
         self.stop_with_the_last();
         self.report(lane, &report);

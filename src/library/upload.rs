@@ -14,6 +14,7 @@ use crate::ids::{AssetKey, AttachmentId};
 use crate::media::{Follow, Reader};
 use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState};
 
+use super::errand::Errand;
 use super::manager::{AssetLibrary, Via, blocking};
 use super::plan::{PlanRules, staleness};
 use super::single_flight::Flight;
@@ -193,6 +194,31 @@ impl AssetLibrary {
         if refused.is_some() {
             self.may_heal(&claim.key, || job.subject.name()).await?;
         }
+        let record = &*self.parts.record;
+        let errand = match &job.via {
+            Via::Upload => None,
+            Via::Send { envelope, again } => {
+                Some(Errand::begin(record, &claim.key, envelope, *again, || job.subject.name()).await?)
+            }
+        };
+        let ended = self.upload_now(job, claim, refused).await;
+        // What may have arrived stays on record, unless its id does.
+        if let Some(errand) = errand
+            && !ended.as_ref().is_err_and(LibraryError::may_have_sent)
+            && let Err(error) = errand.end(record).await
+        {
+            tracing::warn!(%error, asset = job.subject.name(), "a message that is over is still on record as one that may arrive");
+        }
+        ended
+    }
+
+    /// Uploads, and records the id, which may take the place of one Meta `refused`.
+    async fn upload_now(
+        &self,
+        job: &Job,
+        claim: &Claim,
+        refused: Option<AttachmentId>,
+    ) -> Result<Ensured, LibraryError> {
         let begun = Instant::now();
         let (attachment_id, sent) = self.transfer(job).await?;
         // The age counts from before the first byte left, so it is never taken for less than it is; and in Meta's time,
@@ -260,11 +286,11 @@ impl AssetLibrary {
                 let upload = UrlUpload { platform: key.space.platform, kind: key.kind, url: url.as_str() };
                 return Ok((graph.upload_url(page, upload).await?, None));
             }
-            (Subject::File(candidate), Via::Send(envelope)) => {
+            (Subject::File(candidate), Via::Send { envelope, .. }) => {
                 let (name, bytes) = self.to_send(candidate).await?;
                 graph.send_file(page, envelope, self.file(candidate, &name, bytes, &job.meter)).await?
             }
-            (Subject::Web(WebAddress { url, key }), Via::Send(envelope)) => {
+            (Subject::Web(WebAddress { url, key }), Via::Send { envelope, .. }) => {
                 let content = Message::saving_url(key.kind, url.as_str()).into();
                 graph.send(page, &SendRequest { envelope: Envelope::clone(envelope), content }).await?
             }

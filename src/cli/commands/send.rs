@@ -242,7 +242,7 @@ async fn save_by_sending(
     asset: &AssetRef,
     kind: Option<MediaKind>,
 ) -> Result<Option<Ended>, Failure> {
-    let via = Via::Send(Arc::new(request.envelope.clone()));
+    let via = Via::Send { envelope: Arc::new(request.envelope.clone()), again: true };
     let options = ResolveOptions { kind, via, ..ResolveOptions::uploading(RULES) };
     let in_flight = InFlight { context, request, landed: false };
     let report = in_flight.until_landed(library.resolve(asset, &options)).await;

@@ -21,7 +21,7 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
         dry_run: args.dry_run || args.fit_dry_run,
         max_uploads: args.portion.max_uploads,
         max_bytes: args.portion.max_bytes,
-        via: via(context, &args)?,
+        via: via(context, &args).await?,
     };
     let inspector = || context.fitting(context.inspector(), args.fit || args.fit_dry_run);
     if args.watch {
@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<Exit, Failu
 }
 
 /// How files get to Meta. That somebody gets a message for each is worth a question.
-fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
+async fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
     let to = match (args.via, &args.to) {
         (Way::Send, Some(to)) => to,
         (Way::Upload, Some(to)) => {
@@ -66,7 +66,7 @@ fn via(context: &Context, args: &SyncArgs) -> Result<Via, Failure> {
     envelope.tag.clone_from(&args.tag);
     envelope.check_for(context.settings.platform).map_err(GraphError::from)?;
     if !args.dry_run && !args.fit_dry_run {
-        context.confirm(&format!("{to} will get a message with each file that has no live id."))?;
+        context.confirm(&format!("{to} will get a message with each file that has no live id.")).await?;
     }
-    Ok(Via::Send(Arc::new(envelope)))
+    Ok(Via::Send { envelope: Arc::new(envelope), again: args.force })
 }
