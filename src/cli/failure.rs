@@ -25,6 +25,8 @@ use super::output::{Output, shown_text};
 pub(super) enum Failure {
     #[error("{message}")]
     Usage { message: String, hint: String },
+    #[error("nothing was done")]
+    Stopped,
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -103,6 +105,7 @@ impl Failure {
             | Self::NotAPage { .. }
             | Self::NewIdRefused { .. }
             | Self::AnothersId { .. } => Exit::Credentials,
+            Self::Stopped => Exit::Interrupted,
             Self::Sandbox(SandboxError::StateInUse { .. }) | Self::Keys(_) => Exit::Store,
             Self::File { source, .. }
             | Self::Sandbox(SandboxError::ReadState { source, .. } | SandboxError::WriteState { source, .. })
@@ -170,7 +173,7 @@ impl Failure {
             Self::File { source, .. } if is_of_its_path(source) => {
                 Some("check the path: its folder has to be there, and you need the right to write in it".into())
             }
-            Self::File { .. } | Self::Tls(_) => None,
+            Self::File { .. } | Self::Tls(_) | Self::Stopped => None,
             Self::Library(_) | Self::Graph(_) | Self::Record(_) | Self::Campaign(_) => self.fault()?.what_to_do(),
         }
     }

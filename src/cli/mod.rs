@@ -136,10 +136,15 @@ fn refused(error: &clap::Error) -> Exit {
 /// Runs one command until it ends, or until it is interrupted and does not end in time.
 async fn run(cli: Cli, output: &Arc<Output>) -> Exit {
     let (stop, abandon) = (Stop::new(), Stop::new());
+    outlive_a_full_file();
     // A task of its own: the command may be waiting for a terminal that takes nothing more.
     tokio::spawn(interruptions(Arc::clone(output), stop.clone(), abandon.clone()));
     tokio::select! {
-        ended = perform(cli, Arc::clone(output), stop) => conclude(ended, output),
+        ended = perform(cli, Arc::clone(output), stop.clone()) => match conclude(ended, output) {
+            // Whoever ended it is not to try again.
+            Exit::TryLater if stop.is_requested() => Exit::Interrupted,
+            exit => exit,
+        },
         () = abandon.requested() => Exit::Interrupted,
     }
 }
@@ -163,6 +168,17 @@ async fn interruptions(output: Arc<Output>, stop: Stop, abandon: Stop) {
     tokio::time::sleep(PATIENCE).await;
     std::process::exit(Exit::Interrupted as i32);
 }
+
+/// A file that may grow no further (`ulimit -f`) is an error of the write that found out, and no reason to die of a signal.
+#[cfg(unix)]
+fn outlive_a_full_file() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Once somebody has listened for it, it is deadly no more, though nobody listens any longer.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+}
+
+#[cfg(not(unix))]
+fn outlive_a_full_file() {}
 
 /// Returns at the next request to end: Ctrl-C, or where there is such a thing, a TERM or HUP signal.
 #[cfg(unix)]

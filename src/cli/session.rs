@@ -118,7 +118,7 @@ impl Context {
     }
 
     /// Returns if the user agrees to what `about_to` says; asked on the terminal, unless told to ask nothing.
-    pub(super) fn confirm(&self, about_to: &str) -> Result<(), Failure> {
+    pub(super) async fn confirm(&self, about_to: &str) -> Result<(), Failure> {
         if self.global.yes {
             return Ok(());
         }
@@ -128,10 +128,18 @@ impl Context {
             return refused(format!("{about_to} There is no terminal to ask on"));
         }
         self.output.ask(format_args!("{about_to} Go on? [y/N] "));
-        let mut answer = String::new();
-        match std::io::stdin().read_line(&mut answer) {
-            Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-            _ => refused("nothing was done".to_owned()),
+        // A thread of its own, which nobody waits for where somebody leaves without an answer.
+        let (said, answer) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut answer = String::new();
+            let _ = said.send(std::io::stdin().read_line(&mut answer).map(|_| answer));
+        });
+        tokio::select! {
+            answer = answer => match answer {
+                Ok(Ok(answer)) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+                _ => refused("nothing was done".to_owned()),
+            },
+            () = self.stop.requested() => Err(Failure::Stopped),
         }
     }
 

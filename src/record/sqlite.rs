@@ -77,6 +77,11 @@ struct State {
 }
 
 impl SqliteRecord {
+    /// Whether there is a record at `path`, or was one whose mark is left.
+    pub fn is_begun(path: &Path) -> bool {
+        path.exists() || Mark::beside(path).read().is_some()
+    }
+
     /// The record in the file at `path`, as [`open`](super::open) says.
     pub async fn open(path: &Path) -> Result<Self, RecordError> {
         let path = path.to_owned();

@@ -261,3 +261,16 @@ fn forgetting_a_file_forgets_the_id_of_its_copy() {
     world.run(["resolve", "--fit", "library/scan.tiff"]).ended_with(0);
     assert_eq!(world.uploads(), 2);
 }
+
+#[test]
+fn a_copy_is_kept_as_long_as_its_original_lies_anywhere_or_has_a_name() {
+    let world = World::new();
+    world.put("scan.tiff", picture(1, ImageFormat::Tiff));
+    world.run(["sync", "library", "--fit"]).ended_with(0);
+    let ids = || world.json(["ls"]).ended_with(0).events_of("asset").len();
+    fs::rename(world.library().join("scan.tiff"), world.library().join("page.tiff")).expect("renamed");
+    world.run(["prune", "--unreferenced", "--keep", "library", "--yes"]).ended_with(0);
+    assert_eq!(ids(), 1);
+    world.run(["prune", "--unreferenced", "--yes"]).ended_with(0);
+    assert_eq!(ids(), 0);
+}

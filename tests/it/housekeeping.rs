@@ -236,3 +236,26 @@ fn verify_ends_with_the_store_s_code_where_the_record_is_damaged() {
     let run = world.run(["verify"]).ended_with(6);
     assert!(run.stderr.contains("checksum"), "{}", run.stderr);
 }
+
+/// What cannot be read may be what an id stands for, and an ignore file that is no text may leave out anything.
+#[test]
+fn what_cannot_be_read_is_told_by_verify_and_keeps_prune_from_guessing() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    world.put("b.png", png(2));
+    world.run(["sync", "library"]).ended_with(0);
+    fs::rename(world.library().join("b.png"), world.library().join("c.png")).expect("renamed");
+    world.put("drafts/.reattachignore", b"caf\xe9/\n");
+    world.put("drafts/secret.png", png(3));
+    let run = world.json(["verify", "library/drafts"]).ended_with(3);
+    assert_eq!(states(&run, "verify"), pairs(&[(".reattachignore", "unreadable")]));
+    let run = world.json(["sync", "library/drafts"]).ended_with(3);
+    assert_eq!((run.events_of("asset").len(), world.uploads()), (1, 2));
+    let prune = ["prune", "--unreferenced", "--keep", "library", "--yes"];
+    let refused = world.run(prune).ended_with(3);
+    assert!(refused.stderr.contains(".reattachignore"), "{}", refused.stderr);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 2);
+    fs::remove_file(world.library().join("drafts/.reattachignore")).expect("removed");
+    world.run(prune).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 2);
+}

@@ -87,6 +87,10 @@ fn an_older_copy_of_the_record_is_used_only_when_told_so() {
     fs::write(&record, copy).expect("put back");
     let refused = world.run(["sync", "library"]).ended_with(6);
     assert!(refused.stderr.contains("newest changes are gone") && refused.stderr.contains("delete record.db.mark"));
+    let copied = fs::read(&record).expect("a record");
+    fs::remove_file(&record).expect("gone");
+    assert!(world.run(["doctor"]).ended_with(6).stdout.contains("newest changes are gone"));
+    fs::write(&record, copied).expect("put back");
     fs::remove_file(world.store().join("record.db.mark")).expect("a mark");
     assert_eq!(world.json(["sync", "library"]).ended_with(0).summary()["uploaded"], 1);
 }

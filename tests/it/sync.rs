@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::Stdio;
 
 use image::ImageFormat;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::World;
 use crate::support::pictures::{picture, png};
+use crate::support::{Ran, World, wait_until};
 
 #[test]
 fn the_second_sync_uploads_nothing() {
@@ -364,4 +365,66 @@ fn a_reader_that_goes_away_does_not_stop_a_sync() {
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("ends").code(), Some(0));
     assert_eq!(world.uploads(), 50);
+}
+
+/// A person may have what nobody answered for: no later run sends it again by itself.
+#[test]
+fn a_message_with_an_upload_that_may_have_arrived_is_repeated_only_by_force() {
+    let world = World::new();
+    for number in 1..=3 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    let sync = ["sync", "library", "--via", "send", "--to", "77", "--yes"];
+    let lost = json!({"on": "send", "when": "after", "times": 1, "fault": {"reset": true}});
+    world.sandbox().set_faults(lost).expect("a fault");
+    world.json(sync).ended_with(7);
+    assert_eq!(world.truth().message_count, 3);
+    let again = world.json(sync).ended_with(7);
+    assert_eq!((&again.summary()["reused"], &again.summary()["failed"]), (&json!(2), &json!(1)));
+    let doubtful = again.events_of("asset").into_iter().find(|asset| asset["outcome"] == "failed").expect("one");
+    assert_eq!(doubtful["error"]["class"], "unknown");
+    assert!(doubtful["error"]["message"].as_str().expect("words").contains("may have reached 77"), "{doubtful}");
+    assert_eq!(world.truth().message_count, 3);
+    let forget_all = || {
+        for number in 1..=3 {
+            world.run(["forget".to_owned(), format!("library/{number}.png")]).ended_with(0);
+        }
+    };
+    // An upload nobody sees is none of that.
+    let unseen = world.json(["sync", "library"]).ended_with(0);
+    assert_eq!((&unseen.summary()["uploaded"], world.truth().message_count), (&json!(1), 3));
+    forget_all();
+    world.json([&sync[..], &["--force"]].concat()).ended_with(0);
+    assert_eq!(world.truth().message_count, 6);
+    // That one arrived, and its id is on record: nothing is in doubt any more.
+    forget_all();
+    world.json(sync).ended_with(0);
+    assert_eq!(world.truth().message_count, 9);
+}
+
+#[test]
+fn a_message_with_an_upload_is_in_doubt_when_its_process_is_killed() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let sync = ["sync", "library", "--via", "send", "--to", "77", "--yes"];
+    world.sandbox().set_faults(json!({"on": "send", "when": "after", "fault": {"stall": true}})).expect("a fault");
+    let mut child = world.start(sync);
+    wait_until("it is sent", || world.counts().messages_accepted == 1);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    world.sandbox().clear_faults();
+    world.json(sync).ended_with(7);
+    assert_eq!(world.truth().message_count, 1);
+}
+
+#[test]
+fn who_ends_a_wait_for_meta_is_not_told_to_try_again() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let refusal = json!({"graph": {"code": 613, "message": "slow"}, "status": 400, "headers": {"Retry-After": "30"}});
+    world.sandbox().set_faults(json!({"on": "upload", "times": 9, "fault": refusal})).expect("a fault");
+    let child = world.start(["sync", "library", "--json"]);
+    wait_until("it is throttled", || world.counts().faults_fired > 0);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");
+    Ran::new(child.wait_with_output().expect("ends")).ended_with(130);
 }

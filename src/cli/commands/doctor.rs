@@ -15,7 +15,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::{count, human_size, human_span};
 use crate::graph::{ApiVersion, GraphClient, Identity, SEND_PERMISSION, TokenFacts, TokenOwner};
-use crate::record::{self, UploadFilter};
+use crate::record::{self, SqliteRecord, UploadFilter};
 
 /// How long Meta may take to answer all questions together.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -275,7 +275,7 @@ async fn record(context: &Context) -> Finding {
     let path = context.settings.store.join("record.db");
     let server = context.settings.server.as_ref();
     let place = server.map_or_else(|| shown(&path), |server| shown_text(&server.to_string()));
-    if server.is_none() && !path.exists() {
+    if server.is_none() && !SqliteRecord::is_begun(&path) {
         let folder = existing_above(&path);
         return match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
             Ok(()) => Fine(format!("none yet; the first upload makes {place}")),

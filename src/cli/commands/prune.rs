@@ -16,28 +16,32 @@ use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, human_size};
 use crate::clock::Moment;
 use crate::events::RecordedEvent;
-use crate::ids::ContentHash;
-use crate::library::{CheckOptions, Known, PlanRules, Reason, check, staleness};
-use crate::media::ScanOptions;
-use crate::record::{Upload, UploadFilter, UploadState};
+use crate::ids::{Asset, ContentHash};
+use crate::library::{CheckOptions, Known, LibraryError, PlanRules, Reason, check, staleness};
+use crate::media::{ProblemCode, ScanOptions};
+use crate::record::{Derivation, Record, Upload, UploadFilter, UploadState};
 
 use super::recorded::{AliasNames, each_recorded};
 
 /// Ids that are named before it is asked whether they may go.
 const NAMED: usize = 20;
+/// Why an id goes whose file is gone.
+const UNREFERENCED: &str = "unreferenced";
 
 pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Failure> {
     let output = &context.output;
-    let kept = bytes_under(context, &args.keep).await?;
+    let kept = Kept::under(context, &args.keep).await?;
     let known = context.known_here().await?;
     let record = &**known.record();
     let names = AliasNames::load(context, record).await?;
-    let rules = Rules { args: &args, kept, names, now: context.clock.moment() };
+    let mut rules = Rules { args: &args, kept, names, now: context.clock.moment() };
     let mut going: Vec<(Upload, &'static str)> = Vec::new();
     each_recorded(context, record, &UploadFilter::default(), |upload| {
         going.extend(rules.reason(upload).map(|reason| (upload.clone(), reason)));
     })
     .await?;
+    rules.keep_copies(record, &going).await?;
+    going.retain(|(upload, _)| rules.reason(upload).is_some());
     if context.stop.is_requested() {
         return Ok(Exit::Interrupted);
     }
@@ -53,7 +57,7 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
         }
         output.remark(output.palette.strong(format_args!("{what} would be struck off the record")));
     } else {
-        context.confirm(&format!("{what} will be struck off the record."))?;
+        context.confirm(&format!("{what} will be struck off the record.")).await?;
         gone = strike_off(context, &known, &rules, &going).await?;
         output.remark(output.palette.strong(format_args!("{} struck off the record", count(gone, "id"))));
     }
@@ -64,8 +68,7 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
 /// What is of no use any more.
 struct Rules<'a> {
     args: &'a PruneArgs,
-    /// Bytes that are still somewhere, whatever their name was.
-    kept: HashSet<ContentHash>,
+    kept: Kept,
     names: AliasNames,
     now: Moment,
 }
@@ -80,17 +83,44 @@ impl Rules<'_> {
         } else if which.expired && staleness(upload, self.now, ALIVE) == Some(Reason::Expired) {
             Some("expired")
         } else if which.unreferenced && self.is_unreferenced(upload) {
-            Some("unreferenced")
+            Some(UNREFERENCED)
         } else {
             None
         }
     }
 
+    /// Keeps what went in the place of bytes that are kept or have a name.
+    async fn keep_copies(&mut self, record: &dyn Record, going: &[(Upload, &'static str)]) -> Result<(), Failure> {
+        for hash in
+            going.iter().filter(|(_, why)| *why == UNREFERENCED).filter_map(|(upload, _)| upload.key.asset.hash())
+        {
+            let sources = record.sources_of(hash).await?;
+            let is_kept = |made: &Derivation| {
+                self.kept.has_large
+                    || self.kept.bytes.contains(&made.source)
+                    || !self.names.of(&Asset::Bytes(made.source)).is_empty()
+            };
+            if sources.iter().any(is_kept) {
+                self.kept.bytes.insert(hash);
+            }
+        }
+        Ok(())
+    }
+
     fn is_unreferenced(&self, upload: &Upload) -> bool {
-        let is_kept = upload.key.asset.hash().is_some_and(|hash| self.kept.contains(&hash));
+        let is_kept = upload.key.asset.hash().is_some_and(|hash| self.kept.bytes.contains(&hash));
         let is_named = !self.names.of(&upload.key.asset).is_empty();
         upload.source.as_deref().is_some_and(is_gone) && !is_kept && !is_named
     }
+}
+
+/// What lies where ids are kept.
+#[derive(Default)]
+struct Kept {
+    /// Bytes that are still somewhere, whatever their name was, and copies of them that went in their place.
+    bytes: HashSet<ContentHash>,
+    /// Whether there are files too large for an upload, whose bytes nobody looked at: only a copy can have gone in their place.
+    has_large: bool,
 }
 
 /// Whether there is certainly nothing: what cannot be looked at may be there.
@@ -99,24 +129,39 @@ fn is_gone(path: &Path) -> bool {
         .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
 }
 
-/// The bytes of all files under these paths.
-async fn bytes_under(context: &Context, paths: &[PathBuf]) -> Result<HashSet<ContentHash>, Failure> {
-    if paths.is_empty() {
-        return Ok(HashSet::new());
+impl Kept {
+    /// What lies under these paths.
+    ///
+    /// # Errors
+    /// Where not everything there can be read: what cannot may be what an id stands for.
+    async fn under(context: &Context, paths: &[PathBuf]) -> Result<Self, Failure> {
+        let mut kept = Self::default();
+        if paths.is_empty() {
+            return Ok(kept);
+        }
+        let private = Arc::clone(&context.settings.private);
+        let scan = ScanOptions { hidden: true, private, ..ScanOptions::default() };
+        let options = CheckOptions { scan, platform: context.settings.platform };
+        let (inspector, bars) = (context.inspector(), context.bars());
+        let mut unreadable = None;
+        check(&inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
+            kept.bytes.extend(report.facts.as_ref().map(|facts| facts.hash));
+            for problem in &report.problems {
+                kept.has_large |= problem.code == ProblemCode::TooLarge;
+                if matches!(problem.code, ProblemCode::Unreadable | ProblemCode::ChangedWhileReading) {
+                    unreadable.get_or_insert_with(|| (report.path.clone().unwrap_or_default(), problem.clone()));
+                }
+            }
+        })
+        .await?;
+        if let Some(bars) = bars {
+            bars.clear();
+        }
+        match unreadable {
+            Some((path, problem)) => Err(LibraryError::Unusable { path, problem }.into()),
+            None => Ok(kept),
+        }
     }
-    let private = Arc::clone(&context.settings.private);
-    let scan = ScanOptions { hidden: true, private, ..ScanOptions::default() };
-    let options = CheckOptions { scan, platform: context.settings.platform };
-    let (inspector, bars) = (context.inspector(), context.bars());
-    let mut bytes = HashSet::new();
-    check(&inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
-        bytes.extend(report.facts.as_ref().map(|facts| facts.hash));
-    })
-    .await?;
-    if let Some(bars) = bars {
-        bars.clear();
-    }
-    Ok(bytes)
 }
 
 /// Strikes them off, but for those that were made anew since they were looked at.

@@ -16,7 +16,7 @@ use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, thousands};
 use crate::ids::ContentHash;
 use crate::library::{Agreement, AssetOutcome, CheckOptions, Inspector, check};
-use crate::media::ScanOptions;
+use crate::media::{ProblemCode, ScanOptions};
 use crate::record::{Record, UploadFilter};
 
 use super::recorded::each_recorded;
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
     });
     let inspector = context.inspector();
     let on_record = OnRecord::read(context, &*record, &args.paths).await?;
-    let (on_disk, mut verified) = look_under(context, &inspector, &args.paths, &on_record.bytes).await?;
+    let (on_disk, mut verified) = look_under(context, &inspector, &args.paths, &on_record).await?;
     // What a copy was made of may be larger than what is uploaded.
     let originals = context.fitting(inspector.clone(), true);
     let mut states = futures::stream::iter(on_record.sources)
@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
                 Agreement::Missing if on_disk.contains_key(&hash) => Agreement::Moved,
                 state => state,
             };
-            Verified { path, hash, size_bytes, state }
+            Verified { path, hash: Some(hash), size_bytes, state }
         })
         .buffered(CONCURRENCY);
     while let Some(file) = states.next().await {
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
     let mut counts: BTreeMap<Agreement, u64> = BTreeMap::new();
     for file in &verified {
         *counts.entry(file.state).or_default() += 1;
-        print(context, file, on_disk.get(&file.hash).map(PathBuf::as_path));
+        print(context, file, file.hash.and_then(|hash| on_disk.get(&hash)).map(PathBuf::as_path));
     }
     Ok(conclude(context, &counts, started))
 }
@@ -63,7 +63,8 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
 #[derive(Debug)]
 struct Verified {
     path: PathBuf,
-    hash: ContentHash,
+    /// What was uploaded, or lies there; `None` of what cannot be read and was never uploaded.
+    hash: Option<ContentHash>,
     size_bytes: u64,
     state: Agreement,
 }
@@ -95,6 +96,12 @@ impl OnRecord {
         Ok(on_record)
     }
 
+    /// Whether something was uploaded from there.
+    fn knows(&self, path: &Path) -> bool {
+        let ways = [std::path::absolute(path), std::fs::canonicalize(path)];
+        ways.into_iter().flatten().any(|path| self.sources.keys().any(|(source, _)| *source == path))
+    }
+
     /// What was uploaded in place of a file is held against the file itself.
     async fn look_behind_copies(&mut self, record: &dyn Record) -> Result<(), Failure> {
         let copies: Vec<_> = self.sources.keys().cloned().collect();
@@ -108,33 +115,39 @@ impl OnRecord {
     }
 }
 
-/// Where which bytes lie under `paths`; and the files there that could have an id, and have none.
+/// Where which bytes lie under `paths`; and what lies there that could have an id, and has none or cannot be read.
 async fn look_under(
     context: &Context,
     inspector: &Inspector,
     paths: &[PathBuf],
-    on_record: &HashSet<ContentHash>,
+    on_record: &OnRecord,
 ) -> Result<(HashMap<ContentHash, PathBuf>, Vec<Verified>), Failure> {
-    let (mut on_disk, mut never_uploaded) = (HashMap::new(), Vec::new());
+    let (mut on_disk, mut others) = (HashMap::new(), Vec::new());
     if paths.is_empty() {
-        return Ok((on_disk, never_uploaded));
+        return Ok((on_disk, others));
     }
     let scan = ScanOptions { private: Arc::clone(&context.settings.private), ..ScanOptions::default() };
     let options = CheckOptions { scan, platform: context.settings.platform };
     let bars = context.bars();
     check(inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
-        let (Some(path), Some(facts)) = (&report.path, &report.facts) else { return };
+        let Some(path) = &report.path else { return };
+        let Some(facts) = &report.facts else {
+            if report.problems.iter().any(|problem| problem.code == ProblemCode::Unreadable) && !on_record.knows(path) {
+                others.push(Verified { path: path.clone(), hash: None, size_bytes: 0, state: Agreement::Unreadable });
+            }
+            return;
+        };
         on_disk.entry(facts.hash).or_insert_with(|| path.clone());
-        if report.outcome == AssetOutcome::Ok && !on_record.contains(&facts.hash) {
-            let (path, hash, size_bytes) = (path.clone(), facts.hash, facts.size_bytes);
-            never_uploaded.push(Verified { path, hash, size_bytes, state: Agreement::NeverUploaded });
+        if report.outcome == AssetOutcome::Ok && !on_record.bytes.contains(&facts.hash) {
+            let (path, hash, size_bytes) = (path.clone(), Some(facts.hash), facts.size_bytes);
+            others.push(Verified { path, hash, size_bytes, state: Agreement::NeverUploaded });
         }
     })
     .await?;
     if let Some(bars) = bars {
         bars.clear();
     }
-    Ok((on_disk, never_uploaded))
+    Ok((on_disk, others))
 }
 
 fn print(context: &Context, file: &Verified, elsewhere: Option<&Path>) {

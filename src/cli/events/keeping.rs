@@ -151,7 +151,9 @@ pub(in crate::cli) struct VerifyEvent<'a> {
     state: &'static str,
     #[serde(flatten)]
     path: JsonPath<'a>,
-    sha256: ContentHash,
+    /// `None` of what cannot be read and was never uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<ContentHash>,
     size_bytes: u64,
     /// Where a file that was moved lies now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +161,7 @@ pub(in crate::cli) struct VerifyEvent<'a> {
 }
 
 impl<'a> VerifyEvent<'a> {
-    pub(in crate::cli) fn new(path: &'a Path, sha256: ContentHash, size_bytes: u64, state: Agreement) -> Self {
+    pub(in crate::cli) fn new(path: &'a Path, sha256: Option<ContentHash>, size_bytes: u64, state: Agreement) -> Self {
         let (event, state, path) = ("verify", state.as_str(), JsonPath::new(Some(path)));
         Self { event, state, path, sha256, size_bytes, moved_to: None }
     }

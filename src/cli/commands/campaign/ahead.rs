@@ -94,14 +94,15 @@ fn when(ahead: &Preflight, now: Timestamp) -> Vec<(&'static str, String)> {
 }
 
 /// Asks before the first message.
-pub(super) fn confirm(context: &Context, campaign: &Campaign, ahead: &Preflight) -> Result<(), Failure> {
+pub(super) async fn confirm(context: &Context, campaign: &Campaign, ahead: &Preflight) -> Result<(), Failure> {
     if ahead.counts.pending == 0 {
         return Ok(());
     }
     let most = ahead.stage_recipients.saturating_mul(u64::from(campaign.parts));
     let messages = count(ahead.counts.pending.min(most), "message");
-    context.confirm(&match ahead.stage {
+    let about_to = match ahead.stage {
         Stage::Testers | Stage::Canary => format!("This sends {messages} at most, and then waits for a yes."),
         Stage::Everybody => format!("This sends {messages}."),
-    })
+    };
+    context.confirm(&about_to).await
 }

@@ -76,7 +76,7 @@ pub(super) async fn resume(context: &Context, args: ResumeArgs) -> Result<Exit, 
     };
     if let Some((scope, number, words)) = again {
         if scope == Scope::Unknown {
-            context.confirm("What may have arrived is sent again: some people may get it twice.")?;
+            context.confirm("What may have arrived is sent again: some people may get it twice.").await?;
         }
         context.output.remark(format_args!("{}: {} {words} to be sent again", args.name, count(number, "message")));
     }
@@ -212,15 +212,16 @@ async fn drive(
         if let Some(bars) = &bars {
             bars.clear();
         }
-        let agreed = ahead.and_then(|ahead| {
+        let agreed = async {
+            let ahead = ahead?;
             context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
             if !has_agreed {
                 print_ahead(context, &session, &campaign, &ahead, suppressed);
-                confirm(context, &campaign, &ahead)?;
+                confirm(context, &campaign, &ahead).await?;
             }
             Ok(ahead)
-        });
-        let ahead = match agreed {
+        };
+        let ahead = match agreed.await {
             Ok(ahead) => ahead,
             Err(declined) => {
                 run.give_up().await?;
@@ -247,7 +248,7 @@ async fn drive(
             Stage::Canary | Stage::Everybody => "The first few have it",
         };
         let pending = count(summary.counts.pending, "message");
-        if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).is_err() {
+        if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).await.is_err() {
             return Ok(exit);
         }
         let now = find(context, &*record, &campaign.name).await?;
