@@ -30,7 +30,7 @@ impl AssetRef {
         } else if let Some(name) = word.strip_prefix('@') {
             Ok(Self::Alias(name.parse()?))
         } else if WebUrl::is_meant(word) {
-            Ok(Self::Url(word.parse()?))
+            Ok(Self::Url(WebUrl::given(word)?))
         } else {
             Ok(Self::File(text.into()))
         }
