@@ -130,7 +130,11 @@ impl Fault for RecordError {
 impl Fault for LibraryError {
     fn sort(&self) -> Sort {
         match self {
-            Self::Scan(_) | Self::Message(_) | Self::NoPage | Self::Watch(WatchError::Scan(_)) => Sort::Usage,
+            Self::Scan(_)
+            | Self::Message(_)
+            | Self::NoReference { .. }
+            | Self::NoPage
+            | Self::Watch(WatchError::Scan(_)) => Sort::Usage,
             Self::Watch(_) => Sort::Unexpected,
             Self::Graph(error) => error.sort(),
             Self::Record(_) | Self::NotKnown { .. } | Self::Watched { .. } | Self::WatchLock { .. } => Sort::Store,

@@ -303,7 +303,8 @@ impl Sending {
     ) -> Vec<Result<Sent, GraphError>> {
         let page = &self.campaign.space.page;
         let ready = async |count: usize| {
-            // They may have waited long for the Page's pace. Whoever's turn is over comes back, to be left out or put off.
+            // They may have waited long for the Page's pace. Where anybody's turn is over all come back: those are left out or
+            // put off, and the others wait anew.
             let now = self.clock.now();
             if !going[..count].iter().all(|(job, ..)| self.may_get_it(job, now)) {
                 return false;

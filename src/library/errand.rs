@@ -14,7 +14,11 @@ const FOR_EVER: Timestamp = Timestamp::from_unix_millis(253_402_300_799_999);
 
 /// A message with an upload that is about to leave, or may have left.
 #[derive(Debug)]
-pub(super) struct Errand(Request);
+pub(super) struct Errand {
+    request: Request,
+    /// Whether an earlier one may have arrived.
+    was_in_doubt: bool,
+}
 
 impl Errand {
     /// Puts it on record. `again`: even where an earlier one may have arrived.
@@ -35,13 +39,17 @@ impl Errand {
             TakenUp::Known(..) if !again => {
                 Err(LibraryError::InDoubt { asset: name(), recipient: envelope.recipient.clone() })
             }
-            TakenUp::Known(..) | TakenUp::New => Ok(Self(request)),
+            taken => Ok(Self { request, was_in_doubt: matches!(taken, TakenUp::Known(..)) }),
         }
     }
 
-    /// Takes it off the record: nothing was sent, or its id is on record.
-    pub(super) async fn end(self, record: &dyn Record) -> Result<(), RecordError> {
-        record.give_back(&self.0).await
+    /// Takes it off the record where nothing is in doubt: the id it `ended` with is there instead, or neither it nor an
+    /// earlier one was sent.
+    pub(super) async fn end<T>(self, record: &dyn Record, ended: &Result<T, LibraryError>) -> Result<(), RecordError> {
+        match ended {
+            Err(error) if self.was_in_doubt || error.may_have_sent() => Ok(()),
+            _ => record.give_back(&self.request).await,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{Certainty, GraphError, InvalidRequest, Phase, Scope, Sent};
-use crate::ids::{AliasName, AttachmentId, MediaKind, PageId, Recipient};
+use crate::ids::{AliasName, AttachmentId, InvalidId, MediaKind, PageId, Recipient};
 use crate::media::{Problem, ScanError, WatchError};
 use crate::record::RecordError;
 
@@ -133,6 +133,14 @@ pub enum LibraryError {
     NotRecorded {
         /// The reference as the user wrote it.
         reference: String,
+    },
+    /// A text in a message that is to refer to an asset, and cannot. It is not repeated: there may be a secret in it.
+    #[error("{pointer} refers to no asset")]
+    NoReference {
+        /// Where in the message it stands, as a JSON pointer.
+        pointer: String,
+        /// What is wrong with it.
+        source: InvalidId,
     },
     /// An asset whose id is not known to be alive and whose file is not known.
     #[error("{reference} has no id that is known to be alive, and no file with these bytes is known")]
@@ -262,9 +270,9 @@ impl LibraryError {
             Self::Scan(ScanError::NotFound { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Some("check the spelling: paths are meant from the current folder".into())
             }
-            Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } => None,
+            Self::Scan(_) | Self::NoPage | Self::Watch(_) | Self::WatchLock { .. } | Self::NoReference { .. } => None,
             Self::InDoubt { .. } => Some(
-                "see in the inbox whether it arrived; an upload without a message gets its id, and --force sends it again"
+                "see in the inbox whether it arrived; an upload without a message gets its id, and --force with this file alone sends it again"
                     .into(),
             ),
             Self::Watched { .. } => Some("let that one do it, or end it first".into()),

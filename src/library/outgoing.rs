@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::clock::Timestamp;
 use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
-use crate::ids::{AssetKey, AttachmentId, MediaKind};
+use crate::ids::{AssetKey, AttachmentId, InvalidId, MediaKind};
 use crate::record::Upload;
 
 use super::heal::reason;
@@ -93,7 +93,8 @@ impl AssetLibrary {
     async fn asset(&self, reference: Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {
         let written = format!("{} {:?}", reference.key.as_str(), reference.text);
         let failed = |cause: Arc<LibraryError>| LibraryError::Reference { reference: written.clone(), cause };
-        let asset = asset_ref(&reference, base).map_err(|error| failed(Arc::new(error)))?;
+        let asset = asset_ref(&reference, base)
+            .map_err(|source| LibraryError::NoReference { pointer: reference.pointer.clone(), source })?;
         let options = ResolveOptions { kind: reference.kind, ..ResolveOptions::uploading(rules) };
         let report = self.resolve(&asset, &options).await;
         let is_live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
@@ -114,13 +115,11 @@ impl AssetLibrary {
 }
 
 /// The asset a reference names. Paths are read from `base`; where there is nothing, from the current folder.
-fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, LibraryError> {
+fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, InvalidId> {
     let text = OsStr::new(&reference.text);
     let asset = match reference.key {
         ReferenceKey::File => AssetRef::File(text.into()),
-        ReferenceKey::Asset => {
-            AssetRef::parse(text).map_err(|_| LibraryError::NotRecorded { reference: reference.text.clone() })?
-        }
+        ReferenceKey::Asset => AssetRef::parse(text)?,
     };
     Ok(match asset {
         AssetRef::File(path) => {

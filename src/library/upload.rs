@@ -202,10 +202,8 @@ impl AssetLibrary {
             }
         };
         let ended = self.upload_now(job, claim, refused).await;
-        // What may have arrived stays on record, unless its id does.
         if let Some(errand) = errand
-            && !ended.as_ref().is_err_and(LibraryError::may_have_sent)
-            && let Err(error) = errand.end(record).await
+            && let Err(error) = errand.end(record, &ended).await
         {
             tracing::warn!(%error, asset = job.subject.name(), "a message that is over is still on record as one that may arrive");
         }

@@ -1,4 +1,5 @@
-//! Requests of programs that may repeat them, and what was answered to each.
+//! Requests of programs that may repeat them, and what was answered to each; and uploads by message, which no later run may
+//! repeat (`library::errand`).
 
 use std::fmt;
 
@@ -19,7 +20,7 @@ pub struct Request {
     pub key: RequestKey,
     /// SHA-256 of what it asks for: under the same key, all else is another request.
     pub digest: ContentHash,
-    /// When it was taken up.
+    /// When it was taken up, which is how old it is; far ahead where it never gets old.
     pub at: Timestamp,
 }
 

@@ -160,3 +160,20 @@ fn an_id_is_sent_for_its_own_page_and_kind_alone() {
     assert_eq!(world.truth().counters.requests.send, 0);
     send("image", "SANDBOX-PAGE-1").ended_with(0);
 }
+
+#[test]
+fn an_address_with_a_token_is_refused_and_not_repeated() {
+    let world = World::new();
+    let address = "https://a.example/x.png?access_token=EAAB7";
+    let message = json!({"attachment": {"type": "image", "payload": {"asset": address}}});
+    world.put("message.json", message.to_string());
+    for arguments in [
+        vec!["resolve", address],
+        vec!["send", "--to", "1", "--url", address],
+        vec!["send", "--to", "1", "--message", "library/message.json"],
+    ] {
+        let run = world.json(arguments).ended_with(2);
+        assert!(!run.stdout.contains("EAAB7") && !run.stderr.contains("EAAB7"), "{run:?}");
+    }
+    assert_eq!((world.uploads(), world.truth().message_count), (0, 0));
+}

@@ -390,6 +390,13 @@ fn a_message_with_an_upload_that_may_have_arrived_is_repeated_only_by_force() {
             world.run(["forget".to_owned(), format!("library/{number}.png")]).ended_with(0);
         }
     };
+    // Force that comes to nothing leaves it in doubt.
+    let refused = json!({"on": "send", "fault": {"graph": {"code": 551, "message": "gone"}, "status": 400}});
+    world.sandbox().set_faults(refused).expect("a fault");
+    world.json(["sync", "library/1.png", "--via", "send", "--to", "77", "--yes", "--force"]).ended_with(3);
+    world.sandbox().clear_faults();
+    world.json(sync).ended_with(7);
+    assert_eq!(world.truth().message_count, 3);
     // An upload nobody sees is none of that.
     let unseen = world.json(["sync", "library"]).ended_with(0);
     assert_eq!((&unseen.summary()["uploaded"], world.truth().message_count), (&json!(1), 3));

@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
         going.extend(rules.reason(upload).map(|reason| (upload.clone(), reason)));
     })
     .await?;
-    rules.keep_copies(record, &going).await?;
+    rules.keep_copies(context, record, &going).await?;
     going.retain(|(upload, _)| rules.reason(upload).is_some());
     if context.stop.is_requested() {
         return Ok(Exit::Interrupted);
@@ -90,10 +90,18 @@ impl Rules<'_> {
     }
 
     /// Keeps what went in the place of bytes that are kept or have a name.
-    async fn keep_copies(&mut self, record: &dyn Record, going: &[(Upload, &'static str)]) -> Result<(), Failure> {
+    async fn keep_copies(
+        &mut self,
+        context: &Context,
+        record: &dyn Record,
+        going: &[(Upload, &'static str)],
+    ) -> Result<(), Failure> {
         for hash in
             going.iter().filter(|(_, why)| *why == UNREFERENCED).filter_map(|(upload, _)| upload.key.asset.hash())
         {
+            if context.stop.is_requested() {
+                break;
+            }
             let sources = record.sources_of(hash).await?;
             let is_kept = |made: &Derivation| {
                 self.kept.has_large
@@ -148,7 +156,13 @@ impl Kept {
             kept.bytes.extend(report.facts.as_ref().map(|facts| facts.hash));
             for problem in &report.problems {
                 kept.has_large |= problem.code == ProblemCode::TooLarge;
-                if matches!(problem.code, ProblemCode::Unreadable | ProblemCode::ChangedWhileReading) {
+                if matches!(
+                    problem.code,
+                    ProblemCode::Unreadable
+                        | ProblemCode::ChangedWhileReading
+                        | ProblemCode::Vanished
+                        | ProblemCode::TooDeep
+                ) {
                     unreadable.get_or_insert_with(|| (report.path.clone().unwrap_or_default(), problem.clone()));
                 }
             }

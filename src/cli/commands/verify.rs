@@ -132,7 +132,8 @@ async fn look_under(
     check(inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
         let Some(path) = &report.path else { return };
         let Some(facts) = &report.facts else {
-            if report.problems.iter().any(|problem| problem.code == ProblemCode::Unreadable) && !on_record.knows(path) {
+            let is_unseen = |code| matches!(code, ProblemCode::Unreadable | ProblemCode::TooDeep);
+            if report.problems.iter().any(|problem| is_unseen(problem.code)) && !on_record.knows(path) {
                 others.push(Verified { path: path.clone(), hash: None, size_bytes: 0, state: Agreement::Unreadable });
             }
             return;

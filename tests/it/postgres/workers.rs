@@ -54,8 +54,12 @@ pub(super) fn wait_for(world: &World, messages: u64, workers: &mut [Child]) {
 fn wait_for_all(world: &World, server: &Server, workers: &mut [Child]) {
     // Before the first message there is not even a record.
     wait_for(world, 1, workers);
-    let enlisted = || server.sql(world.database(), "SELECT count(*) FROM reattach.campaign_workers");
-    wait_until("all have begun", || enlisted() == workers.len().to_string());
+    let sql = format!("SELECT count(DISTINCT pid) >= {} FROM reattach.campaign_workers", workers.len());
+    wait_until("all have begun", || {
+        std::thread::sleep(Duration::from_millis(50));
+        workers.iter_mut().any(|worker| worker.try_wait().expect("runs").is_some())
+            || server.sql(world.database(), &sql) == "t"
+    });
 }
 
 /// Returns when nothing has left for a while.

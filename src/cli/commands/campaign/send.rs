@@ -249,7 +249,7 @@ async fn drive(
         };
         let pending = count(summary.counts.pending, "message");
         if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).await.is_err() {
-            return Ok(exit);
+            return Ok(context.ending(exit));
         }
         let now = find(context, &*record, &campaign.name).await?;
         has_agreed = now.digest == campaign.digest;
