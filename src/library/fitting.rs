@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -121,9 +120,8 @@ impl AssetLibrary {
 
     /// The copy, and what is recorded of it; its report where that is alive.
     async fn unless_alive(&self, copy: Candidate) -> Result<(Subject, Option<Upload>), Box<AssetReport>> {
-        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
         match self.stored(&copy.key).await {
-            Ok(Some(upload)) if staleness(&upload, self.parts.clock.moment(), ALIVE).is_none() => {
+            Ok(Some(upload)) if staleness(&upload, self.parts.clock.moment(), PlanRules::ALIVE).is_none() => {
                 Err(Box::new(copy.report(AssetOutcome::Reused).with(Some(upload))))
             }
             Ok(stored) => Ok((copy.into(), stored)),

@@ -61,6 +61,16 @@ impl Lane {
         allowed
     }
 
+    /// What it says now to an upload it spoke about before: others may have come to nothing meanwhile.
+    pub(super) fn ask_again(&mut self, before: Allowed, asset: &Asset, size_bytes: u64) -> Allowed {
+        if before == Allowed::First { before } else { self.ask(asset, size_bytes) }
+    }
+
+    /// Takes back what was allowed to an upload that cannot be begun.
+    pub(super) fn take_back(&mut self, asset: &Asset, size_bytes: u64) {
+        self.allowance.take_back(asset, size_bytes);
+    }
+
     fn mind_the_end(&self) {
         if self.allowance.uploads_left == 0 {
             self.enough.request();
@@ -159,5 +169,12 @@ impl Allowance {
         self.bytes_left -= size_bytes;
         self.granted.insert(content);
         Allowed::First
+    }
+
+    fn take_back(&mut self, asset: &Asset, size_bytes: u64) {
+        if self.granted.remove(&digest_prefix(&asset.digest())) {
+            self.uploads_left = self.uploads_left.saturating_add(1);
+            self.bytes_left = self.bytes_left.saturating_add(size_bytes);
+        }
     }
 }

@@ -27,6 +27,8 @@ pub struct PlanRules {
 impl PlanRules {
     /// What is renewed unless told otherwise: what ends within a week.
     pub const USUAL: Self = Self { renew_within: Duration::from_hours(7 * 24), force: false };
+    /// Nothing is renewed that lives.
+    pub const ALIVE: Self = Self { renew_within: Duration::ZERO, force: false };
 }
 
 /// What to do about one file.
@@ -229,9 +231,8 @@ mod tests {
 
     #[test]
     fn an_id_is_dead_at_the_moment_it_expires_even_with_no_margin_asked() {
-        let rules = PlanRules { renew_within: Duration::ZERO, force: false };
-        assert_eq!(planned_after(89 * DAY, rules), Plan::Reuse);
-        assert_eq!(planned_after(90 * DAY, rules), Plan::Refresh(Reason::Expired));
+        assert_eq!(planned_after(89 * DAY, PlanRules::ALIVE), Plan::Reuse);
+        assert_eq!(planned_after(90 * DAY, PlanRules::ALIVE), Plan::Refresh(Reason::Expired));
     }
 
     #[test]
@@ -260,8 +261,7 @@ mod tests {
     #[test]
     fn an_id_of_unknown_age_is_due_whatever_its_times_say() {
         let adopted = Upload { state: UploadState::UnknownAge, ..uploaded_at(START) };
-        let lax = PlanRules { renew_within: Duration::ZERO, force: false };
-        assert_eq!(plan(&fine(), Some(&adopted), START, lax), Plan::Refresh(Reason::UnknownAge));
+        assert_eq!(plan(&fine(), Some(&adopted), START, PlanRules::ALIVE), Plan::Refresh(Reason::UnknownAge));
         assert_eq!((adopted.known_upload_time(), adopted.known_expiry()), (None, None));
     }
 

@@ -1,7 +1,7 @@
 //! `refresh`: ids are made anew before they end, from the files and addresses they were made from.
 //!
 //! Nothing is uploaded that never was. What ends soonest comes first; a file that is gone or changed is reported, and the
-//! others go on.
+//! others go on. Of one that was replaced nothing is said where all that is due was asked for: its id may end.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use crate::stop::Stop;
 use super::lane::{Allowance, Allowed};
 use super::manager::{AssetLibrary, as_kind};
 use super::plan::staleness;
+use super::replaced::Replacements;
 use super::run::{Job, Run, Turn, Wish, take_turns};
 use super::subject::{Subject, WebAddress};
 use super::survey::Inspected;
@@ -72,7 +73,7 @@ impl AssetLibrary {
         let allowance = Allowance::new(options.max_uploads, options.max_bytes);
         let mut run = Run::new(libraries, &allowance, Via::Upload, stop.child(), each)?;
         run.greet().await;
-        let mut refresh = Refresh { run, options, files: HashMap::new(), wishes: Vec::new() };
+        let mut refresh = Refresh { run, options, files: HashMap::new(), wishes: Vec::new(), replacements: None };
         let end = refresh.go(renewal).await;
         refresh.run.land_all().await;
         end?;
@@ -87,6 +88,8 @@ struct Refresh<'a, F> {
     /// Where in `wishes` each asset stands, so that all Pages read it together.
     files: HashMap<(Asset, MediaKind), usize>,
     wishes: Vec<Vec<Wish<Due>>>,
+    /// Tells what nobody misses; `None` where each id was asked for.
+    replacements: Option<Replacements>,
 }
 
 /// An id to renew.
@@ -127,6 +130,7 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
     }
 
     async fn wish_for_all_due(&mut self) -> Result<(), LibraryError> {
+        self.replacements = Some(Replacements::on(&self.run.lanes[0].library.parts.record).await?);
         for lane in self.run.lanes_taking_part() {
             let parts = Arc::clone(&self.run.lanes[lane].library.parts);
             let filter = UploadFilter { space: Some(parts.space.clone()), ..UploadFilter::default() };
@@ -203,12 +207,20 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
         for turn in batch {
             let mut jobs = Vec::new();
             let mut sources = Sources::default();
-            for (Wish { lane, what: due, .. }, allowed) in turn {
+            for (Wish { lane, what: due, asset, size_bytes, .. }, allowed) in turn {
                 let stored = found[lane].next().flatten();
-                match self.outcome_of_turn(lane, stored, allowed) {
-                    Ok(stored) => jobs.extend(self.job(lane, due.source, stored, &mut sources).await),
-                    Err(report) => self.run.report(lane, &report),
+                let allowed = self.run.lanes[lane].ask_again(allowed, &asset, size_bytes);
+                let job = match self.outcome_of_turn(lane, stored, allowed) {
+                    Ok(stored) => self.job(lane, due.source, stored, &mut sources).await?,
+                    Err(report) => {
+                        self.run.report(lane, &report);
+                        None
+                    }
+                };
+                if job.is_none() && allowed == Allowed::First && !self.options.dry_run {
+                    self.run.lanes[lane].take_back(&asset, size_bytes);
                 }
+                jobs.extend(job);
             }
             drop(sources);
             self.run.begin(jobs, None).await;
@@ -240,16 +252,44 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
     }
 
     /// The upload that renews `stored`; none, and a report, where its file is no longer what it was.
-    async fn job(&mut self, lane: usize, source: Source, stored: Upload, sources: &mut Sources) -> Option<Job> {
+    async fn job(
+        &mut self,
+        lane: usize,
+        source: Source,
+        stored: Upload,
+        sources: &mut Sources,
+    ) -> Result<Option<Job>, LibraryError> {
         let library = self.run.lanes[lane].library.clone();
         let failed = |error: LibraryError| AssetReport::recorded(stored.clone(), AssetOutcome::Failed).because(error);
         let report = match subject(&library, source, &stored, sources).await {
-            Ok(subject) => return Some(self.run.job(lane, subject, Some(stored))),
+            Ok(subject) => return Ok(Some(self.run.job(lane, subject, Some(stored)))),
             Err(Unrenewable::Failed(error)) => failed(error),
             Err(Unrenewable::Reported(report)) => *report,
         };
-        self.run.report(lane, &report);
-        None
+        if self.is_missed(&library.parts, &stored, &report).await? {
+            self.run.report(lane, &report);
+        }
+        Ok(None)
+    }
+
+    /// Whether anybody will miss an id that cannot be renewed.
+    async fn is_missed(
+        &self,
+        parts: &LibraryParts,
+        stored: &Upload,
+        report: &AssetReport,
+    ) -> Result<bool, LibraryError> {
+        let (Some(replacements), Some(LibraryError::Changed { path })) = (&self.replacements, report.error.as_deref())
+        else {
+            return Ok(true);
+        };
+        let (Some(old), Some(facts)) = (stored.key.asset.hash(), &report.facts) else { return Ok(true) };
+        let now = parts.clock.moment();
+        let is_replaced = replacements.took_the_place(&stored.key.space, old, facts.hash, now).await?;
+        if is_replaced {
+            tracing::info!(?path, attachment_id = %stored.attachment_id, "not renewed: the file was replaced");
+        }
+        Ok(!is_replaced)
     }
 }
 

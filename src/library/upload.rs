@@ -174,8 +174,7 @@ impl AssetLibrary {
     }
 
     fn is_newer(&self, upload: &Upload, seen: Option<&AttachmentId>) -> bool {
-        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
-        Some(&upload.attachment_id) != seen && staleness(upload, self.parts.clock.now(), ALIVE).is_none()
+        Some(&upload.attachment_id) != seen && staleness(upload, self.parts.clock.now(), PlanRules::ALIVE).is_none()
     }
 
     /// Uploads under a claim, unless somebody else's upload was completed just before it was won. Whatever takes the place

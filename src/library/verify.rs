@@ -18,6 +18,8 @@ pub enum Agreement {
     Missing,
     /// Other bytes lie there now.
     Changed,
+    /// Other bytes lie there now, which have an id of their own.
+    Replaced,
     /// It cannot be read.
     Unreadable,
     /// A file that could be uploaded, and never was.
@@ -32,6 +34,7 @@ impl Agreement {
             Self::Moved => "moved",
             Self::Missing => "missing",
             Self::Changed => "changed",
+            Self::Replaced => "replaced",
             Self::Unreadable => "unreadable",
             Self::NeverUploaded => "never_uploaded",
         }
@@ -39,7 +42,7 @@ impl Agreement {
 
     /// Whether there is nothing to be done about it.
     pub const fn is_fine(self) -> bool {
-        matches!(self, Self::Same | Self::Moved)
+        matches!(self, Self::Same | Self::Moved | Self::Replaced)
     }
 }
 

@@ -53,6 +53,24 @@ fn a_file_that_is_gone_or_changed_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn what_cannot_be_renewed_takes_nothing_of_the_allowance() {
+    let world = due(2);
+    for number in 2..4 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    world.run(["sync", "library", "--renew-within", "0s"]).ended_with(0);
+    world.sandbox().advance_clock(4 * DAY);
+    for name in ["0.png", "1.png"] {
+        fs::remove_file(world.library().join(name)).expect("removed");
+    }
+    for (refreshed, deferred) in [(1, 1), (1, 0), (0, 0)] {
+        let run = world.json(["refresh", "--all-due", "--max-uploads", "1", "--renew-within", "89d"]).ended_with(3);
+        let outcomes = ["refreshed", "failed", "deferred"].map(|outcome| run.summary()[outcome].clone());
+        assert_eq!(outcomes, [json!(refreshed), json!(2), json!(deferred)]);
+    }
+}
+
+#[test]
 fn what_expired_or_was_rejected_is_renewed_too() {
     let world = due(2);
     let rejected = world.json(["ls"]).events_of("asset")[0]["attachment_id"].as_str().expect("an id").to_owned();

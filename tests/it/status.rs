@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reattach::clock::{Clock, SystemClock};
 use reattach::ids::AssetKey;
-use reattach::record::{Claimed, NewUpload, Record, UploadFilter};
+use reattach::record::{Claimed, NewUpload, Record, Upload, UploadFilter};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -14,6 +14,13 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Makes the id of each file, in the record's order, so many days old.
 fn age(world: &World, days: &[u32]) {
+    let mut ages = days.iter();
+    age_each(world, |_| *ages.next().expect("an age for each"));
+    assert_eq!(ages.len(), 0);
+}
+
+/// Makes each id as many days old as `days_old` says.
+fn age_each(world: &World, mut days_old: impl FnMut(&Upload) -> u32) {
     let store = |record: std::sync::Arc<dyn Record>, key: AssetKey, upload: NewUpload| async move {
         let Claimed::Won(claim) = record.claim(&key, upload.uploaded_at).await.expect("claimed") else {
             panic!("{key:?} is claimed");
@@ -23,9 +30,8 @@ fn age(world: &World, days: &[u32]) {
     world.runtime.block_on(async {
         let record = reattach::record::open(&world.store().join("record.db")).await.expect("a record");
         let uploads = record.list(&UploadFilter::default(), None, 100).await.expect("listed");
-        assert_eq!(uploads.len(), days.len());
-        for (upload, days) in uploads.into_iter().zip(days) {
-            let uploaded_at = SystemClock.now().minus(*days * DAY);
+        for upload in uploads {
+            let uploaded_at = SystemClock.now().minus(days_old(&upload) * DAY);
             let aged = NewUpload {
                 attachment_id: upload.attachment_id,
                 uploaded_at,
@@ -94,6 +100,43 @@ fn what_does_not_last_is_listed_soonest_first_and_ends_with_8() {
     assert_eq!(run.events_of("status")[0]["expiring"], 3);
     let told = world.run(["status", "--expiring", "14d"]).ended_with(8).stdout;
     assert!(told.contains("3 are not good for 14 d"), "{told}");
+}
+
+#[test]
+fn the_old_id_of_a_file_that_was_replaced_may_end_unless_a_name_stands_for_it() {
+    let world = uploaded(3);
+    age(&world, &[85, 85, 85]);
+    world.run(["alias", "hero", "library/1.png"]).ended_with(0);
+    world.put("0.png", png(70));
+    world.put("1.png", png(71));
+    world.put("2.png", png(72));
+    // Nobody has uploaded what lies there now.
+    assert_eq!(world.json(["refresh", "--all-due"]).ended_with(3).summary()["failed"], 3);
+    assert_eq!(world.json(["verify"]).ended_with(3).events_of("verify_summary")[0]["changed"], 3);
+    let expiring = world.json(["status", "--expiring", "30d"]).ended_with(8);
+    assert_eq!(expiring.events_of("status")[0]["expiring"], 3);
+
+    world.run(["sync", "library"]).ended_with(0);
+    let run = world.json(["refresh", "--all-due"]).ended_with(3);
+    assert_eq!((&run.summary()["files"], &run.asset("1.png")["outcome"]), (&json!(1), &json!("failed")));
+    let verified = world.json(["verify"]).ended_with(3);
+    let summary = &verified.events_of("verify_summary")[0];
+    assert_eq!((&summary["ok"], &summary["replaced"], &summary["changed"]), (&json!(3), &json!(2), &json!(1)));
+    let expiring = world.json(["status", "--expiring", "30d"]).ended_with(8);
+    let status = &expiring.events_of("status")[0];
+    assert_eq!((&status["expiring"], &status["replaced"]), (&json!(1), &json!(2)));
+
+    world.run(["alias", "--remove", "hero"]).ended_with(0);
+    age_each(&world, |upload| if SystemClock.now().since(upload.uploaded_at) > DAY { 95 } else { 10 });
+    for arguments in [&["refresh", "--all-due"][..], &["verify"], &["status", "--expiring", "30d"]] {
+        world.run(arguments).ended_with(0);
+    }
+    // The old picture is back: its id is renewed, and the other's need not be.
+    world.put("0.png", png(0));
+    world.json(["verify"]).ended_with(3);
+    let run = world.json(["refresh", "--all-due"]).ended_with(0);
+    assert_eq!((&run.summary()["refreshed"], &run.summary()["files"]), (&json!(1), &json!(1)));
+    assert_eq!(world.json(["verify"]).ended_with(0).events_of("verify_summary")[0]["replaced"], 3);
 }
 
 #[test]

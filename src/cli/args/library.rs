@@ -146,7 +146,7 @@ Examples:
   reattach refresh banners/hero.png https://example.com/hero.png --force
 
 What expires soonest is renewed first, from the file or address it was uploaded from. What is not
-due is left alone.")]
+due is left alone; so is, with --all-due, the old id of a file that was replaced and uploaded anew.")]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["references", "all_due"]))]
 pub(in crate::cli) struct RefreshArgs {
     /// A path, sha256:HEX, or https://… that is on record.

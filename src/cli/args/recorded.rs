@@ -38,7 +38,8 @@ Examples:
   reattach status --json | jq 'select(.expired > 0)'
 
 With --expiring, the exit code is 8 when an id expires within that time, has expired, was rejected
-by Meta, or has an age nobody knows. No token is needed and nobody is asked.")]
+by Meta, or has an age nobody knows; of a file that was replaced, and whose new bytes have an id,
+the old id does not count. No token is needed and nobody is asked.")]
 pub(in crate::cli) struct StatusArgs {
     /// List what does not last for this long, soonest first, and end with exit code 8 if anything does not.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -237,10 +238,10 @@ Examples:
   reattach verify banners --json | jq -r 'select(.state == \"never_uploaded\") | .path'
 
 Every row of the record is read and compared with its checksum; then each file that was uploaded
-(from PATH, if there is one) with its bytes: ok, missing, changed or unreadable. With PATH, bytes
-found under another name there count as moved, and files that were never uploaded are named. Ends
-with 3 where a file is missing, changed, unreadable or never uploaded, and with 6 where the record
-is damaged.")]
+(from PATH, if there is one) with its bytes: ok, missing, changed or unreadable; replaced, where the
+new bytes have an id and no @alias stands for the old ones. With PATH, bytes found under another name
+there count as moved, and files that were never uploaded are named. Ends with 3 where a file is
+missing, changed, unreadable or never uploaded, and with 6 where the record is damaged.")]
 pub(in crate::cli) struct VerifyArgs {
     /// Files and folders; without any, all that was ever uploaded is looked for.
     #[arg(value_name = "PATH")]

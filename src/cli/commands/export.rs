@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::events::ExportEvent;
@@ -18,9 +17,6 @@ use crate::library::{Inspector, PlanRules, staleness};
 use crate::record::{Alias, Record, Upload, UploadFilter};
 
 use super::recorded::each_recorded;
-
-/// What may be sent now, however soon it ends.
-const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<Exit, Failure> {
     if context.output.is_json() && args.output.is_none() {
@@ -119,7 +115,7 @@ impl Export<'_> {
             });
         }
         let now = self.context.clock.now();
-        let is_alive = |upload: &&Upload| staleness(upload, now, ALIVE).is_none();
+        let is_alive = |upload: &&Upload| staleness(upload, now, PlanRules::ALIVE).is_none();
         let alive: Vec<_> = self.uploads.iter().filter(is_alive).cloned().collect();
         match self.uploads.len() - alive.len() {
             0 => {}

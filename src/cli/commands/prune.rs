@@ -5,7 +5,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cli::args::PruneArgs;
 use crate::cli::events::PruneSummaryEvent;
@@ -76,11 +75,10 @@ struct Rules<'a> {
 impl Rules<'_> {
     /// Why the id goes; `None` when it stays. One that is alive goes only if its file is gone for certain.
     fn reason(&self, upload: &Upload) -> Option<&'static str> {
-        const ALIVE: PlanRules = PlanRules { renew_within: Duration::ZERO, force: false };
         let which = &self.args.which;
         if which.rejected && upload.state == UploadState::Rejected {
             Some("rejected")
-        } else if which.expired && staleness(upload, self.now, ALIVE) == Some(Reason::Expired) {
+        } else if which.expired && staleness(upload, self.now, PlanRules::ALIVE) == Some(Reason::Expired) {
             Some("expired")
         } else if which.unreferenced && self.is_unreferenced(upload) {
             Some(UNREFERENCED)

@@ -1,8 +1,11 @@
 //! `status`: how the ids on record stand, by Page; and with `--expiring`, which of them will not last.
 //!
-//! Asks nobody: neither a token nor the network is needed. The record is read a page at a time.
+//! Asks nobody: neither a token nor the network is needed. The record is read a page at a time; files are looked at only
+//! where something else has come from the same place since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::StatusArgs;
@@ -14,9 +17,9 @@ use crate::cli::session::Context;
 use crate::cli::values::{count, human_size, human_span, thousands};
 use crate::clock::{Moment, Timestamp};
 use crate::events::RecordedEvent;
-use crate::ids::KeySpace;
-use crate::library::{PlanRules, Reason, staleness};
-use crate::record::{Upload, UploadFilter};
+use crate::ids::{Asset, AssetKey, KeySpace};
+use crate::library::{PlanRules, Reason, Replacements, staleness};
+use crate::record::{Record, Upload, UploadFilter};
 
 use super::recorded::{AliasNames, each_recorded, time_left};
 
@@ -33,6 +36,8 @@ pub(in crate::cli) struct Counts {
     pub(in crate::cli) next_expiry: Option<Timestamp>,
     /// How many will not last for the time asked for.
     pub(in crate::cli) expiring: u64,
+    /// How many more would not, and need not: their files were replaced.
+    pub(in crate::cli) replaced: u64,
 }
 
 impl Counts {
@@ -66,12 +71,16 @@ pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Fai
     each_recorded(context, &*record, &UploadFilter::default(), |upload| {
         let counts = spaces.entry(upload.key.space.clone()).or_default();
         counts.add(upload, why(upload, args.renew_within));
-        if let Some(reason) = args.expiring.and_then(|within| why(upload, within)) {
-            counts.expiring += 1;
-            expiring.push((reason, upload.clone()));
-        }
+        expiring.extend(args.expiring.and_then(|within| why(upload, within)).map(|reason| (reason, upload.clone())));
     })
     .await?;
+    let replaced = replaced(context, &record, &expiring, now).await?;
+    expiring.retain(|(_, upload)| {
+        let counts = spaces.entry(upload.key.space.clone()).or_default();
+        let is_missed = !replaced.contains(&upload.key);
+        *if is_missed { &mut counts.expiring } else { &mut counts.replaced } += 1;
+        is_missed
+    });
     expiring.sort_by(|(_, one), (_, other)| (one.expires_at, &one.key).cmp(&(other.expires_at, &other.key)));
     let aliases = AliasNames::load(context, &*record).await?;
     for (reason, upload) in &expiring {
@@ -84,6 +93,49 @@ pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Fai
         context.output.remark("nothing is on record yet: `reattach sync FOLDER` uploads a library");
     }
     Ok(context.ending(if expiring.is_empty() { Exit::Done } else { Exit::Expiring }))
+}
+
+/// Those of `ending` whose file was replaced, so that nobody misses them.
+async fn replaced(
+    context: &Context,
+    record: &Arc<dyn Record>,
+    ending: &[(Reason, Upload)],
+    now: Moment,
+) -> Result<HashSet<AssetKey>, Failure> {
+    let mut successors: HashMap<(KeySpace, PathBuf), HashSet<Asset>> =
+        ending.iter().filter_map(|(_, upload)| Some((place(upload)?, HashSet::new()))).collect();
+    if successors.is_empty() {
+        return Ok(HashSet::new());
+    }
+    each_recorded(context, &**record, &UploadFilter::default(), |upload| {
+        let is_alive = staleness(upload, now, PlanRules::ALIVE).is_none();
+        let assets = place(upload).filter(|_| is_alive).and_then(|place| successors.get_mut(&place));
+        assets.map(|assets| assets.insert(upload.key.asset.clone()));
+    })
+    .await?;
+    // Only where something else came from the same place need anybody look at what lies there.
+    let has_successor = |upload: &Upload| {
+        let assets = place(upload).and_then(|place| successors.get(&place));
+        assets.is_some_and(|assets| assets.iter().any(|asset| *asset != upload.key.asset))
+    };
+    let suspects: Vec<_> = ending.iter().map(|(_, upload)| upload).filter(|upload| has_successor(upload)).collect();
+    let mut replaced = HashSet::new();
+    if suspects.is_empty() {
+        return Ok(replaced);
+    }
+    let (inspector, replacements) = (context.fitting(context.inspector(), true), Replacements::on(record).await?);
+    for upload in suspects {
+        let (Some(path), Some(hash)) = (&upload.source, upload.key.asset.hash()) else { continue };
+        if replacements.covers(&inspector, path, &upload.key.space, hash, now).await? {
+            replaced.insert(upload.key.clone());
+        }
+    }
+    Ok(replaced)
+}
+
+/// Where it came from, and for whom.
+fn place(upload: &Upload) -> Option<(KeySpace, PathBuf)> {
+    Some((upload.key.space.clone(), upload.source.clone()?))
 }
 
 /// One line for an id that will not last, or that nobody should rely on.
@@ -141,5 +193,9 @@ fn print_counts(context: &Context, space: &KeySpace, counts: &Counts, now: Momen
             many => palette.warning(format_args!("{} are not good for {within}", thousands(many))),
         };
         output.result(format_args!("  {line}"));
+    }
+    if counts.replaced > 0 {
+        let line = format_args!("{} more need not be: their files were replaced", thousands(counts.replaced));
+        output.result(format_args!("  {}", palette.faint(line)));
     }
 }

@@ -1,6 +1,6 @@
 //! `verify`: the record against itself, and against the files on disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output::shown;
 use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, thousands};
-use crate::ids::ContentHash;
-use crate::library::{Agreement, AssetOutcome, CheckOptions, Inspector, check};
+use crate::ids::{ContentHash, KeySpace};
+use crate::library::{Agreement, AssetOutcome, CheckOptions, Inspector, Replacements, check};
 use crate::media::{ProblemCode, ScanOptions};
 use crate::record::{Record, UploadFilter};
 
@@ -37,18 +37,23 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
     let (on_disk, mut verified) = look_under(context, &inspector, &args.paths, &on_record).await?;
     // What a copy was made of may be larger than what is uploaded.
     let originals = context.fitting(inspector.clone(), true);
+    let replacements = Replacements::on(&record).await?;
+    let by = (&replacements, &originals);
     let mut states = futures::stream::iter(on_record.sources)
         .take_while(|_| std::future::ready(!context.stop.is_requested()))
-        .map(async |((path, hash), size_bytes)| {
+        .map(async |((path, hash), uploaded)| {
             let state = match originals.compare(&path, hash).await {
                 Agreement::Missing if on_disk.contains_key(&hash) => Agreement::Moved,
+                Agreement::Changed if is_replaced(context, by, &path, hash, &uploaded.spaces).await? => {
+                    Agreement::Replaced
+                }
                 state => state,
             };
-            Verified { path, hash: Some(hash), size_bytes, state }
+            Ok::<_, Failure>(Verified { path, hash: Some(hash), size_bytes: uploaded.size_bytes, state })
         })
         .buffered(CONCURRENCY);
     while let Some(file) = states.next().await {
-        verified.push(file);
+        verified.push(file?);
     }
     verified.sort_by(|a, b| a.path.cmp(&b.path));
     let mut counts: BTreeMap<Agreement, u64> = BTreeMap::new();
@@ -69,10 +74,18 @@ struct Verified {
     state: Agreement,
 }
 
+/// What was uploaded from a place.
+#[derive(Debug, Default)]
+struct Uploaded {
+    size_bytes: u64,
+    /// The Pages that have it.
+    spaces: BTreeSet<KeySpace>,
+}
+
 /// What the record says of files.
 struct OnRecord {
-    /// Where bytes were uploaded from, and how many there were: once, though several Pages have them.
-    sources: BTreeMap<(PathBuf, ContentHash), u64>,
+    /// Where bytes were uploaded from: once, though several Pages have them.
+    sources: BTreeMap<(PathBuf, ContentHash), Uploaded>,
     /// All bytes that have an id, or a copy of which has one.
     bytes: HashSet<ContentHash>,
 }
@@ -88,7 +101,9 @@ impl OnRecord {
             let Some(hash) = upload.key.asset.hash() else { return };
             on_record.bytes.insert(hash);
             if let Some(source) = upload.source.as_deref().filter(|source| is_meant(source)) {
-                on_record.sources.insert((source.to_owned(), hash), upload.size_bytes);
+                let uploaded = on_record.sources.entry((source.to_owned(), hash)).or_default();
+                uploaded.size_bytes = upload.size_bytes;
+                uploaded.spaces.insert(upload.key.space.clone());
             }
         })
         .await?;
@@ -107,12 +122,28 @@ impl OnRecord {
         let copies: Vec<_> = self.sources.keys().cloned().collect();
         for (path, copy) in copies {
             let Some(original) = record.sources_of(copy).await?.into_iter().next() else { continue };
-            let size_bytes = self.sources.remove(&(path.clone(), copy)).unwrap_or_default();
-            self.sources.insert((path, original.source), size_bytes);
+            let uploaded = self.sources.remove(&(path.clone(), copy)).unwrap_or_default();
+            self.sources.insert((path, original.source), uploaded);
             self.bytes.insert(original.source);
         }
         Ok(())
     }
+}
+
+/// Whether other bytes took the place of what was uploaded from `path`, on each Page that has it.
+async fn is_replaced(
+    context: &Context,
+    (replacements, inspector): (&Replacements, &Inspector),
+    path: &Path,
+    hash: ContentHash,
+    spaces: &BTreeSet<KeySpace>,
+) -> Result<bool, Failure> {
+    for space in spaces {
+        if !replacements.covers(inspector, path, space, hash, context.clock.moment()).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Where which bytes lie under `paths`; and what lies there that could have an id, and has none or cannot be read.

@@ -33,6 +33,9 @@ pub(in crate::cli) struct StatusEvent<'a> {
     /// How many will not last for the time of `--expiring`.
     #[serde(skip_serializing_if = "Option::is_none")]
     expiring: Option<u64>,
+    /// How many more would not, and need not: their files were replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<u64>,
 }
 
 impl<'a> StatusEvent<'a> {
@@ -56,6 +59,7 @@ impl<'a> StatusEvent<'a> {
             bytes: counts.bytes,
             next_expiry: counts.next_expiry,
             expiring: asked_for_expiring.then_some(counts.expiring),
+            replaced: asked_for_expiring.then_some(counts.replaced),
         }
     }
 }
@@ -180,6 +184,7 @@ pub(in crate::cli) struct VerifySummaryEvent {
     moved: u64,
     missing: u64,
     changed: u64,
+    replaced: u64,
     unreadable: u64,
     never_uploaded: u64,
     elapsed_ms: u128,
@@ -193,6 +198,7 @@ impl VerifySummaryEvent {
             moved: of(Agreement::Moved),
             missing: of(Agreement::Missing),
             changed: of(Agreement::Changed),
+            replaced: of(Agreement::Replaced),
             unreadable: of(Agreement::Unreadable),
             never_uploaded: of(Agreement::NeverUploaded),
             elapsed_ms: elapsed.as_millis(),
