@@ -21,6 +21,12 @@ use super::subject::{Candidate, Original, Subject};
 use super::survey::Inspected;
 use super::{AssetOutcome, AssetReport, LibraryError};
 
+/// The report of a file that holds other bytes than were asked for.
+pub(super) fn changed(candidate: Candidate) -> Box<AssetReport> {
+    let error = LibraryError::Changed { path: candidate.path.clone() };
+    Box::new(candidate.report(AssetOutcome::Failed).because(error))
+}
+
 /// What came of wanting a copy.
 type Fitted = Result<Candidate, Box<AssetReport>>;
 
@@ -83,8 +89,7 @@ impl AssetLibrary {
         if let Some(derivation) = known.into_iter().find(|derivation| derivation.source == candidate.facts.hash) {
             return Ok(candidate.replaced_by(derivation).exactly());
         }
-        let changed = LibraryError::Changed { path: candidate.path.clone() };
-        Err(Box::new(candidate.report(AssetOutcome::Failed).because(changed)))
+        Err(changed(candidate))
     }
 
     /// The subject with all that is needed to upload it, and what is recorded of it: a copy is made now, unless it was
@@ -130,7 +135,11 @@ impl AssetLibrary {
     }
 
     /// The copy of these bytes that is on record.
-    async fn known_copy(&self, source: ContentHash, rules: FitRules) -> Result<Option<Derivation>, LibraryError> {
+    pub(super) async fn known_copy(
+        &self,
+        source: ContentHash,
+        rules: FitRules,
+    ) -> Result<Option<Derivation>, LibraryError> {
         let rules = rules.to_string();
         let copies = self.parts.record.copies_of(source).await?;
         Ok(copies.into_iter().find(|derivation| derivation.rules == rules))

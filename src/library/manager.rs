@@ -10,13 +10,14 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::clock::Clock;
 use crate::graph::{Envelope, GraphClient};
 use crate::ids::{AliasName, Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
-use crate::media::{Follow, Problem, Reader, Verdict, judge};
+use crate::media::{FitRules, Follow, Problem, Reader, Verdict, judge};
 use crate::record::{AliasTarget, Claim, Record, Upload};
 use crate::stop::Stop;
 
 use super::alias::target_of;
 use super::budget;
 use super::fitter::Fitter;
+use super::fitting::changed;
 use super::known::{Found, Known};
 use super::plan::staleness;
 use super::single_flight::SingleFlight;
@@ -170,6 +171,8 @@ pub(super) enum Expected {
     These(ContentHash),
     /// The bytes it held when the user named it.
     StillThese(ContentHash),
+    /// These bytes, or a copy of them that fits in their place.
+    Fitting(ContentHash),
 }
 
 impl AssetLibrary {
@@ -369,12 +372,14 @@ impl AssetLibrary {
     ) -> Result<Candidate, Box<AssetReport>> {
         let inspected = match expected {
             Expected::Anything => self.inspect(path, Follow::Named).await,
+            Expected::Fitting(_) => self.inspect(path, Follow::Never).await,
             Expected::StillThese(_) => self.inspect_recorded(path, Follow::Named).await,
             Expected::These(_) => self.inspect_recorded(path, Follow::Never).await,
         };
         let candidate = as_kind(self.candidate(path.to_owned(), inspected)?, kind)?;
         match expected {
-            Expected::Anything => self.fitted(candidate, &self.parts.stop).await,
+            Expected::Fitting(hash) if candidate.facts.hash != hash => Err(changed(candidate)),
+            Expected::Anything | Expected::Fitting(_) => self.fitted(candidate, &self.parts.stop).await,
             Expected::These(hash) | Expected::StillThese(hash) => self.known_as(candidate, hash).await,
         }
     }
@@ -405,9 +410,14 @@ impl AssetLibrary {
         options: &ResolveOptions,
     ) -> AssetReport {
         let reference = || format!("sha256:{hash}");
-        let key = |kind| AssetKey { space: self.parts.space.clone(), kind, asset: Asset::Bytes(hash) };
-        let keys: Vec<_> =
-            KINDS.into_iter().filter(|kind| options.kind.is_none_or(|asked| asked == *kind)).map(key).collect();
+        if self.parts.inspector.fitter.is_some() {
+            match self.resolve_fitting(hash, remembered, options).await {
+                Ok(Some(report)) => return report,
+                Ok(None) => {}
+                Err(error) => return AssetReport::failed(error),
+            }
+        }
+        let keys = self.keys(hash, options.kind);
         let standing = match self.standing(&keys, reference, options).await {
             Ok(standing) => standing,
             Err(error) => return AssetReport::failed(error),
@@ -423,7 +433,7 @@ impl AssetLibrary {
                 let options = ResolveOptions { kind, ..options.clone() };
                 let recorded = stored.as_ref().and_then(|upload| upload.source.as_deref());
                 let places = recorded.into_iter().chain(remembered.filter(|path| Some(*path) != recorded));
-                match (self.resolve_one_of(places, hash, &options).await, stored) {
+                match (self.resolve_one_of(places, Expected::These(hash), &options).await, stored) {
                     (Some(report), _) => report,
                     (None, Some(stored)) => AssetReport::recorded(stored, AssetOutcome::Failed)
                         .because(LibraryError::NoSource { reference: reference() }),
@@ -433,18 +443,53 @@ impl AssetLibrary {
         }
     }
 
+    /// The report of the copy that fits, where the bytes need one; `None` where they do not, or where that cannot be told,
+    /// as they are nowhere any more and no copy of them is on record.
+    async fn resolve_fitting(
+        &self,
+        hash: ContentHash,
+        remembered: Option<&Path>,
+        options: &ResolveOptions,
+    ) -> Result<Option<AssetReport>, LibraryError> {
+        let rules = FitRules::of(self.parts.space.platform);
+        let copy = self.known_copy(hash, rules).await?.map(|known| known.result);
+        let mut places: Vec<_> = remembered.map(Path::to_owned).into_iter().collect();
+        for hash in std::iter::once(hash).chain(copy) {
+            let uploads = self.parts.record.find(&self.keys(hash, None)).await?;
+            places.extend(uploads.into_iter().flatten().filter_map(|upload| upload.source));
+        }
+        let places = places.iter().map(PathBuf::as_path);
+        let report = self.resolve_one_of(places, Expected::Fitting(hash), options).await;
+        match (report.filter(is_of_these_bytes), copy) {
+            (Some(report), _) => Ok(Some(report)),
+            (None, None) => Ok(None),
+            (None, Some(copy)) => {
+                let reference = || format!("sha256:{hash}");
+                Ok(match self.standing(&self.keys(copy, options.kind), reference, options).await? {
+                    Standing::Good(upload) => Some(AssetReport::recorded(upload, AssetOutcome::Reused)),
+                    Standing::Wanting(_) => None,
+                })
+            }
+        }
+    }
+
+    /// Where bytes may be on record here.
+    fn keys(&self, hash: ContentHash, kind: Option<MediaKind>) -> Vec<AssetKey> {
+        let key = |kind| AssetKey { space: self.parts.space.clone(), kind, asset: Asset::Bytes(hash) };
+        KINDS.into_iter().filter(|known| kind.is_none_or(|asked| asked == *known)).map(key).collect()
+    }
+
     /// The report of the first file that still holds these bytes; of the last, where none does.
     async fn resolve_one_of(
         &self,
         places: impl Iterator<Item = &Path>,
-        hash: ContentHash,
+        expected: Expected,
         options: &ResolveOptions,
     ) -> Option<AssetReport> {
         let mut last = None;
         for path in places {
-            let report = self.resolve_file(path, Expected::These(hash), options).await;
-            let other_bytes = matches!(report.error.as_deref(), Some(LibraryError::Changed { .. }));
-            if report.facts.is_some() && !other_bytes {
+            let report = self.resolve_file(path, expected, options).await;
+            if is_of_these_bytes(&report) {
                 return Some(report);
             }
             last = Some(report);
@@ -489,6 +534,11 @@ pub(super) fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<C
         }
         _ => Ok(candidate),
     }
+}
+
+/// Whether the file still held the bytes that were asked for, whatever came of them.
+fn is_of_these_bytes(report: &AssetReport) -> bool {
+    report.facts.is_some() && !matches!(report.error.as_deref(), Some(LibraryError::Changed { .. }))
 }
 
 /// The kind the end of the address promises.

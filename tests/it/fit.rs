@@ -274,3 +274,26 @@ fn a_copy_is_kept_as_long_as_its_original_lies_anywhere_or_has_a_name() {
     world.run(["prune", "--unreferenced", "--yes"]).ended_with(0);
     assert_eq!(ids(), 0);
 }
+
+#[test]
+fn bytes_that_are_known_by_a_name_or_their_hash_get_their_copy_too() {
+    let world = World::new();
+    let path = world.put("scan.tiff", picture(1, ImageFormat::Tiff));
+    world.run(["alias", "scan", "library/scan.tiff"]).ended_with(0);
+    let hash = world.json(["check", "library"]).asset("scan.tiff")["sha256"].as_str().expect("a hash").to_owned();
+    let as_it_is = world.json(["resolve", "@scan"]).ended_with(0).events_of("asset")[0]["attachment_id"].clone();
+    let resolved = world.json(["resolve", "--fit", "@scan"]).ended_with(0);
+    let asset = &resolved.events_of("asset")[0];
+    assert_eq!((&asset["outcome"], &asset["fitted"]["source_sha256"]), (&json!("uploaded"), &json!(hash)));
+    let message = world.json(["send", "--to", SOMEBODY, "--fit", "--asset", "@scan"]).ended_with(0);
+    assert_eq!(message.events_of("send")[0]["attachment_id"], asset["attachment_id"]);
+    // Even when the file is gone.
+    fs::remove_file(path).expect("removed");
+    for reference in ["@scan", &format!("sha256:{hash}")] {
+        let found = world.json(["resolve", "--fit", reference]).ended_with(0);
+        let found = &found.events_of("asset")[0];
+        assert_eq!((&found["outcome"], &found["attachment_id"]), (&json!("reused"), &asset["attachment_id"]));
+    }
+    assert_eq!(world.json(["resolve", "@scan"]).ended_with(0).events_of("asset")[0]["attachment_id"], as_it_is);
+    assert_eq!(sent(&world), [hash.as_str(), asset["fitted"]["sha256"].as_str().expect("a hash")]);
+}
