@@ -176,6 +176,16 @@ impl MediaKind {
             Self::File => "file",
         }
     }
+
+    /// What bytes of this media type are sent as.
+    pub fn of_mime(mime: &str) -> Self {
+        match mime.split('/').next() {
+            Some("image") => Self::Image,
+            Some("video") => Self::Video,
+            Some("audio") => Self::Audio,
+            _ => Self::File,
+        }
+    }
 }
 
 impl FromStr for MediaKind {

@@ -127,19 +127,26 @@ impl Context {
         if !std::io::stdin().is_terminal() {
             return refused(format!("{about_to} There is no terminal to ask on"));
         }
-        self.output.ask(format_args!("{about_to} Go on? [y/N] "));
-        // A thread of its own, which nobody waits for where somebody leaves without an answer.
+        let answer = self.ask(&format!("{about_to} Go on? [y/N] ")).await;
+        match answer.as_deref().map(str::trim) {
+            Some("y" | "Y" | "yes") => Ok(()),
+            None if self.stop.is_requested() => Err(Failure::Stopped),
+            _ => refused("nothing was done".to_owned()),
+        }
+    }
+
+    /// The line somebody answers with; `None` at the end of input, and where somebody leaves without an answer.
+    pub(super) async fn ask(&self, question: &str) -> Option<String> {
+        self.output.ask(question);
+        // A thread of its own, which nobody waits for.
         let (said, answer) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let mut answer = String::new();
-            let _ = said.send(std::io::stdin().read_line(&mut answer).map(|_| answer));
+            let _ = said.send(matches!(std::io::stdin().read_line(&mut answer), Ok(1..)).then_some(answer));
         });
         tokio::select! {
-            answer = answer => match answer {
-                Ok(Ok(answer)) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-                _ => refused("nothing was done".to_owned()),
-            },
-            () = self.stop.requested() => Err(Failure::Stopped),
+            answer = answer => answer.ok().flatten(),
+            () = self.stop.requested() => None,
         }
     }
 

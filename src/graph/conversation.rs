@@ -101,15 +101,12 @@ fn message(json: &Value) -> Option<ConversationMessage> {
 
 fn kind(attachment: &Value) -> Option<MediaKind> {
     let has = |key| attachment.get(key).is_some_and(Value::is_object);
-    let mime = attachment.get("mime_type").and_then(Value::as_str);
-    match mime.and_then(|mime| mime.split('/').next()) {
-        _ if has("image_data") => Some(MediaKind::Image),
-        _ if has("video_data") => Some(MediaKind::Video),
-        Some("image") => Some(MediaKind::Image),
-        Some("video") => Some(MediaKind::Video),
-        Some("audio") => Some(MediaKind::Audio),
-        Some(_) => Some(MediaKind::File),
-        None => None,
+    if has("image_data") {
+        Some(MediaKind::Image)
+    } else if has("video_data") {
+        Some(MediaKind::Video)
+    } else {
+        attachment.get("mime_type").and_then(Value::as_str).map(MediaKind::of_mime)
     }
 }
 

@@ -543,13 +543,7 @@ fn is_of_these_bytes(report: &AssetReport) -> bool {
 
 /// The kind the end of the address promises.
 pub(super) fn kind_of(url: &WebUrl) -> Option<MediaKind> {
-    let mime = media_type_of(url)?;
-    Some(match mime.split('/').next() {
-        Some("image") => MediaKind::Image,
-        Some("video") => MediaKind::Video,
-        Some("audio") => MediaKind::Audio,
-        _ => MediaKind::File,
-    })
+    media_type_of(url).map(|mime| MediaKind::of_mime(&mime))
 }
 
 /// Runs `work`, which blocks, away from the tasks.

@@ -27,6 +27,8 @@ pub struct PlanRules {
 impl PlanRules {
     /// What is renewed unless told otherwise: what ends within a week.
     pub const USUAL: Self = Self { renew_within: Duration::from_hours(7 * 24), force: false };
+    /// What is handed out is good for at least a day.
+    pub const HANDED_OUT: Self = Self { renew_within: Duration::from_hours(24), force: false };
     /// Nothing is renewed that lives.
     pub const ALIVE: Self = Self { renew_within: Duration::ZERO, force: false };
 }

@@ -179,7 +179,7 @@ impl<'a> Case<'a> {
             (None, Some(named)) => named,
             (None, None) => "application/octet-stream",
         };
-        Self { facts, seen, named, mime, kind: kind_of(mime), platform }
+        Self { facts, seen, named, mime, kind: MediaKind::of_mime(mime), platform }
     }
 
     /// Why the platform would refuse what the file is, whatever its size.
@@ -316,18 +316,12 @@ pub(super) fn mime_by_name(name: &Path) -> Option<&'static str> {
 
 /// Whether a type is an image, a video or a sound.
 pub(super) fn is_media(mime: &str) -> bool {
-    kind_of(mime) != MediaKind::File
+    MediaKind::of_mime(mime) != MediaKind::File
 }
 
 fn yields_to_name(seen: &str, named: &str) -> bool {
     let promises_little = !is_media(named) && named != PDF;
     (WRAPPINGS.contains(&seen) && promises_little) || CONTAINERS.contains(&(seen, named))
-}
-
-fn kind_of(mime: &str) -> MediaKind {
-    const TYPES: [(&str, MediaKind); 3] =
-        [("image/", MediaKind::Image), ("video/", MediaKind::Video), ("audio/", MediaKind::Audio)];
-    TYPES.iter().find(|(top, _)| mime.starts_with(top)).map_or(MediaKind::File, |(_, kind)| *kind)
 }
 
 fn subtype(mime: &str) -> &str {

@@ -58,13 +58,7 @@ fn media(attachment: &Value) -> Option<MediaKind> {
         return MediaKind::ALL.into_iter().find(|kind| kind.as_str() == word);
     }
     let file = attachment.pointer("/payload/file").and_then(Value::as_str)?;
-    let mime = mime_guess::from_path(Path::new(file)).first_raw()?;
-    match mime.split('/').next()? {
-        "image" => Some(MediaKind::Image),
-        "video" => Some(MediaKind::Video),
-        "audio" => Some(MediaKind::Audio),
-        _ => Some(MediaKind::File),
-    }
+    mime_guess::from_path(Path::new(file)).first_raw().map(MediaKind::of_mime)
 }
 
 /// A text without what Meta may change about it: the space between its words.

@@ -4,15 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
-use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector, PlanRules};
+use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector};
 use crate::record::Upload;
-
-/// An id that is printed is good for at least a day.
-pub(super) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(24), force: false };
 
 /// Reading this much takes less time than opening the cache that would spare it.
 const READ_RATHER_THAN_RECALL: u64 = 8 << 20;

@@ -12,12 +12,14 @@ use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
 use crate::cli::session::{Context, WhenAway};
 use crate::events::{AssetEvent, PageOf};
-use crate::library::{AssetOutcome, AssetRef, AssetReport, LibraryError, ResolveOptions, Synced, UploadOnMiss};
+use crate::library::{
+    AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, ResolveOptions, Synced, UploadOnMiss,
+};
 use crate::media::ProblemCode;
 
 use super::crew::Crew;
 use super::markers;
-use super::references::{RULES, inspector_for, live_id, must_exist, reference};
+use super::references::{inspector_for, live_id, must_exist, reference};
 
 /// References looked at, or uploaded, at once.
 const CONCURRENCY: usize = 4;
@@ -51,7 +53,11 @@ pub(super) async fn resolve_all(
     let inspector = || context.fitting(inspector(), args.fit);
     let crew = Crew::gather(context, inspector, CONCURRENCY, WhenAway::GoByWhatIsKnown).await?;
     let on_miss = if args.no_upload { UploadOnMiss::Refused } else { UploadOnMiss::Allowed };
-    let options = ResolveOptions { on_miss, kind: args.kind, ..ResolveOptions::uploading(RULES).from_what_is_known() };
+    let options = ResolveOptions {
+        on_miss,
+        kind: args.kind,
+        ..ResolveOptions::uploading(PlanRules::HANDED_OUT).from_what_is_known()
+    };
 
     let mut pages: Vec<Synced> = crew.libraries.iter().map(|_| Synced::default()).collect();
     let halted: Vec<_> = crew.libraries.iter().map(|_| Cell::new(false)).collect();

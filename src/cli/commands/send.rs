@@ -17,11 +17,11 @@ use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequ
 use crate::ids::{AttachmentId, MediaKind};
 use crate::json;
 use crate::library::{
-    AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, Prepared, ResolveOptions, Via,
+    AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, PlanRules, Prepared, ResolveOptions, Via,
 };
 use crate::media::Severity;
 
-use super::references::{RULES, live_id, must_exist, reference};
+use super::references::{live_id, must_exist, reference};
 
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failure> {
     let mut recipient = args.to.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -150,7 +150,7 @@ impl Outgoing {
         {
             return Ok(delivered);
         }
-        let prepared = library.prepare(request, &base, RULES).await.map_err(plainly)?;
+        let prepared = library.prepare(request, &base, PlanRules::HANDED_OUT).await.map_err(plainly)?;
         Ok(deliver(context, &session, &library, prepared).await)
     }
 }
@@ -243,7 +243,7 @@ async fn save_by_sending(
     kind: Option<MediaKind>,
 ) -> Result<Option<Ended>, Failure> {
     let via = Via::Send { envelope: Arc::new(request.envelope.clone()), again: true };
-    let options = ResolveOptions { kind, via, ..ResolveOptions::uploading(RULES) };
+    let options = ResolveOptions { kind, via, ..ResolveOptions::uploading(PlanRules::HANDED_OUT) };
     let in_flight = InFlight { context, request, landed: false };
     let report = in_flight.until_landed(library.resolve(asset, &options)).await;
     let request = || match live_id(&report) {

@@ -23,14 +23,12 @@ use crate::events::SendEvent;
 use crate::fault::{Fault, Sort};
 use crate::graph::{Certainty, Content, GraphError, Message, ReferenceKey, SendRequest, Sent};
 use crate::ids::{ContentHash, RequestKey};
-use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, PreparedAsset};
+use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, PlanRules, PreparedAsset};
 use crate::record::{Answer, Request, Standing, TakenUp};
 use crate::service::ServedPage;
 use crate::service::problem::{PROBLEM_JSON, Problem};
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
-
-use super::resolve::RULES;
 
 /// The header that names a request.
 pub(super) const KEY: &str = "idempotency-key";
@@ -198,7 +196,7 @@ impl Job {
     async fn attempt(&self) -> Result<(&'static str, Answer), Problem> {
         let request = self.confined().map_err(|problem| problem.of_message("failed"))?;
         let recipient = request.envelope.recipient.to_string();
-        let prepared = self.page.library.prepare(request, Path::new(""), RULES).await;
+        let prepared = self.page.library.prepare(request, Path::new(""), PlanRules::HANDED_OUT).await;
         let prepared = prepared.map_err(|error| unsent(&error))?;
         let assets = prepared.assets().to_vec();
         self.tell_of_uploads(&assets);

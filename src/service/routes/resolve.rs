@@ -21,9 +21,6 @@ use crate::service::visitor::{Asked, MayRead};
 
 use super::body::json_body;
 
-/// An id that is given is good for at least a day.
-pub(super) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hours(24), force: false };
-
 /// References in one call.
 const MOST: usize = 1_000;
 /// References looked at, or uploaded, at once for one call.
@@ -98,7 +95,8 @@ pub(super) async fn resolve(
         (true, Scope::Send) => UploadOnMiss::Allowed,
         (true, Scope::Read) => return Err(Problem::read_only()),
     };
-    let options = ResolveOptions { on_miss, kind: asked.kind, ..ResolveOptions::uploading(RULES) }.from_what_is_known();
+    let options = ResolveOptions { on_miss, kind: asked.kind, ..ResolveOptions::uploading(PlanRules::HANDED_OUT) }
+        .from_what_is_known();
     // Where a file really lies, the disk says.
     let looking = Arc::clone(&shared);
     let jobs = tokio::task::spawn_blocking(move || {

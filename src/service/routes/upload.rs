@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::ids::ContentHash;
-use crate::library::{AssetOutcome, AssetRef, ResolveOptions};
+use crate::library::{AssetOutcome, AssetRef, PlanRules, ResolveOptions};
 use crate::media::ContentHasher;
 use crate::media::bounds::enter;
 use crate::media::limits::MAX_BYTES;
@@ -23,7 +23,7 @@ use crate::service::problem::Problem;
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
 
-use super::resolve::{RULES, asset_json};
+use super::resolve::asset_json;
 
 /// Files in one request.
 const MOST_FILES: usize = 100;
@@ -74,7 +74,7 @@ pub(super) async fn upload(
                     return Err(Problem::invalid(format!("{name} is what reattach's own settings are called")));
                 }
                 let path = keep(&mut field, folder, &name).await?;
-                let options = ResolveOptions::uploading(RULES);
+                let options = ResolveOptions::uploading(PlanRules::HANDED_OUT);
                 let (library, reference) = (page.library.clone(), AssetRef::File(path));
                 // What has begun comes to its end, though the browser go.
                 let report = tokio::spawn(async move { library.resolve(&reference, &options).await });

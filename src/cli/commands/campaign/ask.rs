@@ -1,6 +1,6 @@
 //! `delivery = "ask"`: what became of each message that may have arrived, asked on the terminal.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 
 use crate::campaign::Settings;
 use crate::campaign::settle::{self, Decision};
@@ -63,7 +63,7 @@ pub(super) async fn about_unknown(context: &Context, record: &dyn Record, campai
                     "    {}",
                     shown_text(listed.delivery.reason.as_deref().unwrap_or_default())
                 ));
-                let Some((decision, all)) = ask(context, &mut std::io::stdin().lock()) else { break 'asking };
+                let Some((decision, all)) = ask(context).await else { break 'asking };
                 for_all = all.then_some(decision);
                 decision
             };
@@ -89,15 +89,10 @@ fn them(number: u64) -> &'static str {
     if number == 1 { "it" } else { "them" }
 }
 
-/// The answer, once there is one, and whether it holds for all that follow; `None` at the end of input.
-fn ask(context: &Context, input: &mut impl BufRead) -> Option<(Option<Decision>, bool)> {
+/// The answer, once there is one, and whether it holds for all that follow; `None` where there will be none.
+async fn ask(context: &Context) -> Option<(Option<Decision>, bool)> {
     loop {
-        context.output.ask("    sent, send again, or leave it? [s/a/l; S/A/L for all that follow] ");
-        let mut text = String::new();
-        match input.read_line(&mut text) {
-            Ok(1..) => {}
-            _ => return None,
-        }
+        let text = context.ask("    sent, send again, or leave it? [s/a/l; S/A/L for all that follow] ").await?;
         if let Answer::Decided { decision, for_all } = Answer::parse(text.trim()) {
             return Some((decision, for_all));
         }
