@@ -32,7 +32,13 @@ pub struct InvalidId {
 
 impl InvalidId {
     fn new(value: &str, expected: &'static str) -> Self {
-        Self { value: value.to_owned(), expected }
+        const SHOWN: usize = 200;
+        let mut characters = value.chars();
+        let mut value: String = characters.by_ref().take(SHOWN).collect();
+        if characters.next().is_some() {
+            value.push('…');
+        }
+        Self { value, expected }
     }
 }
 
@@ -393,6 +399,14 @@ pub struct AssetKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_id_is_named_and_not_repeated_at_length() {
+        let error = |text: &str| text.parse::<PageId>().expect_err(text).to_string();
+        assert_eq!(error("a b"), "\"a b\" is not a Page id");
+        let long = error(&"é".repeat(5_000));
+        assert!(long.ends_with("é…\" is not a Page id") && long.chars().count() == 200 + 20, "{long}");
+    }
 
     #[test]
     fn an_origin_is_normalised() {

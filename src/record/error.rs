@@ -154,7 +154,7 @@ impl RecordError {
             Self::NotARecord { .. } => Some("choose another store, or move the file away"),
             Self::NewerFormat { .. } => Some("use the newer program that wrote it"),
             Self::Locked { .. } => Some("wait for the other program to finish, and try again"),
-            Self::Full { .. } => Some("make room on the disk, and try again: nothing was written"),
+            Self::Full { .. } => Some("make room on the disk, and try again: what did not fit is not on record"),
             Self::Corrupt { .. } | Self::Damaged { .. } => Some(
                 "check the disk, and try again, for one that cannot be read looks the same; if it stays so, restore the file \
                  from a copy; without one, move it and record.db.mark away, and everything is uploaded again",

@@ -297,3 +297,15 @@ fn bytes_that_are_known_by_a_name_or_their_hash_get_their_copy_too() {
     assert_eq!(world.json(["resolve", "@scan"]).ended_with(0).events_of("asset")[0]["attachment_id"], as_it_is);
     assert_eq!(sent(&world), [hash.as_str(), asset["fitted"]["sha256"].as_str().expect("a hash")]);
 }
+
+#[test]
+fn an_original_too_large_for_an_upload_is_found_where_it_was_moved() {
+    let world = World::new();
+    let path = world.put("wall.bmp", encoded(stripes(3_000, 3_000), ImageFormat::Bmp));
+    assert!(fs::metadata(&path).expect("a file").len() > 25 << 20);
+    world.run(["sync", "library", "--fit"]).ended_with(0);
+    fs::rename(&path, world.library().join("moved.bmp")).expect("renamed");
+    let run = world.json(["verify", "library"]).ended_with(0);
+    assert_eq!(run.events_of("verify")[0]["state"], "moved");
+    assert!(run.events_of("verify")[0]["moved_to"].as_str().expect("a path").ends_with("moved.bmp"));
+}

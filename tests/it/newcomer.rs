@@ -216,7 +216,7 @@ fn a_disk_that_is_full() {
     error: failed to write to the record HOME/store/record.db: there is no room on the disk
       caused by: database or disk is full
       caused by: Error code 13: database or disk is full
-      hint: make room on the disk, and try again: nothing was written
+      hint: make room on the disk, and try again: what did not fit is not on record
     "#);
 }
 

@@ -14,8 +14,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output::shown;
 use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, thousands};
-use crate::ids::{ContentHash, KeySpace};
-use crate::library::{Agreement, AssetOutcome, CheckOptions, Inspector, Replacements, check};
+use crate::ids::{Asset, ContentHash, KeySpace};
+use crate::library::{Agreement, AssetOutcome, AssetRef, CheckOptions, Inspector, Replacements, check};
 use crate::media::{ProblemCode, ScanOptions};
 use crate::record::{Record, UploadFilter};
 
@@ -34,16 +34,24 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
     });
     let inspector = context.inspector();
     let on_record = OnRecord::read(context, &*record, &args.paths).await?;
-    let (on_disk, mut verified) = look_under(context, &inspector, &args.paths, &on_record).await?;
+    let OnDisk { mut bytes, large, others: mut verified } =
+        look_under(context, &inspector, &args.paths, &on_record).await?;
     // What a copy was made of may be larger than what is uploaded.
-    let originals = context.fitting(inspector.clone(), true);
+    let originals = context.fitting(inspector, true);
+    if on_record.has_copies {
+        for path in large {
+            if let Ok(Asset::Bytes(hash)) = originals.asset_of(&AssetRef::File(path.clone())).await {
+                bytes.entry(hash).or_insert(path);
+            }
+        }
+    }
     let replacements = Replacements::on(&record).await?;
     let by = (&replacements, &originals);
     let mut states = futures::stream::iter(on_record.sources)
         .take_while(|_| std::future::ready(!context.stop.is_requested()))
         .map(async |((path, hash), uploaded)| {
             let state = match originals.compare(&path, hash).await {
-                Agreement::Missing if on_disk.contains_key(&hash) => Agreement::Moved,
+                Agreement::Missing if bytes.contains_key(&hash) => Agreement::Moved,
                 Agreement::Changed if is_replaced(context, by, &path, hash, &uploaded.spaces).await? => {
                     Agreement::Replaced
                 }
@@ -59,7 +67,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
     let mut counts: BTreeMap<Agreement, u64> = BTreeMap::new();
     for file in &verified {
         *counts.entry(file.state).or_default() += 1;
-        print(context, file, file.hash.and_then(|hash| on_disk.get(&hash)).map(PathBuf::as_path));
+        print(context, file, file.hash.and_then(|hash| bytes.get(&hash)).map(PathBuf::as_path));
     }
     Ok(conclude(context, &counts, started))
 }
@@ -88,6 +96,19 @@ struct OnRecord {
     sources: BTreeMap<(PathBuf, ContentHash), Uploaded>,
     /// All bytes that have an id, or a copy of which has one.
     bytes: HashSet<ContentHash>,
+    /// Whether copies went in the place of any of them.
+    has_copies: bool,
+}
+
+/// What lies under the paths that were given.
+#[derive(Debug, Default)]
+struct OnDisk {
+    /// Where which bytes lie.
+    bytes: HashMap<ContentHash, PathBuf>,
+    /// Files too large for an upload.
+    large: Vec<PathBuf>,
+    /// What could have an id, and has none or cannot be read.
+    others: Vec<Verified>,
 }
 
 impl OnRecord {
@@ -96,7 +117,7 @@ impl OnRecord {
         let ways = |path: &PathBuf| [std::path::absolute(path), std::fs::canonicalize(path)];
         let roots: Vec<_> = paths.iter().flat_map(ways).flatten().collect();
         let is_meant = |source: &Path| paths.is_empty() || roots.iter().any(|root| source.starts_with(root));
-        let mut on_record = Self { sources: BTreeMap::new(), bytes: HashSet::new() };
+        let mut on_record = Self { sources: BTreeMap::new(), bytes: HashSet::new(), has_copies: false };
         each_recorded(context, record, &UploadFilter::default(), |upload| {
             let Some(hash) = upload.key.asset.hash() else { return };
             on_record.bytes.insert(hash);
@@ -125,6 +146,7 @@ impl OnRecord {
             let uploaded = self.sources.remove(&(path.clone(), copy)).unwrap_or_default();
             self.sources.insert((path, original.source), uploaded);
             self.bytes.insert(original.source);
+            self.has_copies = true;
         }
         Ok(())
     }
@@ -146,16 +168,16 @@ async fn is_replaced(
     Ok(true)
 }
 
-/// Where which bytes lie under `paths`; and what lies there that could have an id, and has none or cannot be read.
+/// What lies under `paths`.
 async fn look_under(
     context: &Context,
     inspector: &Inspector,
     paths: &[PathBuf],
     on_record: &OnRecord,
-) -> Result<(HashMap<ContentHash, PathBuf>, Vec<Verified>), Failure> {
-    let (mut on_disk, mut others) = (HashMap::new(), Vec::new());
+) -> Result<OnDisk, Failure> {
+    let mut on_disk = OnDisk::default();
     if paths.is_empty() {
-        return Ok((on_disk, others));
+        return Ok(on_disk);
     }
     let scan = ScanOptions { private: Arc::clone(&context.settings.private), ..ScanOptions::default() };
     let options = CheckOptions { scan, platform: context.settings.platform };
@@ -163,23 +185,25 @@ async fn look_under(
     check(inspector, paths, &options, reporter(bars.clone()), &context.stop, |report| {
         let Some(path) = &report.path else { return };
         let Some(facts) = &report.facts else {
-            let is_unseen = |code| matches!(code, ProblemCode::Unreadable | ProblemCode::TooDeep);
-            if report.problems.iter().any(|problem| is_unseen(problem.code)) && !on_record.knows(path) {
-                others.push(Verified { path: path.clone(), hash: None, size_bytes: 0, state: Agreement::Unreadable });
+            let has = |code| report.problems.iter().any(|problem| problem.code == code);
+            if (has(ProblemCode::Unreadable) || has(ProblemCode::TooDeep)) && !on_record.knows(path) {
+                let unread = Verified { path: path.clone(), hash: None, size_bytes: 0, state: Agreement::Unreadable };
+                on_disk.others.push(unread);
             }
+            on_disk.large.extend(has(ProblemCode::TooLarge).then(|| path.clone()));
             return;
         };
-        on_disk.entry(facts.hash).or_insert_with(|| path.clone());
+        on_disk.bytes.entry(facts.hash).or_insert_with(|| path.clone());
         if report.outcome == AssetOutcome::Ok && !on_record.bytes.contains(&facts.hash) {
             let (path, hash, size_bytes) = (path.clone(), Some(facts.hash), facts.size_bytes);
-            others.push(Verified { path, hash, size_bytes, state: Agreement::NeverUploaded });
+            on_disk.others.push(Verified { path, hash, size_bytes, state: Agreement::NeverUploaded });
         }
     })
     .await?;
     if let Some(bars) = bars {
         bars.clear();
     }
-    Ok((on_disk, others))
+    Ok(on_disk)
 }
 
 fn print(context: &Context, file: &Verified, elsewhere: Option<&Path>) {

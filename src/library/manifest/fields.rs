@@ -64,7 +64,7 @@ pub(super) fn fields(entry: &Entry) -> Map<String, Value> {
 /// The entry these values stand for, or what is wrong with them. Unknown names are none of ours.
 pub(super) fn entry(fields: &Map<String, Value>) -> Result<Entry, String> {
     let fields = Fields(fields);
-    let asset = match (fields.parsed::<ContentHash>("sha256")?, fields.parsed::<WebUrl>("url")?) {
+    let asset = match (fields.parsed::<ContentHash>("sha256")?, fields.web_url()?) {
         (Some(_), Some(_)) => return Err("it has both a sha256 and a url".to_owned()),
         (Some(hash), None) => Some(Asset::Bytes(hash)),
         (None, url) => url.map(Asset::Url),
@@ -115,6 +115,10 @@ impl<'a> Fields<'a> {
 
     pub(super) fn parsed<T: FromStr<Err: ToString>>(&self, name: &str) -> Result<Option<T>, String> {
         self.text(name)?.map(|text| text.parse().map_err(|error: T::Err| error.to_string())).transpose()
+    }
+
+    fn web_url(&self) -> Result<Option<WebUrl>, String> {
+        self.text("url")?.map(|text| WebUrl::given(text).map_err(|error| error.to_string())).transpose()
     }
 
     /// An id is text: as a number, most programs would have rounded it.

@@ -162,6 +162,7 @@ fn an_entry_that_makes_no_sense_is_named_and_costs_no_other() {
         r#""attachment_id":"9.47333E+15""#,
         r#""sha256":"ab""#,
         r#""url":"ftp://x""#,
+        r#""url":"https://x/?access_token=EAAsecret""#,
         r#""kind":"sculpture""#,
         r#""state":"undead""#,
         r#""uploaded_at":"yesterday""#,
@@ -173,6 +174,7 @@ fn an_entry_that_makes_no_sense_is_named_and_costs_no_other() {
         let text = format!(r#"{{"reattach_manifest":1,"assets":[{{"path":"x",{field}}},{{"path":"y"}},7]}}"#);
         let bad = reasons(&text);
         assert!(bad.len() == 2 && bad[0].starts_with("x: ") && bad[1].starts_with("entry 3: "), "{bad:?}");
+        assert!(!bad[0].contains("EAAsecret"), "{bad:?}");
     }
     assert_eq!(reasons("name,id\na.png\nb.png,9.47E+15\n,\n").len(), 1);
 }
