@@ -53,7 +53,7 @@ async fn plan(record: &dyn Record, people: u64) -> Result<(), Failed> {
     for first in (0..people).step_by(usize::try_from(CHUNK)?) {
         record.add_recipients(&planner, (first..people.min(first + CHUNK)).map(somebody).collect()).await?;
     }
-    record.seal_plan(&planner, [7; 32], 0, now).await?;
+    record.seal_plan(&planner, &new, [7; 32], 0, now).await?;
     println!("{}", planner.campaign.0);
     Ok(())
 }

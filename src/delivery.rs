@@ -9,6 +9,7 @@
 //!    ▲          │ │         ├──────▶ failed    (an operator may reopen it)
 //!    │          │ ▼         ├──────▶ unknown   (left by an operator's word or by evidence alone)
 //!    └──────────┘ skipped   └──────▶ retry_at  (unknown, where a campaign sends at least once)
+//!            (readmitted, when the reason is gone)
 //! ```
 //!
 //! An echo proves that a message arrived, whatever was said or inferred of it meanwhile: it makes any delivery that was
@@ -207,6 +208,8 @@ pub enum Event {
     AssumeNotSent,
     /// An operator wants what Meta refused to be tried again.
     Reopen,
+    /// What it was skipped for holds no more.
+    Readmit,
 }
 
 impl Event {
@@ -245,6 +248,15 @@ pub struct IllegalStep {
     pub event: Event,
 }
 
+/// Why a delivery is skipped whose campaign is over.
+pub const EXPIRED: &str = "expired";
+/// Why a delivery is skipped to somebody who has not written lately enough.
+pub const WINDOW: &str = "window";
+/// Why a delivery is skipped to somebody whom the plan names no more.
+pub const OFF_THE_LIST: &str = "no longer on the list";
+/// Why a delivery is skipped to somebody who is to get nothing more, whatever plan names them.
+pub const SUPPRESSED: &str = "suppressed";
+
 /// Why a delivery is unknown whose sender was killed.
 pub const LOST: &str = "the process that sent it ended before it had an answer";
 /// Why a delivery is sent that an operator says is.
@@ -276,6 +288,11 @@ impl Delivery {
     /// Whether it may have arrived, whatever is to become of it.
     pub fn is_unknown_or_in_doubt(&self) -> bool {
         self.state == State::Unknown || self.is_in_doubt()
+    }
+
+    /// Whether it is skipped for one of these reasons.
+    pub fn is_skipped_for(&self, reasons: &[&str]) -> bool {
+        self.state == State::Skipped && self.reason.as_deref().is_some_and(|reason| reasons.contains(&reason))
     }
 
     /// Whether Meta's word is known that it has the message: its receipt, or its echo.
@@ -358,7 +375,10 @@ impl Delivery {
             }
             (Unknown | RetryAt, Event::InferredNotSent) if self.is_unknown_or_in_doubt() => because(Planned, INFERRED),
             (Unknown, Event::AssumeSent) => because(Sent, SAID),
-            (Claimed, Event::Release) | (Unknown, Event::AssumeNotSent) | (Failed, Event::Reopen) => now(Planned),
+            (Claimed, Event::Release)
+            | (Unknown, Event::AssumeNotSent)
+            | (Failed, Event::Reopen)
+            | (Skipped, Event::Readmit) => now(Planned),
             (from, event) => return Err(IllegalStep { from, event: event.clone() }),
         })
     }

@@ -208,7 +208,7 @@ impl CampaignError {
                     .into(),
             ),
             Self::AssetChanged { .. } => {
-                Some("put the old file back, or say --replan to go on with the new one".into())
+                Some("put the old file back, or plan it anew: `reattach campaign run FILE --replan` goes on with the new one".into())
             }
             Self::Held { .. } => Some("wait for it, or pause the campaign: `reattach campaign pause NAME`".into()),
             Self::BegunElsewhere { .. } => Some(

@@ -130,18 +130,28 @@ async fn plan_once(
         must_not_be_begun_elsewhere(&**record, space, &spec.name, &**clock).await?;
     }
     let was = known.as_ref().map(|known| known.parts);
+    let is_another = |known: &Campaign| known.started_at.is_some() && known.message != message;
+    if *replan == Replan::Refused && known.as_ref().is_some_and(is_another) {
+        return Err(CampaignError::Changed { name: spec.name.clone(), what: "message" });
+    }
     if let Some(known) = known.filter(|known| known.digest.is_some()) {
-        let what = if known.message == message { "list of recipients" } else { "message" };
-        if known.message == message {
-            let list = read_through(spec, space.platform, stop).await?;
-            if known.digest == Some(list.digest()) {
-                record.change(known.id, Change::Settings(settings)).await?;
-                let campaign = again(record, options, &spec.name, clock).await?;
-                return Ok(Some(list.planned(campaign, true)));
+        let changed = |what| Err(CampaignError::Changed { name: spec.name.clone(), what });
+        let is_same = known.message == message;
+        if !is_same && *replan == Replan::Refused {
+            return changed("message");
+        }
+        // To its end, whatever comes of it: a list with a mistake in it takes no other's place.
+        let list = read_through(spec, space.platform, stop).await?;
+        if is_same && known.digest == Some(list.digest()) {
+            record.change(known.id, Change::Settings(settings)).await?;
+            if *replan == Replan::Allowed && known.holder.is_none() {
+                record.change(known.id, Change::ThawAssets).await?;
             }
+            let campaign = again(record, options, &spec.name, clock).await?;
+            return Ok(Some(list.planned(campaign, true)));
         }
         if *replan == Replan::Refused {
-            return Err(CampaignError::Changed { name: spec.name.clone(), what });
+            return changed("list of recipients");
         }
     }
     let list = List::open(spec, space.platform)?.begin().await?;
@@ -160,7 +170,7 @@ async fn plan_once(
     let mut hold = Hold::of(record, clock, planner);
     let written = async {
         let list = write_down(&**record, &planner, list, stop).await?;
-        record.seal_plan(&planner, list.digest(), list.malformed, clock.now()).await?;
+        record.seal_plan(&planner, &new, list.digest(), list.malformed, clock.now()).await?;
         Ok(list)
     };
     match written.await {

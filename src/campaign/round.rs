@@ -17,7 +17,7 @@ use super::tally::{AfterRefusal, SAME_REFUSALS, Waiting, Watch};
 use super::times::{Times, Turn};
 use super::verdict::{Verdict, refusal};
 use crate::clock::{Clock, Timestamp};
-use crate::delivery::{Event, Refusal};
+use crate::delivery::{EXPIRED, Event, Refusal, WINDOW};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
 use crate::library::{AssetLibrary, LibraryError};
 use crate::record::{Campaign, ClaimedRow, DeliveryKey, Entry, NewRecipient, RecordError, Written};
@@ -186,8 +186,8 @@ impl Sending {
         for job in jobs {
             let skip = |reason: &str| Event::Skip { reason: reason.to_owned() };
             let event = match self.times.turn(now, job.recipient.timezone.as_deref(), !job.follows) {
-                Turn::TooLate => skip("expired"),
-                _ if self.is_window_closed(&job, now) => skip("window"),
+                Turn::TooLate => skip(EXPIRED),
+                _ if self.is_window_closed(&job, now) => skip(WINDOW),
                 Turn::At(due) => Event::Defer { due },
                 Turn::Now => {
                     going.push(job);

@@ -127,7 +127,8 @@ impl Run {
             let RunParts { record, clock, .. } = &self.parts;
             settle::reopen(&**record, self.campaign.id, *scope, left_out, clock.now()).await?;
         }
-        if self.settings.delivery == Delivery::AtLeastOnce {
+        let is_over = self.settings.times.expires_at.is_some_and(|end| end <= self.parts.clock.now());
+        if self.settings.delivery == Delivery::AtLeastOnce && !is_over {
             // What a crash left in doubt is sent again as well.
             settle::resend_doubtful(&*self.parts.record, self.campaign.id, self.parts.clock.now()).await?;
         }
@@ -309,11 +310,10 @@ impl Run {
         Ok(match self.stage {
             Stage::Testers => Reach::These(&self.settings.ramp.testers),
             Stage::Canary => {
-                let few = self.settings.ramp.canary.map_or(0, |canary| canary.of(self.campaign.recipients));
-                let last = self.parts.record.place_of(self.campaign.id, few).await?;
-                let missing =
-                    || RecordError::Damaged { table: "campaign_recipients", what: format!("fewer than {few}") };
-                Reach::UpTo(last.ok_or_else(missing)?)
+                let Campaign { id, recipients, planned_at, .. } = self.campaign;
+                let few = self.settings.ramp.canary.map_or(0, |canary| canary.of(recipients));
+                // Whoever has got what was planned before tries nothing out.
+                self.parts.record.place_of(id, few, planned_at).await?.map_or(Reach::All, Reach::UpTo)
             }
             Stage::Everybody => Reach::All,
         })

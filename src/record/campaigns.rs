@@ -82,8 +82,8 @@ pub struct Holder {
     pub since: Timestamp,
 }
 
-/// Why deliveries to people are skipped who are to be left out: whoever plans anew leaves them out as well.
-pub(super) const SUPPRESSED: &str = "suppressed";
+/// The plan that named somebody who gets nothing more: none, and none that comes will.
+pub(super) const NO_PLAN: i64 = -1;
 
 /// What a planner brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,10 +254,12 @@ pub enum Change {
     Unpause(String),
     /// So many more uploads were made for it.
     Uploads(u64),
-    /// Other ways to send it.
+    /// Other ways to send it: what was skipped for the time or for a closed window is judged anew.
     Settings(String),
     /// Which contents its assets have, kept if nothing was kept before.
     FreezeAssets(String),
+    /// Its assets may have other contents from now on.
+    ThawAssets,
     /// The stage before this one is through; nobody sends this one before a yes, for this reason.
     Stage(u8, String),
 }
@@ -279,9 +281,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// Every campaign of every Page, the oldest first.
     async fn campaigns(&self, now: Timestamp) -> Result<Vec<Campaign>, RecordError>;
 
-    /// Begins a plan, in place of the one there was: its digest is gone until [`seal_plan`](Self::seal_plan). What was
-    /// sent, and to whom, stays. Another message begins with the first stage, and what became of it at those who try it out
-    /// is forgotten, so that they get it once more; but for whoever is left out.
+    /// Begins a plan, in place of the one there was: its digest is gone until [`seal_plan`](Self::seal_plan), and all else
+    /// stays as it was until then.
     ///
     /// # Errors
     /// `Refused` when the number of parts changes after something was sent.
@@ -290,10 +291,14 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// Puts a batch of recipients behind those the plan has; one it has already is counted and left as it is.
     async fn add_recipients(&self, planner: &Worker, batch: Vec<NewRecipient>) -> Result<Added, RecordError>;
 
-    /// Completes the plan and ends the planner. People earlier plans named and this one does not are sent nothing more.
+    /// Completes the plan and ends the planner. What was sent, and to whom, stays. People earlier plans named and this one
+    /// does not are sent nothing more; whoever was skipped for that, for the time or for a closed window, and is named now, is
+    /// not skipped any more. Another message begins with the first stage, and what became of the last one at those who try it
+    /// out is forgotten, so that they get it once more; but for whoever was suppressed.
     async fn seal_plan(
         &self,
         planner: &Worker,
+        new: &NewCampaign,
         digest: PlanDigest,
         malformed: u64,
         now: Timestamp,
@@ -303,7 +308,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     async fn change(&self, campaign: CampaignId, change: Change) -> Result<(), RecordError>;
 
     /// Skips all that is not yet sent to these people, and says to how many of them something was to be sent. Only
-    /// while nobody works on it; what is unknown stays so.
+    /// while nobody works on it; what is unknown stays so. From then on nothing is sent to them, whatever is decided about
+    /// what they may have got, and whatever plan names them.
     async fn suppress(
         &self,
         campaign: CampaignId,
@@ -314,9 +320,9 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// The first on the list; `None` where nobody is on it.
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError>;
 
-    /// Which place in the list the `nth` of those who are on it has, from 1; `None` where there are fewer. Walks the list
-    /// up to there.
-    async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError>;
+    /// Which place in the list the `nth` has, from 1, of those with whom nothing was settled before `since`; `None` where
+    /// there are fewer. Walks the list up to there.
+    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError>;
 
     /// How many people on the list last wrote before `since`, of those of whom that is known.
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;
@@ -334,7 +340,7 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<ListedDelivery>, RecordError>;
 
-    /// Applies operators' decisions and evidence, all or none.
+    /// Applies operators' decisions and evidence, all or none. Of people who are to get nothing more, nothing is sent again.
     ///
     /// # Errors
     /// `Refused` when a delivery cannot take its step.

@@ -26,6 +26,7 @@ mod book;
 mod campaigns;
 mod derivations;
 mod doubts;
+mod plans;
 mod random;
 mod requests;
 
@@ -36,6 +37,7 @@ pub(super) use derivations::{
 };
 pub(super) use doubts::*;
 pub(super) use heals::*;
+pub(super) use plans::*;
 pub(super) use random::*;
 pub(super) use requests::*;
 
@@ -101,6 +103,12 @@ macro_rules! suite {
             variants_are_counted_each
             people_on_the_stop_list_get_nothing_more
             a_new_plan_keeps_what_was_sent
+            a_plan_that_comes_to_nothing_changes_nothing
+            nothing_is_sent_again_to_people_who_are_left_out
+            whoever_is_on_the_list_again_gets_what_is_left
+            what_was_skipped_for_the_time_or_the_window_is_judged_anew
+            parts_behind_one_that_did_arrive_are_sent_after_all
+            whoever_had_an_earlier_plan_s_message_is_not_counted_among_the_first
             operators_decide_what_is_unknown
             counts_and_lists_tell_one_story
             campaigns_of_other_pages_are_others

@@ -3,8 +3,8 @@
 //! An engine reads and writes rows within a transaction; which row becomes what is said here alone.
 
 use crate::clock::Timestamp;
-use crate::delivery::{Delivery, Doubted, Event, IllegalStep, State};
-use crate::record::campaigns::SUPPRESSED;
+use crate::delivery::{Delivery, Doubted, EXPIRED, Event, IllegalStep, OFF_THE_LIST, SUPPRESSED, State, WINDOW};
+use crate::record::campaigns::NO_PLAN;
 use crate::record::{
     ClaimedRow, DeliveryKey, DoubtedAttempt, Entry, NewRecipient, PartCount, Proof, Proven, Worker, Written,
 };
@@ -14,6 +14,9 @@ pub(super) type Stored = (Delivery, Option<i64>);
 
 /// Why a part is skipped whose predecessor was not sent. Those rows go when the predecessor's turn comes again.
 const BEHIND: &str = "an earlier part was not sent";
+
+/// Why a part is skipped that may be judged anew by another plan.
+pub(super) const PASSING: [&str; 3] = [OFF_THE_LIST, WINDOW, EXPIRED];
 
 /// The rows of one campaign within a transaction, nobody else's until it ends.
 pub(super) trait DeliveryRows {
@@ -40,6 +43,9 @@ pub(super) trait DeliveryRows {
 
     /// Says which message an attempt was, if it is one that is kept.
     fn identify(&mut self, key: DeliveryKey, attempt: u32, message_id: &str) -> Result<(), Self::Fault>;
+
+    /// Why nothing more is to be sent to a recipient, as far as the list says; `None` where it names them.
+    fn off_the_list(&self, seq: u64) -> Result<Option<&'static str>, Self::Fault>;
 
     /// Forgets the attempts at all parts of a recipient's message.
     fn forget(&mut self, seq: u64) -> Result<(), Self::Fault>;
@@ -87,12 +93,33 @@ pub(super) trait DeliveryRows {
             return Err(Self::not_held(*key, worker));
         }
         let next = delivery.step(event, *at)?;
+        let left_out = if is_decision(event) { self.left_out(key.seq)? } else { None };
+        if left_out.is_some() && next.state != delivery.state && matches!(event, Event::Resend { .. } | Event::Reopen) {
+            return Ok(());
+        }
         let worker = by.map(|worker| worker.epoch);
         self.put(*key, (next.clone(), worker.filter(|_| next.state.is_held())))?;
         if let Some(doubted) = delivery.doubted_by(event) {
             self.keep(*key, doubted)?;
         }
-        self.follow(*key, event, &next, worker)
+        match left_out {
+            Some(reason) if next.state == State::Planned => {
+                self.apply(&Entry { key: *key, event: Event::Skip { reason: reason.to_owned() }, at: *at }, None)
+            }
+            Some(reason) if next.state == State::Sent => self.skip_behind(*key, reason, *at),
+            _ => self.follow(*key, event, &next, worker),
+        }
+    }
+
+    /// Why nothing more is to be sent to a recipient.
+    fn left_out(&self, seq: u64) -> Result<Option<&'static str>, Self::Fault> {
+        for part in 0..self.parts() {
+            let row = self.row(DeliveryKey { seq, part })?.map(|(delivery, _)| delivery);
+            if row.is_some_and(|row| row.is_skipped_for(&[SUPPRESSED])) {
+                return Ok(Some(SUPPRESSED));
+            }
+        }
+        self.off_the_list(seq)
     }
 
     /// What a delivery's step means for the parts behind it.
@@ -105,12 +132,13 @@ pub(super) trait DeliveryRows {
     ) -> Result<(), Self::Fault> {
         match next.state {
             State::Sent => {
+                self.take_back_behind(key)?;
                 let state = if worker.is_some() { State::Claimed } else { State::Planned };
                 let following = Delivery { state, ..Delivery::planned(next.at) };
                 behind(key, self.parts()).next().map_or(Ok(()), |key| self.put_if_missing(key, (following, worker)))
             }
             State::Failed | State::Skipped => self.skip_behind(key, BEHIND, next.at),
-            State::Planned if *event == Event::Reopen => self.take_back_behind(key),
+            State::Planned if matches!(event, Event::Reopen | Event::Readmit) => self.take_back_behind(key),
             _ => Ok(()),
         }
     }
@@ -128,11 +156,36 @@ pub(super) trait DeliveryRows {
     /// Takes away the rows of parts that were skipped because of this one.
     fn take_back_behind(&mut self, key: DeliveryKey) -> Result<(), Self::Fault> {
         for key in behind(key, self.parts()) {
-            let is_behind =
-                |(delivery, _): Stored| delivery.state == State::Skipped && delivery.reason.as_deref() == Some(BEHIND);
-            if self.row(key)?.is_some_and(is_behind) {
-                self.remove(key)?;
+            if !self.row(key)?.is_some_and(|(delivery, _)| delivery.is_skipped_for(&[BEHIND])) {
+                break;
             }
+            self.remove(key)?;
+        }
+        Ok(())
+    }
+
+    /// Has what was skipped for one of `reasons` judged anew, and what was skipped behind it.
+    fn readmit(&mut self, seq: u64, reasons: &[&str], at: Timestamp) -> Result<(), Self::Fault> {
+        let mut before = State::Sent;
+        for part in 0..self.parts() {
+            let key = DeliveryKey { seq, part };
+            let Some((delivery, _)) = self.row(key)? else { break };
+            before = match before {
+                _ if !delivery.is_skipped_for(reasons) => delivery.state,
+                State::Sent => {
+                    self.apply(&Entry { key, event: Event::Readmit, at }, None)?;
+                    State::Planned
+                }
+                State::Failed | State::Skipped => {
+                    self.remove(key)?;
+                    self.skip_behind(DeliveryKey { part: part - 1, ..key }, BEHIND, at)?;
+                    State::Skipped
+                }
+                before => {
+                    self.remove(key)?;
+                    before
+                }
+            };
         }
         Ok(())
     }
@@ -191,11 +244,8 @@ pub(super) trait DeliveryRows {
     /// Forgets what became of all that was sent to a recipient nobody holds, unless they are to be left out. They have a
     /// row, for everybody up to the frontier has one.
     fn begin_again(&mut self, seq: u64, now: Timestamp) -> Result<(), Self::Fault> {
-        for part in 0..self.parts() {
-            let row = self.row(DeliveryKey { seq, part })?.map(|(delivery, _)| delivery);
-            if row.is_some_and(|row| row.state == State::Skipped && row.reason.as_deref() == Some(SUPPRESSED)) {
-                return Ok(());
-            }
+        if self.left_out(seq)?.is_some() {
+            return Ok(());
         }
         self.forget(seq)?;
         (1..self.parts()).try_for_each(|part| self.remove(DeliveryKey { seq, part }))?;
@@ -217,6 +267,24 @@ pub(super) trait DeliveryRows {
         }
         Ok(None)
     }
+}
+
+/// Why somebody gets nothing more whom plan number `named` was the last to name, where there is a complete `plan`.
+pub(super) const fn off_the_list(named: i64, plan: Option<i64>) -> Option<&'static str> {
+    match plan {
+        _ if named == NO_PLAN => Some(SUPPRESSED),
+        Some(plan) if named < plan => Some(OFF_THE_LIST),
+        _ => None,
+    }
+}
+
+/// Whether it is an operator's word or evidence, upon which something may come to be sent.
+const fn is_decision(event: &Event) -> bool {
+    use Event::{AssumeNotSent, AssumeSent, Echoed, InferredNotSent, InferredSent, Reopen, Resend};
+    matches!(
+        event,
+        AssumeNotSent | AssumeSent | Echoed { .. } | InferredNotSent | InferredSent { .. } | Reopen | Resend { .. }
+    )
 }
 
 /// The deliveries to the same recipient that come after this one, of so many parts.
@@ -251,9 +319,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
 
-    /// The rows of a campaign whose message has three parts.
+    /// The rows of a campaign whose message has three parts, and why its people get nothing more.
     #[derive(Debug, Default)]
-    struct Leaf(BTreeMap<DeliveryKey, Stored>);
+    struct Leaf(BTreeMap<DeliveryKey, Stored>, Option<&'static str>);
 
     impl DeliveryRows for Leaf {
         type Fault = IllegalStep;
@@ -288,6 +356,10 @@ mod tests {
             Ok(())
         }
 
+        fn off_the_list(&self, _: u64) -> Result<Option<&'static str>, IllegalStep> {
+            Ok(self.1)
+        }
+
         fn forget(&mut self, _: u64) -> Result<(), IllegalStep> {
             Ok(())
         }
@@ -305,7 +377,7 @@ mod tests {
                 let delivery = Delivery { state: *state, attempt: 1, reason, ..Delivery::planned(NOW) };
                 (key(part), (delivery, None))
             };
-            Self((0..).zip(rows).map(row).collect())
+            Self((0..).zip(rows).map(row).collect(), None)
         }
 
         fn after(mut self, part: u8, event: Event) -> Self {

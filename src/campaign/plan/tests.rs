@@ -47,9 +47,8 @@ impl Desk {
         plan(&self.record, &self.spec(list, rest), &self.options, &self.clock).await
     }
 
-    /// A planner of this, who has but begun.
-    async fn planner(&self, spec: &CampaignSpec) -> Begun {
-        let new = NewCampaign {
+    fn new_campaign(&self, spec: &CampaignSpec) -> NewCampaign {
+        NewCampaign {
             space: self.options.space.clone(),
             name: spec.name.clone(),
             message: text_of(&spec.message),
@@ -57,8 +56,12 @@ impl Desk {
             parts: 1,
             replaces: None,
             testers: Vec::new(),
-        };
-        self.record.begin_plan(&new, 4_711, self.clock.now()).await.expect("an answer")
+        }
+    }
+
+    /// A planner of this, who has but begun.
+    async fn planner(&self, spec: &CampaignSpec) -> Begun {
+        self.record.begin_plan(&self.new_campaign(spec), 4_711, self.clock.now()).await.expect("an answer")
     }
 
     async fn planned(&self, list: &str, rest: &str) -> Planned {
@@ -214,7 +217,7 @@ async fn among_many_whoever_plans_just_the_same_is_waited_for_and_whoever_sends_
     let Begun::Won(planner) = begun else { panic!("{begun:?}") };
     assert_eq!(wait(None).await, (Ok(None), LOOK));
     let digest = [7; 32];
-    desk.record.seal_plan(&planner, digest, 0, desk.clock.now()).await.expect("sealed");
+    desk.record.seal_plan(&planner, &desk.new_campaign(&spec), digest, 0, desk.clock.now()).await.expect("sealed");
     assert_eq!(wait(None).await, (Ok(Some(digest)), at_once), "it may be the same");
     assert_eq!(wait(Some(digest)).await, (told.clone(), at_once), "it is not the same");
     desk.options.stop.request();

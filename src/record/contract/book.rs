@@ -1,12 +1,11 @@
 //! A ledger by the book: a map in memory that does what an engine must.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::NOW;
 use crate::clock::Timestamp;
-use crate::delivery::{Delivery, Event, State};
-use crate::record::campaigns::SUPPRESSED;
+use crate::delivery::{Delivery, Event, SUPPRESSED, State};
 use crate::record::{DeliveryKey, DoubtedAttempt, Entry, Proof, Proven, Worker, Written};
 
 pub(super) const PEOPLE: u64 = 4;
@@ -23,6 +22,8 @@ pub(super) struct Book {
     /// The last one that is no more.
     pub(super) late: Option<Worker>,
     pub(super) paused: bool,
+    /// Who gets nothing more.
+    pub(super) suppressed: BTreeSet<u64>,
     pub(super) now: Timestamp,
 }
 
@@ -32,7 +33,15 @@ pub(super) struct Refused;
 
 impl Book {
     pub(super) fn new() -> Self {
-        Self { rows: BTreeMap::new(), doubts: BTreeMap::new(), worker: None, late: None, paused: false, now: NOW }
+        Self {
+            rows: BTreeMap::new(),
+            doubts: BTreeMap::new(),
+            worker: None,
+            late: None,
+            paused: false,
+            suppressed: BTreeSet::new(),
+            now: NOW,
+        }
     }
 
     pub(super) fn delivery(&self, key: DeliveryKey) -> Delivery {
@@ -99,8 +108,23 @@ impl Book {
         let next = self.delivery(*key).step(event, *at).map_err(|_| Refused)?;
         let holder = by.map(|worker| worker.epoch).filter(|_| next.state.is_held());
         let mut behind = (key.part + 1..PARTS).map(|part| DeliveryKey { part, ..*key });
+        let is_suppressed = self.suppressed.contains(&key.seq);
         match next.state {
+            State::RetryAt if is_suppressed && matches!(event, Event::Resend { .. }) => return Ok(()),
+            State::Planned if is_suppressed && *event == Event::Reopen => return Ok(()),
+            State::Planned if is_suppressed && matches!(event, Event::AssumeNotSent | Event::InferredNotSent) => {
+                self.keep(*key, event);
+                self.rows.insert(*key, (next, holder));
+                let skip = Event::Skip { reason: SUPPRESSED.to_owned() };
+                return self.apply(&Entry { key: *key, event: skip, at: *at }, None);
+            }
+            State::Sent if is_suppressed => behind.for_each(|key| self.skip_if_missing(key, Some(SUPPRESSED))),
             State::Sent => {
+                self.rows.retain(|other, row| {
+                    (other.seq, other.part) <= (key.seq, key.part)
+                        || other.seq != key.seq
+                        || row.0.reason.as_deref() != Some(BEHIND)
+                });
                 let state = if by.is_some() { State::Claimed } else { State::Planned };
                 let following = (Delivery { state, ..Delivery::planned(*at) }, by.map(|worker| worker.epoch));
                 if let Some(key) = behind.next() {
@@ -174,6 +198,7 @@ impl Book {
         if self.worker.is_some() {
             return Err(Refused);
         }
+        self.suppressed.insert(seq);
         let mut dropped = 0;
         for part in 0..PARTS {
             let key = DeliveryKey { seq, part };

@@ -52,11 +52,11 @@ pub(in crate::record) async fn plan(
 ) -> CampaignId {
     let planner = begin(record, parts).await;
     record.add_recipients(&planner, people.into_iter().map(somebody).collect()).await.expect("added");
-    record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
+    record.seal_plan(&planner, &new(parts), DIGEST, 0, NOW).await.expect("sealed");
     planner.campaign
 }
 
-async fn shown(record: &dyn Record) -> Campaign {
+pub(super) async fn shown(record: &dyn Record) -> Campaign {
     record.campaign(&space("1"), &name(), NOW).await.expect("an answer").expect("a campaign")
 }
 
@@ -98,7 +98,7 @@ pub(in crate::record) async fn write(record: &dyn Record, worker: &Worker, entri
 }
 
 /// Every delivery: recipient, part, state.
-async fn all(record: &dyn Record, campaign: CampaignId) -> Vec<(u64, u8, State)> {
+pub(super) async fn all(record: &dyn Record, campaign: CampaignId) -> Vec<(u64, u8, State)> {
     let listed = record.deliveries(campaign, None, None, 1_000).await.expect("listed");
     listed.iter().map(|listed| (listed.key.seq, listed.key.part, listed.delivery.state)).collect()
 }
@@ -116,7 +116,7 @@ pub(in crate::record) async fn a_list_is_kept_in_its_order_without_its_duplicate
     assert_eq!(added, Added { accepted: 2, duplicates: 1 });
     let added = record.add_recipients(&planner, [1, 2].map(somebody).to_vec()).await.expect("added");
     assert_eq!(added, Added { accepted: 1, duplicates: 1 });
-    record.seal_plan(&planner, DIGEST, 4, NOW).await.expect("sealed");
+    record.seal_plan(&planner, &new(1), DIGEST, 4, NOW).await.expect("sealed");
     let campaign = shown(&*record).await;
     assert_eq!((campaign.recipients, campaign.duplicates, campaign.malformed), (3, 2, 4));
     assert_eq!((campaign.digest, campaign.holder, campaign.started_at), (Some(DIGEST), None, None));
@@ -351,74 +351,8 @@ pub(in crate::record) async fn a_worker_reaches_nobody_it_may_not(store: &dyn St
     let early = record.claim_deliveries(&worker, Reach::UpTo(2), 9, NOW).await.expect("claims");
     assert_eq!((early.rows.len(), early.next_due), (0, None));
     assert_eq!(claim(Reach::All, 9).await, [(5, 1), (4, 0), (6, 0)]);
-    assert_eq!(record.place_of(campaign, 6).await.expect("a place"), Some(6));
-    assert_eq!(record.place_of(campaign, 7).await.expect("none"), None);
-}
-
-pub(in crate::record) async fn those_who_try_it_out_begin_again(store: &dyn Store) {
-    let record = store.open().await;
-    let campaign = plan(&*record, 1..=3, 2).await;
-    let worker = enlist(&*record, campaign).await;
-    claim(&*record, &worker, 2).await;
-    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(1, 1), sent(1, 1), intent(2, 0), sent(2, 0)]).await;
-    record.retire(&worker, NOW).await.expect("retired");
-    let (sent, skipped, planned) = (State::Sent, State::Skipped, State::Planned);
-    let states = async || all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect::<Vec<_>>();
-    let before = states().await;
-    plan_for_testers(&*record, &new(2), &[1, 3, 99]).await.expect("planned");
-    assert_eq!(states().await, before, "the same message");
-    let refused = plan_for_testers(&*record, &another(3), &[1, 3, 99]).await;
-    assert!(matches!(refused, Err(RecordError::Refused { .. })), "others got something in two parts: {refused:?}");
-    assert_eq!(states().await, before, "it was not planned");
-    assert_eq!(record.suppress(campaign, &[somebody(3).recipient], NOW).await.expect("left out"), 1);
-    plan_for_testers(&*record, &another(2), &[1, 3, 99]).await.expect("planned");
-    assert_eq!(states().await, [planned, planned, sent, planned, skipped, skipped], "but whoever is left out stays so");
-    // Though everybody up to the second had their turn.
-    let worker = enlist(&*record, campaign).await;
-    let rows = claim(&*record, &worker, 9).await;
-    assert_eq!(rows.iter().map(|row| (row.key.seq, row.key.part)).collect::<Vec<_>>(), [(1, 0), (2, 1)]);
-}
-
-/// `new` for three people, of whom some try it out.
-async fn plan_for_testers(record: &dyn Record, new: &NewCampaign, testers: &[u64]) -> Result<(), RecordError> {
-    let replaces = shown(record).await.digest;
-    let testers = testers.iter().map(|psid| somebody(*psid).recipient).collect();
-    let begun = record.begin_plan(&NewCampaign { replaces, testers, ..new.clone() }, PID, NOW).await?;
-    let Begun::Won(planner) = begun else { panic!("{begun:?}") };
-    record.add_recipients(&planner, (1..=3).map(somebody).collect()).await?;
-    record.seal_plan(&planner, DIGEST, 0, NOW).await
-}
-
-/// The campaign with another message.
-pub(super) fn another(parts: u8) -> NewCampaign {
-    NewCampaign { message: "{\"text\":\"other\"}".to_owned(), ..new(parts) }
-}
-
-pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_the_first(store: &dyn Store) {
-    let record = store.open().await;
-    let campaign = plan(&*record, 1..=3, 1).await;
-    assert_eq!(shown(&*record).await.stage, 0);
-    record.change(campaign, Change::Stage(1, "look".to_owned())).await.expect("changed");
-    let campaign = shown(&*record).await;
-    assert_eq!((campaign.stage, campaign.paused.as_deref()), (1, Some("look")));
-    plan(&*record, 1..=4, 1).await;
-    assert_eq!(shown(&*record).await.stage, 1, "the same message");
-    let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };
-    let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else {
-        panic!("nobody has it");
-    };
-    record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
-    assert_eq!(shown(&*record).await.stage, 0);
-}
-
-pub(in crate::record) async fn a_plan_takes_the_place_of_no_other_than_it_knew(store: &dyn Store) {
-    let record = store.open().await;
-    plan(&*record, 1..=3, 1).await;
-    // Another was faster, with a plan this one knows nothing of.
-    assert_eq!(record.begin_plan(&new(1), PID, NOW).await.expect("an answer"), Begun::Overtaken);
-    assert_eq!(shown(&*record).await.digest, Some(DIGEST), "it stands as it was");
-    let knowing = NewCampaign { replaces: Some(DIGEST), ..new(1) };
-    assert!(matches!(record.begin_plan(&knowing, PID, NOW).await.expect("an answer"), Begun::Won(_)));
+    assert_eq!(record.place_of(campaign, 6, NOW).await.expect("a place"), Some(6));
+    assert_eq!(record.place_of(campaign, 7, NOW).await.expect("none"), None);
 }
 
 pub(in crate::record) async fn variants_are_counted_each(store: &dyn Store) {
@@ -437,47 +371,6 @@ pub(in crate::record) async fn variants_are_counted_each(store: &dyn Store) {
     let listed = record.deliveries(campaign, Some(State::Sent), None, 9).await.expect("listed");
     assert_eq!(listed[1].delivery.variant.as_deref(), Some("b"));
     record.verify().await.expect("healthy");
-}
-
-pub(in crate::record) async fn people_on_the_stop_list_get_nothing_more(store: &dyn Store) {
-    let record = store.open().await;
-    let campaign = plan(&*record, 1..=4, 2).await;
-    let worker = enlist(&*record, campaign).await;
-    claim(&*record, &worker, 2).await;
-    let held = record.suppress(campaign, &[somebody(4).recipient], NOW).await;
-    assert!(matches!(held, Err(RecordError::Refused { .. })), "{held:?}");
-    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(2, 0), doubt(2, 0)]).await;
-    record.retire(&worker, NOW).await.expect("retired");
-    let people = [1, 2, 3, 99].map(|psid| somebody(psid).recipient);
-    assert_eq!(record.suppress(campaign, &people, NOW).await.expect("suppressed"), 3);
-    assert_eq!(record.suppress(campaign, &people, NOW).await.expect("suppressed"), 0);
-    let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
-    let (skipped, planned) = (State::Skipped, State::Planned);
-    let expected = [State::Sent, skipped, State::Unknown, skipped, skipped, skipped, planned, planned];
-    assert_eq!(states, expected);
-    let worker = enlist(&*record, campaign).await;
-    assert_eq!(claim(&*record, &worker, 9).await.iter().map(|row| row.key.seq).collect::<Vec<_>>(), [4]);
-}
-
-pub(in crate::record) async fn a_new_plan_keeps_what_was_sent(store: &dyn Store) {
-    let record = store.open().await;
-    let campaign = plan(&*record, 1..=4, 2).await;
-    let worker = enlist(&*record, campaign).await;
-    claim(&*record, &worker, 2).await;
-    write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(2, 0), sent(2, 0)]).await;
-    record.retire(&worker, NOW).await.expect("retired");
-    let other = record.begin_plan(&NewCampaign { replaces: Some(DIGEST), ..new(3) }, PID, NOW).await;
-    assert!(matches!(other, Err(RecordError::Refused { .. })), "{other:?}");
-    // 1 and 3 are gone from the list, 5 is new.
-    assert_eq!(plan(&*record, [5, 4, 2], 2).await, campaign);
-    let (sent, skipped, planned) = (State::Sent, State::Skipped, State::Planned);
-    let listed = all(&*record, campaign).await;
-    let states: Vec<_> = listed.iter().map(|(.., state)| *state).collect();
-    assert_eq!(states, [sent, skipped, sent, planned, planned, planned, planned, planned], "{listed:?}");
-    assert_eq!(shown(&*record).await.recipients, 4);
-    let worker = enlist(&*record, campaign).await;
-    let people: Vec<_> = claim(&*record, &worker, 9).await.into_iter().map(|row| row.recipient.recipient).collect();
-    assert_eq!(people, [2, 4, 5].map(|psid| somebody(psid).recipient));
 }
 
 pub(in crate::record) async fn operators_decide_what_is_unknown(store: &dyn Store) {
@@ -532,7 +425,7 @@ pub(in crate::record) async fn campaigns_of_other_pages_are_others(store: &dyn S
     let Begun::Won(other) = record.begin_plan(&elsewhere, PID, NOW).await.expect("begun") else {
         panic!("it is another campaign");
     };
-    record.seal_plan(&other, DIGEST, 0, NOW).await.expect("sealed");
+    record.seal_plan(&other, &elsewhere, DIGEST, 0, NOW).await.expect("sealed");
     assert_ne!(other.campaign, campaign);
     record.change(campaign, Change::Uploads(2)).await.expect("changed");
     record.change(campaign, Change::FreezeAssets(json!(["a"]).to_string())).await.expect("changed");

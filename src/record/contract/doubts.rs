@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::campaigns::{
-    DIGEST, PID, another, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write,
+    DIGEST, PID, claim, doubt, enlist, entry, intent, new, plan, refused, sent, somebody, state, write,
 };
+use super::plans::another;
 use super::{NOW, Store, space};
 use crate::delivery::{Doubted, Event, Refusal, State};
 use crate::record::{
@@ -107,7 +108,7 @@ pub(in crate::record) async fn an_echo_from_before_somebody_began_again_proves_n
     let other = NewCampaign { replaces: Some(DIGEST), testers, ..another(1) };
     let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else { panic!("held") };
     record.add_recipients(&planner, (1..=2).map(somebody).collect()).await.expect("added");
-    record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
+    record.seal_plan(&planner, &other, DIGEST, 0, NOW).await.expect("sealed");
     assert_eq!(prove(&*record, campaign, echo(1, 1, 1)).await, Proven::Foreign, "it was of another message");
     assert_eq!(state(&*record, campaign, 1, 0).await, State::Planned);
     assert_eq!(prove(&*record, campaign, echo(2, 1, 1)).await, Proven::Settled);
@@ -184,7 +185,7 @@ pub(in crate::record) async fn what_a_person_got_is_known_of_all_campaigns_of_th
         let new = NewCampaign { name: name.parse().expect("a name"), space: space(page), ..new(1) };
         let Begun::Won(planner) = record.begin_plan(&new, PID, NOW).await.expect("begun") else { panic!("held") };
         record.add_recipients(&planner, vec![somebody(2), somebody(1)]).await.expect("added");
-        record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
+        record.seal_plan(&planner, &new, DIGEST, 0, NOW).await.expect("sealed");
         let worker = enlist(&*record, planner.campaign).await;
         claim(&*record, &worker, 9).await;
         write(&*record, &worker, &[intent(2, 0), sent(2, 0)]).await;

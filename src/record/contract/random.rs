@@ -83,13 +83,12 @@ impl Bench<'_> {
     async fn plan(record: &dyn Record) -> CampaignId {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let name = format!("random-{}", NAMES.fetch_add(1, Ordering::Relaxed)).parse().expect("a name");
-        let Begun::Won(planner) =
-            record.begin_plan(&NewCampaign { name, ..new(PARTS) }, PID, NOW).await.expect("begun")
-        else {
+        let new = NewCampaign { name, ..new(PARTS) };
+        let Begun::Won(planner) = record.begin_plan(&new, PID, NOW).await.expect("begun") else {
             panic!("nobody else plans it");
         };
         record.add_recipients(&planner, people().map(somebody).collect()).await.expect("added");
-        record.seal_plan(&planner, DIGEST, 0, NOW).await.expect("sealed");
+        record.seal_plan(&planner, &new, DIGEST, 0, NOW).await.expect("sealed");
         planner.campaign
     }
 

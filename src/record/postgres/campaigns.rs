@@ -10,13 +10,13 @@ use super::PostgresRecord;
 use super::deliveries::{self, Sheet, signed, unsigned};
 use super::fault::Fault;
 use super::ledger::{holder, holder_in, seqs};
-use super::plans::{add_recipients, begin_plan, seal_plan};
+use super::plans::{add_recipients, begin_plan, readmit, seal_plan};
 use super::session::Tx;
 use super::uploads::{column, space, space_id};
 use crate::clock::Timestamp;
-use crate::delivery::State;
+use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
-use crate::record::campaigns::SUPPRESSED;
+use crate::record::campaigns::NO_PLAN;
 use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
@@ -74,11 +74,12 @@ impl Campaigns for PostgresRecord {
     async fn seal_plan(
         &self,
         planner: &Worker,
+        new: &NewCampaign,
         digest: PlanDigest,
         malformed: u64,
         now: Timestamp,
     ) -> Result<(), RecordError> {
-        self.sessions.write(|tx| async move { seal_plan(&tx, planner, digest, malformed, now).await }).await
+        self.sessions.write(|tx| async move { seal_plan(&tx, planner, new, (digest, malformed), now).await }).await
     }
 
     async fn change(&self, campaign: CampaignId, change: Change) -> Result<(), RecordError> {
@@ -90,8 +91,15 @@ impl Campaigns for PostgresRecord {
                     Change::Pause(why) => ("paused = $2", why),
                     Change::PauseUnlessPaused(why) => ("paused = coalesce(paused, $2)", why),
                     Change::Unpause(why) => ("paused = nullif(paused, $2)", why),
-                    Change::Settings(settings) => ("settings = $2", settings),
+                    Change::Settings(settings) => {
+                        let stored = lock(&tx, campaign).await?;
+                        if stored.campaign.settings != *settings {
+                            readmit(&tx, &stored, &[WINDOW, EXPIRED], stored.campaign.planned_at).await?;
+                        }
+                        ("settings = $2", settings)
+                    }
                     Change::FreezeAssets(assets) => ("assets = coalesce(assets, $2)", assets),
+                    Change::ThawAssets => ("assets = nullif($2, 0)::text", &number),
                     Change::Uploads(more) => {
                         number += signed(*more);
                         ("uploads = uploads + $2", &number)
@@ -125,11 +133,16 @@ impl Campaigns for PostgresRecord {
         Ok(first.await?.into_iter().next().map(|(_, recipient)| recipient))
     }
 
-    async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError> {
+    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError> {
         self.sessions
             .ask(|tx| async move {
-                let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 ORDER BY seq LIMIT 1 OFFSET $2";
-                let found = tx.one(sql, &[&campaign.0, &signed(nth.saturating_sub(1))]).await?;
+                let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND NOT EXISTS
+                           (SELECT FROM deliveries WHERE campaign = $1 AND deliveries.seq = campaign_recipients.seq
+                            AND part = 0 AND at < $3 AND state IN ('sent', 'failed', 'unknown', 'skipped'))
+                           ORDER BY seq LIMIT 1 OFFSET $2";
+                let values: [&(dyn ToSql + Sync); 3] =
+                    [&campaign.0, &signed(nth.saturating_sub(1)), &since.as_unix_millis()];
+                let found = tx.one(sql, &values).await?;
                 Ok(found.map(|row| column(&row, TABLE, 0).map(unsigned)).transpose()?)
             })
             .await
@@ -173,7 +186,8 @@ impl Campaigns for PostgresRecord {
         self.sessions
             .write(|tx| async move {
                 let parts = parts_of(&tx, campaign).await?;
-                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs(entries)).await?;
+                let seqs = seqs(entries);
+                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_the_list(&tx, &seqs).await?;
                 entries.iter().try_for_each(|entry| sheet.apply(entry, None))?;
                 sheet.save(&tx).await
             })
@@ -183,7 +197,10 @@ impl Campaigns for PostgresRecord {
 
 async fn suppress(tx: &Tx, campaign: CampaignId, recipients: &[Recipient], now: Timestamp) -> Result<u64, Fault> {
     let parts = must_be_free(tx, campaign).await?;
-    let people = seqs_of(tx, campaign, recipients).await?.into_iter().collect();
+    let people: BTreeSet<u64> = seqs_of(tx, campaign, recipients).await?.into_iter().collect();
+    let seqs: Vec<i64> = people.iter().copied().map(signed).collect();
+    let sql = "UPDATE campaign_recipients SET generation = $3 WHERE campaign = $1 AND seq = ANY ($2)";
+    tx.execute(sql, &[&campaign.0, &seqs, &NO_PLAN]).await?;
     drop_rest(tx, (campaign, parts), people, SUPPRESSED, now).await
 }
 

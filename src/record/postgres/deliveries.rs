@@ -14,7 +14,7 @@ use super::session::Tx;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, State};
-use crate::record::delivery_rows::{DeliveryRows, Stored, with_those_without_a_row};
+use crate::record::delivery_rows::{DeliveryRows, Stored, off_the_list, with_those_without_a_row};
 use crate::record::rows;
 use crate::record::{
     CampaignId, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount, RecordError, Worker,
@@ -45,6 +45,8 @@ pub(super) struct Sheet {
     identified: Vec<(DeliveryKey, u32, String)>,
     /// Recipients whose attempts are forgotten.
     forgotten: Vec<i64>,
+    /// Recipients who are to get nothing more, as far as somebody asks, and why.
+    off_the_list: BTreeMap<u64, &'static str>,
 }
 
 impl DeliveryRows for Sheet {
@@ -90,6 +92,10 @@ impl DeliveryRows for Sheet {
         Ok(())
     }
 
+    fn off_the_list(&self, seq: u64) -> Result<Option<&'static str>, Fault> {
+        Ok(self.off_the_list.get(&seq).copied())
+    }
+
     fn forget(&mut self, seq: u64) -> Result<(), Fault> {
         self.forgotten.push(signed(seq));
         Ok(())
@@ -113,6 +119,7 @@ impl Sheet {
             attempts: Attempts::new(),
             identified: Vec::new(),
             forgotten: Vec::new(),
+            off_the_list: BTreeMap::new(),
         }
     }
 
@@ -133,6 +140,21 @@ impl Sheet {
     pub(super) async fn with_attempts(mut self, tx: &Tx, seqs: &BTreeSet<u64>) -> Result<Self, Fault> {
         let seqs: Vec<i64> = seqs.iter().copied().map(signed).collect();
         self.attempts = doubts::attempts(tx, self.campaign, &seqs).await?;
+        Ok(self)
+    }
+
+    /// Who of these recipients is to get nothing more, as well: to be asked for wherever somebody decides about them.
+    pub(super) async fn with_the_list(mut self, tx: &Tx, seqs: &BTreeSet<u64>) -> Result<Self, Fault> {
+        let seqs: Vec<i64> = seqs.iter().copied().map(signed).collect();
+        let sql =
+            "SELECT seq, campaign_recipients.generation, CASE WHEN digest IS NOT NULL THEN campaigns.generation END
+                   FROM campaign_recipients JOIN campaigns ON campaigns.id = campaign
+                   WHERE campaign = $1 AND seq = ANY ($2)";
+        for row in tx.rows(sql, &[&self.campaign.0, &seqs]).await? {
+            let (named, plan) = (column(&row, RECIPIENTS, 1)?, column(&row, RECIPIENTS, 2)?);
+            let seq = unsigned(column(&row, RECIPIENTS, 0)?);
+            self.off_the_list.extend(off_the_list(named, plan).map(|reason| (seq, reason)));
+        }
         Ok(self)
     }
 

@@ -87,7 +87,8 @@ impl Doubts for PostgresRecord {
             .write(|tx| async move {
                 let parts = parts_of(&tx, campaign).await?;
                 let seqs = proofs.iter().map(|proof| proof.key.seq).collect();
-                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_attempts(&tx, &seqs).await?;
+                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_the_list(&tx, &seqs).await?;
+                sheet = sheet.with_attempts(&tx, &seqs).await?;
                 let proven = proofs.iter().map(|proof| sheet.prove(proof, now)).collect::<Result<_, _>>()?;
                 sheet.save(&tx).await?;
                 Ok(proven)
@@ -109,7 +110,8 @@ impl Doubts for PostgresRecord {
                 };
                 let parts = parts_of(&tx, campaign).await?;
                 let seqs = [key.seq].into();
-                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_attempts(&tx, &seqs).await?;
+                let mut sheet = Sheet::of(&tx, campaign, parts, &seqs).await?.with_the_list(&tx, &seqs).await?;
+                sheet = sheet.with_attempts(&tx, &seqs).await?;
                 let event = Event::InferredSent { message_id: message_id.clone() };
                 sheet.apply(&Entry { key, event, at: now }, None)?;
                 for finding in found {

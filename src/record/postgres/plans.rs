@@ -9,7 +9,8 @@ use super::ledger::{WORKERS, add_worker, dismiss, holder, standing};
 use super::session::Tx;
 use super::uploads::{column, space_id_for_writing};
 use crate::clock::Timestamp;
-use crate::record::delivery_rows::DeliveryRows;
+use crate::delivery::OFF_THE_LIST;
+use crate::record::delivery_rows::{DeliveryRows, PASSING};
 use crate::record::rows;
 use crate::record::{Added, Begun, Campaign, NewCampaign, NewRecipient, PlanDigest, Worker};
 
@@ -34,26 +35,24 @@ pub(super) async fn begin_plan(
     if stored.campaign.digest != new.replaces {
         return Ok(Begun::Overtaken);
     }
-    let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND state <> 'planned')";
-    let is_begun = tx.one(sql, &[&id.0]).await?.is_some_and(|row| row.get(0));
-    if stored.campaign.message != new.message {
-        // Whoever tries a message out has to see what became of it.
-        let testers: BTreeSet<u64> = seqs_of(tx, id, &new.testers).await?.into_iter().collect();
-        let mut sheet = Sheet::of(tx, id, stored.campaign.parts, &testers).await?;
-        testers.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
-        sheet.save(tx).await?;
-    }
-    if stored.campaign.parts != new.parts && is_begun {
-        let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
-        return Err(Fault::Refused(error.into()));
-    }
-    let sql =
-        "UPDATE campaigns SET generation = generation + 1, message = $2, settings = $3, parts = $4, planned_at = $5,
-               digest = NULL, assets = NULL, paused = CASE WHEN message = $2 THEN paused END, duplicates = 0, malformed = 0,
-               stage = CASE WHEN message = $2 THEN stage ELSE 0 END WHERE id = $1";
-    let (parts, planned_at) = (i64::from(new.parts), now.as_unix_millis());
-    tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at]).await?;
+    must_keep_its_parts(tx, &stored.campaign, new).await?;
+    // Nothing is lost by taking on what is new where it was made just now.
+    let sql = "UPDATE campaigns SET generation = generation + 1, digest = NULL, duplicates = 0, malformed = 0,
+               message = CASE WHEN message = '' THEN $2 ELSE message END,
+               settings = CASE WHEN message = '' THEN $3 ELSE settings END WHERE id = $1";
+    tx.execute(sql, &[&id.0, &new.message, &new.settings]).await?;
     Ok(Begun::Won(add_worker(tx, id, owner, true, pid, now).await?))
+}
+
+/// Returns if nothing became of any delivery, or there are as many parts as there were.
+async fn must_keep_its_parts(tx: &Tx, was: &Campaign, new: &NewCampaign) -> Result<(), Fault> {
+    let sql = "SELECT EXISTS (SELECT FROM deliveries WHERE campaign = $1 AND state <> 'planned')";
+    let is_begun = tx.one(sql, &[&was.id.0]).await?.is_some_and(|row| row.get(0));
+    if was.parts == new.parts || !is_begun {
+        return Ok(());
+    }
+    let error = format!("something was sent already, in {} parts, and not {}", was.parts, new.parts);
+    Err(Fault::Refused(error.into()))
 }
 
 /// The campaign as its planner has it.
@@ -115,7 +114,7 @@ pub(super) async fn add_recipients(tx: &Tx, planner: &Worker, batch: &[NewRecipi
                SELECT $1, *, $7::bigint FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[])
                ON CONFLICT (campaign, seq) DO UPDATE SET variables = excluded.variables,
                last_interaction_at = excluded.last_interaction_at, timezone = excluded.timezone,
-               generation = excluded.generation";
+               generation = CASE WHEN campaign_recipients.generation = -1 THEN -1 ELSE excluded.generation END";
     tx.execute(sql, &[&id.0, &seqs, &accepted, &variables, &times, &zones, &generation]).await?;
     let sql = "UPDATE campaigns SET duplicates = duplicates + $2 WHERE id = $1";
     tx.execute(sql, &[&id.0, &signed(added.duplicates)]).await?;
@@ -125,17 +124,34 @@ pub(super) async fn add_recipients(tx: &Tx, planner: &Worker, batch: &[NewRecipi
 pub(super) async fn seal_plan(
     tx: &Tx,
     planner: &Worker,
-    digest: PlanDigest,
-    malformed: u64,
+    new: &NewCampaign,
+    (digest, malformed): (PlanDigest, u64),
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let stored = must_plan(tx, planner).await?;
+    let mut stored = must_plan(tx, planner).await?;
+    let id = planner.campaign;
+    must_keep_its_parts(tx, &stored.campaign, new).await?;
+    if stored.campaign.message != new.message {
+        // Whoever tries a message out has to see what became of it.
+        let testers: BTreeSet<u64> = seqs_of(tx, id, &new.testers).await?.into_iter().collect();
+        let sheet = Sheet::of(tx, id, stored.campaign.parts, &testers).await?;
+        let mut sheet = sheet.with_the_list(tx, &testers).await?;
+        testers.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
+        sheet.save(tx).await?;
+    }
+    stored.campaign.parts = new.parts;
     if stored.generation > 1 {
         leave_out(tx, &stored, now).await?;
+        readmit(tx, &stored, &PASSING, now).await?;
     }
-    let sql = "UPDATE campaigns SET digest = $2, malformed = $3,
+    let sql =
+        "UPDATE campaigns SET message = $2, settings = $3, parts = $4, planned_at = $5, digest = $6, malformed = $7,
+               assets = NULL, paused = CASE WHEN message = $2 THEN paused END,
+               stage = CASE WHEN message = $2 THEN stage ELSE 0 END,
                recipients = (SELECT count(*) FROM campaign_recipients WHERE campaign = $1) WHERE id = $1";
-    tx.execute(sql, &[&planner.campaign.0, &digest.to_vec(), &signed(malformed)]).await?;
+    let (parts, planned_at) = (i64::from(new.parts), now.as_unix_millis());
+    let (digest, malformed) = (digest.to_vec(), signed(malformed));
+    tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at, &digest, &malformed]).await?;
     dismiss(tx, planner.epoch).await
 }
 
@@ -148,5 +164,17 @@ async fn leave_out(tx: &Tx, stored: &Stored, now: Timestamp) -> Result<(), Fault
     let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND generation < $2";
     let left = tx.rows(sql, &[&id.0, &stored.generation]).await?;
     let left = left.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<BTreeSet<_>, Fault>>()?;
-    drop_rest(tx, (id, parts), left, "no longer on the list", now).await.map(drop)
+    drop_rest(tx, (id, parts), left, OFF_THE_LIST, now).await.map(drop)
+}
+
+/// Has what was skipped for one of `reasons`, of those the last plan names, judged anew.
+pub(super) async fn readmit(tx: &Tx, stored: &Stored, reasons: &[&str], now: Timestamp) -> Result<(), Fault> {
+    let Campaign { id, parts, .. } = stored.campaign;
+    let sql = "SELECT DISTINCT seq FROM deliveries JOIN campaign_recipients USING (campaign, seq)
+               WHERE campaign = $1 AND generation = $2 AND state = 'skipped' AND reason = ANY ($3)";
+    let found = tx.rows(sql, &[&id.0, &stored.generation, &reasons]).await?;
+    let seqs = found.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<BTreeSet<_>, Fault>>()?;
+    let mut sheet = Sheet::of(tx, id, parts, &seqs).await?;
+    seqs.into_iter().try_for_each(|seq| sheet.readmit(seq, reasons, now))?;
+    sheet.save(tx).await
 }

@@ -7,12 +7,11 @@ use super::SqliteRecord;
 use super::deliveries::{Sheet, signed, unsigned};
 use super::fault::Fault;
 use super::ledger::{holder, seqs_of};
-use super::plans::{add_recipients, begin_plan, seal_plan};
+use super::plans::{add_recipients, begin_plan, readmit, seal_plan};
 use super::uploads::{column, space_id, spaces};
 use crate::clock::Timestamp;
-use crate::delivery::State;
+use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
-use crate::record::campaigns::SUPPRESSED;
 use crate::record::delivery_rows::DeliveryRows;
 use crate::record::rows;
 use crate::record::{
@@ -80,13 +79,14 @@ impl Campaigns for SqliteRecord {
     async fn seal_plan(
         &self,
         planner: &Worker,
+        new: &NewCampaign,
         digest: PlanDigest,
         malformed: u64,
         now: Timestamp,
     ) -> Result<(), RecordError> {
-        let planner = *planner;
+        let (planner, new) = (*planner, new.clone());
         self.call(move |engine| {
-            engine.write(|transaction| seal_plan(transaction, &planner, digest, malformed, now))?;
+            engine.write(|transaction| seal_plan(transaction, &planner, &new, (digest, malformed), now))?;
             engine.connection.pragma_update(None, "cache_size", -USUAL_CACHE_KIB)?;
             Ok(())
         })
@@ -103,8 +103,15 @@ impl Campaigns for SqliteRecord {
                     Change::PauseUnlessPaused(why) => row.paused = row.paused.take().or(Some(why)),
                     Change::Unpause(why) => row.paused = row.paused.take().filter(|paused| *paused != why),
                     Change::Uploads(more) => row.uploads += more,
-                    Change::Settings(settings) => row.settings = settings,
+                    Change::Settings(settings) => {
+                        let is_another = row.settings != settings;
+                        row.settings = settings;
+                        if is_another {
+                            readmit(transaction, &stored, &[WINDOW, EXPIRED], stored.campaign.planned_at)?;
+                        }
+                    }
                     Change::FreezeAssets(assets) => row.assets = row.assets.take().or(Some(assets)),
+                    Change::ThawAssets => row.assets = None,
                     Change::Stage(stage, why) => (row.stage, row.paused) = (stage, Some(why)),
                 }
                 save(transaction, &stored)
@@ -137,11 +144,14 @@ impl Campaigns for SqliteRecord {
         .await
     }
 
-    async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError> {
+    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError> {
         self.call(move |engine| {
-            let sql = "SELECT seq FROM campaign_recipients WHERE campaign = ?1 ORDER BY seq LIMIT 1 OFFSET ?2";
+            let sql = "SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND NOT EXISTS
+                       (SELECT 1 FROM deliveries WHERE campaign = ?1 AND seq = campaign_recipients.seq AND part = 0
+                        AND at < ?3 AND state IN ('sent', 'failed', 'unknown', 'skipped'))
+                       ORDER BY seq LIMIT 1 OFFSET ?2";
             let mut query = engine.connection.prepare_cached(sql)?;
-            let values = [campaign.0, signed(nth.saturating_sub(1))];
+            let values = [campaign.0, signed(nth.saturating_sub(1)), since.as_unix_millis()];
             Ok(query.query_row(values, |row| row.get(0)).optional()?.map(unsigned))
         })
         .await
@@ -205,6 +215,7 @@ fn suppress(
     let mut dropped = 0;
     for seq in seqs_of(transaction, campaign, recipients)? {
         dropped += u64::from(sheet.drop_rest(seq, SUPPRESSED, now)?);
+        sheet.take_off_every_list(seq)?;
     }
     Ok(dropped)
 }
@@ -218,7 +229,8 @@ fn must_be_free(transaction: &Transaction, campaign: CampaignId) -> Result<Store
 }
 
 pub(super) fn sheet<'t>(transaction: &'t Transaction<'t>, stored: &Stored) -> Sheet<'t> {
-    Sheet { transaction, campaign: stored.campaign.id, parts: stored.campaign.parts, frontier: stored.frontier }
+    let Stored { campaign: Campaign { id, parts, digest, .. }, frontier, generation } = stored;
+    Sheet { transaction, campaign: *id, parts: *parts, frontier: *frontier, plan: digest.map(|_| *generation) }
 }
 
 /// The ledger of a campaign.

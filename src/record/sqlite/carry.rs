@@ -205,7 +205,7 @@ impl Cells<'_> {
 fn checksum(transaction: &Transaction, spaces: &[(i64, KeySpace)], table: &Table, row: &[Cell]) -> Result<u32, Fault> {
     let cells = Cells(row);
     let number = |place| cells.maybe_integer(place).and_then(|number| u32::try_from(number).ok());
-    let sheet = || Sheet { transaction, campaign: CampaignId(cells.integer(0)), parts: 1, frontier: 0 };
+    let sheet = || Sheet { transaction, campaign: CampaignId(cells.integer(0)), parts: 1, frontier: 0, plan: None };
     let key_at = |first: usize, digest: &[u8], kind: &str, url: Option<&str>| {
         let space = spaces.iter().find(|(id, _)| *id == cells.integer(first)).map(|(_, space)| space.clone());
         let missing = || rows::damaged(table.name, "it refers to no space");

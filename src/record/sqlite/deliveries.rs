@@ -7,7 +7,8 @@ use super::fault::Fault;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, State};
-use crate::record::delivery_rows::{DeliveryRows, Stored, with_those_without_a_row};
+use crate::record::campaigns::NO_PLAN;
+use crate::record::delivery_rows::{DeliveryRows, Stored, off_the_list, with_those_without_a_row};
 use crate::record::rows;
 use crate::record::{
     CampaignId, Claims, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount, RecordError,
@@ -24,6 +25,8 @@ pub(super) struct Sheet<'t> {
     pub(super) parts: u8,
     /// Every recipient up to this number has a row for the first part.
     pub(super) frontier: u64,
+    /// The plan that has to name whoever is to get something; none where it is not complete.
+    pub(super) plan: Option<i64>,
 }
 
 impl DeliveryRows for Sheet<'_> {
@@ -86,6 +89,13 @@ impl DeliveryRows for Sheet<'_> {
     fn identify(&mut self, key: DeliveryKey, attempt: u32, message_id: &str) -> Result<(), Fault> {
         let Some(kept) = self.attempt(key, attempt)? else { return Ok(()) };
         self.replace_attempt(key, &DoubtedAttempt { message_id: Some(message_id.to_owned()), ..kept })
+    }
+
+    fn off_the_list(&self, seq: u64) -> Result<Option<&'static str>, Fault> {
+        let sql = "SELECT generation FROM campaign_recipients WHERE campaign = ?1 AND seq = ?2";
+        let mut query = self.transaction.prepare_cached(sql)?;
+        let named: Option<i64> = query.query_row([self.campaign.0, signed(seq)], |row| row.get(0)).optional()?;
+        Ok(named.and_then(|named| off_the_list(named, self.plan)))
     }
 
     fn forget(&mut self, seq: u64) -> Result<(), Fault> {
@@ -239,6 +249,31 @@ impl Sheet<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The people this plan names of whom something was skipped for this reason.
+    pub(super) fn skipped_for(&self, reason: &str, plan: i64) -> Result<Vec<u64>, Fault> {
+        let mut query = self.transaction.prepare_cached(
+            "SELECT DISTINCT seq FROM deliveries JOIN campaign_recipients USING (campaign, seq)
+             WHERE campaign = ?1 AND generation = ?2 AND state = 'skipped' AND reason = ?3 ORDER BY seq",
+        )?;
+        let found = query.query_map(params![self.campaign.0, plan, reason], |row| row.get(0).map(unsigned))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps that no plan names this recipient, and none will.
+    pub(super) fn take_off_every_list(&self, seq: u64) -> Result<(), Fault> {
+        let sql = "SELECT recipient, variables, last_interaction_at, timezone FROM campaign_recipients
+                   WHERE campaign = ?1 AND seq = ?2";
+        let checksum = self.transaction.prepare_cached(sql)?.query_row([self.campaign.0, signed(seq)], |row| {
+            let (recipient, variables): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+            let (last, timezone): (_, Option<String>) = (row.get(2)?, row.get(3)?);
+            let said = (variables.as_deref(), last, timezone.as_deref());
+            Ok(recipient_checksum(self.campaign, signed(seq), &recipient, said, NO_PLAN))
+        })?;
+        let sql = "UPDATE campaign_recipients SET generation = ?3, checksum = ?4 WHERE campaign = ?1 AND seq = ?2";
+        self.transaction.prepare_cached(sql)?.execute(params![self.campaign.0, signed(seq), NO_PLAN, checksum])?;
         Ok(())
     }
 

@@ -82,7 +82,7 @@ impl Ledger for SqliteRecord {
                 let (parts, frontier, paused): (u8, i64, bool) = transaction
                     .prepare_cached("SELECT parts, frontier, paused IS NOT NULL FROM campaigns WHERE id = ?1")?
                     .query_row([worker.campaign.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-                Sheet { transaction, campaign: worker.campaign, parts, frontier: unsigned(frontier) }.write(
+                Sheet { transaction, campaign: worker.campaign, parts, frontier: unsigned(frontier), plan: None }.write(
                     &worker,
                     &entries,
                     paused.then_some(Written::Paused),

@@ -8,7 +8,9 @@ use super::fault::Fault;
 use super::ledger::{enlist, is_enlisted, seqs_of};
 use super::uploads::space_id_for_writing;
 use crate::clock::Timestamp;
-use crate::record::delivery_rows::DeliveryRows;
+use crate::delivery::OFF_THE_LIST;
+use crate::record::campaigns::NO_PLAN;
+use crate::record::delivery_rows::{DeliveryRows, PASSING};
 use crate::record::{Added, Begun, Campaign, CampaignId, Enlisted, NewCampaign, NewRecipient, PlanDigest, Worker};
 
 pub(super) fn begin_plan(
@@ -31,26 +33,14 @@ pub(super) fn begin_plan(
         Enlisted::Held(holder) => return Ok(Begun::Held(holder)),
         Enlisted::Won(worker) => worker,
     };
-    let is_begun = is_begun(transaction, id)?;
-    let is_another = stored.campaign.message != new.message;
-    if is_another {
-        // Whoever tries a message out has to see what became of it.
-        let mut sheet = sheet(transaction, &stored);
-        seqs_of(transaction, id, &new.testers)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
-    }
-    if stored.campaign.parts != new.parts && is_begun {
-        let error = format!("something was sent already, in {} parts, and not {}", stored.campaign.parts, new.parts);
-        return Err(Fault::Refused(error.into()));
-    }
+    must_keep_its_parts(transaction, &stored.campaign, new)?;
     stored.generation += 1;
     let row = &mut stored.campaign;
-    if is_another {
-        // Nobody has seen it, nor said yes or no to it.
-        (row.stage, row.paused) = (0, None);
+    if row.message.is_empty() {
+        // Nothing is lost by it: it was made just now.
+        take_on(row, new, now);
     }
-    (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
-    (row.digest, row.assets, row.planned_at) = (None, None, now);
-    (row.duplicates, row.malformed) = (0, 0);
+    (row.digest, row.duplicates, row.malformed) = (None, 0, 0);
     save(transaction, &stored)?;
     Ok(Begun::Won(worker))
 }
@@ -86,10 +76,25 @@ fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timesta
     Ok(id)
 }
 
-/// Whether anything became of any delivery.
-fn is_begun(transaction: &Transaction, id: CampaignId) -> Result<bool, Fault> {
+/// What is planned takes the place of what was.
+fn take_on(row: &mut Campaign, new: &NewCampaign, now: Timestamp) {
+    if row.message != new.message {
+        // Nobody has seen it, nor said yes or no to it.
+        (row.stage, row.paused) = (0, None);
+    }
+    (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
+    (row.assets, row.planned_at) = (None, now);
+}
+
+/// Returns if nothing became of any delivery, or there are as many parts as there were.
+fn must_keep_its_parts(transaction: &Transaction, was: &Campaign, new: &NewCampaign) -> Result<(), Fault> {
     let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE campaign = ?1 AND state <> 'planned')";
-    Ok(transaction.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?)
+    let is_begun: bool = transaction.prepare_cached(sql)?.query_row([was.id.0], |row| row.get(0))?;
+    if was.parts == new.parts || !is_begun {
+        return Ok(());
+    }
+    let error = format!("something was sent already, in {} parts, and not {}", was.parts, new.parts);
+    Err(Fault::Refused(error.into()))
 }
 
 fn must_plan(transaction: &Transaction, planner: &Worker) -> Result<Stored, Fault> {
@@ -126,9 +131,9 @@ pub(super) fn add_recipients(
         let variables = (!variables.is_empty()).then(|| serde_json::Value::Object(variables).to_string());
         let last = last_interaction_at.map(Timestamp::as_unix_millis);
         let row = (variables.as_deref(), last, timezone.as_deref());
-        let checksum = |seq| recipient_checksum(id, seq, &recipient, row, generation);
         let next = seq + 1;
-        if insert.execute(params![id.0, next, recipient, variables, last, generation, checksum(next), timezone])? == 1 {
+        let checksum = recipient_checksum(id, next, &recipient, row, generation);
+        if insert.execute(params![id.0, next, recipient, variables, last, generation, checksum, timezone])? == 1 {
             seq = next;
             added.accepted += 1;
             continue;
@@ -138,7 +143,10 @@ pub(super) fn add_recipients(
         if last_named == generation {
             added.duplicates += 1;
         } else {
-            update.execute(params![id.0, known, variables, last, generation, checksum(known), timezone])?;
+            // Whoever was taken off every list stays off.
+            let named = if last_named == NO_PLAN { NO_PLAN } else { generation };
+            let checksum = recipient_checksum(id, known, &recipient, row, named);
+            update.execute(params![id.0, known, variables, last, named, checksum, timezone])?;
             added.accepted += 1;
         }
     }
@@ -150,14 +158,22 @@ pub(super) fn add_recipients(
 pub(super) fn seal_plan(
     transaction: &Transaction,
     planner: &Worker,
-    digest: PlanDigest,
-    malformed: u64,
+    new: &NewCampaign,
+    (digest, malformed): (PlanDigest, u64),
     now: Timestamp,
 ) -> Result<(), Fault> {
     let mut stored = must_plan(transaction, planner)?;
     let id = planner.campaign;
+    must_keep_its_parts(transaction, &stored.campaign, new)?;
+    if stored.campaign.message != new.message {
+        // Whoever tries a message out has to see what became of it.
+        let mut sheet = sheet(transaction, &stored);
+        seqs_of(transaction, id, &new.testers)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
+    }
+    take_on(&mut stored.campaign, new, now);
     if stored.generation > 1 {
         leave_out(transaction, &stored, now)?;
+        readmit(transaction, &stored, &PASSING, now)?;
     }
     stored.campaign.recipients = unsigned(
         transaction
@@ -185,7 +201,23 @@ fn leave_out(transaction: &Transaction, stored: &Stored, now: Timestamp) -> Resu
     let left: Vec<i64> = query.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut sheet = sheet(transaction, stored);
     for seq in left {
-        sheet.drop_rest(unsigned(seq), "no longer on the list", now)?;
+        sheet.drop_rest(unsigned(seq), OFF_THE_LIST, now)?;
+    }
+    Ok(())
+}
+
+/// Has what was skipped for one of `reasons`, of those the last plan names, judged anew.
+pub(super) fn readmit(
+    transaction: &Transaction,
+    stored: &Stored,
+    reasons: &[&str],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut sheet = sheet(transaction, stored);
+    for reason in reasons {
+        for seq in sheet.skipped_for(reason, stored.generation)? {
+            sheet.readmit(seq, reasons, now)?;
+        }
     }
     Ok(())
 }

@@ -296,11 +296,12 @@ impl Campaigns for Desk {
     async fn seal_plan(
         &self,
         planner: &Worker,
+        new: &NewCampaign,
         digest: PlanDigest,
         malformed: u64,
         now: Timestamp,
     ) -> Result<(), RecordError> {
-        step!(self, Write, seal_plan(planner, digest, malformed, now))
+        step!(self, Write, seal_plan(planner, new, digest, malformed, now))
     }
 
     async fn change(&self, campaign: CampaignId, change: Change) -> Result<(), RecordError> {
@@ -320,8 +321,8 @@ impl Campaigns for Desk {
         step!(self, Read, first_recipient(campaign))
     }
 
-    async fn place_of(&self, campaign: CampaignId, nth: u64) -> Result<Option<u64>, RecordError> {
-        step!(self, Read, place_of(campaign, nth))
+    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError> {
+        step!(self, Read, place_of(campaign, nth, since))
     }
 
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {
