@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::CampaignError;
 use crate::clock::Clock;
-use crate::graph::{GraphClient, TokenFacts};
+use crate::graph::{Class, GraphClient, TokenFacts};
 
 /// How long Meta may take to answer: what cannot be asked in time is not worth waiting for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,14 +30,19 @@ impl Permission {
     /// What Meta says of the client's token.
     ///
     /// # Errors
-    /// `NotPermitted` where Meta says that it may not send, or is not valid. That nothing is said is no error.
+    /// `NotPermitted` where Meta says that it may not send, or is not valid, and Meta's own word where the token is dead.
+    /// That nothing is said is no error.
     pub(super) async fn of(graph: &GraphClient, clock: &dyn Clock) -> Result<Self, CampaignError> {
         let facts = tokio::select! {
             biased;
             facts = graph.inspect_token() => facts,
             () = clock.sleep(PATIENCE) => return Ok(Self::NotChecked),
         };
-        facts.map_or(Ok(Self::NotChecked), |facts| Self::judge(&facts))
+        match facts {
+            Ok(facts) => Self::judge(&facts),
+            Err(error) if error.class() == Some(Class::Token) => Err(error.into()),
+            Err(_) => Ok(Self::NotChecked),
+        }
     }
 
     fn judge(facts: &TokenFacts) -> Result<Self, CampaignError> {

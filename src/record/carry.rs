@@ -285,6 +285,14 @@ pub async fn carry_over(
     for side in [&from, &to] {
         side.come_to_rest(now).await?;
     }
+    // What is there must be how what is here begins, before anything is added to it.
+    for table in &TABLES {
+        let there = sum(&*to, table, u64::MAX).await?;
+        if sum(&*from, table, there.0).await? != there {
+            let here = sum(&*from, table, u64::MAX).await?;
+            return Err(RecordError::Unlike { table: table.name, here: here.0, there: there.0 });
+        }
+    }
     for table in &TABLES {
         let (mut after, mut carried) = (to.last_key(table).await?, 0);
         loop {
@@ -294,7 +302,7 @@ pub async fn carry_over(
             carried += rows.len() as u64;
             to.put_rows(table, rows).await?;
         }
-        let (here, there) = (sum(&*from, table).await?, sum(&*to, table).await?);
+        let (here, there) = (sum(&*from, table, u64::MAX).await?, sum(&*to, table, u64::MAX).await?);
         if here != there {
             return Err(RecordError::Unlike { table: table.name, here: here.0, there: there.0 });
         }
@@ -304,11 +312,12 @@ pub async fn carry_over(
     to.is_sound().await
 }
 
-/// How many rows a table has, and what they come to.
-async fn sum(record: &dyn Portable, table: &'static Table) -> Result<(u64, [u8; 32]), RecordError> {
+/// How many rows a table has, and what they come to; of the first `most` of them, where it has more.
+async fn sum(record: &dyn Portable, table: &'static Table, most: u64) -> Result<(u64, [u8; 32]), RecordError> {
     let (mut count, mut hasher, mut after) = (0, Sha256::new(), None);
     loop {
-        let rows = record.rows(table, after, BATCH).await?;
+        let batch = usize::try_from(most - count).map_or(BATCH, |left| left.min(BATCH));
+        let rows = if batch == 0 { Vec::new() } else { record.rows(table, after, batch).await? };
         let Some(last) = rows.last() else { return Ok((count, hasher.finalize().into())) };
         after = Some(last[..table.key].to_vec());
         count += rows.len() as u64;

@@ -1,5 +1,6 @@
 //! Campaigns, held against what the sandbox has seen: nobody twice, nobody lost, and every count true.
 
+mod anew;
 mod full;
 mod hold;
 mod hours;

@@ -1,5 +1,6 @@
 //! The contract on SQLite, and what only a file can suffer.
 
+mod carry;
 mod damage;
 mod together;
 

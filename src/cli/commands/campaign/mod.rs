@@ -64,7 +64,8 @@ async fn space(context: &Context, record: &dyn Record) -> Result<KeySpace, Failu
     Ok(KeySpace { origin, page: context.page_id(record).await?, platform })
 }
 
-/// The campaign of that name. Meta is asked whose token this is only where Pages have campaigns of the same name.
+/// The campaign of that name, of the Page that was named. Where none was, Meta is asked whose token this is only where Pages
+/// have campaigns of the same name.
 async fn find(context: &Context, record: &dyn Record, name: &CampaignName) -> Result<Campaign, Failure> {
     let (origin, platform) = (&context.settings.origin, context.settings.platform);
     let is_meant = |campaign: &Campaign| {
@@ -72,7 +73,7 @@ async fn find(context: &Context, record: &dyn Record, name: &CampaignName) -> Re
     };
     let mut found = record.campaigns(context.clock.now()).await?;
     found.retain(is_meant);
-    if found.len() > 1 {
+    if found.len() > 1 || (context.global.page.is_some() && !found.is_empty()) {
         let space = space(context, record).await?;
         found.retain(|campaign| campaign.space == space);
     }

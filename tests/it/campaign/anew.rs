@@ -1,0 +1,137 @@
+//! A campaign that is planned anew, and people who are left out of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{TEXT, campaign, check_against_truth, closing, fast_world, truth};
+use crate::support::World;
+use crate::support::pictures::png;
+
+const TWO_TEXTS: &str = "[[message]]\ntext = \"Hi {name}\"\n[[message]]\ntext = \"and bye\"\n";
+
+fn run(world: &World, more: &[&str]) -> crate::support::Ran {
+    world.json([&["campaign", "run", "library/spring.toml", "--yes"], more].concat())
+}
+
+fn resume(world: &World, more: &[&str]) -> Value {
+    closing(&world.json([&["campaign", "resume", "spring", "--yes"], more].concat()))
+}
+
+/// How many messages there were of each text.
+fn texts(world: &World, text: &str) -> usize {
+    world.truth().messages.iter().filter(|message| message.request["message"]["text"] == text).count()
+}
+
+#[test]
+fn a_list_with_a_mistake_in_it_takes_no_other_s_place_and_the_testers_keep_what_they_got() {
+    let world = fast_world();
+    let testers = "testers = [\"1001\", \"1002\"]\n";
+    campaign(&world, 9_000, &format!("{testers}[[message]]\ntext = \"A\"\n"));
+    assert_eq!(closing(&run(&world, &[]).ended_with(0))["sent"], 2);
+    let good = std::fs::read_to_string(world.library().join("people.csv")).expect("a list");
+    campaign(&world, 9_000, &format!("{testers}[[message]]\ntext = \"B\"\n"));
+    world.put("people.csv", format!("{good}\"77,n\n"));
+    run(&world, &["--replan"]).ended_with(2);
+    let status = closing(&world.json(["campaign", "status", "spring"]).ended_with(0));
+    assert_eq!((&status["sent"], &status["state"]), (&json!(2), &json!("paused")));
+    // Back to what it was, they are not to get it again.
+    campaign(&world, 9_000, &format!("{testers}[[message]]\ntext = \"A\"\n"));
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    assert!(run(&world, &[]).ended_with(2).stdout.contains("waits for a yes"));
+    let status = closing(&world.json(["campaign", "status", "spring"]).ended_with(0));
+    assert_eq!((&status["sent"], texts(&world, "A"), texts(&world, "B")), (&json!(2), 2, 0));
+}
+
+#[test]
+fn whoever_is_left_out_gets_nothing_more_whatever_is_decided_about_what_they_may_have_got() {
+    let world = fast_world();
+    campaign(&world, 4, TWO_TEXTS);
+    let gone = json!({"graph": {"code": 551, "message": "gone"}, "status": 400});
+    let faults = [("1001", json!({"reset": true})), ("1002", gone)];
+    let faults = faults.map(|(who, fault)| json!({"on": "send", "recipient": who, "fault": fault}));
+    world.sandbox().set_faults(json!(faults)).expect("faults");
+    let closed = closing(&run(&world, &[]));
+    assert_eq!((&closed["unknown"], &closed["failed"]), (&json!(1), &json!(1)));
+    world.put("stop.txt", "1001\n1002\n");
+    resume(&world, &["--suppress", "library/stop.txt"]);
+    world.json(["campaign", "settle", "spring", "--assume", "not-sent"]).ended_with(0);
+    for scope in ["failed", "unknown"] {
+        resume(&world, &["--scope", scope]);
+    }
+    // A list that names them is no word of theirs.
+    campaign(&world, 5, TWO_TEXTS);
+    run(&world, &["--replan"]).ended_with(3);
+    let closed = resume(&world, &["--scope", "failed"]);
+    assert_eq!((&closed["pending"], &closed["sent"]), (&json!(0), &json!(6)));
+    let later: BTreeSet<_> = truth(&world).into_keys().filter(|(_, part)| *part == 2).map(|(who, _)| who).collect();
+    assert_eq!(later, ["1003", "1004", "1005"].map(str::to_owned).into());
+    check_against_truth(&world);
+}
+
+#[test]
+fn what_was_too_late_is_sent_when_the_end_is_put_off() {
+    let world = fast_world();
+    campaign(&world, 3, &format!("expires_at = 2020-01-01T00:00:00Z\n{TWO_TEXTS}"));
+    let closed = closing(&run(&world, &[]).ended_with(0));
+    assert_eq!((&closed["skipped"], &closed["sent"]), (&json!(6), &json!(0)));
+    campaign(&world, 3, TWO_TEXTS);
+    let closed = closing(&run(&world, &[]).ended_with(0));
+    assert_eq!((&closed["skipped"], &closed["sent"]), (&json!(0), &json!(6)));
+    check_against_truth(&world);
+}
+
+#[test]
+fn whoever_is_back_on_the_list_gets_the_rest() {
+    let world = fast_world();
+    campaign(&world, 6, TWO_TEXTS);
+    let lost = json!({"on": "send", "recipient": "1002", "when": "after", "fault": {"reset": true}});
+    world.sandbox().set_faults(lost).expect("a fault");
+    assert_eq!(closing(&run(&world, &[]).ended_with(7))["sent"], 10);
+    let plan_anew = || world.json(["campaign", "plan", "library/spring.toml", "--replan"]).ended_with(0);
+    world.put("people.csv", "recipient,name\n1001,n1\n");
+    plan_anew();
+    campaign(&world, 6, TWO_TEXTS);
+    plan_anew();
+    world.json(["campaign", "settle", "spring", "--assume", "sent"]).ended_with(0);
+    let closed = resume(&world, &[]);
+    assert_eq!((&closed["skipped"], &closed["sent"]), (&json!(0), &json!(12)));
+    check_against_truth(&world);
+}
+
+#[test]
+fn a_few_who_have_not_had_the_last_message_try_the_next_one_out() {
+    let world = fast_world();
+    let said = |text: &str| format!("canary = 10\n[[message]]\ntext = \"{text}\"\n");
+    campaign(&world, 100, &said("one"));
+    assert_eq!(closing(&run(&world, &[]).ended_with(0))["sent"], 10);
+    campaign(&world, 100, &said("two"));
+    run(&world, &["--replan"]).ended_with(0);
+    assert_eq!((texts(&world, "one"), texts(&world, "two")), (10, 10));
+    resume(&world, &[]);
+    assert_eq!((texts(&world, "one"), texts(&world, "two")), (10, 90));
+}
+
+#[test]
+fn with_a_word_for_it_the_rest_get_another_picture() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 4, "canary = 1\n[[message]]\nfile = \"hero.png\"\n");
+    assert_eq!(closing(&run(&world, &[]).ended_with(0))["sent"], 1);
+    world.put("hero.png", png(2));
+    let refused = world.json(["campaign", "resume", "spring", "--yes"]).ended_with(2);
+    assert!(refused.stdout.contains("--replan"), "{}", refused.stdout);
+    world.json(["campaign", "plan", "library/spring.toml", "--replan"]).ended_with(0);
+    assert_eq!(resume(&world, &[])["sent"], 4);
+}
+
+#[test]
+fn a_dead_token_is_seen_before_the_wait() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    run(&world, &[]).ended_with(0);
+    campaign(&world, 4, &format!("start_at = 2999-01-01T00:00:00Z\n{TEXT}"));
+    let dead = json!({"graph": {"code": 190, "error_subcode": 463, "message": "expired"}, "status": 400});
+    world.sandbox().set_faults(json!({"on": "debug_token", "fault": dead, "times": 9})).expect("a fault");
+    run(&world, &["--replan"]).ended_with(4);
+}
