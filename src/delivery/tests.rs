@@ -29,6 +29,7 @@ fn events() -> Vec<Event> {
         Event::AssumeSent,
         Event::AssumeNotSent,
         Event::Reopen,
+        Event::Readmit,
     ]
 }
 
@@ -78,6 +79,7 @@ fn these_are_all_the_steps_there_are() {
     unknown AssumeSent sent
     unknown AssumeNotSent planned
     skipped Echoed sent
+    skipped Readmit planned
     ");
 }
 

@@ -94,7 +94,7 @@ pub(super) trait DeliveryRows {
         }
         let next = delivery.step(event, *at)?;
         let left_out = if is_decision(event) { self.left_out(key.seq)? } else { None };
-        if left_out.is_some() && next.state != delivery.state && matches!(event, Event::Resend { .. } | Event::Reopen) {
+        if left_out.is_some() && matches!(event, Event::Resend { .. } | Event::Reopen) {
             return Ok(());
         }
         let worker = by.map(|worker| worker.epoch);

@@ -46,7 +46,7 @@ pub(in crate::cli) enum CampaignCommand {
         /// The campaign file.
         #[arg(value_name = "FILE.toml")]
         file: PathBuf,
-        /// Plan anew with another list or message; what was sent stays sent.
+        /// Plan anew with another list or message, or other contents of its files; what was sent stays sent.
         #[arg(long)]
         replan: bool,
     },
@@ -108,7 +108,7 @@ pub(in crate::cli) struct RunArgs {
     /// People who get nothing: a recipient a line, or a list with a column `recipient`.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) suppress: Option<PathBuf>,
-    /// Plan anew with another list or message; what was sent stays sent.
+    /// Plan anew with another list or message, or other contents of its files; what was sent stays sent.
     #[arg(long)]
     pub(in crate::cli) replan: bool,
 }

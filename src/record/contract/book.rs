@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::NOW;
 use crate::clock::Timestamp;
-use crate::delivery::{Delivery, Event, SUPPRESSED, State};
+use crate::delivery::{Delivery, Event, OFF_THE_LIST, SUPPRESSED, State};
 use crate::record::{DeliveryKey, DoubtedAttempt, Entry, Proof, Proven, Worker, Written};
 
 pub(super) const PEOPLE: u64 = 4;
@@ -22,8 +22,10 @@ pub(super) struct Book {
     /// The last one that is no more.
     pub(super) late: Option<Worker>,
     pub(super) paused: bool,
-    /// Who gets nothing more.
+    /// Who gets nothing more, whatever plan names them.
     pub(super) suppressed: BTreeSet<u64>,
+    /// Whom the last plan named.
+    pub(super) named: BTreeSet<u64>,
     pub(super) now: Timestamp,
 }
 
@@ -40,6 +42,7 @@ impl Book {
             late: None,
             paused: false,
             suppressed: BTreeSet::new(),
+            named: people().collect(),
             now: NOW,
         }
     }
@@ -108,17 +111,19 @@ impl Book {
         let next = self.delivery(*key).step(event, *at).map_err(|_| Refused)?;
         let holder = by.map(|worker| worker.epoch).filter(|_| next.state.is_held());
         let mut behind = (key.part + 1..PARTS).map(|part| DeliveryKey { part, ..*key });
-        let is_suppressed = self.suppressed.contains(&key.seq);
+        let left_out = self.left_out(key.seq).filter(|_| by.is_none());
         match next.state {
-            State::RetryAt if is_suppressed && matches!(event, Event::Resend { .. }) => return Ok(()),
-            State::Planned if is_suppressed && *event == Event::Reopen => return Ok(()),
-            State::Planned if is_suppressed && matches!(event, Event::AssumeNotSent | Event::InferredNotSent) => {
-                self.keep(*key, event);
-                self.rows.insert(*key, (next, holder));
-                let skip = Event::Skip { reason: SUPPRESSED.to_owned() };
-                return self.apply(&Entry { key: *key, event: skip, at: *at }, None);
+            State::RetryAt if left_out.is_some() && matches!(event, Event::Resend { .. }) => return Ok(()),
+            State::Planned if left_out.is_some() && *event == Event::Reopen => return Ok(()),
+            State::Planned if matches!(event, Event::AssumeNotSent | Event::InferredNotSent) => {
+                if let Some(reason) = left_out {
+                    self.keep(*key, event);
+                    self.rows.insert(*key, (next, holder));
+                    let skip = Event::Skip { reason: reason.to_owned() };
+                    return self.apply(&Entry { key: *key, event: skip, at: *at }, None);
+                }
             }
-            State::Sent if is_suppressed => behind.for_each(|key| self.skip_if_missing(key, Some(SUPPRESSED))),
+            State::Sent if left_out.is_some() => behind.for_each(|key| self.skip_if_missing(key, left_out)),
             State::Sent => {
                 self.rows.retain(|other, row| {
                     (other.seq, other.part) <= (key.seq, key.part)
@@ -132,7 +137,7 @@ impl Book {
                 }
             }
             State::Failed | State::Skipped => behind.for_each(|key| self.skip_if_missing(key, None)),
-            State::Planned if *event == Event::Reopen => {
+            State::Planned if matches!(event, Event::Reopen | Event::Readmit) => {
                 behind.for_each(|key| {
                     if self.rows.get(&key).is_some_and(|row| row.0.reason.as_deref() == Some(BEHIND)) {
                         self.rows.remove(&key);
@@ -199,17 +204,71 @@ impl Book {
             return Err(Refused);
         }
         self.suppressed.insert(seq);
+        self.drop_rest(seq, SUPPRESSED)
+    }
+
+    fn left_out(&self, seq: u64) -> Option<&'static str> {
+        let off = || (!self.named.contains(&seq)).then_some(OFF_THE_LIST);
+        self.suppressed.contains(&seq).then_some(SUPPRESSED).or_else(off)
+    }
+
+    /// A plan that names these people, who have not had its message if it `is_another`: `tester` gets it first.
+    pub(super) fn plan(&mut self, named: BTreeSet<u64>, is_another: bool, tester: u64) -> Result<(), Refused> {
+        if self.worker.is_some() {
+            return Err(Refused);
+        }
+        self.named = named;
+        if is_another {
+            self.paused = false;
+        }
+        if is_another && !self.suppressed.contains(&tester) {
+            self.doubts.retain(|(key, _), _| key.seq != tester);
+            self.rows.retain(|key, _| key.seq != tester);
+            self.rows.insert(DeliveryKey { seq: tester, part: 0 }, (Delivery::planned(self.now), None));
+        }
+        for seq in people() {
+            if self.named.contains(&seq) {
+                self.readmit(seq)?;
+            } else {
+                self.drop_rest(seq, OFF_THE_LIST)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn readmit(&mut self, seq: u64) -> Result<(), Refused> {
+        let mut before = State::Sent;
+        let parts = if self.suppressed.contains(&seq) { 0 } else { PARTS };
+        for part in 0..parts {
+            let key = DeliveryKey { seq, part };
+            let Some((delivery, _)) = self.rows.get_mut(&key) else { break };
+            if !delivery.is_skipped_for(&["window", "expired", OFF_THE_LIST]) {
+                before = delivery.state;
+            } else if before == State::Sent {
+                self.apply(&Entry { key, event: Event::Readmit, at: self.now }, None)?;
+                before = State::Planned;
+            } else if matches!(before, State::Failed | State::Skipped) {
+                delivery.reason = Some(BEHIND.to_owned());
+                before = State::Skipped;
+            } else {
+                self.rows.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_rest(&mut self, seq: u64, reason: &str) -> Result<u64, Refused> {
         let mut dropped = 0;
         for part in 0..PARTS {
             let key = DeliveryKey { seq, part };
             match self.rows.get(&key).map(|row| row.0.state) {
                 // Behind what is skipped now, for the reason that it is; behind anything else, for the operator's.
                 None if part > 0 => {
-                    self.skip_if_missing(key, Some(SUPPRESSED));
+                    self.skip_if_missing(key, Some(reason));
                     dropped = 1;
                 }
                 None | Some(State::Planned | State::RetryAt) => {
-                    let event = Event::Skip { reason: SUPPRESSED.to_owned() };
+                    let event = Event::Skip { reason: reason.to_owned() };
                     self.apply(&Entry { key, event, at: self.now }, None)?;
                     dropped = 1;
                 }

@@ -1,5 +1,6 @@
 //! Random work on a campaign, done by an engine and by the [`Book`], which must agree.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::record::{Begun, CampaignId, Change, DeliveryKey, Enlisted, Entry, New
 const WORKS: usize = 220;
 /// After how many pieces of work everything is compared.
 const LOOK: usize = 8;
+/// Who tries each message out.
+const TESTER: u64 = 1;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A piece of work; the numbers choose among what there is.
@@ -33,6 +36,8 @@ enum Work {
     /// An echo comes in, of one of the attempts there were or of none; seldom with another id than the one before.
     Echo(usize, u8),
     Suppress(u64),
+    /// It is planned anew for some, and with another message or not.
+    Plan(u8, bool),
     Pause,
     Unpause,
     Retire,
@@ -62,6 +67,7 @@ fn work() -> impl Strategy<Value = Work> {
         4 => prop::collection::vec((pick(), any::<u8>()), 1..3).prop_map(Work::Decide),
         3 => (0..100_usize, any::<u8>()).prop_map(|(which, choice)| Work::Echo(which, choice)),
         1 => (1..=PEOPLE).prop_map(Work::Suppress),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(some, is_another)| Work::Plan(some, is_another)),
         1 => Just(Work::Pause),
         2 => Just(Work::Unpause),
         1 => Just(Work::Retire),
@@ -76,11 +82,13 @@ struct Bench<'s> {
     record: Box<dyn Record>,
     campaign: CampaignId,
     book: Book,
+    /// What is planned.
+    new: NewCampaign,
     nonce: u32,
 }
 
 impl Bench<'_> {
-    async fn plan(record: &dyn Record) -> CampaignId {
+    async fn plan(record: &dyn Record) -> (CampaignId, NewCampaign) {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let name = format!("random-{}", NAMES.fetch_add(1, Ordering::Relaxed)).parse().expect("a name");
         let new = NewCampaign { name, ..new(PARTS) };
@@ -89,7 +97,26 @@ impl Bench<'_> {
         };
         record.add_recipients(&planner, people().map(somebody).collect()).await.expect("added");
         record.seal_plan(&planner, &new, DIGEST, 0, NOW).await.expect("sealed");
-        planner.campaign
+        (planner.campaign, new)
+    }
+
+    /// Plans it anew for these people.
+    async fn plan_anew(&mut self, named: &BTreeSet<u64>, is_another: bool) -> Result<(), TestCaseError> {
+        let text = if is_another { format!("{{\"text\":\"{}\"}}", self.nonce) } else { self.new.message.clone() };
+        self.nonce += 1;
+        let testers = vec![somebody(TESTER).recipient];
+        let new = NewCampaign { message: text, replaces: Some(DIGEST), testers, ..self.new.clone() };
+        let begun = self.record.begin_plan(&new, PID, self.book.now).await.expect("begun");
+        let Begun::Won(planner) = begun else {
+            prop_assert!(self.book.worker.is_some(), "{:?}", begun);
+            return Ok(());
+        };
+        self.record.add_recipients(&planner, named.iter().copied().map(somebody).collect()).await.expect("added");
+        self.record.seal_plan(&planner, &new, DIGEST, 0, self.book.now).await.expect("sealed");
+        let is_another = new.message != self.new.message;
+        prop_assert_eq!(self.book.plan(named.clone(), is_another, TESTER), Ok(()));
+        self.new = new;
+        Ok(())
     }
 
     /// Does it to both, and compares what they say to it.
@@ -142,6 +169,13 @@ impl Bench<'_> {
                 let people = [somebody(*seq).recipient];
                 let dropped = self.record.suppress(campaign, &people, now).await.map_err(|_| Refused);
                 prop_assert_eq!(dropped, self.book.suppress(*seq));
+            }
+            Work::Plan(some, is_another) => {
+                // Whoever nothing was done about would be gone from the list.
+                let has_row = |seq: u64| self.book.rows.contains_key(&DeliveryKey { seq, part: 0 });
+                let is_named = |seq: &u64| *seq == TESTER || some & (1 << seq) != 0 || !has_row(*seq);
+                let named = people().filter(is_named).collect();
+                self.plan_anew(&named, *is_another).await?;
             }
             Work::Pause | Work::Unpause => {
                 self.book.paused = matches!(work, Work::Pause);
@@ -201,7 +235,7 @@ impl Bench<'_> {
         let event = match (begun ^ (choice >= 240), choice % 8) {
             (false, 0..4) => Event::Intend { nonce, variant: nonce.is_multiple_of(3).then(|| "a".to_owned()) },
             (false, 4) => Event::Invalid { reason: reason() },
-            (false, 5) => Event::Skip { reason: reason() },
+            (false, 5) => Event::Skip { reason: if nonce.is_multiple_of(2) { "window".to_owned() } else { reason() } },
             (false, 6) => Event::Defer { due },
             (false, _) => Event::Release,
             (true, 0 | 1) => Event::Sent { message_id: Some(format!("m_{nonce}")) },
@@ -263,8 +297,8 @@ pub(in crate::record) async fn random_work_comes_to_what_the_book_says(store: &d
             Some(record) => record,
             None => store.open().await,
         };
-        let campaign = Bench::plan(&*record).await;
-        let mut bench = Bench { store, record, campaign, book: Book::new(), nonce: 0 };
+        let (campaign, new) = Bench::plan(&*record).await;
+        let mut bench = Bench { store, record, campaign, book: Book::new(), new, nonce: 0 };
         let mut verdict = Ok(());
         for (number, work) in works.iter().enumerate() {
             verdict = bench.work(work).await;
