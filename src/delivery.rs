@@ -208,7 +208,7 @@ pub enum Event {
     AssumeNotSent,
     /// An operator wants what Meta refused to be tried again.
     Reopen,
-    /// What it was skipped for holds no more.
+    /// What it was skipped or put off for holds no more.
     Readmit,
 }
 
@@ -288,6 +288,11 @@ impl Delivery {
     /// Whether it may have arrived, whatever is to become of it.
     pub fn is_unknown_or_in_doubt(&self) -> bool {
         self.state == State::Unknown || self.is_in_doubt()
+    }
+
+    /// Whether it waits for its time, and nothing was sent.
+    pub fn is_put_off(&self) -> bool {
+        self.state == State::RetryAt && !self.is_in_doubt()
     }
 
     /// Whether it is skipped for one of these reasons.
@@ -370,6 +375,7 @@ impl Delivery {
             (Sent, Event::Echoed { message_id }) if !self.is_certainly_sent() => {
                 Self { message_id: Some(message_id.clone()), ..now(Sent) }
             }
+            (RetryAt, Event::Readmit) if self.is_put_off() => now(Planned),
             (Unknown | RetryAt, Event::InferredSent { message_id }) if self.is_unknown_or_in_doubt() => {
                 Self { message_id: Some(message_id.clone()), ..because(Sent, INFERRED) }
             }

@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::hold::Hold;
 use super::recipients::{BadRow, RecipientReader};
-use super::spec::{CampaignMessage, CampaignSpec};
+use super::spec::{CampaignMessage, CampaignSpec, Delivery, Settings};
 use super::template::Template;
-use super::{CampaignError, Nonce};
+use super::{CampaignError, Nonce, settle};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace, Platform, Recipient};
@@ -130,12 +130,17 @@ async fn plan_once(
         must_not_be_begun_elsewhere(&**record, space, &spec.name, &**clock).await?;
     }
     let was = known.as_ref().map(|known| known.parts);
-    let is_another = |known: &Campaign| known.started_at.is_some() && known.message != message;
-    if *replan == Replan::Refused && known.as_ref().is_some_and(is_another) {
-        return Err(CampaignError::Changed { name: spec.name.clone(), what: "message" });
+    let changed = |what| Err(CampaignError::Changed { name: spec.name.clone(), what });
+    let begun = known.as_ref().filter(|known| *replan == Replan::Refused && known.started_at.is_some());
+    if let Some(begun) = begun {
+        if begun.message != message {
+            return changed("message");
+        }
+        if begun.digest.is_none() && begun.holder.is_none() {
+            return changed("list of recipients, and that plan was cut off");
+        }
     }
-    if let Some(known) = known.filter(|known| known.digest.is_some()) {
-        let changed = |what| Err(CampaignError::Changed { name: spec.name.clone(), what });
+    if let Some(known) = known.as_ref().filter(|known| known.digest.is_some()) {
         let is_same = known.message == message;
         if !is_same && *replan == Replan::Refused {
             return changed("message");
@@ -143,7 +148,11 @@ async fn plan_once(
         // To its end, whatever comes of it: a list with a mistake in it takes no other's place.
         let list = read_through(spec, space.platform, stop).await?;
         if is_same && known.digest == Some(list.digest()) {
-            record.change(known.id, Change::Settings(settings)).await?;
+            // Where others may join, who sends it goes by what it began with; where nobody may, it is for the next run to say.
+            if known.holder.is_none() || record.is_shared() {
+                record.change(known.id, Change::Settings(settings)).await?;
+                doubt_no_more(&**record, &known, spec, clock.now()).await?;
+            }
             if *replan == Replan::Allowed && known.holder.is_none() {
                 record.change(known.id, Change::ThawAssets).await?;
             }
@@ -176,6 +185,9 @@ async fn plan_once(
     match written.await {
         Ok(list) => {
             hold.ended();
+            if let Some(known) = &known {
+                doubt_no_more(&**record, known, spec, clock.now()).await?;
+            }
             let campaign = again(record, options, &spec.name, clock).await?;
             Ok(Some(list.planned(campaign, false)))
         }
@@ -185,6 +197,21 @@ async fn plan_once(
             Err(error)
         }
     }
+}
+
+/// Leaves unknown what an earlier plan would have sent once more though it may have arrived, where this one would not.
+async fn doubt_no_more(
+    record: &dyn Record,
+    was: &Campaign,
+    now: &CampaignSpec,
+    at: Timestamp,
+) -> Result<(), CampaignError> {
+    let is_wanted = |delivery| delivery == Delivery::AtLeastOnce;
+    let was_wanted = serde_json::from_str::<Settings>(&was.settings).is_ok_and(|was| is_wanted(was.delivery));
+    if was_wanted && !is_wanted(now.settings.delivery) {
+        settle::leave_unknown(record, was.id, at).await?;
+    }
+    Ok(())
 }
 
 /// Another way to Meta leads to the same people: whoever goes another way in the midst of a campaign does not mean to begin it

@@ -312,8 +312,10 @@ impl Run {
             Stage::Canary => {
                 let Campaign { id, recipients, planned_at, .. } = self.campaign;
                 let few = self.settings.ramp.canary.map_or(0, |canary| canary.of(recipients));
-                // Whoever has got what was planned before tries nothing out.
-                self.parts.record.place_of(id, few, planned_at).await?.map_or(Reach::All, Reach::UpTo)
+                // Nobody tries out what they had, or had a part of, before it was planned.
+                let testers = &self.settings.ramp.testers;
+                let last = self.parts.record.place_of(id, few, planned_at, testers).await?;
+                Reach::UpTo { place: last.unwrap_or(u64::MAX), since: planned_at }
             }
             Stage::Everybody => Reach::All,
         })

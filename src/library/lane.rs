@@ -33,6 +33,8 @@ pub(super) struct Lane {
     spent: HashMap<Asset, Arc<LibraryError>>,
     /// What was given an id in this run: the same bytes under another name need no other.
     settled: HashSet<(u64, MediaKind)>,
+    /// Ids that were left to end.
+    replaced: u64,
 }
 
 impl Lane {
@@ -49,6 +51,7 @@ impl Lane {
             in_doubt: 0,
             spent: HashMap::new(),
             settled: HashSet::new(),
+            replaced: 0,
         };
         lane.mind_the_end();
         lane
@@ -113,13 +116,18 @@ impl Lane {
         self.stop.request();
     }
 
+    /// Takes note of an id that may end, for the file it was made from was replaced.
+    pub(super) fn let_end(&mut self) {
+        self.replaced += 1;
+    }
+
     pub(super) fn count(&mut self, report: &AssetReport) {
         self.summary.add(report);
     }
 
     pub(super) fn close(mut self, elapsed: Duration) -> Synced {
         self.summary.elapsed = elapsed;
-        Synced { summary: self.summary, halted_by: self.halted_by }
+        Synced { summary: self.summary, halted_by: self.halted_by, replaced: self.replaced }
     }
 }
 

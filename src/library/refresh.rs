@@ -17,7 +17,7 @@ use super::lane::{Allowance, Allowed};
 use super::manager::{AssetLibrary, as_kind};
 use super::plan::staleness;
 use super::replaced::Replacements;
-use super::run::{Job, Run, Turn, Wish, take_turns};
+use super::run::{Run, Turn, Wish, take_turns};
 use super::subject::{Subject, WebAddress};
 use super::survey::Inspected;
 use super::sync::unless_uploaded;
@@ -210,17 +210,21 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
             for (Wish { lane, what: due, asset, size_bytes, .. }, allowed) in turn {
                 let stored = found[lane].next().flatten();
                 let allowed = self.run.lanes[lane].ask_again(allowed, &asset, size_bytes);
-                let job = match self.outcome_of_turn(lane, stored, allowed) {
-                    Ok(stored) => self.job(lane, due.source, stored, &mut sources).await?,
+                let renewal = match self.outcome_of_turn(lane, stored, allowed) {
+                    Ok(stored) => self.renewal(lane, due.source, stored, &mut sources).await?,
                     Err(report) => {
                         self.run.report(lane, &report);
                         None
                     }
                 };
-                if job.is_none() && allowed == Allowed::First && !self.options.dry_run {
-                    self.run.lanes[lane].take_back(&asset, size_bytes);
+                match (renewal, unless_uploaded(allowed, self.options.dry_run)) {
+                    (Some((_, stored)), Some(outcome)) => {
+                        self.run.report(lane, &AssetReport::recorded(stored, outcome));
+                    }
+                    (Some((subject, stored)), None) => jobs.push(self.run.job(lane, subject, Some(stored))),
+                    (None, _) if allowed == Allowed::First => self.run.lanes[lane].take_back(&asset, size_bytes),
+                    (None, _) => {}
                 }
-                jobs.extend(job);
             }
             drop(sources);
             self.run.begin(jobs, None).await;
@@ -243,7 +247,7 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
         } else if lane.stop.is_requested() {
             Some(AssetOutcome::Deferred)
         } else {
-            unless_uploaded(allowed, self.options.dry_run)
+            (allowed == Allowed::Later).then_some(AssetOutcome::Deferred)
         };
         match outcome {
             Some(outcome) => Err(Box::new(AssetReport::recorded(stored, outcome))),
@@ -251,23 +255,25 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
         }
     }
 
-    /// The upload that renews `stored`; none, and a report, where its file is no longer what it was.
-    async fn job(
+    /// What to upload in place of `stored`; nothing, and a report, where its file is no longer what it was.
+    async fn renewal(
         &mut self,
         lane: usize,
         source: Source,
         stored: Upload,
         sources: &mut Sources,
-    ) -> Result<Option<Job>, LibraryError> {
+    ) -> Result<Option<(Subject, Upload)>, LibraryError> {
         let library = self.run.lanes[lane].library.clone();
         let failed = |error: LibraryError| AssetReport::recorded(stored.clone(), AssetOutcome::Failed).because(error);
         let report = match subject(&library, source, &stored, sources).await {
-            Ok(subject) => return Ok(Some(self.run.job(lane, subject, Some(stored)))),
+            Ok(subject) => return Ok(Some((subject, stored))),
             Err(Unrenewable::Failed(error)) => failed(error),
             Err(Unrenewable::Reported(report)) => *report,
         };
         if self.is_missed(&library.parts, &stored, &report).await? {
             self.run.report(lane, &report);
+        } else {
+            self.run.lanes[lane].let_end();
         }
         Ok(None)
     }

@@ -51,6 +51,8 @@ pub struct Synced {
     /// What made going on pointless, such as a dead token. Files found by then are reported as deferred; where no other
     /// Page goes on, others were not looked for any more.
     pub halted_by: Option<Arc<LibraryError>>,
+    /// Ids a refresh of all that is due has left to end, for the files they were made from were replaced.
+    pub replaced: u64,
 }
 
 impl AssetLibrary {

@@ -248,7 +248,7 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
     fn landed(&mut self, Landed { files, synced }: Landed) {
         self.tell_all();
         match synced {
-            Ok(Synced { summary, halted_by }) => {
+            Ok(Synced { summary, halted_by, .. }) => {
                 if let Some(error) = halted_by {
                     self.put_off(error);
                 } else if summary.uploaded + summary.refreshed > 0 && !self.outage.is_some_and(Outage::is_on) {

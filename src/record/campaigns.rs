@@ -182,8 +182,13 @@ pub struct ClaimedRow {
 pub enum Reach<'a> {
     /// These people, where they are on the list; a few.
     These(&'a [Recipient]),
-    /// Everybody up to this place in the list.
-    UpTo(u64),
+    /// Everybody up to this place in the list with whom nothing was settled before that time.
+    UpTo {
+        /// The last place.
+        place: u64,
+        /// When what counts began.
+        since: Timestamp,
+    },
     /// Everybody.
     All,
 }
@@ -254,7 +259,7 @@ pub enum Change {
     Unpause(String),
     /// So many more uploads were made for it.
     Uploads(u64),
-    /// Other ways to send it: what was skipped for the time or for a closed window is judged anew.
+    /// Other ways to send it: what was put off, or skipped for the time or for a closed window, is judged anew.
     Settings(String),
     /// Which contents its assets have, kept if nothing was kept before.
     FreezeAssets(String),
@@ -282,7 +287,7 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     async fn campaigns(&self, now: Timestamp) -> Result<Vec<Campaign>, RecordError>;
 
     /// Begins a plan, in place of the one there was: its digest is gone until [`seal_plan`](Self::seal_plan), and all else
-    /// stays as it was until then.
+    /// but the time it was planned at stays as it was until then.
     ///
     /// # Errors
     /// `Refused` when the number of parts changes after something was sent.
@@ -320,9 +325,15 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// The first on the list; `None` where nobody is on it.
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError>;
 
-    /// Which place in the list the `nth` has, from 1, of those with whom nothing was settled before `since`; `None` where
-    /// there are fewer. Walks the list up to there.
-    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError>;
+    /// Which place in the list the `nth` has, from 1, of those to whom something is to be sent with whom nothing was settled
+    /// before `since`, `but_for` a few; `None` where there are fewer. Walks the list up to there.
+    async fn place_of(
+        &self,
+        campaign: CampaignId,
+        nth: u64,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<Option<u64>, RecordError>;
 
     /// How many people on the list last wrote before `since`, of those of whom that is known.
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;

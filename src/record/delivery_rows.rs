@@ -164,14 +164,14 @@ pub(super) trait DeliveryRows {
         Ok(())
     }
 
-    /// Has what was skipped for one of `reasons` judged anew, and what was skipped behind it.
+    /// Has what was put off, or skipped for one of `reasons`, judged anew, and what was skipped behind it.
     fn readmit(&mut self, seq: u64, reasons: &[&str], at: Timestamp) -> Result<(), Self::Fault> {
         let mut before = State::Sent;
         for part in 0..self.parts() {
             let key = DeliveryKey { seq, part };
             let Some((delivery, _)) = self.row(key)? else { break };
             before = match before {
-                _ if !delivery.is_skipped_for(reasons) => delivery.state,
+                _ if !delivery.is_skipped_for(reasons) && !delivery.is_put_off() => delivery.state,
                 State::Sent => {
                     self.apply(&Entry { key, event: Event::Readmit, at }, None)?;
                     State::Planned
@@ -267,6 +267,15 @@ pub(super) trait DeliveryRows {
         }
         Ok(None)
     }
+}
+
+/// SQL, for every engine: that nothing was settled before `since` with the recipient of a row of `table`.
+pub(super) fn untouched(table: &str, since: Timestamp) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM deliveries AS first WHERE first.campaign = {table}.campaign AND first.seq = {table}.seq
+         AND first.part = 0 AND first.at < {} AND first.state IN ('sent', 'failed', 'unknown', 'skipped'))",
+        since.as_unix_millis()
+    )
 }
 
 /// Why somebody gets nothing more whom plan number `named` was the last to name, where there is a complete `plan`.

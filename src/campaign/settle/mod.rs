@@ -150,6 +150,17 @@ pub(super) async fn resend_doubtful(
     decide_all(record, campaign, State::Unknown, event, now).await
 }
 
+/// Has what may have arrived, and was to be sent again, left unknown.
+pub(super) async fn leave_unknown(
+    record: &dyn Record,
+    campaign: CampaignId,
+    now: Timestamp,
+) -> Result<u64, CampaignError> {
+    let skip = || Event::Skip { reason: "nothing is sent twice any more".to_owned() };
+    let event = |listed: &ListedDelivery| listed.delivery.is_in_doubt().then(skip);
+    decide_all(record, campaign, State::RetryAt, event, now).await
+}
+
 async fn decide_all(
     record: &dyn Record,
     campaign: CampaignId,

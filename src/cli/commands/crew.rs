@@ -71,14 +71,14 @@ impl<'a> Crew<'a> {
         }
         let output = &self.context.output;
         if !self.is_several {
-            let Some(Synced { summary, halted_by }) = synced.into_iter().next() else { return Ok(self.exit) };
+            let Some(Synced { summary, halted_by, .. }) = synced.into_iter().next() else { return Ok(self.exit) };
             tell(output, &summary, None);
             return match halted_by {
                 Some(error) => Err(Failure::of_library(&error)),
                 None => Ok(self.context.ending(exit_for(&summary))),
             };
         }
-        for (page, Synced { summary, halted_by }) in self.pages.iter().zip(&synced) {
+        for (page, Synced { summary, halted_by, .. }) in self.pages.iter().zip(&synced) {
             tell(output, summary, Some(page));
             self.exit = self.exit.or_worse(self.end_of(page, summary, halted_by.as_ref()));
         }

@@ -5,6 +5,7 @@ use crate::cli::assets::print_sync_summary;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::{Context, WhenAway};
+use crate::cli::values::count;
 use crate::library::{AssetLibrary, AssetRef, AssetReport, PlanRules, RefreshOptions, Renewal};
 
 use super::crew::Crew;
@@ -30,5 +31,12 @@ pub(super) async fn run(context: &Context, args: RefreshArgs) -> Result<Exit, Fa
     let print = |page: usize, report: &AssetReport| crew.print(page, report);
     let renewal = if args.all_due { Renewal::AllDue } else { Renewal::Of(references.clone()) };
     let refreshed = AssetLibrary::refresh_all(&crew.libraries, &renewal, &options, &context.stop, print).await?;
+    let replaced: u64 = refreshed.iter().map(|page| page.replaced).sum();
+    if replaced > 0 {
+        let ids = count(replaced, "id");
+        context.output.note(format_args!(
+            "{ids} of replaced files left to end; where such a file lies elsewhere now, `reattach sync` that place"
+        ));
+    }
     crew.close(refreshed, print_sync_summary)
 }

@@ -51,7 +51,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
         .take_while(|_| std::future::ready(!context.stop.is_requested()))
         .map(async |((path, hash), uploaded)| {
             let state = match originals.compare(&path, hash).await {
-                Agreement::Missing if bytes.contains_key(&hash) => Agreement::Moved,
+                Agreement::Missing | Agreement::Changed if bytes.contains_key(&hash) => Agreement::Moved,
                 Agreement::Changed if is_replaced(context, by, &path, hash, &uploaded.spaces).await? => {
                     Agreement::Replaced
                 }

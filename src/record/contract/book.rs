@@ -242,7 +242,7 @@ impl Book {
         for part in 0..parts {
             let key = DeliveryKey { seq, part };
             let Some((delivery, _)) = self.rows.get_mut(&key) else { break };
-            if !delivery.is_skipped_for(&["window", "expired", OFF_THE_LIST]) {
+            if !delivery.is_skipped_for(&["window", "expired", OFF_THE_LIST]) && !delivery.is_put_off() {
                 before = delivery.state;
             } else if before == State::Sent {
                 self.apply(&Entry { key, event: Event::Readmit, at: self.now }, None)?;

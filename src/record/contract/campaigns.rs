@@ -346,13 +346,13 @@ pub(in crate::record) async fn a_worker_reaches_nobody_it_may_not(store: &dyn St
     // What is left of those who have begun; and nothing of those who are through.
     assert_eq!(claim(Reach::These(&these), 9).await, [(5, 1)]);
     write(&*record, &worker, &[entry(5, 1, Event::Release)]).await;
-    assert_eq!(claim(Reach::UpTo(3), 9).await, [(1, 0), (3, 0)]);
+    assert_eq!(claim(Reach::UpTo { place: 3, since: NOW }, 9).await, [(1, 0), (3, 0)]);
     write(&*record, &worker, &[entry(3, 0, Event::Defer { due: NOW.plus(Duration::from_mins(1)) })]).await;
-    let early = record.claim_deliveries(&worker, Reach::UpTo(2), 9, NOW).await.expect("claims");
+    let early = record.claim_deliveries(&worker, Reach::UpTo { place: 2, since: NOW }, 9, NOW).await.expect("claims");
     assert_eq!((early.rows.len(), early.next_due), (0, None));
     assert_eq!(claim(Reach::All, 9).await, [(5, 1), (4, 0), (6, 0)]);
-    assert_eq!(record.place_of(campaign, 6, NOW).await.expect("a place"), Some(6));
-    assert_eq!(record.place_of(campaign, 7, NOW).await.expect("none"), None);
+    assert_eq!(record.place_of(campaign, 6, NOW, &[]).await.expect("a place"), Some(6));
+    assert_eq!(record.place_of(campaign, 7, NOW, &[]).await.expect("none"), None);
 }
 
 pub(in crate::record) async fn variants_are_counted_each(store: &dyn Store) {

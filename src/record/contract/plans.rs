@@ -6,6 +6,7 @@ use super::campaigns::{
 use super::{NOW, Store};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
+use crate::ids::Recipient;
 use crate::record::{Begun, CampaignId, Change, NewCampaign, Reach, Record, RecordError};
 
 pub(in crate::record) async fn those_who_try_it_out_begin_again(store: &dyn Store) {
@@ -128,10 +129,12 @@ pub(in crate::record) async fn a_plan_that_comes_to_nothing_changes_nothing(stor
     let (before, states) = (shown(&*record).await, all(&*record, campaign).await);
     let testers = vec![somebody(1).recipient];
     let other = NewCampaign { replaces: Some(DIGEST), testers: testers.clone(), ..another(1) };
-    let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else { panic!("held") };
+    let later = Timestamp::from_unix_millis(NOW.as_unix_millis() + 1);
+    let Begun::Won(planner) = record.begin_plan(&other, PID, later).await.expect("begun") else { panic!("held") };
     record.add_recipients(&planner, vec![somebody(2)]).await.expect("added");
     record.retire(&planner, NOW).await.expect("cut off");
     let after = shown(&*record).await;
+    assert_eq!(after.planned_at, later, "what was planned before may be told from what comes");
     assert_eq!((after.message, after.stage, after.paused), (before.message, 1, Some("look".to_owned())));
     assert_eq!((after.digest, all(&*record, campaign).await), (None, states.clone()));
     // The message they got is planned once more: they have it.
@@ -217,6 +220,11 @@ pub(in crate::record) async fn what_was_skipped_for_the_time_or_the_window_is_ju
     record.retire(&worker, NOW).await.expect("retired");
     record.change(campaign, Change::Settings("{}".to_owned())).await.expect("changed");
     assert_eq!(whose_turn_it_is(&*record, campaign).await, [0; 0], "nothing is other than it was");
+    for assets in ["[1]", "[2]"] {
+        record.change(campaign, Change::FreezeAssets(assets.to_owned())).await.expect("changed");
+        assert_eq!(shown(&*record).await.assets.as_deref(), Some(assets));
+        record.change(campaign, Change::ThawAssets).await.expect("changed");
+    }
     record.change(campaign, Change::Settings("{\"later\":true}".to_owned())).await.expect("changed");
     let (planned, skipped) = (State::Planned, State::Skipped);
     let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
@@ -246,12 +254,29 @@ pub(in crate::record) async fn parts_behind_one_that_did_arrive_are_sent_after_a
 
 pub(in crate::record) async fn whoever_had_an_earlier_plan_s_message_is_not_counted_among_the_first(store: &dyn Store) {
     let record = store.open().await;
-    let campaign = plan(&*record, 1..=5, 1).await;
+    let campaign = plan(&*record, 1..=5, 2).await;
     let worker = enlist(&*record, campaign).await;
     claim(&*record, &worker, 3).await;
     write(&*record, &worker, &[intent(1, 0), sent(1, 0), intent(3, 0), refused(3, 0)]).await;
     record.retire(&worker, NOW).await.expect("retired");
-    let place = async |nth, since: Timestamp| record.place_of(campaign, nth, since).await.expect("a place");
+    let place = async |nth, since: Timestamp, but_for: &[Recipient]| {
+        record.place_of(campaign, nth, since, but_for).await.expect("a place")
+    };
     let later = Timestamp::from_unix_millis(NOW.as_unix_millis() + 1);
-    assert_eq!((place(2, NOW).await, place(2, later).await, place(4, later).await), (Some(2), Some(4), None));
+    assert_eq!((place(2, NOW, &[]).await, place(2, later, &[]).await), (Some(2), Some(4)));
+    assert_eq!((place(3, later, &[]).await, place(4, later, &[]).await), (Some(5), None));
+    let (two, four) = (somebody(2).recipient, somebody(4).recipient);
+    assert_eq!(place(1, later, std::slice::from_ref(&two)).await, Some(4), "2 has tried it out");
+    record.suppress(campaign, &[four], NOW).await.expect("left out");
+    assert_eq!(place(2, later, &[]).await, Some(5), "4 gets nothing more");
+    // Whoever had a part of it is passed over; whoever was refused, and is to get it again, is not.
+    record.decide(campaign, &[entry(3, 0, Event::Reopen)]).await.expect("decided");
+    let worker = enlist(&*record, campaign).await;
+    let up_to = |place, since| Reach::UpTo { place, since };
+    let claimed = async |reach| {
+        let claims = record.claim_deliveries(&worker, reach, 9, NOW).await.expect("claims");
+        claims.rows.iter().map(|row| row.key.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(claimed(up_to(3, later)).await, [2, 3]);
+    assert_eq!(claimed(up_to(u64::MAX, later)).await, [5]);
 }

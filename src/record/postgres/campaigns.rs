@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::campaigns::NO_PLAN;
-use crate::record::delivery_rows::DeliveryRows;
+use crate::record::delivery_rows::{DeliveryRows, untouched};
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
@@ -99,7 +99,7 @@ impl Campaigns for PostgresRecord {
                         ("settings = $2", settings)
                     }
                     Change::FreezeAssets(assets) => ("assets = coalesce(assets, $2)", assets),
-                    Change::ThawAssets => ("assets = nullif($2, 0)::text", &number),
+                    Change::ThawAssets => ("assets = nullif($2::bigint, 0)::text", &number),
                     Change::Uploads(more) => {
                         number += signed(*more);
                         ("uploads = uploads + $2", &number)
@@ -133,16 +133,24 @@ impl Campaigns for PostgresRecord {
         Ok(first.await?.into_iter().next().map(|(_, recipient)| recipient))
     }
 
-    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError> {
+    async fn place_of(
+        &self,
+        campaign: CampaignId,
+        nth: u64,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<Option<u64>, RecordError> {
+        let but_for: Vec<String> = but_for.iter().map(ToString::to_string).collect();
+        let but_for = &but_for;
         self.sessions
             .ask(|tx| async move {
-                let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND NOT EXISTS
-                           (SELECT FROM deliveries WHERE campaign = $1 AND deliveries.seq = campaign_recipients.seq
-                            AND part = 0 AND at < $3 AND state IN ('sent', 'failed', 'unknown', 'skipped'))
-                           ORDER BY seq LIMIT 1 OFFSET $2";
-                let values: [&(dyn ToSql + Sync); 3] =
-                    [&campaign.0, &signed(nth.saturating_sub(1)), &since.as_unix_millis()];
-                let found = tx.one(sql, &values).await?;
+                let sql = format!(
+                    "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND {}
+                     AND generation = (SELECT generation FROM campaigns WHERE id = $1) AND recipient <> ALL ($3)
+                     ORDER BY seq LIMIT 1 OFFSET $2",
+                    untouched("campaign_recipients", since)
+                );
+                let found = tx.one(&sql, &[&campaign.0, &signed(nth.saturating_sub(1)), but_for]).await?;
                 Ok(found.map(|row| column(&row, TABLE, 0).map(unsigned)).transpose()?)
             })
             .await

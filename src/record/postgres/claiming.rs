@@ -17,7 +17,7 @@ use super::session::Tx;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Event};
-use crate::record::delivery_rows::DeliveryRows;
+use crate::record::delivery_rows::{DeliveryRows, untouched};
 use crate::record::rows;
 use crate::record::{CampaignId, ClaimedRow, Claims, DeliveryKey, NewRecipient, Worker};
 
@@ -27,6 +27,24 @@ const OPEN: &str = "'planned', 'claimed', 'in_flight', 'retry_at', 'unknown'";
 /// How soon to look again for what other workers hold now, should they die.
 const LOOK_AGAIN_MILLIS: i64 = 1_000;
 
+/// How far a worker reaches.
+pub(super) struct UpTo {
+    /// The last place.
+    place: i64,
+    /// SQL that holds for the rows `d` of those it reaches.
+    condition: String,
+}
+
+impl UpTo {
+    pub(super) fn place(place: u64, since: Timestamp) -> Self {
+        Self { place: signed(place), condition: untouched("d", since) }
+    }
+
+    pub(super) fn the_end() -> Self {
+        Self { place: i64::MAX, condition: "true".to_owned() }
+    }
+}
+
 /// Rows that wait to be claimed, those whose turn came before first, locked and with whom they are for: at most `limit`
 /// that are planned, and as many that were put off until now.
 ///
@@ -34,14 +52,14 @@ const LOOK_AGAIN_MILLIS: i64 = 1_000;
 pub(super) async fn waiting(
     tx: &Tx,
     campaign: CampaignId,
-    up_to: i64,
+    UpTo { place, condition }: &UpTo,
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<Row>, Fault> {
     let select = |which: &str| {
         format!(
             "SELECT {}, {} FROM deliveries d JOIN campaign_recipients r USING (campaign, seq)
-             WHERE campaign = $1 AND seq <= $2 AND {which} LIMIT {limit} FOR UPDATE OF d SKIP LOCKED",
+             WHERE campaign = $1 AND seq <= $2 AND {condition} AND {which} LIMIT {limit} FOR UPDATE OF d SKIP LOCKED",
             prefixed("d", COLUMNS),
             prefixed("r", RECIPIENT_COLUMNS)
         )
@@ -54,7 +72,7 @@ pub(super) async fn waiting(
     let due = select("d.state = 'retry_at' AND d.at <= $3 ORDER BY d.at, d.seq, d.part");
     let now = now.as_unix_millis();
     let (for_planned, for_due): ([&(dyn ToSql + Sync); 2], [&(dyn ToSql + Sync); 3]) =
-        ([&campaign.0, &up_to], [&campaign.0, &up_to, &now]);
+        ([&campaign.0, place], [&campaign.0, place, &now]);
     let (planned, due) = try_join!(tx.rows(&planned, &for_planned), tx.rows(&due, &for_due))?;
     Ok(planned.into_iter().chain(due).take(limit).collect())
 }
@@ -66,7 +84,7 @@ pub(super) async fn claim(
     worker: &Worker,
     waiting: &[Row],
     mut sheet: Sheet,
-    (up_to, limit): (i64, usize),
+    (up_to, limit): (&UpTo, usize),
     now: Timestamp,
 ) -> Result<Claims, Fault> {
     let (mut turn, mut people) = (Vec::with_capacity(limit), BTreeMap::new());
@@ -75,7 +93,7 @@ pub(super) async fn claim(
         people.extend([recipient(row, COLUMNS_COUNT)?]);
     }
     let mut rows = sheet.claim(worker, &turn, &people, now)?;
-    rows.extend(claim_fresh(tx, worker, up_to, (limit - rows.len(), limit), now).await?);
+    rows.extend(claim_fresh(tx, worker, up_to.place, (limit - rows.len(), limit), now).await?);
     let due = async { if rows.len() < limit { next_due(tx, worker, up_to, now).await } else { Ok(None) } };
     let ((), next_due) = try_join!(sheet.save(tx), due)?;
     Ok(Claims { rows, next_due })
@@ -100,7 +118,8 @@ pub(super) async fn claim_these(
     let people = recipients(tx, campaign, turn.iter().map(|key| signed(key.seq)).collect()).await?;
     let rows = sheet.claim(worker, &turn, &people, now)?;
     sheet.save(tx).await?;
-    let soon = next_due(tx, worker, 0, now).await?;
+    let nobody = UpTo { place: 0, ..UpTo::the_end() };
+    let soon = next_due(tx, worker, &nobody, now).await?;
     Ok(Claims { rows, next_due: later.into_iter().map(|(_, at)| at).chain(soon).min() })
 }
 
@@ -152,13 +171,20 @@ async fn claim_fresh(
 }
 
 /// When to look again: when a delivery falls due, or soon, where others hold some that may come back.
-async fn next_due(tx: &Tx, worker: &Worker, up_to: i64, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
-    let sql = "SELECT (SELECT at FROM deliveries WHERE campaign = $1 AND state = 'retry_at' AND at > $2 AND seq <= $4
-                       ORDER BY at LIMIT 1),
+async fn next_due(
+    tx: &Tx,
+    worker: &Worker,
+    UpTo { place, condition }: &UpTo,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
+    let sql = format!(
+        "SELECT (SELECT at FROM deliveries d WHERE campaign = $1 AND state = 'retry_at' AND at > $2 AND seq <= $4
+                       AND {condition} ORDER BY at LIMIT 1),
                       EXISTS (SELECT FROM deliveries
-                              WHERE campaign = $1 AND state IN ('claimed', 'in_flight') AND worker <> $3)";
-    let values: &[&(dyn ToSql + Sync)] = &[&worker.campaign.0, &now.as_unix_millis(), &worker.epoch, &up_to];
-    let Some(row) = tx.one(sql, values).await? else {
+                              WHERE campaign = $1 AND state IN ('claimed', 'in_flight') AND worker <> $3)"
+    );
+    let values: &[&(dyn ToSql + Sync)] = &[&worker.campaign.0, &now.as_unix_millis(), &worker.epoch, place];
+    let Some(row) = tx.one(&sql, values).await? else {
         return Ok(None);
     };
     let (due, others): (Option<i64>, bool) = (column(&row, TABLE, 0)?, column(&row, TABLE, 1)?);

@@ -11,7 +11,8 @@ use futures::try_join;
 use tokio_postgres::Row;
 
 use super::campaigns::{TABLE, lock, number, parts, seqs_of};
-use super::deliveries::{self, Sheet, signed};
+use super::claiming::UpTo;
+use super::deliveries::{self, Sheet};
 use super::fault::Fault;
 use super::session::{ABSENCE, LONG_ABSENCE, Tx};
 use super::uploads::column;
@@ -142,13 +143,17 @@ impl PostgresRecord {
                         let claims = claiming::claim_these(&tx, worker, standing.parts, &seqs, limit, now).await?;
                         (standing, claims)
                     }
-                    Reach::UpTo(_) | Reach::All => {
-                        let up_to = if let Reach::UpTo(seq) = reach { signed(seq) } else { i64::MAX };
-                        let waiting = claiming::waiting(&tx, campaign, up_to, limit, now);
+                    Reach::UpTo { .. } | Reach::All => {
+                        let up_to = if let Reach::UpTo { place, since } = reach {
+                            UpTo::place(place, since)
+                        } else {
+                            UpTo::the_end()
+                        };
+                        let waiting = claiming::waiting(&tx, campaign, &up_to, limit, now);
                         let (standing, waiting) = try_join!(standing(&tx, worker), waiting)?;
                         let standing = alive(standing)?;
                         let sheet = Sheet::empty(campaign, standing.parts);
-                        (standing, claiming::claim(&tx, worker, &waiting, sheet, (up_to, limit), now).await?)
+                        (standing, claiming::claim(&tx, worker, &waiting, sheet, (&up_to, limit), now).await?)
                     }
                 };
                 Ok((claims, standing.others_died))

@@ -38,9 +38,9 @@ pub(super) async fn begin_plan(
     must_keep_its_parts(tx, &stored.campaign, new).await?;
     // Nothing is lost by taking on what is new where it was made just now.
     let sql = "UPDATE campaigns SET generation = generation + 1, digest = NULL, duplicates = 0, malformed = 0,
-               message = CASE WHEN message = '' THEN $2 ELSE message END,
+               planned_at = $4, message = CASE WHEN message = '' THEN $2 ELSE message END,
                settings = CASE WHEN message = '' THEN $3 ELSE settings END WHERE id = $1";
-    tx.execute(sql, &[&id.0, &new.message, &new.settings]).await?;
+    tx.execute(sql, &[&id.0, &new.message, &new.settings, &now.as_unix_millis()]).await?;
     Ok(Begun::Won(add_worker(tx, id, owner, true, pid, now).await?))
 }
 
@@ -167,11 +167,12 @@ async fn leave_out(tx: &Tx, stored: &Stored, now: Timestamp) -> Result<(), Fault
     drop_rest(tx, (id, parts), left, OFF_THE_LIST, now).await.map(drop)
 }
 
-/// Has what was skipped for one of `reasons`, of those the last plan names, judged anew.
+/// Has what was put off, or skipped for one of `reasons`, of those the last plan names, judged anew.
 pub(super) async fn readmit(tx: &Tx, stored: &Stored, reasons: &[&str], now: Timestamp) -> Result<(), Fault> {
     let Campaign { id, parts, .. } = stored.campaign;
     let sql = "SELECT DISTINCT seq FROM deliveries JOIN campaign_recipients USING (campaign, seq)
-               WHERE campaign = $1 AND generation = $2 AND state = 'skipped' AND reason = ANY ($3)";
+               WHERE campaign = $1 AND generation = $2
+               AND (state = 'retry_at' AND reason IS NULL OR state = 'skipped' AND reason = ANY ($3))";
     let found = tx.rows(sql, &[&id.0, &stored.generation, &reasons]).await?;
     let seqs = found.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<BTreeSet<_>, Fault>>()?;
     let mut sheet = Sheet::of(tx, id, parts, &seqs).await?;

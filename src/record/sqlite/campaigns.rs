@@ -12,7 +12,7 @@ use super::uploads::{column, space_id, spaces};
 use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
-use crate::record::delivery_rows::DeliveryRows;
+use crate::record::delivery_rows::{DeliveryRows, untouched};
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
@@ -144,14 +144,24 @@ impl Campaigns for SqliteRecord {
         .await
     }
 
-    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError> {
+    async fn place_of(
+        &self,
+        campaign: CampaignId,
+        nth: u64,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<Option<u64>, RecordError> {
+        let but_for: Vec<String> = but_for.iter().map(ToString::to_string).collect();
+        let but_for = serde_json::json!(but_for).to_string();
         self.call(move |engine| {
-            let sql = "SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND NOT EXISTS
-                       (SELECT 1 FROM deliveries WHERE campaign = ?1 AND seq = campaign_recipients.seq AND part = 0
-                        AND at < ?3 AND state IN ('sent', 'failed', 'unknown', 'skipped'))
-                       ORDER BY seq LIMIT 1 OFFSET ?2";
-            let mut query = engine.connection.prepare_cached(sql)?;
-            let values = [campaign.0, signed(nth.saturating_sub(1)), since.as_unix_millis()];
+            let sql = format!(
+                "SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND {}
+                 AND generation = (SELECT generation FROM campaigns WHERE id = ?1)
+                 AND recipient NOT IN (SELECT value FROM json_each(?3)) ORDER BY seq LIMIT 1 OFFSET ?2",
+                untouched("campaign_recipients", since)
+            );
+            let mut query = engine.connection.prepare_cached(&sql)?;
+            let values = params![campaign.0, signed(nth.saturating_sub(1)), but_for];
             Ok(query.query_row(values, |row| row.get(0)).optional()?.map(unsigned))
         })
         .await

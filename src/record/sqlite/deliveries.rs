@@ -8,7 +8,7 @@ use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, State};
 use crate::record::campaigns::NO_PLAN;
-use crate::record::delivery_rows::{DeliveryRows, Stored, off_the_list, with_those_without_a_row};
+use crate::record::delivery_rows::{DeliveryRows, Stored, off_the_list, untouched, with_those_without_a_row};
 use crate::record::rows;
 use crate::record::{
     CampaignId, Claims, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount, RecordError,
@@ -139,14 +139,15 @@ impl Sheet<'_> {
         rows::crc_with(&row, delivery.variant.as_ref())
     }
 
-    /// What waited for its time, which has come, up to the recipient of number `up_to`: whose time came first, first.
-    fn due(&self, up_to: u64, limit: usize, now: Timestamp) -> Result<Vec<DeliveryKey>, Fault> {
-        let mut query = self.transaction.prepare_cached(
-            "SELECT seq, part FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at <= ?2 AND seq <= ?3
-             ORDER BY at, seq, part LIMIT ?4",
-        )?;
+    /// What waited for its time, which has come: whose time came first, first.
+    fn due(&self, within: &str, limit: usize, now: Timestamp) -> Result<Vec<DeliveryKey>, Fault> {
+        let sql = format!(
+            "SELECT seq, part FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at <= ?2 {within}
+             ORDER BY at, seq, part LIMIT ?3"
+        );
+        let mut query = self.transaction.prepare_cached(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let values = [self.campaign.0, now.as_unix_millis(), signed(up_to), limit];
+        let values = [self.campaign.0, now.as_unix_millis(), limit];
         let keys = query.query_map(values, |row| Ok(DeliveryKey { seq: unsigned(row.get(0)?), part: row.get(1)? }))?;
         Ok(keys.collect::<Result<_, _>>()?)
     }
@@ -158,7 +159,7 @@ impl Sheet<'_> {
         after: Option<DeliveryKey>,
         limit: usize,
         condition: &str,
-        value: i64,
+        value: Option<i64>,
     ) -> Result<Vec<DeliveryKey>, Fault> {
         let sql = format!(
             "SELECT seq, part FROM deliveries WHERE campaign = ?1 AND state = '{state}' AND (seq, part) > (?2, ?3)
@@ -167,9 +168,7 @@ impl Sheet<'_> {
         let (seq, part) = after.map_or((0, 0), |key| (signed(key.seq), i64::from(key.part)));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut query = self.transaction.prepare_cached(&sql)?;
-        let values = rusqlite::params_from_iter(
-            [self.campaign.0, seq, part, limit].into_iter().chain((!condition.is_empty()).then_some(value)),
-        );
+        let values = rusqlite::params_from_iter([self.campaign.0, seq, part, limit].into_iter().chain(value));
         let keys = query.query_map(values, |row| Ok(DeliveryKey { seq: unsigned(row.get(0)?), part: row.get(1)? }))?;
         Ok(keys.collect::<Result<_, _>>()?)
     }
@@ -178,12 +177,16 @@ impl Sheet<'_> {
         &mut self,
         worker: &Worker,
         limit: usize,
-        up_to: u64,
+        up_to: Option<(u64, Timestamp)>,
         frontier: &mut u64,
         now: Timestamp,
     ) -> Result<Claims, Fault> {
-        let mut keys = self.keys_in(State::Planned, None, limit, "AND seq <= ?5", signed(up_to))?;
-        keys.extend(self.due(up_to, limit - keys.len(), now)?);
+        let within = up_to.map_or_else(String::new, |(place, since)| {
+            format!("AND seq <= {} AND {}", signed(place), untouched(TABLE, since))
+        });
+        let up_to = up_to.map_or(u64::MAX, |(place, _)| place);
+        let mut keys = self.keys_in(State::Planned, None, limit, &within, None)?;
+        keys.extend(self.due(&within, limit - keys.len(), now)?);
         let mut rows = Vec::with_capacity(limit);
         for key in keys {
             let recipient = self.recipient(key.seq)?;
@@ -204,14 +207,11 @@ impl Sheet<'_> {
                 }
             }
         }
-        let next_due = self
-            .transaction
-            .prepare_cached(
-                "SELECT at FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at > ?2 AND seq <= ?3
-                 ORDER BY at LIMIT 1",
-            )?
-            .query_row([self.campaign.0, now.as_unix_millis(), signed(up_to)], |row| row.get(0))
-            .optional()?;
+        let sql = format!(
+            "SELECT at FROM deliveries WHERE campaign = ?1 AND state = 'retry_at' AND at > ?2 {within} ORDER BY at LIMIT 1"
+        );
+        let mut query = self.transaction.prepare_cached(&sql)?;
+        let next_due = query.query_row([self.campaign.0, now.as_unix_millis()], |row| row.get(0)).optional()?;
         Ok(Claims { rows, next_due: next_due.map(Timestamp::from_unix_millis) })
     }
 
@@ -242,7 +242,7 @@ impl Sheet<'_> {
     /// Lets go of all that a worker holds, which is no more.
     pub(super) fn abandon(&mut self, epoch: i64, now: Timestamp) -> Result<(), Fault> {
         for state in [State::Claimed, State::InFlight] {
-            for key in self.keys_in(state, None, usize::MAX, "AND worker = ?5", epoch)? {
+            for key in self.keys_in(state, None, usize::MAX, "AND worker = ?5", Some(epoch))? {
                 if let Some((delivery, _)) = self.row(key)? {
                     let event = delivery.abandonment();
                     self.apply(&Entry { key, event, at: now }, None)?;
@@ -252,13 +252,15 @@ impl Sheet<'_> {
         Ok(())
     }
 
-    /// The people this plan names of whom something was skipped for this reason.
-    pub(super) fn skipped_for(&self, reason: &str, plan: i64) -> Result<Vec<u64>, Fault> {
+    /// The people this plan names of whom something was put off, or skipped for one of these reasons.
+    pub(super) fn passed_over(&self, reasons: &[&str], plan: i64) -> Result<Vec<u64>, Fault> {
         let mut query = self.transaction.prepare_cached(
             "SELECT DISTINCT seq FROM deliveries JOIN campaign_recipients USING (campaign, seq)
-             WHERE campaign = ?1 AND generation = ?2 AND state = 'skipped' AND reason = ?3 ORDER BY seq",
+             WHERE campaign = ?1 AND generation = ?2 AND (state = 'retry_at' AND reason IS NULL
+             OR state = 'skipped' AND reason IN (SELECT value FROM json_each(?3))) ORDER BY seq",
         )?;
-        let found = query.query_map(params![self.campaign.0, plan, reason], |row| row.get(0).map(unsigned))?;
+        let reasons = serde_json::json!(reasons).to_string();
+        let found = query.query_map(params![self.campaign.0, plan, reasons], |row| row.get(0).map(unsigned))?;
         Ok(found.collect::<Result<_, _>>()?)
     }
 
@@ -338,7 +340,7 @@ impl Sheet<'_> {
         match state {
             Some(state) if state != State::Planned => {
                 let after = after.or(Some(DeliveryKey { seq: 0, part: 0 }));
-                let keys = self.keys_in(state, after, limit, "", 0)?;
+                let keys = self.keys_in(state, after, limit, "", None)?;
                 keys.into_iter()
                     .map(|key| {
                         let delivery = self.row(key)?.map(|(delivery, _)| delivery);

@@ -47,9 +47,9 @@ impl Ledger for SqliteRecord {
     ) -> Result<Claims, RecordError> {
         let worker = *worker;
         let (these, up_to) = match reach {
-            Reach::These(people) => (Some(people.to_vec()), u64::MAX),
-            Reach::UpTo(seq) => (None, seq),
-            Reach::All => (None, u64::MAX),
+            Reach::These(people) => (Some(people.to_vec()), None),
+            Reach::UpTo { place, since } => (None, Some((place, since))),
+            Reach::All => (None, None),
         };
         self.call(move |engine| {
             engine.write(|transaction| {

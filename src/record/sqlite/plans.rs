@@ -40,7 +40,7 @@ pub(super) fn begin_plan(
         // Nothing is lost by it: it was made just now.
         take_on(row, new, now);
     }
-    (row.digest, row.duplicates, row.malformed) = (None, 0, 0);
+    (row.digest, row.planned_at, row.duplicates, row.malformed) = (None, now, 0, 0);
     save(transaction, &stored)?;
     Ok(Begun::Won(worker))
 }
@@ -206,7 +206,7 @@ fn leave_out(transaction: &Transaction, stored: &Stored, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// Has what was skipped for one of `reasons`, of those the last plan names, judged anew.
+/// Has what was put off, or skipped for one of `reasons`, of those the last plan names, judged anew.
 pub(super) fn readmit(
     transaction: &Transaction,
     stored: &Stored,
@@ -214,10 +214,6 @@ pub(super) fn readmit(
     now: Timestamp,
 ) -> Result<(), Fault> {
     let mut sheet = sheet(transaction, stored);
-    for reason in reasons {
-        for seq in sheet.skipped_for(reason, stored.generation)? {
-            sheet.readmit(seq, reasons, now)?;
-        }
-    }
-    Ok(())
+    let passed_over = sheet.passed_over(reasons, stored.generation)?;
+    passed_over.into_iter().try_for_each(|seq| sheet.readmit(seq, reasons, now))
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{TEXT, campaign, check_against_truth, closing, fast_world, truth};
-use crate::support::World;
+use super::{TEXT, campaign, check_against_truth, closing, exported, fast_world, truth};
 use crate::support::pictures::png;
+use crate::support::{World, wait_until};
 
 const TWO_TEXTS: &str = "[[message]]\ntext = \"Hi {name}\"\n[[message]]\ntext = \"and bye\"\n";
 
@@ -134,4 +135,52 @@ fn a_dead_token_is_seen_before_the_wait() {
     let dead = json!({"graph": {"code": 190, "error_subcode": 463, "message": "expired"}, "status": 400});
     world.sandbox().set_faults(json!({"on": "debug_token", "fault": dead, "times": 9})).expect("a fault");
     run(&world, &["--replan"]).ended_with(4);
+}
+
+#[test]
+fn whoever_wants_nobody_twice_any_more_leaves_unknown_what_is_in_doubt() {
+    let world = fast_world();
+    campaign(&world, 3, &format!("delivery = \"at-least-once\"\n{TEXT}"));
+    let lost = json!({"on": "send", "recipient": "1002", "when": "after", "fault": {"reset": true}});
+    world.sandbox().set_faults(lost).expect("a fault");
+    let mut child = world.start(["campaign", "run", "library/spring.toml", "--yes", "--json"]);
+    wait_until("all were tried", || world.truth().messages.len() == 3);
+    // It waits for signs of the one, for minutes.
+    wait_until("it is on record", || exported(&world).get(&("1001".to_owned(), 1)).is_some_and(|it| it == "sent"));
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("small")).expect("a process");
+    kill_process(pid, Signal::INT).expect("interrupted");
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    campaign(&world, 3, TEXT);
+    let closed = closing(&run(&world, &[]).ended_with(7));
+    assert_eq!((&closed["sent"], &closed["unknown"], world.truth().messages.len()), (&json!(2), &json!(1), 3));
+}
+
+#[test]
+fn a_stop_list_holds_though_the_campaign_waits_for_a_yes() {
+    let world = fast_world();
+    campaign(&world, 5, &format!("canary = 1\n{TEXT}"));
+    assert_eq!(closing(&run(&world, &[]).ended_with(0))["sent"], 1);
+    world.put("stop.txt", "1003\n");
+    run(&world, &["--suppress", "library/stop.txt"]).ended_with(2);
+    let closed = resume(&world, &[]);
+    assert_eq!((&closed["sent"], &closed["skipped"]), (&json!(4), &json!(1)));
+    assert!(!truth(&world).contains_key(&("1003".to_owned(), 1)));
+}
+
+#[test]
+fn a_few_are_no_more_than_that_though_others_have_had_a_part() {
+    let world = fast_world();
+    campaign(&world, 4, TWO_TEXTS);
+    let second = |who: &str| json!({"on": "send", "recipient": who, "every": 2, "fault": {"reset": true}});
+    world.sandbox().set_faults(json!(["1001", "1002", "1003"].map(second))).expect("faults");
+    assert_eq!(closing(&run(&world, &[]).ended_with(7))["unknown"], 3);
+    world.json(["campaign", "settle", "spring", "--assume", "not-sent"]).ended_with(0);
+    let before = world.truth().messages.len();
+    let other = TWO_TEXTS.replace("Hi", "Ho");
+    campaign(&world, 7, &format!("canary = 1\n{other}"));
+    run(&world, &["--replan"]).ended_with(0);
+    assert_eq!(world.truth().messages.len(), before + 2, "one person, two parts");
+    resume(&world, &[]);
+    assert_eq!(world.truth().messages.len(), before + 9);
+    check_against_truth(&world);
 }

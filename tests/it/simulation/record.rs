@@ -321,8 +321,14 @@ impl Campaigns for Desk {
         step!(self, Read, first_recipient(campaign))
     }
 
-    async fn place_of(&self, campaign: CampaignId, nth: u64, since: Timestamp) -> Result<Option<u64>, RecordError> {
-        step!(self, Read, place_of(campaign, nth, since))
+    async fn place_of(
+        &self,
+        campaign: CampaignId,
+        nth: u64,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<Option<u64>, RecordError> {
+        step!(self, Read, place_of(campaign, nth, since, but_for))
     }
 
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {

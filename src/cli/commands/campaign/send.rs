@@ -57,6 +57,10 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let campaign = planned.campaign;
     let only_a_resume = is_paused_by_hand(&campaign) || waits_for_yes(&campaign);
     if let Some(why) = campaign.paused.as_deref().filter(|_| only_a_resume) {
+        if let Some(path) = &args.suppress {
+            // Whoever goes on with it need not name them again.
+            leave_out(context, &*record, &campaign, path).await?;
+        }
         return Err(Failure::Usage {
             message: format!("the campaign {} is paused: {why}", spec.name),
             hint: format!("`reattach campaign resume {}` goes on with it", spec.name),
