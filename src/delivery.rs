@@ -197,8 +197,13 @@ pub enum Event {
     },
     /// The conversation shows no such message, though it would: it is to be sent.
     InferredNotSent,
-    /// It is sent once more although it may have arrived: the campaign, or an operator, prefers two to none.
+    /// It is sent once more although it may have arrived: the campaign prefers two to none.
     Resend {
+        /// When.
+        due: Timestamp,
+    },
+    /// The same, and an operator prefers it, whatever the campaign does.
+    SendAgain {
         /// When.
         due: Timestamp,
     },
@@ -259,6 +264,8 @@ pub const SUPPRESSED: &str = "suppressed";
 
 /// Why a delivery is unknown whose sender was killed.
 pub const LOST: &str = "the process that sent it ended before it had an answer";
+/// What stands before a doubt where an operator wants it sent again in spite of it.
+const WANTED: &str = "an operator wants it sent again; before: ";
 /// Why a delivery is sent that an operator says is.
 const SAID: &str = "an operator said so";
 /// Why a delivery is where a conversation led to.
@@ -283,6 +290,11 @@ impl Delivery {
     /// Whether it is yet to be sent, and may have arrived by an earlier attempt.
     pub const fn is_in_doubt(&self) -> bool {
         matches!(self.state, State::RetryAt | State::Claimed | State::InFlight) && self.reason.is_some()
+    }
+
+    /// Whether it is yet to be sent and may have arrived, and no operator wants it in spite of that.
+    pub fn is_doubtful(&self) -> bool {
+        self.is_in_doubt() && self.reason.as_deref().is_some_and(|reason| !reason.starts_with(WANTED))
     }
 
     /// Whether it may have arrived, whatever is to become of it.
@@ -317,7 +329,10 @@ impl Delivery {
             // It came into its state with its intent.
             (State::InFlight, Event::Doubt { .. } | Event::DoubtAndRetry { .. }) => Some(self.at),
             // Kept already, but for those of records older than this.
-            (State::Unknown, Event::Resend { .. } | Event::AssumeNotSent | Event::InferredNotSent)
+            (
+                State::Unknown,
+                Event::Resend { .. } | Event::SendAgain { .. } | Event::AssumeNotSent | Event::InferredNotSent,
+            )
             | (State::RetryAt, Event::Claim | Event::InferredNotSent)
                 if self.is_unknown_or_in_doubt() =>
             {
@@ -369,6 +384,11 @@ impl Delivery {
             (InFlight, Event::DoubtAndRetry { why, due }) => Self { at: *due, ..said(RetryAt, why) },
             (Planned | Claimed | RetryAt, Event::Skip { reason }) => ended(because(Skipped, reason)),
             (Unknown, Event::Resend { due }) => Self { at: *due, ..doubtful(now(RetryAt)) },
+            (Unknown, Event::SendAgain { due }) => {
+                let doubt = self.reason.as_deref().unwrap_or_default();
+                let reason = format!("{WANTED}{}", doubt.strip_prefix(WANTED).unwrap_or(doubt));
+                Self { at: *due, reason: Some(reason), ..doubtful(now(RetryAt)) }
+            }
             (Unknown | RetryAt | Planned | Failed | Skipped, Event::Echoed { message_id }) if self.attempt > 0 => {
                 Self { message_id: Some(message_id.clone()), ..now(Sent) }
             }

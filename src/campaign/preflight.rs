@@ -193,20 +193,19 @@ impl Run {
             duration,
             delivery: self.settings.delivery,
             stage: self.stage,
-            stage_recipients: self.stage_recipients(),
+            stage_recipients: self.stage_recipients().await?,
             times,
             ends_at,
             permission,
         })
     }
 
-    fn stage_recipients(&self) -> u64 {
-        let (ramp, all) = (&self.settings.ramp, self.campaign.recipients);
-        match self.stage {
-            Stage::Testers => ramp.testers.len() as u64,
-            Stage::Canary => ramp.canary.map_or(all, |canary| canary.of(all)),
-            Stage::Everybody => all,
-        }
+    async fn stage_recipients(&self) -> Result<u64, CampaignError> {
+        Ok(match self.stage {
+            Stage::Testers => self.settings.ramp.testers.len() as u64,
+            Stage::Canary => self.few().await?,
+            Stage::Everybody => self.campaign.recipients,
+        })
     }
 
     /// Bytes that would be uploaded if each message brought its files along, less those that are uploaded once.

@@ -45,13 +45,16 @@ pub(super) struct Job {
     key: DeliveryKey,
     attempt: u32,
     recipient: Arc<NewRecipient>,
+    /// Whether it may have arrived, and no operator wants it sent again in spite of that.
+    is_doubtful: bool,
     /// Whether it comes right behind the part before it.
     follows: bool,
 }
 
 impl From<ClaimedRow> for Job {
     fn from(row: ClaimedRow) -> Self {
-        Self { key: row.key, attempt: row.attempt, recipient: Arc::new(row.recipient), follows: false }
+        let ClaimedRow { key, attempt, is_doubtful, recipient } = row;
+        Self { key, attempt, recipient: Arc::new(recipient), is_doubtful, follows: false }
     }
 }
 
@@ -185,7 +188,10 @@ impl Sending {
         let (mut going, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
         for job in jobs {
             let skip = |reason: &str| Event::Skip { reason: reason.to_owned() };
+            // One that a campaign would have sent twice is left unknown where it is to do so no more.
+            let is_once = self.settings.delivery != Delivery::AtLeastOnce;
             let event = match self.times.turn(now, job.recipient.timezone.as_deref(), !job.follows) {
+                _ if is_once && job.is_doubtful => skip(super::settle::ONCE),
                 Turn::TooLate => skip(EXPIRED),
                 _ if self.is_window_closed(&job, now) => skip(WINDOW),
                 Turn::At(due) => Event::Defer { due },
@@ -194,7 +200,7 @@ impl Sending {
                     continue;
                 }
             };
-            skipped += u64::from(matches!(event, Event::Skip { .. }));
+            skipped += u64::from(matches!(event, Event::Skip { .. }) && !job.is_doubtful);
             entries.push(self.entry(&job, event));
         }
         if !entries.is_empty() && self.write(entries).await {
@@ -430,9 +436,13 @@ impl Sending {
 
     async fn follow(&self, ready: &Arc<Ready>, job: Job, then: Then, lost: &mut Option<GraphError>) -> Option<Job> {
         match then {
-            Then::Next if job.key.part + 1 < self.campaign.parts => {
-                Some(Job { key: DeliveryKey { part: job.key.part + 1, ..job.key }, attempt: 0, follows: true, ..job })
-            }
+            Then::Next if job.key.part + 1 < self.campaign.parts => Some(Job {
+                key: DeliveryKey { part: job.key.part + 1, ..job.key },
+                attempt: 0,
+                is_doubtful: false,
+                follows: true,
+                ..job
+            }),
             Then::Done | Then::Next => None,
             Then::Again => Some(job),
             Then::Unreachable(error) => {

@@ -305,13 +305,20 @@ impl Run {
         }
     }
 
+    /// How many are to try it out, behind the testers.
+    pub(super) async fn few(&self) -> Result<u64, RecordError> {
+        let (Campaign { id, planned_at, .. }, ramp) = (&self.campaign, &self.settings.ramp);
+        let Some(canary) = ramp.canary else { return Ok(0) };
+        Ok(canary.of(self.parts.record.count_untouched(*id, *planned_at, &ramp.testers).await?))
+    }
+
     /// Who belongs to the stage.
     async fn reach(&self) -> Result<Reach<'_>, RecordError> {
         Ok(match self.stage {
             Stage::Testers => Reach::These(&self.settings.ramp.testers),
             Stage::Canary => {
-                let Campaign { id, recipients, planned_at, .. } = self.campaign;
-                let few = self.settings.ramp.canary.map_or(0, |canary| canary.of(recipients));
+                let Campaign { id, planned_at, .. } = self.campaign;
+                let few = self.few().await?;
                 // Nobody tries out what they had, or had a part of, before it was planned.
                 let testers = &self.settings.ramp.testers;
                 let last = self.parts.record.place_of(id, few, planned_at, testers).await?;

@@ -23,6 +23,7 @@ fn events() -> Vec<Event> {
         Event::DoubtAndRetry { why: Refusal::in_words(reason()), due: NOW },
         Event::Skip { reason: reason() },
         Event::Resend { due: NOW },
+        Event::SendAgain { due: NOW },
         Event::Echoed { message_id: "m_1".to_owned() },
         Event::InferredSent { message_id: "m_1".to_owned() },
         Event::InferredNotSent,
@@ -73,6 +74,7 @@ fn these_are_all_the_steps_there_are() {
     failed Echoed sent
     failed Reopen planned
     unknown Resend retry_at
+    unknown SendAgain retry_at
     unknown Echoed sent
     unknown InferredSent sent
     unknown InferredNotSent planned

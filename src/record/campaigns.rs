@@ -173,6 +173,8 @@ pub struct ClaimedRow {
     pub key: DeliveryKey,
     /// How often this part was tried before.
     pub attempt: u32,
+    /// Whether an earlier attempt may have arrived, and no operator wants another in spite of that.
+    pub is_doubtful: bool,
     /// Who, and what is said of them alone.
     pub recipient: NewRecipient,
 }
@@ -324,6 +326,14 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
 
     /// The first on the list; `None` where nobody is on it.
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError>;
+
+    /// How many there are of those of whom [`place_of`](Self::place_of) gives a place.
+    async fn count_untouched(
+        &self,
+        campaign: CampaignId,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<u64, RecordError>;
 
     /// Which place in the list the `nth` has, from 1, of those to whom something is to be sent with whom nothing was settled
     /// before `since`, `but_for` a few; `None` where there are fewer. Walks the list up to there.

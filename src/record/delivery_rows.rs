@@ -77,9 +77,10 @@ pub(super) trait DeliveryRows {
         recipient: NewRecipient,
         at: Timestamp,
     ) -> Result<ClaimedRow, Self::Fault> {
-        let attempt = self.row(key)?.map_or(0, |(delivery, _)| delivery.attempt);
+        let row = self.row(key)?.map(|(delivery, _)| delivery);
+        let (attempt, is_doubtful) = row.map_or((0, false), |row| (row.attempt, row.is_doubtful()));
         self.apply(&Entry { key, event: Event::Claim, at }, Some(worker))?;
-        Ok(ClaimedRow { key, attempt, recipient })
+        Ok(ClaimedRow { key, attempt, is_doubtful, recipient })
     }
 
     /// Applies `event` to a delivery, and what follows from it to the parts behind it. `by` is the worker, if it is one.
@@ -94,7 +95,7 @@ pub(super) trait DeliveryRows {
         }
         let next = delivery.step(event, *at)?;
         let left_out = if is_decision(event) { self.left_out(key.seq)? } else { None };
-        if left_out.is_some() && matches!(event, Event::Resend { .. } | Event::Reopen) {
+        if left_out.is_some() && matches!(event, Event::Resend { .. } | Event::SendAgain { .. } | Event::Reopen) {
             return Ok(());
         }
         let worker = by.map(|worker| worker.epoch);
@@ -269,6 +270,18 @@ pub(super) trait DeliveryRows {
     }
 }
 
+/// SQL, for every engine: that a row of `campaign_recipients` is somebody to whom something is to be sent, or who got it
+/// since; `plan` is the number of the last plan.
+pub(super) fn is_meant(since: Timestamp, plan: &str) -> String {
+    format!(
+        "{} AND (generation = {plan} OR EXISTS (SELECT 1 FROM deliveries AS tried
+         WHERE tried.campaign = campaign_recipients.campaign AND tried.seq = campaign_recipients.seq AND tried.part = 0
+         AND tried.at >= {} AND tried.state IN ('sent', 'failed', 'unknown')))",
+        untouched("campaign_recipients", since),
+        since.as_unix_millis()
+    )
+}
+
 /// SQL, for every engine: that nothing was settled before `since` with the recipient of a row of `table`.
 pub(super) fn untouched(table: &str, since: Timestamp) -> String {
     format!(
@@ -289,10 +302,17 @@ pub(super) const fn off_the_list(named: i64, plan: Option<i64>) -> Option<&'stat
 
 /// Whether it is an operator's word or evidence, upon which something may come to be sent.
 const fn is_decision(event: &Event) -> bool {
-    use Event::{AssumeNotSent, AssumeSent, Echoed, InferredNotSent, InferredSent, Reopen, Resend};
+    use Event::{AssumeNotSent, AssumeSent, Echoed, InferredNotSent, InferredSent, Reopen, Resend, SendAgain};
     matches!(
         event,
-        AssumeNotSent | AssumeSent | Echoed { .. } | InferredNotSent | InferredSent { .. } | Reopen | Resend { .. }
+        AssumeNotSent
+            | AssumeSent
+            | Echoed { .. }
+            | InferredNotSent
+            | InferredSent { .. }
+            | Reopen
+            | Resend { .. }
+            | SendAgain { .. }
     )
 }
 

@@ -21,6 +21,8 @@ pub use conversations::{Inquiry, InquirySummary, Unclear, Verdict};
 pub(super) use echoes::apply_unsaved;
 pub use echoes::{Applied, Echo, Echoes, apply_echoes, apply_not_sent, read_echoes};
 
+/// Why nothing more becomes of what may have arrived.
+pub(super) const ONCE: &str = "nothing is sent twice";
 /// How many deliveries are decided at once.
 const PAGE: usize = 1_000;
 
@@ -87,7 +89,7 @@ pub async fn decide(
 ) -> Result<(), CampaignError> {
     let event = match decision {
         Decision::Sent => Event::AssumeSent,
-        Decision::SendAgain => Event::Resend { due: now },
+        Decision::SendAgain => Event::SendAgain { due: now },
     };
     Ok(record.decide(campaign, &[Entry { key, event, at: now }]).await?)
 }
@@ -102,7 +104,7 @@ pub(super) async fn reopen(
 ) -> Result<u64, CampaignError> {
     let event = match scope {
         Scope::Failed => Event::Reopen,
-        Scope::Unknown => Event::Resend { due: now },
+        Scope::Unknown => Event::SendAgain { due: now },
     };
     let again = |listed: &ListedDelivery| (!left_out.contains(&listed.recipient)).then(|| event.clone());
     decide_all(record, campaign, scope.state(), again, now).await
@@ -156,8 +158,8 @@ pub(super) async fn leave_unknown(
     campaign: CampaignId,
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
-    let skip = || Event::Skip { reason: "nothing is sent twice any more".to_owned() };
-    let event = |listed: &ListedDelivery| listed.delivery.is_in_doubt().then(skip);
+    let skip = || Event::Skip { reason: ONCE.to_owned() };
+    let event = |listed: &ListedDelivery| listed.delivery.is_doubtful().then(skip);
     decide_all(record, campaign, State::RetryAt, event, now).await
 }
 

@@ -113,7 +113,9 @@ impl Book {
         let mut behind = (key.part + 1..PARTS).map(|part| DeliveryKey { part, ..*key });
         let left_out = self.left_out(key.seq).filter(|_| by.is_none());
         match next.state {
-            State::RetryAt if left_out.is_some() && matches!(event, Event::Resend { .. }) => return Ok(()),
+            State::RetryAt if left_out.is_some() && matches!(event, Event::Resend { .. } | Event::SendAgain { .. }) => {
+                return Ok(());
+            }
             State::Planned if left_out.is_some() && *event == Event::Reopen => return Ok(()),
             State::Planned if matches!(event, Event::AssumeNotSent | Event::InferredNotSent) => {
                 if let Some(reason) = left_out {

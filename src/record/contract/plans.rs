@@ -269,6 +269,10 @@ pub(in crate::record) async fn whoever_had_an_earlier_plan_s_message_is_not_coun
     assert_eq!(place(1, later, std::slice::from_ref(&two)).await, Some(4), "2 has tried it out");
     record.suppress(campaign, &[four], NOW).await.expect("left out");
     assert_eq!(place(2, later, &[]).await, Some(5), "4 gets nothing more");
+    let count = async |since| record.count_untouched(campaign, since, &[]).await.expect("a count");
+    assert_eq!((count(later).await, count(NOW).await), (2, 4));
+    record.suppress(campaign, &[somebody(1).recipient], NOW).await.expect("left out");
+    assert_eq!(place(1, NOW, &[]).await, Some(1), "1 had it by then");
     // Whoever had a part of it is passed over; whoever was refused, and is to get it again, is not.
     record.decide(campaign, &[entry(3, 0, Event::Reopen)]).await.expect("decided");
     let worker = enlist(&*record, campaign).await;

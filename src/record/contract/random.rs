@@ -270,6 +270,7 @@ impl Bench<'_> {
             _ if failed != (choice >= 240) => Event::Reopen,
             0 => Event::AssumeSent,
             1 => Event::AssumeNotSent,
+            2 if choice < 120 => Event::SendAgain { due: self.book.now },
             2 => Event::Resend { due: self.book.now },
             3 => Event::Skip { reason: "an operator's".to_owned() },
             4 => Event::InferredNotSent,

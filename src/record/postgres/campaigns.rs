@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::campaigns::NO_PLAN;
-use crate::record::delivery_rows::{DeliveryRows, untouched};
+use crate::record::delivery_rows::{DeliveryRows, is_meant};
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
@@ -25,6 +25,9 @@ use crate::record::{
 };
 
 pub(super) const TABLE: &str = "campaigns";
+/// The number of a campaign's last plan.
+const PLAN: &str = "(SELECT generation FROM campaigns WHERE id = $1)";
+
 /// A row of `campaigns`, locked until the transaction ends.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
@@ -133,6 +136,26 @@ impl Campaigns for PostgresRecord {
         Ok(first.await?.into_iter().next().map(|(_, recipient)| recipient))
     }
 
+    async fn count_untouched(
+        &self,
+        campaign: CampaignId,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<u64, RecordError> {
+        let but_for: Vec<String> = but_for.iter().map(ToString::to_string).collect();
+        let but_for = &but_for;
+        self.sessions
+            .ask(|tx| async move {
+                let sql = format!(
+                    "SELECT count(*) FROM campaign_recipients WHERE campaign = $1 AND {} AND recipient <> ALL ($2)",
+                    is_meant(since, PLAN)
+                );
+                let row = tx.one(&sql, &[&campaign.0, but_for]).await?;
+                Ok(row.map(|row| column(&row, TABLE, 0).map(unsigned)).transpose()?.unwrap_or_default())
+            })
+            .await
+    }
+
     async fn place_of(
         &self,
         campaign: CampaignId,
@@ -145,10 +168,9 @@ impl Campaigns for PostgresRecord {
         self.sessions
             .ask(|tx| async move {
                 let sql = format!(
-                    "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND {}
-                     AND generation = (SELECT generation FROM campaigns WHERE id = $1) AND recipient <> ALL ($3)
+                    "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND {} AND recipient <> ALL ($3)
                      ORDER BY seq LIMIT 1 OFFSET $2",
-                    untouched("campaign_recipients", since)
+                    is_meant(since, PLAN)
                 );
                 let found = tx.one(&sql, &[&campaign.0, &signed(nth.saturating_sub(1)), but_for]).await?;
                 Ok(found.map(|row| column(&row, TABLE, 0).map(unsigned)).transpose()?)

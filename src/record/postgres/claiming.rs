@@ -159,7 +159,12 @@ async fn claim_fresh(
         for row in &rows {
             if column(row, RECIPIENTS, 5)? {
                 let (seq, recipient) = recipient(row, 0)?;
-                fresh.push(ClaimedRow { key: DeliveryKey { seq, part: 0 }, attempt: claimed.attempt, recipient });
+                fresh.push(ClaimedRow {
+                    key: DeliveryKey { seq, part: 0 },
+                    attempt: claimed.attempt,
+                    is_doubtful: false,
+                    recipient,
+                });
                 room -= 1;
             }
         }

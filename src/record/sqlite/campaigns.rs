@@ -12,7 +12,7 @@ use super::uploads::{column, space_id, spaces};
 use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
-use crate::record::delivery_rows::{DeliveryRows, untouched};
+use crate::record::delivery_rows::{DeliveryRows, is_meant};
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
@@ -20,6 +20,8 @@ use crate::record::{
 };
 
 const TABLE: &str = "campaigns";
+/// The number of a campaign's last plan.
+const PLAN: &str = "(SELECT generation FROM campaigns WHERE id = ?1)";
 /// How much of the file a plan keeps in memory, in KiB: the index of a million recipients, nearly.
 const PLAN_CACHE_KIB: i64 = 48 * 1024;
 /// How much anything else does: what SQLite itself takes.
@@ -144,6 +146,26 @@ impl Campaigns for SqliteRecord {
         .await
     }
 
+    async fn count_untouched(
+        &self,
+        campaign: CampaignId,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<u64, RecordError> {
+        let but_for: Vec<String> = but_for.iter().map(ToString::to_string).collect();
+        let but_for = serde_json::json!(but_for).to_string();
+        self.call(move |engine| {
+            let sql = format!(
+                "SELECT count(*) FROM campaign_recipients WHERE campaign = ?1 AND {}
+                 AND recipient NOT IN (SELECT value FROM json_each(?2))",
+                is_meant(since, PLAN)
+            );
+            let mut query = engine.connection.prepare_cached(&sql)?;
+            Ok(unsigned(query.query_row(params![campaign.0, but_for], |row| row.get(0))?))
+        })
+        .await
+    }
+
     async fn place_of(
         &self,
         campaign: CampaignId,
@@ -156,9 +178,8 @@ impl Campaigns for SqliteRecord {
         self.call(move |engine| {
             let sql = format!(
                 "SELECT seq FROM campaign_recipients WHERE campaign = ?1 AND {}
-                 AND generation = (SELECT generation FROM campaigns WHERE id = ?1)
                  AND recipient NOT IN (SELECT value FROM json_each(?3)) ORDER BY seq LIMIT 1 OFFSET ?2",
-                untouched("campaign_recipients", since)
+                is_meant(since, PLAN)
             );
             let mut query = engine.connection.prepare_cached(&sql)?;
             let values = params![campaign.0, signed(nth.saturating_sub(1)), but_for];

@@ -184,3 +184,18 @@ fn a_few_are_no_more_than_that_though_others_have_had_a_part() {
     assert_eq!(world.truth().messages.len(), before + 9);
     check_against_truth(&world);
 }
+
+#[test]
+fn a_share_to_try_it_out_is_one_of_those_who_have_had_nothing() {
+    let world = fast_world();
+    let said = |text: &str| format!("canary = \"10%\"\n[[message]]\ntext = \"{text}\"\n");
+    campaign(&world, 50, &said("one"));
+    run(&world, &[]).ended_with(0);
+    resume(&world, &[]);
+    campaign(&world, 50, &said("two"));
+    let rows: Vec<_> = (0..10).map(|number| format!("{},n\n", 3_001 + number)).collect();
+    world.put("people.csv", format!("recipient,name\n{}", rows.concat()));
+    let ran = run(&world, &["--replan"]).ended_with(0);
+    assert_eq!((texts(&world, "two"), &ran.events_of("preflight")[0]["stage_recipients"]), (1, &json!(1)));
+    assert_eq!(closing(&ran)["state"], "paused");
+}

@@ -321,6 +321,15 @@ impl Campaigns for Desk {
         step!(self, Read, first_recipient(campaign))
     }
 
+    async fn count_untouched(
+        &self,
+        campaign: CampaignId,
+        since: Timestamp,
+        but_for: &[Recipient],
+    ) -> Result<u64, RecordError> {
+        step!(self, Read, count_untouched(campaign, since, but_for))
+    }
+
     async fn place_of(
         &self,
         campaign: CampaignId,
