@@ -151,7 +151,7 @@ async fn plan_once(
             // Where others may join, who sends it goes by what it began with; where nobody may, it is for the next run to say.
             if known.holder.is_none() || record.is_shared() {
                 record.change(known.id, Change::Settings(settings)).await?;
-                doubt_no_more(&**record, &known, spec, clock.now()).await?;
+                doubt_no_more(&**record, known, spec, clock.now()).await?;
             }
             if *replan == Replan::Allowed && known.holder.is_none() {
                 record.change(known.id, Change::ThawAssets).await?;
