@@ -111,6 +111,25 @@ async fn to_plan_the_same_again_changes_nothing_but_how_it_is_sent() {
 }
 
 #[tokio::test]
+async fn behind_a_plan_that_was_cut_off_whoever_has_begun_must_say_that_they_plan_anew() {
+    let mut desk = Desk::new().await;
+    let campaign = desk.planned(PEOPLE, HELLO).await.campaign;
+    desk.send_one(campaign.id).await;
+    let new = NewCampaign { replaces: campaign.digest, ..desk.new_campaign(&desk.spec(PEOPLE, HELLO)) };
+    let Begun::Won(planner) = desk.record.begin_plan(&new, 4_711, desk.clock.now()).await.expect("an answer") else {
+        panic!("nobody has it")
+    };
+    assert!(desk.refused(PEOPLE, HELLO).await.starts_with("process 4711 "), "it is being planned");
+    desk.record.retire(&planner, desk.clock.now()).await.expect("cut off");
+    let refusal = desk.refused(PEOPLE, HELLO).await;
+    assert_eq!(refusal, "the campaign spring was planned with another list of recipients, and that plan was cut off");
+    let refusal = desk.refused(PEOPLE, &HELLO.replace("Hi", "Ho")).await;
+    assert_eq!(refusal, "the campaign spring was planned with another message");
+    desk.options.replan = Replan::Allowed;
+    assert_eq!(desk.planned(PEOPLE, HELLO).await.campaign.digest, campaign.digest);
+}
+
+#[tokio::test]
 async fn another_message_or_list_is_refused_by_name_unless_it_is_asked_for() {
     let mut desk = Desk::new().await;
     let first = desk.planned(PEOPLE, HELLO).await;

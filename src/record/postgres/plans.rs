@@ -10,6 +10,7 @@ use super::session::Tx;
 use super::uploads::{column, space_id_for_writing};
 use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
+use crate::record::campaigns::NO_PLAN;
 use crate::record::delivery_rows::{DeliveryRows, PASSING};
 use crate::record::rows;
 use crate::record::{Added, Begun, Campaign, NewCampaign, NewRecipient, PlanDigest, Worker};
@@ -114,8 +115,8 @@ pub(super) async fn add_recipients(tx: &Tx, planner: &Worker, batch: &[NewRecipi
                SELECT $1, *, $7::bigint FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[])
                ON CONFLICT (campaign, seq) DO UPDATE SET variables = excluded.variables,
                last_interaction_at = excluded.last_interaction_at, timezone = excluded.timezone,
-               generation = CASE WHEN campaign_recipients.generation = -1 THEN -1 ELSE excluded.generation END";
-    tx.execute(sql, &[&id.0, &seqs, &accepted, &variables, &times, &zones, &generation]).await?;
+               generation = CASE WHEN campaign_recipients.generation = $8 THEN $8 ELSE excluded.generation END";
+    tx.execute(sql, &[&id.0, &seqs, &accepted, &variables, &times, &zones, &generation, &NO_PLAN]).await?;
     let sql = "UPDATE campaigns SET duplicates = duplicates + $2 WHERE id = $1";
     tx.execute(sql, &[&id.0, &signed(added.duplicates)]).await?;
     Ok(added)
