@@ -18,7 +18,8 @@ pub struct Ramp {
 }
 
 /// Which part of a campaign's list is sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Those who try it out.
     Testers,
@@ -46,13 +47,21 @@ impl Stage {
         }
     }
 
-    /// What a campaign is paused for behind this stage.
-    pub(super) const fn question(self) -> &'static str {
-        match self {
-            Self::Testers => "the testers have it, and nobody else: it waits for a yes",
-            Self::Canary => "the first few have it, and nobody else: it waits for a yes",
-            Self::Everybody => "everybody has it",
+    /// Who has it behind this stage, which somebody got, or nobody did.
+    pub const fn outcome(self, has_arrived: bool) -> &'static str {
+        match (self, has_arrived) {
+            (Self::Testers, true) => "the testers have it",
+            (Self::Testers, false) => "none of the testers is known to have it",
+            (Self::Canary, true) => "the first few have it",
+            (Self::Canary, false) => "none of the first few is known to have it",
+            (Self::Everybody, _) => "everybody has it",
         }
+    }
+
+    /// What a campaign is paused for behind this stage.
+    pub(super) fn question(self, has_arrived: bool) -> String {
+        let but_for_these = if has_arrived { ", and nobody else" } else { "" };
+        format!("{}{but_for_these}: it waits for a yes", self.outcome(has_arrived))
     }
 
     /// In one word.
@@ -80,8 +89,9 @@ impl Ramp {
 
 /// Whether a stage of `campaign` is through, and only a yes (`campaign resume`) begins the next.
 pub fn waits_for_yes(campaign: &Campaign) -> bool {
-    let questions = [Stage::Testers, Stage::Canary].map(Stage::question);
-    campaign.paused.as_deref().is_some_and(|why| questions.contains(&why))
+    let is_question = |why: &str, stage: Stage| [true, false].map(|yes| stage.question(yes)).iter().any(|it| it == why);
+    let asks = |why: &str| [Stage::Testers, Stage::Canary].into_iter().any(|stage| is_question(why, stage));
+    campaign.paused.as_deref().is_some_and(asks)
 }
 
 mod recipients {

@@ -22,6 +22,7 @@ use super::spec::{CampaignMessage, Delivery, Settings};
 use super::summary::{Counts, End, RunSummary, Unsaved};
 use super::tally::{Waiting, Watch};
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::State;
 use crate::graph::GraphClient;
 use crate::ids::Recipient;
 use crate::library::AssetLibrary;
@@ -31,6 +32,9 @@ use crate::stop::Stop;
 /// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
 /// next to nothing, and nothing of it is written down before it may go.
 const CONCURRENCY: usize = 64;
+
+/// Deliveries read from the record at a time.
+const ROWS: usize = 1_000;
 
 /// How often a run that waits looks whether the campaign was paused.
 const LOOK: Duration = Duration::from_secs(5);
@@ -157,7 +161,7 @@ impl Run {
             (Some(end), _) => end,
             (None, Err(error)) => End::Store(Arc::new(error)),
             (None, Ok(())) if self.parts.stop.is_requested() => End::Interrupted,
-            (None, Ok(())) => self.stage_end().await,
+            (None, Ok(())) => self.stage_end().await.unwrap_or_else(|error| End::Store(Arc::new(error))),
         };
         // Whatever fails from here on: what the record could not be told must still be told to somebody.
         if let Err(error) = self.note_end(&end, uploads).await {
@@ -205,8 +209,8 @@ impl Run {
         let why = match end {
             End::Page(error) => error.to_string(),
             End::Asset(error) => error.to_string(),
-            End::Stage(stage) => {
-                let change = Change::Stage(stage.next().number(), stage.question().to_owned());
+            End::Stage { stage, has_arrived } => {
+                let change = Change::Stage(stage.next().number(), stage.question(*has_arrived));
                 return record.change(self.campaign.id, change).await;
             }
             End::Paused(why) => why.clone(),
@@ -217,14 +221,40 @@ impl Run {
     }
 
     /// What it means that nothing is left to be sent of the stage.
-    async fn stage_end(&self) -> End {
-        match self.stand().await {
-            Err(error) => End::Store(Arc::new(error)),
-            // Behind a part that is unknown others wait; that is no reason to ask.
-            Ok((_, counts)) if self.stage != Stage::Everybody && counts.pending > counts.held_back => {
-                End::Stage(self.stage)
+    async fn stage_end(&self) -> Result<End, RecordError> {
+        let (_, counts) = self.stand().await?;
+        // Behind a part that is unknown others wait; that is no reason to ask.
+        if self.stage == Stage::Everybody || counts.pending <= counts.held_back {
+            return Ok(End::Finished);
+        }
+        Ok(End::Stage { stage: self.stage, has_arrived: self.has_arrived().await? })
+    }
+
+    /// Whether anybody of the stage, which is through, is known to have the message.
+    async fn has_arrived(&self) -> Result<bool, RecordError> {
+        let Campaign { id, space, planned_at, .. } = &self.campaign;
+        let (record, testers) = (&self.parts.record, &self.settings.ramp.testers);
+        if self.watch.sent() > 0 {
+            return Ok(true);
+        }
+        if self.stage == Stage::Testers {
+            for tester in testers {
+                let theirs = record.deliveries_to(space, tester).await?;
+                if theirs.iter().any(|theirs| theirs.campaign == *id && theirs.delivery.state == State::Sent) {
+                    return Ok(true);
+                }
             }
-            Ok(_) => End::Finished,
+            return Ok(false);
+        }
+        // It may have been a run before this one that sent to them.
+        let mut after = None;
+        loop {
+            let sent = record.deliveries(*id, Some(State::Sent), after, ROWS).await?;
+            let Some(last) = sent.last() else { return Ok(false) };
+            after = Some(last.key);
+            if sent.iter().any(|sent| sent.delivery.at >= *planned_at && !testers.contains(&sent.recipient)) {
+                return Ok(true);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{CampaignMessage, Counts, Settings};
+use super::{CampaignMessage, Counts, Settings, Stage};
 use crate::clock::Timestamp;
 use crate::graph::{Governor, GraphClient, PaceLimits};
 use crate::record::{Campaign, CampaignId, Change, Record, RecordError};
@@ -28,6 +28,12 @@ pub async fn counts(record: &dyn Record, campaign: &Campaign, now: Timestamp) ->
     // A plan that was never completed has no message.
     let message: Option<CampaignMessage> = serde_json::from_str(&campaign.message).ok();
     Ok(message.map(|message| Counts::new(&message, &counted)).unwrap_or_default())
+}
+
+/// The stage a run of the campaign would send now; `None` where nobody can tell, as of a plan that was cut off.
+pub fn next_stage(campaign: &Campaign) -> Option<Stage> {
+    let settings: Settings = serde_json::from_str(&campaign.settings).ok()?;
+    campaign.digest.map(|_| settings.ramp.stage(campaign))
 }
 
 /// The Page's client at the campaign's own pace, where that is slower than the Page's; `None` where it is not.

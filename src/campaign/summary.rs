@@ -214,8 +214,13 @@ pub enum End {
     Interrupted,
     /// The campaign was paused, by somebody or by its own brakes.
     Paused(String),
-    /// This stage is through; the next one waits for a yes.
-    Stage(Stage),
+    /// A stage is through; the next one waits for a yes.
+    Stage {
+        /// Which.
+        stage: Stage,
+        /// Whether anybody of it is known to have the message.
+        has_arrived: bool,
+    },
     /// Meta takes nothing from this Page.
     Page(GraphError),
     /// Meta's limits, or the network, stood in the way for too long.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::campaign::{Counts, State, VariantCounts};
+use crate::campaign::{Counts, Stage, State, VariantCounts, next_stage};
 use crate::clock::Timestamp;
 use crate::delivery::{self, Delivery};
 use crate::graph::{Class, lookup};
@@ -29,6 +29,8 @@ pub(crate) struct CampaignEvent<'a> {
     parts: u8,
     page_id: &'a str,
     paused: Option<&'a str>,
+    /// Whom a run would send to now: those who try it out, a few, everybody.
+    stage: Option<&'static str>,
     planned_at: Timestamp,
     started_at: Option<Timestamp>,
     holder_pid: Option<u32>,
@@ -60,6 +62,7 @@ impl<'a> CampaignEvent<'a> {
             parts: campaign.parts,
             page_id: campaign.space.page.as_str(),
             paused: campaign.paused.as_deref(),
+            stage: next_stage(campaign).map(Stage::as_str),
             planned_at: campaign.planned_at,
             started_at: campaign.started_at,
             holder_pid: campaign.holder.map(|holder| holder.pid),

@@ -109,6 +109,7 @@ macro_rules! suite {
             what_was_skipped_for_the_time_or_the_window_is_judged_anew
             parts_behind_one_that_did_arrive_are_sent_after_all
             whoever_had_an_earlier_plan_s_message_is_not_counted_among_the_first
+            a_plan_is_later_than_all_that_was_sent_before_whatever_the_clock_says
             operators_decide_what_is_unknown
             counts_and_lists_tell_one_story
             campaigns_of_other_pages_are_others

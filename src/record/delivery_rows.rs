@@ -291,6 +291,19 @@ pub(super) fn untouched(table: &str, since: Timestamp) -> String {
     )
 }
 
+/// SQL, for every engine: when something was last settled in a campaign; `NULL` where nothing was.
+pub(super) fn last_settled(campaign: &str) -> String {
+    format!(
+        "SELECT max(at) FROM deliveries WHERE campaign = {campaign} AND state IN ('sent', 'failed', 'unknown', 'skipped')"
+    )
+}
+
+/// When a campaign is planned, by a clock that says `now`: behind all that was settled before, at `last`, though that clock
+/// was put back since, or is another's.
+pub(super) fn time_of_plan(now: Timestamp, last: Option<i64>) -> Timestamp {
+    last.map_or(now, |last| now.max(Timestamp::from_unix_millis(last.saturating_add(1))))
+}
+
 /// Why somebody gets nothing more whom plan number `named` was the last to name, where there is a complete `plan`.
 pub(super) const fn off_the_list(named: i64, plan: Option<i64>) -> Option<&'static str> {
     match plan {

@@ -1,6 +1,7 @@
 //! The service, as programs and browsers meet it.
 
 mod attacks;
+mod campaigns;
 mod gallery;
 mod ids;
 mod inside;

@@ -7,7 +7,7 @@ use super::{NOW, Store};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
 use crate::ids::Recipient;
-use crate::record::{Begun, CampaignId, Change, NewCampaign, Reach, Record, RecordError};
+use crate::record::{Begun, CampaignId, Change, Entry, NewCampaign, Reach, Record, RecordError};
 
 pub(in crate::record) async fn those_who_try_it_out_begin_again(store: &dyn Store) {
     let record = store.open().await;
@@ -250,6 +250,30 @@ pub(in crate::record) async fn parts_behind_one_that_did_arrive_are_sent_after_a
     let states: Vec<_> = all(&*record, campaign).await.into_iter().map(|(.., state)| state).collect();
     assert_eq!(states, [State::Sent, State::Planned, State::Planned]);
     assert_eq!(whose_turn_it_is(&*record, campaign).await, [1]);
+}
+
+pub(in crate::record) async fn a_plan_is_later_than_all_that_was_sent_before_whatever_the_clock_says(
+    store: &dyn Store,
+) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=4, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    let later = Timestamp::from_unix_millis(NOW.as_unix_millis() + 7_200_000);
+    let late = |entry| Entry { at: later, ..entry };
+    let entries = [intent(1, 0), late(sent(1, 0)), intent(2, 0), late(doubt(2, 0))];
+    write(&*record, &worker, &entries).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    // The clock is put back by two hours.
+    let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };
+    let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else { panic!("held") };
+    assert!(shown(&*record).await.planned_at > later, "one that is cut off as well");
+    record.add_recipients(&planner, (1..=4).map(somebody).collect()).await.expect("added");
+    record.seal_plan(&planner, &other, DIGEST, 0, NOW).await.expect("sealed");
+    let planned_at = shown(&*record).await.planned_at;
+    assert!(planned_at > later, "{planned_at}");
+    assert_eq!(record.count_untouched(campaign, planned_at, &[]).await.expect("a count"), 2, "3 and 4 had nothing");
+    assert_eq!(record.place_of(campaign, 1, planned_at, &[]).await.expect("a place"), Some(3));
 }
 
 pub(in crate::record) async fn whoever_had_an_earlier_plan_s_message_is_not_counted_among_the_first(store: &dyn Store) {

@@ -11,9 +11,9 @@ use super::uploads::{column, space_id_for_writing};
 use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
 use crate::record::campaigns::NO_PLAN;
-use crate::record::delivery_rows::{DeliveryRows, PASSING};
+use crate::record::delivery_rows::{DeliveryRows, PASSING, last_settled, time_of_plan};
 use crate::record::rows;
-use crate::record::{Added, Begun, Campaign, NewCampaign, NewRecipient, PlanDigest, Worker};
+use crate::record::{Added, Begun, Campaign, CampaignId, NewCampaign, NewRecipient, PlanDigest, Worker};
 
 pub(super) async fn begin_plan(
     tx: &Tx,
@@ -37,12 +37,19 @@ pub(super) async fn begin_plan(
         return Ok(Begun::Overtaken);
     }
     must_keep_its_parts(tx, &stored.campaign, new).await?;
+    let planned_at = behind_all(tx, id, now).await?;
     // Nothing is lost by taking on what is new where it was made just now.
     let sql = "UPDATE campaigns SET generation = generation + 1, digest = NULL, duplicates = 0, malformed = 0,
                planned_at = $4, message = CASE WHEN message = '' THEN $2 ELSE message END,
                settings = CASE WHEN message = '' THEN $3 ELSE settings END WHERE id = $1";
-    tx.execute(sql, &[&id.0, &new.message, &new.settings, &now.as_unix_millis()]).await?;
+    tx.execute(sql, &[&id.0, &new.message, &new.settings, &planned_at.as_unix_millis()]).await?;
     Ok(Begun::Won(add_worker(tx, id, owner, true, pid, now).await?))
+}
+
+/// When the campaign is planned, by a clock that says `now`.
+async fn behind_all(tx: &Tx, id: CampaignId, now: Timestamp) -> Result<Timestamp, Fault> {
+    let last = tx.one(&last_settled("$1"), &[&id.0]).await?.and_then(|row| row.get(0));
+    Ok(time_of_plan(now, last))
 }
 
 /// Returns if nothing became of any delivery, or there are as many parts as there were.
@@ -132,6 +139,7 @@ pub(super) async fn seal_plan(
     let mut stored = must_plan(tx, planner).await?;
     let id = planner.campaign;
     must_keep_its_parts(tx, &stored.campaign, new).await?;
+    let planned_at = behind_all(tx, id, now).await?;
     if stored.campaign.message != new.message {
         // Whoever tries a message out has to see what became of it.
         let testers: BTreeSet<u64> = seqs_of(tx, id, &new.testers).await?.into_iter().collect();
@@ -150,7 +158,7 @@ pub(super) async fn seal_plan(
                assets = NULL, paused = CASE WHEN message = $2 THEN paused END,
                stage = CASE WHEN message = $2 THEN stage ELSE 0 END,
                recipients = (SELECT count(*) FROM campaign_recipients WHERE campaign = $1) WHERE id = $1";
-    let (parts, planned_at) = (i64::from(new.parts), now.as_unix_millis());
+    let (parts, planned_at) = (i64::from(new.parts), planned_at.as_unix_millis());
     let (digest, malformed) = (digest.to_vec(), signed(malformed));
     tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at, &digest, &malformed]).await?;
     dismiss(tx, planner.epoch).await

@@ -10,7 +10,7 @@ use super::uploads::space_id_for_writing;
 use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
 use crate::record::campaigns::NO_PLAN;
-use crate::record::delivery_rows::{DeliveryRows, PASSING};
+use crate::record::delivery_rows::{DeliveryRows, PASSING, last_settled, time_of_plan};
 use crate::record::{Added, Begun, Campaign, CampaignId, Enlisted, NewCampaign, NewRecipient, PlanDigest, Worker};
 
 pub(super) fn begin_plan(
@@ -34,15 +34,22 @@ pub(super) fn begin_plan(
         Enlisted::Won(worker) => worker,
     };
     must_keep_its_parts(transaction, &stored.campaign, new)?;
+    let planned_at = behind_all(transaction, id, now)?;
     stored.generation += 1;
     let row = &mut stored.campaign;
     if row.message.is_empty() {
         // Nothing is lost by it: it was made just now.
-        take_on(row, new, now);
+        take_on(row, new, planned_at);
     }
-    (row.digest, row.planned_at, row.duplicates, row.malformed) = (None, now, 0, 0);
+    (row.digest, row.planned_at, row.duplicates, row.malformed) = (None, planned_at, 0, 0);
     save(transaction, &stored)?;
     Ok(Begun::Won(worker))
+}
+
+/// When the campaign is planned, by a clock that says `now`.
+fn behind_all(transaction: &Transaction, id: CampaignId, now: Timestamp) -> Result<Timestamp, Fault> {
+    let last = transaction.prepare_cached(&last_settled("?1"))?.query_row([id.0], |row| row.get(0))?;
+    Ok(time_of_plan(now, last))
 }
 
 fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timestamp) -> Result<CampaignId, Fault> {
@@ -77,13 +84,13 @@ fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timesta
 }
 
 /// What is planned takes the place of what was.
-fn take_on(row: &mut Campaign, new: &NewCampaign, now: Timestamp) {
+fn take_on(row: &mut Campaign, new: &NewCampaign, planned_at: Timestamp) {
     if row.message != new.message {
         // Nobody has seen it, nor said yes or no to it.
         (row.stage, row.paused) = (0, None);
     }
     (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
-    (row.assets, row.planned_at) = (None, now);
+    (row.assets, row.planned_at) = (None, planned_at);
 }
 
 /// Returns if nothing became of any delivery, or there are as many parts as there were.
@@ -165,12 +172,13 @@ pub(super) fn seal_plan(
     let mut stored = must_plan(transaction, planner)?;
     let id = planner.campaign;
     must_keep_its_parts(transaction, &stored.campaign, new)?;
+    let planned_at = behind_all(transaction, id, now)?;
     if stored.campaign.message != new.message {
         // Whoever tries a message out has to see what became of it.
         let mut sheet = sheet(transaction, &stored);
         seqs_of(transaction, id, &new.testers)?.into_iter().try_for_each(|seq| sheet.begin_again(seq, now))?;
     }
-    take_on(&mut stored.campaign, new, now);
+    take_on(&mut stored.campaign, new, planned_at);
     if stored.generation > 1 {
         leave_out(transaction, &stored, now)?;
         readmit(transaction, &stored, &PASSING, now)?;

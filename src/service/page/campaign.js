@@ -11,10 +11,16 @@ import { announce, complain } from "./tell.js";
 import { at, CAMPAIGN_STATES, counted, number } from "./words.js";
 
 const LISTED = 200;
+/** Who gets it first, and nobody else before another yes. */
+const FIRST = {
+  testers: "Those who try it out get it; then it waits for another yes.",
+  canary: "A few get it; then it waits for another yes.",
+};
 
 /** The view of the campaign `name` of a Page, which need not be said where one alone has a campaign of that name. */
 export function campaign(name, page, session) {
-  const path = (verb = "") => `/v1/campaigns/${encodeURIComponent(name)}${verb}${query({ page })}`;
+  const path = (verb = "", more = {}) =>
+    `/v1/campaigns/${encodeURIComponent(name)}${verb}${query({ page, ...more })}`;
   const mayChange = session.scope === "send";
   const state = h("span");
   const actions = h("span", { class: "push" });
@@ -65,21 +71,21 @@ export function campaign(name, page, session) {
 
   let history = [];
   let shown = { state: "", unknown: -1 };
-  const change = async (verb, body) => {
-    await call(path(`/${verb}`), { method: "POST", body }).then(draw, complain);
+  const change = async (verb, { body, more } = {}) => {
+    await call(path(`/${verb}`, more), { method: "POST", body }).then(draw, complain);
     await refresh().catch(complain);
   };
 
   const draw = (now) => {
-    const [before, doubts] = [shown.state, shown.unknown];
+    const { state: before, stage: stageBefore, unknown: doubts } = shown;
     shown = now;
     state.replaceChildren(stateOf(now));
     for (const [part, figure] of numbers) write(figure, number(now[part]));
     bar.draw(now);
     notice.replaceChildren(...told(now));
-    if (before !== now.state) {
+    if (before !== now.state || stageBefore !== now.stage) {
       actions.replaceChildren(...(mayChange ? buttons(now, change) : []));
-      if (before) announce(`${name} is ${CAMPAIGN_STATES[now.state].toLowerCase()}`);
+      if (before && before !== now.state) announce(`${name} is ${CAMPAIGN_STATES[now.state].toLowerCase()}`);
     }
     facts.replaceChildren(factsOf(now, session));
     variants.replaceChildren(...variantsOf(now.variants ?? []));
@@ -153,7 +159,7 @@ function told({ state, paused, unknown }) {
   return [];
 }
 
-function buttons({ name, state, pending }, change) {
+function buttons({ name, state, stage, pending }, change) {
   const pause = async () => {
     const words = [
       "Messages under way still arrive; no other begins. Everything that was sent stays on record, and resuming goes on where it stopped.",
@@ -161,8 +167,9 @@ function buttons({ name, state, pending }, change) {
     if (await confirmed(`Pause ${name}?`, words, "Pause")) await change("pause");
   };
   const resume = async () => {
-    const words = [`${counted(pending, "message")} will go out. Nobody who has one gets it again.`];
-    if (await confirmed(`Resume ${name}?`, words, "Resume")) await change("resume");
+    const who = FIRST[stage] ?? `${counted(pending, "message")} will go out.`;
+    const words = [`${who} Nobody who has one gets it again.`];
+    if (await confirmed(`Resume ${name}?`, words, "Resume")) await change("resume", { more: { stage } });
   };
   if (state === "running")
     return [h("button", { class: "button", type: "button", onclick: pause }, icon("pause"), "Pause")];
@@ -217,7 +224,7 @@ function why(reasons) {
 
 function doubtful(deliveries, { name, unknown }, change) {
   const settle = async (assume, title, words, yes) =>
-    (await confirmed(title, [words], yes)) && change("settle", { assume });
+    (await confirmed(title, [words], yes)) && change("settle", { body: { assume } });
   const many = counted(unknown, "message");
   const actions =
     change &&

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::campaign::settle::{Assumption, assume};
-use crate::campaign::{self, State as Stands};
+use crate::campaign::{self, Stage, State as Stands, next_stage};
 use crate::delivery;
 use crate::events::{CampaignEvent, RecipientEvent};
 use crate::graph::lookup;
@@ -37,6 +37,18 @@ const SHOWN: usize = 1_000;
 pub(super) struct Of {
     /// The Page's id or name, where more than one has a campaign of that name.
     page: Option<String>,
+}
+
+/// Whose campaign goes on, and with what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Yes {
+    /// The Page's id or name, where more than one has a campaign of that name.
+    page: Option<String>,
+    /// The `stage` of the campaign this is the yes to – `testers`, `canary` or `everybody` –: where it has come to another
+    /// meanwhile, nothing is sent. Without it, this is the yes to whatever comes next.
+    #[param(value_type = Option<String>)]
+    stage: Option<Stage>,
 }
 
 /// All campaigns of the served Pages.
@@ -112,11 +124,15 @@ pub(super) async fn pause(
 #[utoipa::path(
     post,
     path = "/v1/campaigns/{name}/resume",
-    params(("name" = String, Path), Of),
+    params(("name" = String, Path), Yes),
     responses(
         (status = 200, description = "The campaign, being sent"),
         (status = 404, body = Problem),
-        (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
+        (
+            status = 409,
+            description = "It has come to another stage; or more than one Page has a campaign of that name",
+            body = Problem
+        ),
         (status = 429, description = "Too many a second", body = Problem),
     )
 )]
@@ -124,9 +140,15 @@ pub(super) async fn resume(
     State(shared): State<Arc<Shared>>,
     _: MaySend,
     Path(name): Path<String>,
-    Asked(of): Asked<Of>,
+    Asked(Yes { page, stage }): Asked<Yes>,
 ) -> Result<Response, Problem> {
-    let campaign = find(&shared, &name, &of).await?;
+    let campaign = find(&shared, &name, &Of { page }).await?;
+    if let (Some(asked), Some(next)) = (stage, next_stage(&campaign))
+        && asked != next
+    {
+        let [asked, next] = [asked, next].map(Stage::as_str);
+        return Err(Problem::conflict(format!("this is the yes to the stage {asked}, and what comes next is {next}")));
+    }
     if campaign.holder.is_none() || shared.parts.record.is_shared() {
         // The look ahead may upload, which takes as long as it takes.
         shared.campaigns.resume(&shared, campaign.clone()).await?;

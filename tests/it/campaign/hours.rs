@@ -80,11 +80,11 @@ async fn it_begins_when_it_is_to_begin_and_those_who_try_it_out_need_not_wait() 
     let start = "start_at = 2026-12-01T10:30:00+01:00\ntesters = [\"7\"]\ncanary = 2\n";
     let campaign = room.plan("recipient\n1\n2\n3\n", &format!("{start}{NIGHT}{HI}")).await;
     let summary = room.run(&campaign).await;
-    assert!(matches!(summary.end, End::Stage(Stage::Testers)), "{:?}", summary.end);
+    assert!(matches!(summary.end, End::Stage { stage: Stage::Testers, has_arrived: true }), "{:?}", summary.end);
     assert_eq!(hours(&room), after(&[("7", 0)]), "at night, and at once");
     say_yes(&room, &campaign).await;
     let summary = room.run(&again(&room, &campaign).await).await;
-    assert!(matches!(summary.end, End::Stage(Stage::Canary)), "{:?}", summary.end);
+    assert!(matches!(summary.end, End::Stage { stage: Stage::Canary, has_arrived: true }), "{:?}", summary.end);
     assert_eq!(hours(&room), after(&[("1", 4), ("2", 4), ("7", 0)]));
     say_yes(&room, &campaign).await;
     let summary = room.run(&again(&room, &campaign).await).await;

@@ -57,6 +57,27 @@ fn a_no_at_a_stage_is_no_yes() {
 }
 
 #[test]
+fn a_stage_that_nobody_got_does_not_say_that_somebody_has_it() {
+    let world = fast_world();
+    campaign(&world, 20, &format!("testers = [\"1003\"]\ncanary = 2\n{TEXT}"));
+    world.put("stop.txt", "1003\n1001\n");
+    let ran = world.json(["campaign", "run", "library/spring.toml", "--yes", "--suppress", "library/stop.txt"]);
+    let closed = closing(&ran.ended_with(0));
+    assert_eq!(closed["paused"], "none of the testers is known to have it: it waits for a yes");
+    assert_eq!((&closed["stage"], &closed["sent"]), (&json!("canary"), &json!(0)));
+    assert!(run(&world).ended_with(2).stdout.contains("waits for a yes"), "to run it again is no yes");
+    let gone = json!({"graph": {"code": 551, "message": "gone"}, "status": 400});
+    world.sandbox().set_faults(json!({"on": "send", "times": 2, "fault": gone})).expect("a fault");
+    let go_on = || closing(&world.json(["campaign", "resume", "spring", "--yes"]).ended_with(3));
+    let closed = go_on();
+    assert_eq!(closed["paused"], "none of the first few is known to have it: it waits for a yes");
+    assert_eq!((&closed["stage"], &closed["failed"]), (&json!("everybody"), &json!(2)));
+    let closed = go_on();
+    assert_eq!((&closed["state"], &closed["sent"]), (&json!("finished"), &json!(16)));
+    check_against_truth(&world);
+}
+
+#[test]
 fn another_message_goes_to_the_testers_again_and_to_nobody_else_twice() {
     let world = fast_world();
     campaign(&world, 20, "testers = [\"1003\"]\n[[message]]\ntext = \"Helo {name}\"\n");

@@ -24,7 +24,7 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
         End::Asset(error) => Some(Failure::of_library(error)),
         End::Store(error) => Some(Failure::Campaign(CampaignError::Ledger(Arc::clone(error)))),
         End::Panicked => Some(Failure::Campaign(CampaignError::Panicked)),
-        End::Finished | End::Interrupted | End::Paused(_) | End::Stage(_) => None,
+        End::Finished | End::Interrupted | End::Paused(_) | End::Stage { .. } => None,
     };
     for unsaved in &summary.unsaved {
         let id = unsaved.message_id.as_deref().unwrap_or_default();
@@ -39,7 +39,7 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
     }
     let paused = match &summary.end {
         End::Paused(why) => Some(campaign.paused.as_deref().unwrap_or(why)),
-        End::Stage(_) => campaign.paused.as_deref(),
+        End::Stage { .. } => campaign.paused.as_deref(),
         _ => None,
     };
     print_closing(context, &campaign, &counts, paused, summary.elapsed);

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use crate::campaign::settle::Scope;
 use crate::campaign::{
     CampaignError, CampaignMessage, CampaignSpec, End, Part, PlanOptions, Planned, Replan, Run, RunParts, Settings,
-    Stage, at_own_pace, is_paused_by_hand, plan as write_plan, read_suppressed, waits_for_yes,
+    at_own_pace, is_paused_by_hand, plan as write_plan, read_suppressed, waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::exit::Exit;
@@ -241,18 +241,15 @@ async fn drive(
         drop(live);
         let summary = sent?;
         let exit = conclude(context, &*record, &summary).await?;
-        let End::Stage(stage) = summary.end else { return Ok(exit) };
+        let End::Stage { stage, has_arrived } = summary.end else { return Ok(exit) };
+        let look = if has_arrived { "look at what they got" } else { "see why, before it goes on" };
         if !context.asks() {
             let name = &campaign.name;
-            context.output.note(format_args!("  look at what they got: `reattach campaign resume {name}` goes on"));
+            context.output.note(format_args!("  {look}: `reattach campaign resume {name}` goes on"));
             return Ok(exit);
         }
-        let who = match stage {
-            Stage::Testers => "The testers have it",
-            Stage::Canary | Stage::Everybody => "The first few have it",
-        };
-        let pending = count(summary.counts.pending, "message");
-        if context.confirm(&format!("{who}: look at what they got. {pending} are to be sent.")).await.is_err() {
+        let (outcome, pending) = (stage.outcome(has_arrived), count(summary.counts.pending, "message"));
+        if context.confirm(&format!("Now {outcome}: {look}. {pending} are to be sent.")).await.is_err() {
             return Ok(context.ending(exit));
         }
         let now = find(context, &*record, &campaign.name).await?;
