@@ -9,6 +9,8 @@ use crate::ids::{CampaignName, InvalidId, Origin};
 use crate::library::LibraryError;
 use crate::record::{Holder, RecordError};
 
+use super::ramp::Stage;
+
 /// Why a campaign cannot be planned or sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -124,6 +126,16 @@ pub enum CampaignError {
         /// Which campaign.
         name: CampaignName,
     },
+    /// A yes to a stage that is not the one that comes next.
+    #[error("what comes next of the campaign {name} is {}, and not {}", next.as_str(), asked.as_str())]
+    OtherStage {
+        /// Which campaign.
+        name: CampaignName,
+        /// The stage somebody said yes to.
+        asked: Stage,
+        /// The stage a run would send.
+        next: Stage,
+    },
     /// A campaign that was begun by another way to Meta, which may well lead to the same people.
     #[error("the campaign {name} of this Page was begun at {origin}")]
     BegunElsewhere {
@@ -218,6 +230,7 @@ impl CampaignError {
                 Some("give it another name: who has which part of another message could not be told".into())
             }
             Self::Panicked => Some("that is a defect of reattach's: report what stands above".into()),
+            Self::OtherStage { .. } => Some("look at what those before got, and say yes to what comes next".into()),
             Self::Overtaken { .. } => {
                 Some("look at what it says now, `reattach campaign status NAME`, and begin again".into())
             }

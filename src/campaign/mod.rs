@@ -43,7 +43,7 @@ pub use ramp::{Ramp, Stage, waits_for_yes};
 pub use recipients::{BadRow, RecipientReader, read_suppressed};
 pub use sender::{Run, RunParts};
 pub use spec::{CampaignMessage, CampaignSpec, Delivery, Settings};
-pub use stand::{at_own_pace, counts, is_paused_by_hand, next_stage, pause};
+pub use stand::{at_own_pace, counts, is_paused_by_hand, must_come_next, next_stage, pause};
 pub use summary::{Counts, End, RunSummary, State, Unsaved, VariantCounts};
 pub use tally::{ErrorCount, Waiting, Watch};
 pub use times::{QuietHours, Times, Zone};

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{CampaignMessage, Counts, Settings, Stage};
+use super::{CampaignError, CampaignMessage, Counts, Settings, Stage};
 use crate::clock::Timestamp;
 use crate::graph::{Governor, GraphClient, PaceLimits};
 use crate::record::{Campaign, CampaignId, Change, Record, RecordError};
@@ -34,6 +34,17 @@ pub async fn counts(record: &dyn Record, campaign: &Campaign, now: Timestamp) ->
 pub fn next_stage(campaign: &Campaign) -> Option<Stage> {
     let settings: Settings = serde_json::from_str(&campaign.settings).ok()?;
     campaign.digest.map(|_| settings.ramp.stage(campaign))
+}
+
+/// Returns if `asked` is the stage a run of the campaign would send now, or that cannot be told.
+///
+/// # Errors
+/// `OtherStage`.
+pub fn must_come_next(campaign: &Campaign, asked: Stage) -> Result<(), CampaignError> {
+    match next_stage(campaign) {
+        Some(next) if next != asked => Err(CampaignError::OtherStage { name: campaign.name.clone(), asked, next }),
+        _ => Ok(()),
+    }
 }
 
 /// The Page's client at the campaign's own pace, where that is slower than the Page's; `None` where it is not.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::campaign::Stage;
 use crate::cli::values::tag;
 use crate::graph::{MessagingType, Tag};
 use crate::ids::CampaignName;
@@ -131,6 +132,7 @@ pub(in crate::cli) struct CampaignContent {
 Examples:
   reattach campaign resume spring
   reattach campaign resume spring --scope failed --yes
+  reattach campaign resume spring --stage canary --yes
 
 Where another process sends it, this looks on, as `campaign run` does.")]
 pub(in crate::cli) struct ResumeArgs {
@@ -139,6 +141,9 @@ pub(in crate::cli) struct ResumeArgs {
     /// What to send, beside what is pending: what failed, or what is unknown, of which some may then arrive twice.
     #[arg(long, value_name = "SCOPE", default_value = "pending")]
     pub(in crate::cli) scope: ResumeScope,
+    /// The stage this is the yes to: where the campaign has come to another, nothing is sent.
+    #[arg(long)]
+    pub(in crate::cli) stage: Option<ResumeStage>,
     /// People who get nothing more: a recipient a line, or a list with a column `recipient`.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) suppress: Option<PathBuf>,
@@ -150,6 +155,24 @@ pub(in crate::cli) enum ResumeScope {
     Pending,
     Failed,
     Unknown,
+}
+
+/// A stage to say yes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ResumeStage {
+    Testers,
+    Canary,
+    Everybody,
+}
+
+impl From<ResumeStage> for Stage {
+    fn from(stage: ResumeStage) -> Self {
+        match stage {
+            ResumeStage::Testers => Self::Testers,
+            ResumeStage::Canary => Self::Canary,
+            ResumeStage::Everybody => Self::Everybody,
+        }
+    }
 }
 
 /// `campaign settle`.

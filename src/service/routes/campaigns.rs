@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::campaign::settle::{Assumption, assume};
-use crate::campaign::{self, Stage, State as Stands, next_stage};
+use crate::campaign::{self, Stage, State as Stands, must_come_next};
 use crate::delivery;
 use crate::events::{CampaignEvent, RecipientEvent};
 use crate::graph::lookup;
@@ -143,11 +143,8 @@ pub(super) async fn resume(
     Asked(Yes { page, stage }): Asked<Yes>,
 ) -> Result<Response, Problem> {
     let campaign = find(&shared, &name, &Of { page }).await?;
-    if let (Some(asked), Some(next)) = (stage, next_stage(&campaign))
-        && asked != next
-    {
-        let [asked, next] = [asked, next].map(Stage::as_str);
-        return Err(Problem::conflict(format!("this is the yes to the stage {asked}, and what comes next is {next}")));
+    if let Some(asked) = stage {
+        must_come_next(&campaign, asked).map_err(|other| Problem::conflict(other.to_string()))?;
     }
     if campaign.holder.is_none() || shared.parts.record.is_shared() {
         // The look ahead may upload, which takes as long as it takes.

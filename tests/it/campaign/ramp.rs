@@ -36,7 +36,10 @@ fn testers_get_it_first_then_a_few_and_then_everybody_each_after_a_yes() {
     // To run it again is no yes.
     assert!(run(&world).ended_with(2).stdout.contains("waits for a yes"));
     assert_eq!(reached(&world).len(), 2);
-    assert_eq!(resume(&world)["sent"], 4, "two of the 199 others");
+    let twice = ["campaign", "resume", "spring", "--yes", "--stage", "canary"];
+    assert_eq!(closing(&world.json(twice).ended_with(0))["sent"], 4, "two of the 199 others");
+    let refused = world.json(twice).ended_with(2);
+    assert!(refused.stdout.contains("what comes next of the campaign spring is everybody"), "{}", refused.stdout);
     assert_eq!(reached(&world), as_set(&[42, 1150, 1001, 1002]));
     let closed = resume(&world);
     assert_eq!((&closed["state"], &closed["sent"]), (&json!("finished"), &json!(201)));

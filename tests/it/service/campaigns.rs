@@ -26,7 +26,7 @@ fn the_yes_to_one_stage_is_none_to_the_next() {
     assert_eq!(waits_for("canary"), 1);
     // The same once more, by somebody who clicked twice.
     let refused = yes("testers");
-    assert!(refused.status == 409 && refused.text().contains("what comes next is canary"), "{refused:?}");
+    assert!(refused.status == 409 && refused.text().contains("is canary, and not testers"), "{refused:?}");
     assert_eq!((shown()["state"].clone(), world.truth().message_count), (json!("paused"), 1));
     assert_eq!(yes("canary").status, 200);
     assert_eq!(waits_for("everybody"), 3);

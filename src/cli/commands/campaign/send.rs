@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use crate::campaign::settle::Scope;
 use crate::campaign::{
     CampaignError, CampaignMessage, CampaignSpec, End, Part, PlanOptions, Planned, Replan, Run, RunParts, Settings,
-    at_own_pace, is_paused_by_hand, plan as write_plan, read_suppressed, waits_for_yes,
+    at_own_pace, is_paused_by_hand, must_come_next, plan as write_plan, read_suppressed, waits_for_yes,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::exit::Exit;
@@ -72,6 +72,9 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
 pub(super) async fn resume(context: &Context, args: ResumeArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
     let campaign = find(context, &*record, &args.name).await?;
+    if let Some(asked) = args.stage {
+        must_come_next(&campaign, asked.into())?;
+    }
     let counts = counts(context, &*record, &campaign).await?;
     let again = match args.scope {
         ResumeScope::Pending => None,
