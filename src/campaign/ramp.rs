@@ -58,12 +58,6 @@ impl Stage {
         }
     }
 
-    /// What a campaign is paused for behind this stage.
-    pub(super) fn question(self, has_arrived: bool) -> String {
-        let but_for_these = if has_arrived { ", and nobody else" } else { "" };
-        format!("{}{but_for_these}: it waits for a yes", self.outcome(has_arrived))
-    }
-
     /// In one word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,13 +79,6 @@ impl Ramp {
             _ => Stage::Everybody,
         }
     }
-}
-
-/// Whether a stage of `campaign` is through, and only a yes (`campaign resume`) begins the next.
-pub fn waits_for_yes(campaign: &Campaign) -> bool {
-    let is_question = |why: &str, stage: Stage| [true, false].map(|yes| stage.question(yes)).iter().any(|it| it == why);
-    let asks = |why: &str| [Stage::Testers, Stage::Canary].into_iter().any(|stage| is_question(why, stage));
-    campaign.paused.as_deref().is_some_and(asks)
 }
 
 mod recipients {

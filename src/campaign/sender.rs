@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::CampaignError;
 use super::hold::Hold;
+use super::pause::question;
 use super::plan::must_not_be_begun_elsewhere;
 use super::ramp::Stage;
 use super::round::{Job, Ready, Sending};
@@ -210,7 +211,7 @@ impl Run {
             End::Page(error) => error.to_string(),
             End::Asset(error) => error.to_string(),
             End::Stage { stage, has_arrived } => {
-                let change = Change::Stage(stage.next().number(), stage.question(*has_arrived));
+                let change = Change::Stage(stage.next().number(), question(*stage, *has_arrived));
                 return record.change(self.campaign.id, change).await;
             }
             End::Paused(why) => why.clone(),

@@ -6,21 +6,7 @@ use std::sync::Arc;
 use super::{CampaignError, CampaignMessage, Counts, Settings, Stage};
 use crate::clock::Timestamp;
 use crate::graph::{Governor, GraphClient, PaceLimits};
-use crate::record::{Campaign, CampaignId, Change, Record, RecordError};
-
-/// Why a campaign is paused that an operator paused, and behind it when: only a resume goes on with it.
-const BY_HAND: &str = "paused by hand";
-
-/// Pauses a campaign for an operator. Who is sending it finishes what is under way, and whoever is about to go on with it sees
-/// that this is not the pause they know of.
-pub async fn pause(record: &dyn Record, campaign: CampaignId, now: Timestamp) -> Result<(), RecordError> {
-    record.change(campaign, Change::Pause(format!("{BY_HAND} at {now}"))).await
-}
-
-/// Whether an operator paused it.
-pub fn is_paused_by_hand(campaign: &Campaign) -> bool {
-    campaign.paused.as_deref().is_some_and(|why| why.starts_with(BY_HAND))
-}
+use crate::record::{Campaign, Record, RecordError};
 
 /// The deliveries of a campaign, counted.
 pub async fn counts(record: &dyn Record, campaign: &Campaign, now: Timestamp) -> Result<Counts, RecordError> {

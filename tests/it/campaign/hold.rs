@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reattach::campaign::{CampaignError, Counts, End, Replan, Run, RunParts, RunSummary, is_paused_by_hand, pause};
+use reattach::campaign::{CampaignError, Counts, End, Pause, Replan, Run, RunParts, RunSummary, pause};
 use reattach::record::{Campaign, Change};
 
 use super::indoors::Room;
@@ -78,7 +78,7 @@ async fn a_pause_by_hand_of_what_is_paused_by_hand_is_another() {
     };
     pause(&*room.record, campaign.id, room.clock.now()).await.expect("paused");
     let seen = now().await;
-    assert!(is_paused_by_hand(&seen));
+    assert_eq!(Pause::of(&seen), Some(Pause::ByHand));
     // Whoever is about to go on with it lifts the pause they have seen, and not these.
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -86,7 +86,7 @@ async fn a_pause_by_hand_of_what_is_paused_by_hand_is_another() {
     }
     let why = seen.paused.expect("a reason");
     room.record.change(campaign.id, Change::Unpause(why)).await.expect("an answer");
-    assert!(is_paused_by_hand(&now().await));
+    assert_eq!(Pause::of(&now().await), Some(Pause::ByHand));
     let summary = ended(&room, &campaign).await;
     assert!(matches!(summary.end, End::Paused(_)) && room.taken().is_empty(), "{summary:?}");
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::campaign::{CampaignError, Counts, State};
+use crate::campaign::{CampaignError, Counts, Pause, State};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::session::Context;
@@ -72,7 +72,7 @@ pub(super) async fn look_on(
 
 /// How a run ended of which only the record is left to tell.
 fn ending(context: &Context, campaign: &Campaign, counts: &Counts) -> Exit {
-    match (State::of(campaign, counts), campaign.paused.as_deref()) {
+    match (State::of(campaign, counts), Pause::of(campaign)) {
         (State::Paused, None) => {
             context.output.note(format_args!(
                 "  it ended before everything was sent: `reattach campaign resume {}` goes on",
@@ -80,15 +80,9 @@ fn ending(context: &Context, campaign: &Campaign, counts: &Counts) -> Exit {
             ));
             Exit::TryLater.or_worse(exit_by_counts(campaign, counts))
         }
-        (State::Paused, Some(why)) if is_refusal(why) => Exit::Credentials.or_worse(exit_by_counts(campaign, counts)),
+        (State::Paused, Some(Pause::Refusal)) => Exit::Credentials.or_worse(exit_by_counts(campaign, counts)),
         _ => exit_by_counts(campaign, counts),
     }
-}
-
-/// Whether a campaign paused for this reason because Meta refuses whatever its Page sends: the reason is then Meta's own,
-/// as [`GraphError::Refused`](crate::graph::GraphError::Refused) words it.
-fn is_refusal(why: &str) -> bool {
-    why.starts_with("Meta refused the ")
 }
 
 /// Counts, now and then: it takes long where there are many to count, and may not slow down who sends.
@@ -124,7 +118,6 @@ impl Glances {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{GraphError, Operation, Refusal, Scope};
 
     #[test]
     fn whoever_takes_long_to_count_counts_rarely() {
@@ -135,23 +128,5 @@ mod tests {
         assert!(!glances.is_due(after(1_001)) && glances.is_due(after(1_002)));
         glances.take(began, after(400), Counts::default());
         assert!(!glances.is_due(after(8_399)) && glances.is_due(after(8_400)));
-    }
-
-    #[test]
-    fn a_refusal_of_the_page_is_told_from_a_brake_of_ours() {
-        let refusal = Box::new(Refusal {
-            http_status: 400,
-            message: "Error validating access token".to_owned(),
-            kind: None,
-            code: 190,
-            subcode: None,
-            is_transient: false,
-            fbtrace_id: None,
-        });
-        for operation in [Operation::Send, Operation::Batch, Operation::Upload] {
-            let error = GraphError::Refused { operation, scope: Scope::Page, refusal: refusal.clone() };
-            assert!(is_refusal(&error.to_string()), "{error}");
-        }
-        assert!(!is_refusal("paused by hand") && !is_refusal("3 of 30 messages failed"));
     }
 }

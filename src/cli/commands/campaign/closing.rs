@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::campaign::{CampaignError, Counts, End, ErrorCount, RunSummary, is_paused_by_hand};
+use crate::campaign::{CampaignError, Counts, End, ErrorCount, Pause, RunSummary};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
@@ -116,7 +116,7 @@ pub(super) fn print_closing(
 pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
     match counts {
         Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
-        Counts { pending: 1.., .. } if is_paused_by_hand(campaign) => Exit::Interrupted,
+        Counts { pending: 1.., .. } if Pause::of(campaign) == Some(Pause::ByHand) => Exit::Interrupted,
         Counts { failed: 1.., .. } => Exit::SomeFailed,
         _ if campaign.malformed > 0 => Exit::SomeFailed,
         _ => Exit::Done,

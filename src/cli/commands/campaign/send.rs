@@ -8,8 +8,8 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::Scope;
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, End, Part, PlanOptions, Planned, Replan, Run, RunParts, Settings,
-    at_own_pace, is_paused_by_hand, must_come_next, plan as write_plan, read_suppressed, waits_for_yes,
+    CampaignError, CampaignMessage, CampaignSpec, End, Part, Pause, PlanOptions, Planned, Replan, Run, RunParts,
+    Settings, at_own_pace, must_come_next, plan as write_plan, read_suppressed,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::exit::Exit;
@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let planned = planned(context, &record, &spec, args.replan).await?;
     context.output.remark(format_args!("{}: {}", spec.name, plan_line(&planned)));
     let campaign = planned.campaign;
-    let only_a_resume = is_paused_by_hand(&campaign) || waits_for_yes(&campaign);
+    let only_a_resume = Pause::of(&campaign).is_some_and(Pause::wants_a_resume);
     if let Some(why) = campaign.paused.as_deref().filter(|_| only_a_resume) {
         if let Some(path) = &args.suppress {
             // Whoever goes on with it need not name them again.
