@@ -238,6 +238,16 @@ impl Problem {
         Self { kind, title, status, ..Self::of(fault) }.again_in(seconds)
     }
 
+    /// What was to be sent cannot be: its file, what it refers to, or what came of uploading it.
+    pub(super) fn of_file(fault: &dyn Fault) -> Self {
+        let Self { kind, title, status, .. } =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "file", "Its file cannot be sent", "");
+        match Self::of(fault) {
+            refused if refused.status == status => Self { kind, title, ..refused },
+            other => other,
+        }
+    }
+
     /// The same, with what became of the message.
     pub(super) fn of_message(self, outcome: &'static str) -> Self {
         Self { outcome: Some(outcome), ..self }
@@ -269,6 +279,7 @@ impl Problem {
         let ErrorBody { code, subcode, class, message, hint, retryable, fbtrace_id } = ErrorBody::of(fault);
         let problem = Self::new(status, word, title, message);
         let problem = if status == StatusCode::SERVICE_UNAVAILABLE { problem.again_in(5) } else { problem };
+        let retryable = retryable || problem.retry_after.is_some();
         Self { hint, origin: Some(Box::new(Origin { code, subcode, class, fbtrace_id })), retryable, ..problem }
     }
 }

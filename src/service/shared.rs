@@ -13,6 +13,7 @@ use super::answers::Answers;
 use super::campaigns::Campaigns;
 use super::catalogue::Catalogue;
 use super::confine::{Folders, Refused};
+use super::ends::Ends;
 use super::metrics::Metrics;
 use super::news::News;
 use super::problem::Problem;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) thumbnails: Thumbnails,
     /// Messages on their way, be they waited for or not.
     pub(super) sends: TaskTracker,
+    /// What became of them, as far as the record has not heard.
+    pub(super) ends: Ends,
 }
 
 impl Shared {
@@ -54,6 +57,7 @@ impl Shared {
             tokens: Tokens::default(),
             thumbnails: Thumbnails::new(parts.thumbnails.clone(), parts.thumbnailer.clone()),
             sends: TaskTracker::new(),
+            ends: Ends::default(),
             parts,
         }
     }

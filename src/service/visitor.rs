@@ -68,8 +68,24 @@ pub(super) fn asked_in<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     let says_something = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
     let said: Vec<_> = uri.query().unwrap_or_default().split('&').filter(says_something).collect();
     let uri = format!("/?{}", said.join("&")).parse().map_err(|_| Problem::invalid("the address cannot be read"))?;
-    let Query(asked) = Query::try_from_uri(&uri).map_err(|error| Problem::invalid(error.body_text()))?;
+    query_of(&uri)
+}
+
+fn query_of<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let Query(asked) = Query::try_from_uri(uri).map_err(|error| Problem::invalid(error.body_text()))?;
     Ok(asked)
+}
+
+/// The same to the letter, for what must not do more than it is asked for: a name without a value asks for that.
+#[derive(Debug)]
+pub(super) struct Exactly<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Exactly<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        query_of(&parts.uri).map(Self)
+    }
 }
 
 /// What stands in one place of the address's path.

@@ -11,11 +11,8 @@ import { announce, complain } from "./tell.js";
 import { at, CAMPAIGN_STATES, counted, number } from "./words.js";
 
 const LISTED = 200;
-/** Who gets it first, and nobody else before another yes. */
-const FIRST = {
-  testers: "Those who try it out get it; then it waits for another yes.",
-  canary: "A few get it; then it waits for another yes.",
-};
+/** Who gets it alone, before another yes. */
+const FIRST = { testers: "Its testers get it.", canary: "A few get it." };
 
 /** The view of the campaign `name` of a Page, which need not be said where one alone has a campaign of that name. */
 export function campaign(name, page, session) {
@@ -71,19 +68,19 @@ export function campaign(name, page, session) {
 
   let history = [];
   let shown = { state: "", unknown: -1 };
-  const change = async (verb, { body, more } = {}) => {
+  const change = async (verb, body, more) => {
     await call(path(`/${verb}`, more), { method: "POST", body }).then(draw, complain);
     await refresh().catch(complain);
   };
 
   const draw = (now) => {
-    const { state: before, stage: stageBefore, unknown: doubts } = shown;
+    const { state: before, stage, unknown: doubts } = shown;
     shown = now;
     state.replaceChildren(stateOf(now));
     for (const [part, figure] of numbers) write(figure, number(now[part]));
     bar.draw(now);
     notice.replaceChildren(...told(now));
-    if (before !== now.state || stageBefore !== now.stage) {
+    if (before !== now.state || stage !== now.stage) {
       actions.replaceChildren(...(mayChange ? buttons(now, change) : []));
       if (before && before !== now.state) announce(`${name} is ${CAMPAIGN_STATES[now.state].toLowerCase()}`);
     }
@@ -161,15 +158,13 @@ function told({ state, paused, unknown }) {
 
 function buttons({ name, state, stage, pending }, change) {
   const pause = async () => {
-    const words = [
-      "Messages under way still arrive; no other begins. Everything that was sent stays on record, and resuming goes on where it stopped.",
-    ];
+    const words = ["Messages under way still arrive; no other begins. Resuming goes on where it stopped."];
     if (await confirmed(`Pause ${name}?`, words, "Pause")) await change("pause");
   };
   const resume = async () => {
     const who = FIRST[stage] ?? `${counted(pending, "message")} will go out.`;
-    const words = [`${who} Nobody who has one gets it again.`];
-    if (await confirmed(`Resume ${name}?`, words, "Resume")) await change("resume", { more: { stage } });
+    if (await confirmed(`Resume ${name}?`, [`${who} Nobody who has one gets it again.`], "Resume"))
+      await change("resume", undefined, { stage });
   };
   if (state === "running")
     return [h("button", { class: "button", type: "button", onclick: pause }, icon("pause"), "Pause")];
@@ -224,7 +219,7 @@ function why(reasons) {
 
 function doubtful(deliveries, { name, unknown }, change) {
   const settle = async (assume, title, words, yes) =>
-    (await confirmed(title, [words], yes)) && change("settle", { body: { assume } });
+    (await confirmed(title, [words], yes)) && change("settle", { assume });
   const many = counted(unknown, "message");
   const actions =
     change &&

@@ -19,7 +19,7 @@ use crate::graph::lookup;
 use crate::record::{Campaign, CampaignId, RecordError};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
-use crate::service::visitor::{Asked, MayRead, MaySend, Path};
+use crate::service::visitor::{Asked, Exactly, MayRead, MaySend, Path};
 
 use super::body::json_body;
 use super::in_time;
@@ -42,6 +42,7 @@ pub(super) struct Of {
 /// Whose campaign goes on, and with what.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Yes {
     /// The Page's id or name, where more than one has a campaign of that name.
     page: Option<String>,
@@ -140,7 +141,7 @@ pub(super) async fn resume(
     State(shared): State<Arc<Shared>>,
     _: MaySend,
     Path(name): Path<String>,
-    Asked(Yes { page, stage }): Asked<Yes>,
+    Exactly(Yes { page, stage }): Exactly<Yes>,
 ) -> Result<Response, Problem> {
     let campaign = find(&shared, &name, &Of { page }).await?;
     if let Some(asked) = stage {

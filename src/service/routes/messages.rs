@@ -26,6 +26,7 @@ use crate::ids::{ContentHash, RequestKey};
 use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, PlanRules, PreparedAsset};
 use crate::record::{Answer, Request, Standing, TakenUp};
 use crate::service::ServedPage;
+use crate::service::ends::{Ended, Ends};
 use crate::service::problem::{PROBLEM_JSON, Problem};
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
@@ -140,6 +141,7 @@ impl Job {
             Moment::Doubtful(_) => Timestamp::from_unix_millis(i64::MIN),
         };
         let request = Request { key, digest: self.digest(body), at: clock.now() };
+        self.shared.ends.settle(&**record, &request.key).await?;
         match record.take_up(&request, since).await? {
             TakenUp::New => {}
             TakenUp::Known(known, _) if known.digest != request.digest => return Err(Problem::other_request()),
@@ -155,14 +157,8 @@ impl Job {
             }
         }
         let ended = self.deliver().await;
-        let noted = match &ended {
-            Ok(answer) => record.answer(&request, answer).await,
-            Err(_) => record.give_back(&request).await,
-        };
-        if let Err(error) = noted {
-            // It ended as it did. Whoever asks again is told that nobody knows, and nothing is sent.
-            tracing::error!(%error, key = %request.key, "the end of a request could not be kept");
-        }
+        let end = ended.as_ref().map_or(Ended::GivenBack, |answer| Ended::Answered(answer.clone()));
+        Ends::keep(&self.shared, request, end).await;
         ended.map(|answer| respond(&answer))
     }
 
@@ -322,7 +318,7 @@ fn unsent(fault: &dyn Fault) -> Problem {
         Some(GraphError::RateLimited { wait, .. }) => {
             Problem::limited(fault, wait.map_or(LIMIT_SECONDS, whole_seconds))
         }
-        _ => Problem::of(fault),
+        _ => Problem::of_file(fault),
     };
     problem.of_message("failed")
 }

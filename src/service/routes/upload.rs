@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::ids::ContentHash;
@@ -141,22 +141,37 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
     Ok(folder.join(published.map_err(|_| Problem::unexpected())?.map_err(failed)?))
 }
 
-/// A file nobody sees as one of the library's, which goes when it is dropped.
+/// A file nobody sees as one of the library's, which goes when it is dropped; where the system knows files without a name,
+/// with its process at the latest.
 struct Draft {
     /// What the folder was when it was begun: whatever takes its place, nothing is written there.
     folder: OwnedFd,
-    name: String,
+    /// What it is called meanwhile.
+    name: Option<String>,
     file: fs::File,
 }
 
 impl Draft {
     fn begin(folder: &Path) -> io::Result<Self> {
-        let folder = enter(folder)?;
+        let (folder, mode) = (enter(folder)?, Mode::from_raw_mode(0o666));
+        #[cfg(target_os = "linux")]
+        if let Ok(file) = openat(&folder, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode)
+            && Path::new(&own_path(&file)).exists()
+        {
+            return Ok(Self { folder, name: None, file: file.into() });
+        }
         // Names that begin with a dot are no part of a library.
         let name = format!(".reattach-{:016x}", fastrand::u64(..));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&folder, &*name, flags, Mode::from_raw_mode(0o666))?.into();
-        Ok(Self { folder, name, file })
+        let file = openat(&folder, &*name, flags, mode)?.into();
+        Ok(Self { folder, name: Some(name), file })
+    }
+
+    fn link(&self, name: &str) -> Result<(), Errno> {
+        match &self.name {
+            Some(draft) => linkat(&self.folder, &**draft, &self.folder, name, AtFlags::empty()),
+            None => linkat(CWD, own_path(&self.file), &self.folder, name, AtFlags::SYMLINK_FOLLOW),
+        }
     }
 
     /// Gives it its name, or the next that is free; what has the name and the same bytes will do as well.
@@ -166,7 +181,7 @@ impl Draft {
             name.rsplit_once('.').map_or((name, String::new()), |(stem, end)| (stem, format!(".{end}")));
         for number in 1..=TRIES {
             let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}){extension}") };
-            match linkat(&self.folder, &*self.name, &self.folder, &*name, AtFlags::empty()) {
+            match self.link(&name) {
                 Ok(()) => return Ok(name),
                 Err(Errno::EXIST) if self.beside_holds(&name, hash) => return Ok(name),
                 Err(Errno::EXIST) => {}
@@ -188,8 +203,15 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _ = unlinkat(&self.folder, &*self.name, AtFlags::empty());
+        if let Some(name) = &self.name {
+            let _ = unlinkat(&self.folder, &**name, AtFlags::empty());
+        }
     }
+}
+
+/// Where this process has the file open.
+fn own_path(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// The name as a file of the library may have it: the last part alone, nothing hidden, nothing that moves a terminal.

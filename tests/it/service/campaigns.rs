@@ -20,7 +20,9 @@ fn the_yes_to_one_stage_is_none_to_the_next() {
         wait_until(stage, || waits(shown()));
         shown()["sent"].clone()
     };
-    assert_eq!(yes("everyone").status, 400);
+    for no_stage in ["everyone", "", "&Stage=testers"] {
+        assert_eq!(yes(no_stage).status, 400, "{no_stage:?}");
+    }
     assert_eq!(yes("canary").status, 409, "the testers come first");
     assert_eq!(yes("testers").status, 200);
     assert_eq!(waits_for("canary"), 1);

@@ -1,12 +1,15 @@
 //! What the gallery asks for: the library, its pictures, and what is put into it.
 
+use std::io::Write;
+
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::ids::listen;
 use crate::campaign::{TEXT, campaign};
-use crate::support::World;
 use crate::support::pictures::png;
 use crate::support::served::{Answer, Served};
+use crate::support::{World, wait_until};
 
 fn names(page: &Value) -> Vec<String> {
     let assets = page["assets"].as_array().expect("assets");
@@ -152,6 +155,31 @@ fn pictures_are_shown_small_and_everything_else_is_handed_over_to_be_saved() {
     let asked = format!("/v1/assets/{}/content", hash_of("hero.png"));
     std::fs::write(&picture, png(8)).expect("written");
     assert_eq!(served.call("GET", &asked, "").status, 404);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_was_half_received_leaves_nothing_behind() {
+    let world = World::new();
+    let mut served = Served::start(&world);
+    let begun = "--cut\r\nContent-Disposition: form-data; name=\"folder\"\r\n\r\n0\r\n--cut\r\n\
+                 Content-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n";
+    let head = format!(
+        "POST /v1/assets HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: 90000\r\n\r\n{begun}",
+        served.address, served.token
+    );
+    let mut stream = served.connect();
+    stream.write_all(&[head.as_bytes(), &png(1)[..16]].concat()).expect("written");
+    let (files, library) = (format!("/proc/{}/fd", served.process()), world.library());
+    let is_open = || {
+        let open = std::fs::read_dir(&files).expect("its files").filter_map(|file| file.ok()?.path().read_link().ok());
+        open.into_iter().any(|path| path != library && path.starts_with(&library))
+    };
+    wait_until("it is being received", is_open);
+    served.end(Signal::KILL);
+    let left: Vec<_> = std::fs::read_dir(&library).expect("a folder").filter_map(Result::ok).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 fn image_size(bytes: &[u8]) -> (u32, u32) {

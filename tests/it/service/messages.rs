@@ -191,6 +191,51 @@ fn a_refusal_stays_and_what_passes_gives_the_key_back() {
 }
 
 #[test]
+fn an_end_the_record_does_not_take_is_known_and_told_later() {
+    let world = World::new();
+    let serving = started(&world);
+    let client = Client::new(&world, &serving);
+    assert_eq!(client.post("before", &text("hi")).status, 200);
+    let record = rusqlite::Connection::open(world.store().join("record.db")).expect("a record");
+    let refuse = |what: &str| {
+        let sql = format!(
+            "CREATE TRIGGER deaf BEFORE {what} ON requests BEGIN SELECT RAISE(ABORT, 'the disk is in a mood'); END"
+        );
+        record.execute_batch(&sql).expect("a trigger");
+    };
+    let listen = || record.execute_batch("DROP TRIGGER deaf").expect("no trigger");
+
+    refuse("UPDATE");
+    let sent = client.post("sent", &text("hi"));
+    assert_eq!((sent.status, sent.word(), &sent.body["outcome"]), (200, "", &json!("sent")));
+    let deaf = client.post("sent", &text("hi"));
+    assert_eq!((deaf.status, deaf.word(), deaf.retry_after), (503, "store", Some(5)), "{deaf:?}");
+    listen();
+    let again = client.post("sent", &text("hi"));
+    assert_eq!((again.status, again.is_replay, &again.body), (200, true, &sent.body));
+
+    refuse("DELETE");
+    let graph = json!({"code": 190, "error_subcode": 460, "message": "(#) no"});
+    world.sandbox().set_faults(json!({"on": "send", "fault": {"graph": graph, "status": 400}})).expect("a fault");
+    assert_eq!(client.post("dead", &text("hi")).word(), "credentials");
+    assert_eq!(client.post("dead", &text("hi")).word(), "store");
+    listen();
+    assert_eq!(client.post("dead", &text("hi")).status, 200, "nothing had been sent");
+
+    // Where nobody asks again.
+    refuse("UPDATE");
+    let last = client.post("last", &text("hi"));
+    listen();
+    let answered = "SELECT count(*) FROM requests WHERE key = 'last' AND status = 200";
+    wait_until("it is told", || record.query_row(answered, [], |row| row.get::<_, i64>(0)).expect("a count") == 1);
+    serving.kill();
+    let serving = started(&world);
+    let client = Client::new(&world, &serving);
+    assert_eq!((client.post("last", &text("hi")).body, world.counts().messages_accepted), (last.body, 4));
+    assert_eq!(client.post("sent", &text("hi")).body, sent.body);
+}
+
+#[test]
 fn what_cannot_be_sent_is_refused_and_costs_no_key() {
     let world = World::new();
     let serving = started(&world);
