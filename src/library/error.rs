@@ -281,7 +281,7 @@ impl LibraryError {
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
             Self::Claimed { .. } => Some("see whether it is stopped or stuck, and end it if so".into()),
             Self::Changed { .. } | Self::Superseded { .. } => {
-                Some("run the command again once the file is no longer being written".into())
+                Some("once nobody writes it any more, `reattach sync` uploads what it holds now".into())
             }
             Self::NotRecorded { .. } => {
                 Some("it was never uploaded for this Page and platform, or was forgotten".into())

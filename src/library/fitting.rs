@@ -80,7 +80,7 @@ impl AssetLibrary {
         if candidate.facts.hash == hash {
             return Ok(candidate);
         }
-        let known = match self.parts.record.sources_of(hash).await {
+        let known = match self.parts.record.sources_of(&[hash]).await {
             Ok(known) => known,
             Err(error) => {
                 return Err(Box::new(candidate.report(AssetOutcome::Failed).because(LibraryError::from(error))));

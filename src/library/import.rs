@@ -14,7 +14,7 @@ use futures::StreamExt;
 use crate::clock::Timestamp;
 use crate::ids::{AliasName, ContentHash, KeySpace};
 use crate::media::Follow;
-use crate::record::{Adopted, Alias, AliasTarget, Record, Upload, UploadState};
+use crate::record::{Adopted, Alias, AliasTarget, Derivation, Record, Upload, UploadState};
 
 use super::manager::blocking;
 use super::manifest::{BadEntry, Entry, checksum};
@@ -120,7 +120,7 @@ pub async fn import(
         let some: Vec<_> = entries.by_ref().take(TOGETHER).collect();
         let read = futures::stream::iter(some).map(|entry| Arc::clone(&import).read(entry)).buffered(readers());
         for mut report in import.store(record, read.collect().await).await? {
-            import.name(record, &mut report).await?;
+            import.keep_the_rest(record, &mut report).await?;
             summary.add(&report.0);
             each(&report.0);
         }
@@ -146,8 +146,17 @@ impl ImportSummary {
     }
 }
 
-/// A report, and what the entry's names are to stand for.
-type Named = (ImportReport, Option<(AliasTarget, Vec<AliasName>)>);
+/// What an entry brings besides its id.
+struct Besides {
+    /// What its names are to stand for.
+    target: AliasTarget,
+    aliases: Vec<AliasName>,
+    /// What its bytes were made of, where they are a copy.
+    derivation: Option<Derivation>,
+}
+
+/// A report, and what the entry brings besides its id.
+type Read = (ImportReport, Option<Besides>);
 
 /// One import under way.
 struct Import {
@@ -159,7 +168,7 @@ struct Import {
 }
 
 impl Import {
-    async fn read(self: Arc<Self>, entry: Result<Entry, BadEntry>) -> Named {
+    async fn read(self: Arc<Self>, entry: Result<Entry, BadEntry>) -> Read {
         let (name, read) = match entry {
             Ok(entry) => (entry.name(), blocking(move || self.take(entry)).await),
             Err(BadEntry { name, reason }) => (name, Err(ImportError::Malformed(reason))),
@@ -173,7 +182,7 @@ impl Import {
             error,
         };
         match read {
-            Ok((upload, target, aliases)) => (report(ImportOutcome::Kept, upload, None), Some((target, aliases))),
+            Ok((upload, besides)) => (report(ImportOutcome::Kept, upload, None), Some(besides)),
             Err(error) => {
                 let outcome = if error.is_failure() { ImportOutcome::Failed } else { ImportOutcome::Rejected };
                 (report(outcome, None, Some(error)), None)
@@ -182,7 +191,7 @@ impl Import {
     }
 
     /// Stores the ids of these reports, or in a dry run finds out what would become of them.
-    async fn store(&self, record: &dyn Record, mut reports: Vec<Named>) -> Result<Vec<Named>, LibraryError> {
+    async fn store(&self, record: &dyn Record, mut reports: Vec<Read>) -> Result<Vec<Read>, LibraryError> {
         let uploads: Vec<_> = reports.iter().filter_map(|(report, _)| report.upload.clone()).collect();
         let adopted = if self.options.dry_run {
             let keys: Vec<_> = uploads.iter().map(|upload| upload.key.clone()).collect();
@@ -203,10 +212,16 @@ impl Import {
         Ok(reports)
     }
 
-    /// Points the entry's names at it. A name that stands for something else goes on doing so.
-    async fn name(&self, record: &dyn Record, (report, named): &mut Named) -> Result<(), LibraryError> {
-        let Some((target, wanted)) = named.take() else { return Ok(()) };
-        for name in wanted {
+    /// Keeps what the entry's bytes were made of, unless something else is known of it, and points its names at it. A name
+    /// that stands for something else goes on doing so.
+    async fn keep_the_rest(&self, record: &dyn Record, (report, besides): &mut Read) -> Result<(), LibraryError> {
+        let Some(Besides { target, aliases, derivation }) = besides.take() else { return Ok(()) };
+        if let Some(made) = derivation.filter(|_| !self.options.dry_run)
+            && record.copies_of(made.source).await?.iter().all(|known| known.rules != made.rules)
+        {
+            record.remember_derivation(&made, self.now).await?;
+        }
+        for name in aliases {
             match record.alias(&name).await? {
                 Some(known) if known.target.asset == target.asset && known.target.kind == target.kind => {}
                 Some(_) => report.aliases_kept.push(name),

@@ -271,6 +271,13 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
             Err(Unrenewable::Reported(report)) => *report,
         };
         if self.is_missed(&library.parts, &stored, &report).await? {
+            // The id is of the bytes that were there, and not of those that are.
+            let report = match report.error.as_deref() {
+                Some(LibraryError::Changed { .. }) => {
+                    AssetReport { error: report.error, ..AssetReport::recorded(stored, report.outcome) }
+                }
+                _ => report,
+            };
             self.run.report(lane, &report);
         } else {
             self.run.lanes[lane].let_end();

@@ -42,7 +42,7 @@ impl Replacements {
         now_there: ContentHash,
         now: Moment,
     ) -> Result<bool, RecordError> {
-        let originals: Vec<_> = self.record.sources_of(old).await?.into_iter().map(|made| made.source).collect();
+        let originals: Vec<_> = self.record.sources_of(&[old]).await?.into_iter().map(|made| made.source).collect();
         let is_named = |hash: &ContentHash| self.named.contains(&Asset::Bytes(*hash));
         if old == now_there || originals.contains(&now_there) || is_named(&old) || originals.iter().any(is_named) {
             return Ok(false);

@@ -51,8 +51,8 @@ pub trait Derivations: fmt::Debug + Send + Sync {
     /// The copies made of `source`, one for each set of rules, in an order that is always the same.
     async fn copies_of(&self, source: ContentHash) -> Result<Vec<Derivation>, RecordError>;
 
-    /// What `result` was made of, in an order that is always the same; empty for bytes that are no copy.
-    async fn sources_of(&self, result: ContentHash) -> Result<Vec<Derivation>, RecordError>;
+    /// What these bytes were made of, in an order that is always the same; nothing of bytes that are no copy.
+    async fn sources_of(&self, results: &[ContentHash]) -> Result<Vec<Derivation>, RecordError>;
 
     /// Keeps which copy was made, in place of the one that was known of the same source and rules.
     ///

@@ -299,6 +299,29 @@ fn bytes_that_are_known_by_a_name_or_their_hash_get_their_copy_too() {
 }
 
 #[test]
+fn a_copy_that_was_handed_on_is_made_again() {
+    let world = World::new();
+    world.put("scan.tiff", encoded(stripes(300, 200), ImageFormat::Tiff));
+    let first = world.json(["sync", "library", "--fit"]).ended_with(0);
+    for manifest in ["library/ids.json", "library/ids.csv"] {
+        let format = if manifest.ends_with("csv") { "csv" } else { "json" };
+        world.run(["export", "--format", format, "--output", manifest]).ended_with(0);
+        let store = format!("sled:{}", world.library().with_file_name(format).display());
+        let there = |args: &[&str]| world.json([&["--store", &store], args].concat());
+        there(&["import", manifest]).ended_with(0);
+        fs::remove_file(world.library().with_file_name(manifest)).expect("a manifest");
+        there(&["verify", "library"]).ended_with(0);
+        let renewed = there(&["refresh", "library/scan.tiff", "--force"]).ended_with(0);
+        assert_eq!(renewed.asset("scan.tiff")["outcome"], "refreshed");
+        let synced = there(&["sync", "library", "--fit", "-v"]).ended_with(0);
+        assert_eq!(synced.asset("scan.tiff")["attachment_id"], renewed.asset("scan.tiff")["attachment_id"]);
+        assert_ne!(synced.asset("scan.tiff")["attachment_id"], first.asset("scan.tiff")["attachment_id"]);
+    }
+    let sent = sent(&world);
+    assert!(sent.len() == 3 && sent.iter().all(|hash| *hash == sent[0]), "{sent:?}");
+}
+
+#[test]
 fn an_original_too_large_for_an_upload_is_found_where_it_was_moved() {
     let world = World::new();
     let path = world.put("wall.bmp", encoded(stripes(3_000, 3_000), ImageFormat::Bmp));

@@ -40,6 +40,7 @@ fn all_that_is_due_is_renewed_and_nothing_else() {
 #[test]
 fn a_file_that_is_gone_or_changed_is_named_and_the_others_go_on() {
     let world = due(4);
+    let known = world.json(["sync", "library", "--dry-run"]).ended_with(0).asset("2.png");
     fs::remove_file(world.library().join("1.png")).expect("removed");
     world.put("2.png", png(77));
     let run = world.json(["refresh", "--all-due"]).ended_with(3);
@@ -48,6 +49,10 @@ fn a_file_that_is_gone_or_changed_is_named_and_the_others_go_on() {
         let asset = run.asset(name);
         assert_eq!(asset["outcome"], "failed");
         assert!(asset["error"]["message"].as_str().expect("words").contains(reason), "{asset}");
+    }
+    let changed = run.asset("2.png");
+    for field in ["sha256", "size_bytes", "attachment_id"] {
+        assert_eq!(changed[field], known[field], "an id stands beside the bytes it is of");
     }
     assert_eq!(world.uploads(), 6);
 }

@@ -1,6 +1,6 @@
 //! `export`: what is on record, as a file to keep, to compare or to hand on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{ExportArgs, ExportFormat};
@@ -11,12 +11,15 @@ use crate::cli::files;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::session::Context;
 use crate::cli::values::count;
-use crate::ids::{AliasName, Asset, MediaKind};
+use crate::ids::{AliasName, Asset, ContentHash, MediaKind};
 use crate::library::manifest::{self, Entry, Lookup};
 use crate::library::{Inspector, PlanRules, staleness};
-use crate::record::{Alias, Record, Upload, UploadFilter};
+use crate::record::{Alias, Derivation, Record, Upload, UploadFilter};
 
 use super::recorded::each_recorded;
+
+/// Rows asked of the record at a time.
+const ROWS: usize = 1_000;
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<Exit, Failure> {
     if context.output.is_json() && args.output.is_none() {
@@ -26,7 +29,9 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<Exit, Fai
         });
     }
     let record = context.record().await?;
-    let export = Export { context, uploads: uploads(context, &*record).await?, aliases: record.aliases().await? };
+    let uploads = uploads(context, &*record).await?;
+    let copies = copies(&*record, &uploads).await?;
+    let export = Export { context, uploads, copies, aliases: record.aliases().await? };
     let base = std::path::absolute(args.output.as_deref().map_or_else(|| ".".into(), files::folder_of));
     let base = base.map_err(|source| Failure::File { action: "found", path: ".".into(), source })?;
     let Exported { text, entries } = export.write(args.format, &base).await?;
@@ -49,6 +54,18 @@ async fn uploads(context: &Context, record: &dyn Record) -> Result<Vec<Upload>, 
     Ok(uploads)
 }
 
+/// What was made of what, of the bytes that are copies.
+async fn copies(record: &dyn Record, uploads: &[Upload]) -> Result<HashMap<ContentHash, Derivation>, Failure> {
+    let hashes: Vec<_> = uploads.iter().filter_map(|upload| upload.key.asset.hash()).collect();
+    let mut copies = HashMap::new();
+    for some in hashes.chunks(ROWS) {
+        for made in record.sources_of(some).await? {
+            copies.entry(made.result).or_insert(made);
+        }
+    }
+    Ok(copies)
+}
+
 struct Exported {
     text: Vec<u8>,
     entries: usize,
@@ -57,6 +74,7 @@ struct Exported {
 struct Export<'a> {
     context: &'a Context,
     uploads: Vec<Upload>,
+    copies: HashMap<ContentHash, Derivation>,
     aliases: Vec<Alias>,
 }
 
@@ -91,7 +109,12 @@ impl Export<'_> {
         let key = |upload: &Upload| (upload.key.asset.clone(), upload.key.kind);
         let with_id = self.uploads.iter().map(|upload| {
             let aliases = names.get(&key(upload)).map(names_of).unwrap_or_default();
-            Entry::of_upload(upload, aliases, base)
+            let entry = Entry::of_upload(upload, aliases, base);
+            let made_of = upload.key.asset.hash().and_then(|hash| self.copies.get(&hash));
+            match made_of {
+                Some(made) => entry.made_of(made),
+                None => entry,
+            }
         });
         let mut entries: Vec<_> = with_id.collect();
         for upload in &self.uploads {
@@ -124,7 +147,8 @@ impl Export<'_> {
                 count(dead as u64, "id")
             )),
         }
-        let alive = Export { context: self.context, uploads: alive, aliases: self.aliases.clone() };
+        let alive =
+            Export { context: self.context, uploads: alive, copies: HashMap::new(), aliases: self.aliases.clone() };
         let mut entries = alive.entries(base);
         entries.retain(|entry| entry.attachment_id.is_some());
         Ok(entries)

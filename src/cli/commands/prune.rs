@@ -100,7 +100,7 @@ impl Rules<'_> {
             if context.stop.is_requested() {
                 break;
             }
-            let sources = record.sources_of(hash).await?;
+            let sources = record.sources_of(&[hash]).await?;
             let is_kept = |made: &Derivation| {
                 self.kept.has_large
                     || self.kept.bytes.contains(&made.source)

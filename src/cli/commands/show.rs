@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Failu
     let aliases = AliasNames::load(context, &*record).await?;
     for upload in &found {
         let sources = match &upload.key.asset {
-            Asset::Bytes(hash) => record.sources_of(*hash).await?,
+            Asset::Bytes(hash) => record.sources_of(&[*hash]).await?,
             Asset::Url(_) => Vec::new(),
         };
         print(context, upload, &aliases, &sources);

@@ -142,7 +142,7 @@ impl OnRecord {
     async fn look_behind_copies(&mut self, record: &dyn Record) -> Result<(), Failure> {
         let copies: Vec<_> = self.sources.keys().cloned().collect();
         for (path, copy) in copies {
-            let Some(original) = record.sources_of(copy).await?.into_iter().next() else { continue };
+            let Some(original) = record.sources_of(&[copy]).await?.into_iter().next() else { continue };
             let uploaded = self.sources.remove(&(path.clone(), copy)).unwrap_or_default();
             self.sources.insert((path, original.source), uploaded);
             self.bytes.insert(original.source);

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::facts::{Dimensions, Facts};
-use crate::ids::{AliasName, Asset, AssetKey, KeySpace, MediaKind};
+use crate::ids::{Asset, AssetKey, KeySpace, MediaKind};
 use crate::library::manager::kind_of;
-use crate::library::manifest::{Entry, FOLDER, Lookup, kind_there};
+use crate::library::manifest::{CopyOf, Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
 use crate::library::{ID_LIFETIME, NoReport, in_folder};
 use crate::media::{Follow, Found, ScanOptions, Severity, judge, scan};
-use crate::record::{AliasTarget, Upload, UploadState};
+use crate::record::{AliasTarget, Derivation, Upload, UploadState};
 
-use super::{Import, ImportError};
+use super::{Besides, Import, ImportError};
 
 /// What an entry's id is of.
 struct Content {
@@ -30,21 +30,27 @@ struct Content {
 }
 
 impl Import {
-    /// What the entry brings: its id, and what its names are to stand for.
-    pub(super) fn take(&self, entry: Entry) -> Result<(Option<Upload>, AliasTarget, Vec<AliasName>), ImportError> {
+    /// What the entry brings: its id, and all else.
+    pub(super) fn take(&self, entry: Entry) -> Result<(Option<Upload>, Besides), ImportError> {
         self.check_place(&entry)?;
         if entry.attachment_id.is_none() && entry.aliases.is_empty() {
             return Err(ImportError::Malformed("it has no attachment_id".to_owned()));
         }
         let Content { asset, kind, size_bytes, mime, dimensions, source } = self.content(&entry)?;
         let target = AliasTarget { asset: asset.clone(), kind, source: source.clone() };
+        let derivation = match (entry.copy_of.clone(), asset.hash(), dimensions) {
+            (Some(CopyOf { source, rules, recipe }), Some(result), Some(dimensions)) => {
+                Some(Derivation { source, rules, recipe, result, size_bytes, mime: mime.clone(), dimensions })
+            }
+            _ => None,
+        };
         let asset = self.options.url_query.asset_of(asset);
         let upload = entry.attachment_id.clone().map(|attachment_id| {
             let (state, uploaded_at, expires_at) = self.age(&entry);
             let key = AssetKey { space: self.options.space.clone(), kind, asset };
             Upload { key, attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source, state }
         });
-        Ok((upload, target, entry.aliases))
+        Ok((upload, Besides { target, aliases: entry.aliases, derivation }))
     }
 
     /// Ids never cross to another Page, platform or origin.

@@ -7,14 +7,14 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
-use super::{Entry, Lookup};
+use super::{CopyOf, Entry, Lookup};
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
 use crate::ids::{Asset, AttachmentId, ContentHash, WebUrl};
 use crate::record::UploadState;
 
 /// The names, in the order they are written. The bytes of a path that is no text stand beside it, in hexadecimal digits.
-pub(super) const NAMES: [&str; 17] = [
+pub(super) const NAMES: [&str; 20] = [
     "path",
     "path_bytes_hex",
     "aliases",
@@ -32,6 +32,9 @@ pub(super) const NAMES: [&str; 17] = [
     "page_id",
     "platform",
     "graph_url",
+    "source_sha256",
+    "fit_rules",
+    "recipe",
 ];
 
 /// The values of an entry by their names, in order; what is not known is left out.
@@ -56,6 +59,9 @@ pub(super) fn fields(entry: &Entry) -> Map<String, Value> {
         entry.page.as_ref().map(|page| page.as_str().into()),
         entry.platform.map(|platform| platform.as_str().into()),
         entry.origin.as_ref().map(|origin| origin.as_str().into()),
+        entry.copy_of.as_ref().map(|copy| copy.source.to_string().into()),
+        entry.copy_of.as_ref().map(|copy| copy.rules.clone().into()),
+        entry.copy_of.as_ref().map(|copy| copy.recipe.clone().into()),
     ];
     let named = NAMES.into_iter().zip(values);
     named.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
@@ -88,6 +94,7 @@ pub(super) fn entry(fields: &Map<String, Value>) -> Result<Entry, String> {
         page: fields.parsed("page_id")?,
         platform: fields.parsed("platform")?,
         origin: fields.parsed("graph_url")?,
+        copy_of: fields.copy_of()?,
         lookup: Lookup::Path,
     })
 }
@@ -115,6 +122,16 @@ impl<'a> Fields<'a> {
 
     pub(super) fn parsed<T: FromStr<Err: ToString>>(&self, name: &str) -> Result<Option<T>, String> {
         self.text(name)?.map(|text| text.parse().map_err(|error: T::Err| error.to_string())).transpose()
+    }
+
+    fn copy_of(&self) -> Result<Option<CopyOf>, String> {
+        let Some(source) = self.parsed("source_sha256")? else { return Ok(None) };
+        match (self.text("fit_rules")?, self.text("recipe")?) {
+            (Some(rules), Some(recipe)) => {
+                Ok(Some(CopyOf { source, rules: rules.to_owned(), recipe: recipe.to_owned() }))
+            }
+            _ => Err("it is a copy, and has no fit_rules or no recipe".to_owned()),
+        }
     }
 
     fn web_url(&self) -> Result<Option<WebUrl>, String> {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AttachmentId, ContentHash, MediaKind, Origin, PageId, Platform};
-use crate::record::{Alias, Upload, UploadState};
+use crate::record::{Alias, Derivation, Upload, UploadState};
 
 pub use bottender::lockfile;
 pub(super) use bottender::{FOLDER, checksum, kind_there};
@@ -59,8 +59,21 @@ pub struct Entry {
     pub platform: Option<Platform>,
     /// The Graph API it came from.
     pub origin: Option<Origin>,
+    /// What the bytes were made of, where they are a copy that fits in the place of the file at the path.
+    pub copy_of: Option<CopyOf>,
     /// How the file is found, and what else is known of its bytes.
     pub lookup: Lookup,
+}
+
+/// What a copy was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOf {
+    /// SHA-256 of the bytes it was made of.
+    pub source: ContentHash,
+    /// By which rules: see [`Derivation`].
+    pub rules: String,
+    /// What was done, for people.
+    pub recipe: String,
 }
 
 /// How the file of an entry is found.
@@ -95,8 +108,16 @@ impl Entry {
             page: Some(space.page.clone()),
             platform: Some(space.platform),
             origin: Some(space.origin.clone()),
+            copy_of: None,
             lookup: Lookup::Path,
         }
+    }
+
+    /// The same, made of what `derivation` says.
+    #[must_use]
+    pub fn made_of(self, derivation: &Derivation) -> Self {
+        let Derivation { source, rules, recipe, .. } = derivation.clone();
+        Self { copy_of: Some(CopyOf { source, rules, recipe }), ..self }
     }
 
     /// The entry of something that has a name and no id.

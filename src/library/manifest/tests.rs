@@ -21,6 +21,7 @@ fn sample() -> Vec<Entry> {
         page: "106000000000001".parse().ok(),
         platform: Some(Platform::Messenger),
         origin: "https://graph.facebook.com".parse().ok(),
+        copy_of: None,
         lookup: Lookup::Path,
     };
     let address = Entry {
@@ -40,6 +41,12 @@ fn sample() -> Vec<Entry> {
         use std::os::unix::ffi::OsStringExt;
         Entry { path: Some(std::ffi::OsString::from_vec(b"a\xffb".to_vec()).into()), ..full.clone() }
     };
+    let copy = CopyOf {
+        source: ContentHash([0xcd; 32]),
+        rules: "fit1;messenger".into(),
+        recipe: "fit1;messenger;jpeg;q=85;640x480".into(),
+    };
+    let copy = Entry { asset: Some(Asset::Bytes(ContentHash([0xac; 32]))), copy_of: Some(copy), ..full.clone() };
     let named = Entry {
         aliases: full.aliases.clone(),
         kind: full.kind,
@@ -47,7 +54,7 @@ fn sample() -> Vec<Entry> {
         path: full.path.clone(),
         ..Entry::default()
     };
-    [full, address, raw, named].into_iter().chain(odd).collect()
+    [full, address, raw, copy, named].into_iter().chain(odd).collect()
 }
 
 fn read_all(bytes: &[u8]) -> Vec<Entry> {

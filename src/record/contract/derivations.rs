@@ -27,9 +27,9 @@ pub(in crate::record) async fn a_copy_is_found_by_what_it_was_made_of_and_by_its
     for record in [record, store_at.open().await] {
         let hash = |byte| ContentHash([byte; 32]);
         assert_eq!(record.copies_of(hash(1)).await.expect("found"), [other.clone(), one.clone()]);
-        assert_eq!(record.sources_of(hash(8)).await.expect("found"), [one.clone(), twin.clone()]);
+        assert_eq!(record.sources_of(&[hash(8)]).await.expect("found"), [one.clone(), twin.clone()]);
         assert_eq!(record.copies_of(hash(8)).await.expect("found"), []);
-        assert_eq!(record.sources_of(hash(1)).await.expect("found"), []);
+        assert_eq!(record.sources_of(&[hash(1)]).await.expect("found"), []);
     }
 }
 
@@ -39,7 +39,7 @@ pub(in crate::record) async fn another_copy_by_the_same_rules_takes_the_place_of
     record.remember_derivation(&old, NOW).await.expect("remembered");
     record.remember_derivation(&new, NOW).await.expect("remembered");
     assert_eq!(record.copies_of(new.source).await.expect("found"), std::slice::from_ref(&new));
-    assert_eq!(record.sources_of(old.result).await.expect("found"), []);
+    assert_eq!(record.sources_of(&[old.result]).await.expect("found"), []);
     let nonsense = Derivation { size_bytes: 0, ..old };
     let refused = record.remember_derivation(&nonsense, NOW).await;
     assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");

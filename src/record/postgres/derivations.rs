@@ -18,11 +18,11 @@ const COLUMNS: &str = "source, rules, recipe, result, size_bytes, mime, width, h
 #[async_trait]
 impl Derivations for PostgresRecord {
     async fn copies_of(&self, source: ContentHash) -> Result<Vec<Derivation>, RecordError> {
-        self.sessions.ask(|tx| async move { select(&tx, "source = $1", source).await }).await
+        self.sessions.ask(|tx| async move { select(&tx, "source", &[source]).await }).await
     }
 
-    async fn sources_of(&self, result: ContentHash) -> Result<Vec<Derivation>, RecordError> {
-        self.sessions.ask(|tx| async move { select(&tx, "result = $1", result).await }).await
+    async fn sources_of(&self, results: &[ContentHash]) -> Result<Vec<Derivation>, RecordError> {
+        self.sessions.ask(|tx| async move { select(&tx, "result", results).await }).await
     }
 
     async fn remember_derivation(&self, derivation: &Derivation, now: Timestamp) -> Result<(), RecordError> {
@@ -39,9 +39,10 @@ pub(super) async fn verify_rows(tx: &Tx) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn select(tx: &Tx, condition: &str, hash: ContentHash) -> Result<Vec<Derivation>, Fault> {
-    let sql = format!("SELECT {COLUMNS} FROM derivations WHERE {condition} ORDER BY source, rules");
-    let rows = tx.rows(&sql, &[&hash.as_bytes().to_vec()]).await?;
+async fn select(tx: &Tx, of: &str, hashes: &[ContentHash]) -> Result<Vec<Derivation>, Fault> {
+    let sql = format!("SELECT {COLUMNS} FROM derivations WHERE {of} = ANY ($1) ORDER BY source, rules");
+    let hashes: Vec<_> = hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect();
+    let rows = tx.rows(&sql, &[&hashes]).await?;
     rows.iter().map(|row| Ok(derivation(row)?)).collect()
 }
 

@@ -20,8 +20,18 @@ impl Derivations for SqliteRecord {
         self.call(move |state| select(&state.connection.transaction()?, "source = ?1", source.as_bytes())).await
     }
 
-    async fn sources_of(&self, result: ContentHash) -> Result<Vec<Derivation>, RecordError> {
-        self.call(move |state| select(&state.connection.transaction()?, "result = ?1", result.as_bytes())).await
+    async fn sources_of(&self, results: &[ContentHash]) -> Result<Vec<Derivation>, RecordError> {
+        let results = results.to_vec();
+        self.call(move |state| {
+            let transaction = state.connection.transaction()?;
+            let mut found = Vec::new();
+            for result in &results {
+                found.extend(select(&transaction, "result = ?1", result.as_bytes())?);
+            }
+            found.sort_by(|one, other| (one.source, &one.rules).cmp(&(other.source, &other.rules)));
+            Ok(found)
+        })
+        .await
     }
 
     async fn remember_derivation(&self, derivation: &Derivation, now: Timestamp) -> Result<(), RecordError> {

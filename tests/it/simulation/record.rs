@@ -261,8 +261,8 @@ impl Derivations for Desk {
         step!(self, Read, copies_of(source))
     }
 
-    async fn sources_of(&self, result: ContentHash) -> Result<Vec<Derivation>, RecordError> {
-        step!(self, Read, sources_of(result))
+    async fn sources_of(&self, results: &[ContentHash]) -> Result<Vec<Derivation>, RecordError> {
+        step!(self, Read, sources_of(results))
     }
 
     async fn remember_derivation(&self, derivation: &Derivation, now: Timestamp) -> Result<(), RecordError> {
