@@ -21,7 +21,7 @@ use super::manager::AssetLibrary;
 use super::run::{Job, Run, Wish, take_turns};
 use super::subject::{Candidate, Subject};
 use super::survey::{Chunk, Place, readers, survey};
-use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary, Via};
+use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary, Via, staleness};
 
 /// Chunks whose keys are looked up in the record at a time.
 const LOOKUP: usize = 64;
@@ -183,7 +183,13 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
         for (lane, candidate) in candidates {
             let stored = stored(lane);
             match self.decide(lane, &candidate, stored.as_ref()) {
-                Decision::Is(outcome) => self.run.report(lane, &candidate.report(outcome).with(stored)),
+                Decision::Is(outcome) => {
+                    // Of bytes that another file would bring, in a dry run, the id is still to come.
+                    let now = self.run.lanes[lane].library.parts.clock.moment();
+                    let is_dead = |upload: &Upload| staleness(upload, now, PlanRules::ALIVE).is_some();
+                    let stored = stored.filter(|upload| outcome != AssetOutcome::Reused || !is_dead(upload));
+                    self.run.report(lane, &candidate.report(outcome).with(stored));
+                }
                 Decision::Upload => jobs.push(self.run.job(lane, Subject::File(candidate), stored)),
                 Decision::HoldBack { expires_at } => held_back.push(Wish {
                     lane,

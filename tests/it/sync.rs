@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use image::ImageFormat;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::pictures::{picture, png};
 use crate::support::{Ran, World, wait_until};
@@ -108,6 +109,20 @@ fn instagram_ids_are_kept_apart() {
     world.run(["sync", "library", "--platform", "instagram"]).ended_with(0);
     let platforms: Vec<_> = world.truth().attachments.iter().map(|a| a.platform.clone()).collect();
     assert_eq!(platforms, ["messenger", "instagram"]);
+}
+
+#[test]
+fn a_dry_run_shows_no_id_that_is_over() {
+    let world = World::new();
+    for name in ["1.png", "2.png"] {
+        world.put(name, png(1));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    world.sandbox().advance_clock(Duration::from_hours(100 * 24));
+    let run = world.json(["sync", "library", "--dry-run"]).ended_with(0);
+    let twin = ["1.png", "2.png"].map(|name| run.asset(name)).into_iter().find(|asset| asset["outcome"] == "reused");
+    assert_eq!(twin.expect("the same bytes, which go up once")["attachment_id"], Value::Null);
+    assert_eq!((&run.summary()["planned"], world.uploads()), (&json!(1), 1));
 }
 
 #[test]
