@@ -83,7 +83,7 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
     }
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some answers were not taken in time, and broken off");
+        tracing::warn!("some requests take longer: only the messages among them are waited for");
     }
     Ok(())
 }
