@@ -280,9 +280,10 @@ impl LibraryError {
             Self::Record(error) | Self::NotKnown { cause: error, .. } => error.hint().map(Into::into),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
             Self::Claimed { .. } => Some("see whether it is stopped or stuck, and end it if so".into()),
-            Self::Changed { .. } | Self::Superseded { .. } => {
+            Self::Changed { .. } => {
                 Some("once nobody writes it any more, `reattach sync` uploads what it holds now".into())
             }
+            Self::Superseded { .. } => Some("run the command again".into()),
             Self::NotRecorded { .. } => {
                 Some("it was never uploaded for this Page and platform, or was forgotten".into())
             }

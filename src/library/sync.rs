@@ -21,7 +21,7 @@ use super::manager::AssetLibrary;
 use super::run::{Job, Run, Wish, take_turns};
 use super::subject::{Candidate, Subject};
 use super::survey::{Chunk, Place, readers, survey};
-use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary, Via, staleness};
+use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reason, Summary, Via};
 
 /// Chunks whose keys are looked up in the record at a time.
 const LOOKUP: usize = 64;
@@ -128,8 +128,12 @@ struct Walk<'a, F> {
 /// What is done about a file on one Page.
 enum Decision {
     Is(AssetOutcome),
+    /// In a dry run: another file would bring the same bytes, and their id is still to come.
+    Twin,
     Upload,
-    HoldBack { expires_at: Timestamp },
+    HoldBack {
+        expires_at: Timestamp,
+    },
 }
 
 impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
@@ -183,13 +187,8 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
         for (lane, candidate) in candidates {
             let stored = stored(lane);
             match self.decide(lane, &candidate, stored.as_ref()) {
-                Decision::Is(outcome) => {
-                    // Of bytes that another file would bring, in a dry run, the id is still to come.
-                    let now = self.run.lanes[lane].library.parts.clock.moment();
-                    let is_dead = |upload: &Upload| staleness(upload, now, PlanRules::ALIVE).is_some();
-                    let stored = stored.filter(|upload| outcome != AssetOutcome::Reused || !is_dead(upload));
-                    self.run.report(lane, &candidate.report(outcome).with(stored));
-                }
+                Decision::Is(outcome) => self.run.report(lane, &candidate.report(outcome).with(stored)),
+                Decision::Twin => self.run.report(lane, &candidate.report(AssetOutcome::Reused)),
                 Decision::Upload => jobs.push(self.run.job(lane, Subject::File(candidate), stored)),
                 Decision::HoldBack { expires_at } => held_back.push(Wish {
                     lane,
@@ -222,7 +221,11 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
             }
             (Plan::Upload | Plan::Refresh(_), _) => {
                 let allowed = lane.ask(&candidate.key.asset, candidate.facts.size_bytes);
-                unless_uploaded(allowed, dry_run).map_or(Decision::Upload, Decision::Is)
+                match unless_uploaded(allowed, dry_run) {
+                    None => Decision::Upload,
+                    Some(AssetOutcome::Reused) => Decision::Twin,
+                    Some(outcome) => Decision::Is(outcome),
+                }
             }
         }
     }

@@ -47,7 +47,7 @@ pub struct Campaign {
     pub uploads: u64,
     /// Why nobody is to send; `None` where nothing speaks against it.
     pub paused: Option<String>,
-    /// When it was planned.
+    /// When it was planned: later than all that was settled before, whatever the clock said.
     pub planned_at: Timestamp,
     /// How often it was, plans that were cut off included.
     pub plans: u64,

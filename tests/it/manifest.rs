@@ -156,6 +156,33 @@ fn an_id_of_another_page_platform_or_origin_is_refused_by_name_and_the_others_go
 }
 
 #[test]
+fn a_copy_of_which_too_little_is_said_is_refused_by_name_and_the_others_go_in() {
+    let world = World::new();
+    let hash = |digit: char| digit.to_string().repeat(64);
+    let entry = |path: &str, digit: char, more: &Value| {
+        let mut entry = json!({"path": path, "kind": "image", "sha256": hash(digit), "attachment_id": "12",
+            "source_sha256": hash('f'), "fit_rules": "fit1;messenger", "recipe": "fit1;messenger;png;2x2",
+            "size_bytes": 9, "width": 2, "height": 2});
+        entry.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        entry
+    };
+    let assets = [
+        entry("sizeless.png", 'a', &json!({"size_bytes": 0})),
+        entry("flat.png", 'b', &json!({"height": null})),
+        entry("odd.png", 'c', &json!({"recipe": "a\0b"})),
+        entry("ruleless.png", 'd', &json!({"fit_rules": null})),
+        entry("later.png", 'e', &json!({"fit_rules": "fit9;messenger"})),
+        entry("copy.png", '1', &json!({})),
+    ];
+    let manifest = write(&world, "ids.json", json!({"reattach_manifest": 1, "assets": assets}).to_string());
+    let ran = world.json(["import", manifest.to_str().expect("a path")]).ended_with(3);
+    assert_eq!((&ran.summary()["imported"], &ran.summary()["rejected"]), (&json!(2), &json!(4)), "{}", ran.stdout);
+    let shown = |digit: char| world.json(["show", &format!("sha256:{}", hash(digit))]).ended_with(0).events_of("asset");
+    assert_eq!(shown('1')[0]["fitted_from"][0]["source_sha256"], json!(hash('f')));
+    assert_eq!(shown('e')[0]["fitted_from"].as_array().map_or(0, Vec::len), 0, "by rules nobody knows here");
+}
+
+#[test]
 fn what_is_on_record_and_fresher_stays() {
     let world = World::new();
     world.put("a.png", png(1));

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::facts::{Dimensions, Facts};
-use crate::ids::{Asset, AssetKey, KeySpace, MediaKind};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind};
 use crate::library::manager::kind_of;
 use crate::library::manifest::{CopyOf, Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
 use crate::library::{ID_LIFETIME, NoReport, in_folder};
-use crate::media::{Follow, Found, ScanOptions, Severity, judge, scan};
+use crate::media::{FitRules, Follow, Found, ScanOptions, Severity, judge, scan};
 use crate::record::{AliasTarget, Derivation, Upload, UploadState};
 
 use super::{Besides, Import, ImportError};
@@ -29,6 +29,25 @@ struct Content {
     source: Option<PathBuf>,
 }
 
+/// What the entry's bytes were made of; nothing by rules that are not known here.
+fn derivation(
+    copy: &CopyOf,
+    result: ContentHash,
+    size_bytes: u64,
+    mime: String,
+    dimensions: Option<Dimensions>,
+) -> Result<Option<Derivation>, ImportError> {
+    let CopyOf { source, rules, recipe } = copy.clone();
+    let dimensions = dimensions.filter(|sides| sides.width > 0 && sides.height > 0);
+    let Some(dimensions) = dimensions.filter(|_| size_bytes > 0 && !recipe.contains('\0')) else {
+        return Err(ImportError::Malformed(
+            "it is a copy, and has no size, no width and height, or no recipe".to_owned(),
+        ));
+    };
+    let is_known = rules.parse::<FitRules>().is_ok();
+    Ok(is_known.then_some(Derivation { source, rules, recipe, result, size_bytes, mime, dimensions }))
+}
+
 impl Import {
     /// What the entry brings: its id, and all else.
     pub(super) fn take(&self, entry: Entry) -> Result<(Option<Upload>, Besides), ImportError> {
@@ -38,10 +57,8 @@ impl Import {
         }
         let Content { asset, kind, size_bytes, mime, dimensions, source } = self.content(&entry)?;
         let target = AliasTarget { asset: asset.clone(), kind, source: source.clone() };
-        let derivation = match (entry.copy_of.clone(), asset.hash(), dimensions) {
-            (Some(CopyOf { source, rules, recipe }), Some(result), Some(dimensions)) => {
-                Some(Derivation { source, rules, recipe, result, size_bytes, mime: mime.clone(), dimensions })
-            }
+        let derivation = match (&entry.copy_of, asset.hash()) {
+            (Some(copy), Some(result)) => derivation(copy, result, size_bytes, mime.clone(), dimensions)?,
             _ => None,
         };
         let asset = self.options.url_query.asset_of(asset);

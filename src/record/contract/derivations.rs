@@ -28,6 +28,8 @@ pub(in crate::record) async fn a_copy_is_found_by_what_it_was_made_of_and_by_its
         let hash = |byte| ContentHash([byte; 32]);
         assert_eq!(record.copies_of(hash(1)).await.expect("found"), [other.clone(), one.clone()]);
         assert_eq!(record.sources_of(&[hash(8)]).await.expect("found"), [one.clone(), twin.clone()]);
+        let of_both = record.sources_of(&[hash(9), hash(8)]).await.expect("found");
+        assert_eq!(of_both, [other.clone(), one.clone(), twin.clone()]);
         assert_eq!(record.copies_of(hash(8)).await.expect("found"), []);
         assert_eq!(record.sources_of(&[hash(1)]).await.expect("found"), []);
     }
