@@ -21,6 +21,7 @@ mod lane;
 mod manager;
 pub mod manifest;
 mod markers;
+mod moved;
 mod outgoing;
 mod plan;
 mod reference;

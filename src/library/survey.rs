@@ -85,7 +85,7 @@ impl Inspector {
     }
 
     /// What is remembered of the file as it lies there now; `None` when it has to be read.
-    fn recall(&self, looks: &mut Neighbours, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
+    pub(super) fn recall(&self, looks: &mut Neighbours, path: &Path, follow: Follow) -> Result<Option<Facts>, Problem> {
         let stat = looks.stat(self.max_bytes(path), path, follow)?;
         Ok(stat.fingerprint.and_then(|fingerprint| self.cache.lookup(&fingerprint)))
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use crate::ids::{Asset, ContentHash};
-use crate::media::ProblemCode;
+use crate::ids::ContentHash;
+use crate::media::{Follow, Problem, ProblemCode};
 
-use super::{AssetRef, Inspector, LibraryError};
+use super::manager::blocking;
+use super::{Inspector, NoReport};
 
 /// How a file and the record agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,17 @@ pub enum Agreement {
 }
 
 impl Agreement {
+    /// How what was seen at the place the bytes of `hash` were uploaded from agrees with them.
+    pub(super) fn of(seen: Result<ContentHash, Problem>, hash: ContentHash) -> Self {
+        match seen.map_err(|problem| problem.code) {
+            Ok(found) if found == hash => Self::Same,
+            Err(ProblemCode::Vanished) => Self::Missing,
+            Err(ProblemCode::Unreadable | ProblemCode::ChangedWhileReading | ProblemCode::Private) => Self::Unreadable,
+            // It was nothing else that is wrong with a file when it was uploaded.
+            Ok(_) | Err(_) => Self::Changed,
+        }
+    }
+
     /// The word used in every output.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,18 +62,8 @@ impl Inspector {
     /// How the file at `path` agrees with the bytes that were uploaded from there. It is read only if the cache does not
     /// know it.
     pub async fn compare(&self, path: &Path, hash: ContentHash) -> Agreement {
-        match self.asset_of(&AssetRef::File(path.to_owned())).await {
-            Ok(Asset::Bytes(found)) if found == hash => Agreement::Same,
-            Ok(_) => Agreement::Changed,
-            Err(LibraryError::Unusable { problem, .. }) => match problem.code {
-                ProblemCode::Vanished => Agreement::Missing,
-                ProblemCode::Unreadable | ProblemCode::ChangedWhileReading | ProblemCode::Private => {
-                    Agreement::Unreadable
-                }
-                // It was none of these when it was uploaded.
-                _ => Agreement::Changed,
-            },
-            Err(_) => Agreement::Unreadable,
-        }
+        let (inspector, path) = (self.clone(), path.to_owned());
+        let seen = blocking(move || inspector.inspect(&path, Follow::Named, &NoReport)).await;
+        Agreement::of(seen.map(|inspected| inspected.facts.hash), hash)
     }
 }

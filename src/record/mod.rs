@@ -197,6 +197,17 @@ pub enum Completed {
     Superseded,
 }
 
+/// A file that holds the bytes of an upload and lies elsewhere than where they were uploaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Whose bytes it holds.
+    pub key: AssetKey,
+    /// The id they have.
+    pub attachment_id: AttachmentId,
+    /// Where it lies, from the root.
+    pub source: PathBuf,
+}
+
 /// An id that Meta refused, and that was made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heal {
@@ -297,6 +308,10 @@ pub trait Uploads: fmt::Debug + Send + Sync {
 
     /// Ends the claim of an upload that came to nothing. A claim that is no more is none of its business.
     async fn release(&self, claim: &Claim) -> Result<(), RecordError>;
+
+    /// Keeps where files lie now, each for the key's upload whose id it is, if that still is the id; durable, all or none of
+    /// it, before this returns.
+    async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError>;
 
     /// Marks the key's upload rejected, if its id still is `attachment_id`.
     async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError>;

@@ -44,7 +44,7 @@ use self::session::Sessions;
 use self::uploads::column;
 use super::rows;
 use super::{
-    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record,
+    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, Moved, NewUpload, PageIdentity, Pages, Record,
     RecordError, ServerTimes, Upload, UploadFilter, Uploads, Worker,
 };
 use crate::clock::{ClockReading, Timestamp};
@@ -146,6 +146,10 @@ impl Uploads for PostgresRecord {
 
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
         self.sessions.write(|tx| async move { claims::release(&tx, claim).await }).await
+    }
+
+    async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError> {
+        self.sessions.write(|tx| async move { uploads::follow(&tx, moves).await }).await
     }
 
     async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError> {

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -43,7 +44,7 @@ impl UploadRow {
             mime: upload.mime.clone(),
             width: upload.dimensions.map(|dimensions| dimensions.width.into()),
             height: upload.dimensions.map(|dimensions| dimensions.height.into()),
-            source: upload.source.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
+            source: upload.source.as_deref().map(path_bytes),
             epoch,
         }
     }
@@ -106,7 +107,7 @@ impl AliasRow {
             digest: asset.digest().to_vec(),
             url: asset.url().map(WebUrl::as_str).map(str::to_owned),
             kind: kind.as_str().to_owned(),
-            source: source.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
+            source: source.as_deref().map(path_bytes),
             set_at: alias.set_at.as_unix_millis(),
         }
     }
@@ -198,6 +199,11 @@ pub(super) fn crc(row: &impl Serialize) -> u32 {
 
 pub(super) fn parse<T: FromStr<Err: fmt::Display>>(table: &'static str, text: &str) -> Result<T, RecordError> {
     text.parse().map_err(|error| damaged(table, error))
+}
+
+/// A path as it is stored.
+pub(super) fn path_bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
 }
 
 pub(super) fn damaged(table: &'static str, what: impl fmt::Display) -> RecordError {

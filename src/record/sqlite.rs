@@ -41,7 +41,7 @@ use self::together::{Queue, Turn};
 use self::uploads::column;
 use super::rows;
 use super::{
-    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, NewUpload, PageIdentity, Pages, Record,
+    Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, Moved, NewUpload, PageIdentity, Pages, Record,
     RecordError, ServerTimes, Upload, UploadFilter, Uploads,
 };
 use crate::clock::{ClockReading, Timestamp};
@@ -171,6 +171,11 @@ impl Uploads for SqliteRecord {
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
         let claim = claim.clone();
         self.write_together(move |turn| claims::release(turn.transaction, &claim)).await
+    }
+
+    async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError> {
+        let moves = moves.to_vec();
+        self.call(move |state| state.write(|transaction| uploads::follow(transaction, &moves))).await
     }
 
     async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError> {

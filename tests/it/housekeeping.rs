@@ -122,6 +122,53 @@ fn a_file_under_another_name_keeps_its_id_where_prune_is_told_of_it() {
 }
 
 #[test]
+fn the_record_follows_files_that_sync_finds_under_another_name() {
+    let world = World::new();
+    for (number, name) in (1..).zip(["a.png", "kept.png", "spring/b.png", "twin.png"]) {
+        world.put(name, png(number));
+    }
+    world.run(["sync", "library"]).ended_with(0);
+    let at = |name: &str| world.library().join(name);
+    fs::copy(at("twin.png"), at("copy.png")).expect("copied");
+    fs::rename(at("a.png"), at("c.png")).expect("renamed");
+    fs::rename(at("spring"), at("summer")).expect("renamed");
+
+    let before = on_record(&world);
+    world.run(["sync", "library", "--dry-run"]).ended_with(0);
+    assert_eq!(on_record(&world), before, "a dry run records nothing");
+    world.run(["sync", "library"]).ended_with(0);
+    // Of two with the same bytes, the one they were uploaded from stands on record while it is there.
+    assert_eq!(on_record(&world), ["b.png", "c.png", "kept.png", "twin.png"]);
+    let verified = world.json(["verify"]).ended_with(0);
+    let all_are = |state| pairs(&["b.png", "c.png", "kept.png", "twin.png"].map(|name| (name, state)));
+    assert_eq!(states(&verified, "verify"), all_are("ok"));
+    fs::remove_file(at("twin.png")).expect("removed");
+    world.run(["sync", "library"]).ended_with(0);
+    assert_eq!(on_record(&world), ["b.png", "c.png", "copy.png", "kept.png"]);
+    let pruned = world.json(["prune", "--unreferenced", "--dry-run"]).ended_with(0);
+    assert_eq!(pruned.events_of("prune_summary")[0]["ids"], 0);
+    assert_eq!(world.counts().uploads_accepted, 4);
+    let renewed = world.json(["refresh", "--all-due", "--renew-within", "90d"]).ended_with(0);
+    assert_eq!(renewed.events_of("asset").len(), 4);
+}
+
+#[test]
+fn a_file_follows_when_other_bytes_have_taken_its_name() {
+    let world = World::new();
+    let (old, new) = (world.put("banner.png", png(1)), world.library().join("last year.png"));
+    world.run(["sync", "library"]).ended_with(0);
+    fs::rename(&old, &new).expect("renamed");
+    world.put("banner.png", png(2));
+    // What has the name now may be met after the file that had it.
+    for _ in 0..2 {
+        world.run(["sync", "library"]).ended_with(0);
+    }
+    assert_eq!(on_record(&world), ["banner.png", "last year.png"]);
+    let verified = world.json(["verify"]).ended_with(0);
+    assert_eq!(states(&verified, "verify"), pairs(&[("banner.png", "ok"), ("last year.png", "ok")]));
+}
+
+#[test]
 fn prune_leaves_other_pages_alone_when_one_is_named() {
     let world = World::new();
     world.configure(

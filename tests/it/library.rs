@@ -18,7 +18,7 @@ use reattach::library::{
     SyncOptions, UrlQuery, Via,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
-use reattach::record::Derivation;
+use reattach::record::{Derivation, Record};
 use reattach::stop::Stop;
 use serde_json::json;
 
@@ -32,6 +32,7 @@ pub(crate) const RULES: PlanRules = PlanRules { renew_within: Duration::from_hou
 pub(crate) struct Opened {
     pub(crate) library: AssetLibrary,
     pub(crate) graph: Arc<GraphClient>,
+    pub(crate) record: Arc<dyn Record>,
     pub(crate) survey_pool: Arc<BytePool>,
     upload_pool: Arc<BytePool>,
 }
@@ -79,10 +80,11 @@ async fn build(
     let (survey_pool, upload_pool) = (Arc::new(BytePool::new(memory)), Arc::new(BytePool::new(memory)));
     let reader = |pool: &Arc<BytePool>| Arc::new(Reader::new(Arc::clone(pool), clock()));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
+    let record = reattach::record::open(&world.store().join("record.db")).await.expect("a record");
     let graph = Arc::new(unhindered(options, transport, clock()));
     let library = AssetLibrary::new(LibraryParts {
         graph: Arc::clone(&graph),
-        record: reattach::record::open(&world.store().join("record.db")).await.expect("a record"),
+        record: Arc::clone(&record),
         inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default(), fitter },
         upload_reader: reader(&upload_pool),
         space,
@@ -92,7 +94,7 @@ async fn build(
         stop: Stop::new(),
         reporter: Arc::new(NoReport),
     });
-    Opened { library, graph, survey_pool, upload_pool }
+    Opened { library, graph, record, survey_pool, upload_pool }
 }
 
 /// A sync of all there is to do.

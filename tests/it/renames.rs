@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reattach::library::AssetOutcome;
+use reattach::record::UploadFilter;
 use reattach::stop::Stop;
 
 use crate::library::{Opened, open, options};
@@ -95,6 +96,14 @@ async fn sync(opened: &Opened, folder: &Path) -> BTreeMap<PathBuf, (AssetOutcome
     seen
 }
 
+/// Where the bytes with that id lie, by the record.
+async fn source_of(opened: &Opened, id: &str) -> PathBuf {
+    let filter = UploadFilter { attachment_id: Some(id.parse().expect("an id")), ..UploadFilter::default() };
+    let found = opened.record.list(&filter, None, 2).await.expect("a record");
+    let [upload] = found.as_slice() else { panic!("{found:?}") };
+    upload.source.clone().expect("a path")
+}
+
 #[test]
 fn bytes_are_uploaded_once_under_whatever_names_they_come_and_go() {
     let world = World::new();
@@ -131,6 +140,12 @@ fn bytes_are_uploaded_once_under_whatever_names_they_come_and_go() {
                     prop_assert_eq!(known.entry(bytes.clone()).or_insert_with(|| id.clone()), &id);
                 }
                 prop_assert_eq!(world.counts().uploads_accepted - before, known.len() as u64);
+                // What has taken a name may be met after the file that had it.
+                world.runtime.block_on(sync(&opened, &shelf.folder));
+                for (path, (_, id)) in world.runtime.block_on(sync(&opened, &shelf.folder)) {
+                    let recorded = world.runtime.block_on(source_of(&opened, &id));
+                    prop_assert_eq!(files.get(&recorded), files.get(&path), "{:?} of {:?}", recorded, path);
+                }
             }
             Ok(())
         });

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::session::Tx;
 use crate::ids::{AssetKey, AttachmentId, KeySpace, WebUrl};
 use crate::record::rows::{self, UploadRow};
-use crate::record::{Adopted, RecordError, Upload, UploadFilter, UploadState};
+use crate::record::{Adopted, Moved, RecordError, Upload, UploadFilter, UploadState};
 
 const TABLE: &str = "uploads";
 /// The columns of an [`UploadRow`], in the order of its fields.
@@ -121,6 +121,27 @@ pub(super) async fn adopt(tx: &Tx, uploads: &[Upload]) -> Result<Vec<Adopted>, F
         adopted.push(Adopted::Stored);
     }
     Ok(adopted)
+}
+
+pub(super) async fn follow(tx: &Tx, moves: &[Moved]) -> Result<(), Fault> {
+    let mut by_space: HashMap<&KeySpace, Vec<&Moved>> = HashMap::new();
+    for moved in moves {
+        by_space.entry(&moved.key.space).or_default().push(moved);
+    }
+    // One statement for each space: each row that is asked for on its own costs a journey.
+    let sql = "UPDATE uploads SET source = moved.source
+               FROM unnest($2::bytea[], $3::text[], $4::text[], $5::bytea[]) AS moved (sha256, kind, attachment_id, source)
+               WHERE space = $1 AND uploads.sha256 = moved.sha256 AND uploads.kind = moved.kind
+               AND uploads.attachment_id = moved.attachment_id";
+    for (space, moves) in by_space {
+        let Some(space) = space_id(tx, space).await? else { continue };
+        let digests: Vec<_> = moves.iter().map(|moved| moved.key.asset.digest().to_vec()).collect();
+        let kinds: Vec<_> = moves.iter().map(|moved| moved.key.kind.as_str()).collect();
+        let ids: Vec<_> = moves.iter().map(|moved| moved.attachment_id.as_str()).collect();
+        let sources: Vec<_> = moves.iter().map(|moved| rows::path_bytes(&moved.source)).collect();
+        tx.execute(sql, &[&space, &digests, &kinds, &ids, &sources]).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn reject(tx: &Tx, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), Fault> {

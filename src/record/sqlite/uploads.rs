@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params, par
 use super::fault::Fault;
 use crate::ids::{AssetKey, AttachmentId, KeySpace, WebUrl};
 use crate::record::rows::{self, UploadRow};
-use crate::record::{Adopted, RecordError, Upload, UploadFilter, UploadState};
+use crate::record::{Adopted, Moved, RecordError, Upload, UploadFilter, UploadState};
 
 /// The columns of an [`UploadRow`], in the order of its fields, and the checksum.
 const COLUMNS: &str = "attachment_id, state, uploaded_at, expires_at, size_bytes, mime, width, height, source, epoch, \
@@ -107,6 +107,18 @@ pub(super) fn adopt(transaction: &Transaction, uploads: Vec<Upload>) -> Result<V
         Ok(Adopted::Stored)
     });
     adopting.collect()
+}
+
+pub(super) fn follow(transaction: &Transaction, moves: &[Moved]) -> Result<(), Fault> {
+    for Moved { key, attachment_id, source } in moves {
+        let Some(space) = space_id(transaction, &key.space)? else { continue };
+        if let Some((row, _)) = row_of(&mut upload_query(transaction)?, space, key)?
+            && row.attachment_id == attachment_id.as_str()
+        {
+            store(transaction, space, key, &UploadRow { source: Some(rows::path_bytes(source)), ..row })?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn reject(transaction: &Transaction, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), Fault> {

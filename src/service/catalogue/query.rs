@@ -121,7 +121,7 @@ impl Snapshot {
     /// The rows that match, from the cursor or the offset on.
     ///
     /// # Errors
-    /// A cursor that is none, or of another order; a state nothing can be in.
+    /// A cursor that is none, or of another order; a state nothing can be in; an end that is no day.
     pub(in crate::service) fn search(&self, query: &Query) -> Result<Found<'_>, Problem> {
         let wanted = Wanted::new(self, query)?;
         let after = query.cursor.as_deref().map(|cursor| Place::parse(cursor, query.sort)).transpose()?;
@@ -173,13 +173,19 @@ impl<'a> Wanted<'a> {
                 STATES.join(", ")
             )));
         }
+        let end = query.expires.as_deref().filter(|day| !day.is_empty());
+        if let Some(strange) = end.filter(|day| !is_day_or_month(day)) {
+            return Err(Problem::invalid(format!(
+                "nothing expires on {strange:?}: a day is written 2026-12-01, and a month 2026-12"
+            )));
+        }
         Ok(Self {
             snapshot,
             text: query.q.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_lowercase),
             states,
             kind: query.kind,
             page: query.page.as_deref().filter(|page| !page.is_empty()),
-            end: query.expires.as_deref().filter(|day| !day.is_empty()),
+            end,
         })
     }
 
@@ -203,6 +209,16 @@ impl<'a> Wanted<'a> {
             || row.asset.hash().is_some_and(|hash| begins_with(&hash.0, bare))
             || self.snapshot.names_of(&row.asset).iter().any(|alias| alias.as_str().to_lowercase().contains(name))
     }
+}
+
+/// Whether some time in UTC can begin so, by the day or the month.
+fn is_day_or_month(text: &str) -> bool {
+    let first = match text.len() {
+        7 => "-01T00:00:00Z",
+        10 => "T00:00:00Z",
+        _ => return false,
+    };
+    format!("{text}{first}").parse::<Timestamp>().is_ok()
 }
 
 /// Whether its id's last moment, in RFC 3339 and UTC, begins so.

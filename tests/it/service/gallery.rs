@@ -47,6 +47,12 @@ fn the_library_is_searched_filtered_and_leafed_through() {
     assert_eq!(served.call("GET", "/v1/assets?cursor=abc", "").status, 400);
     assert_eq!(served.call("GET", "/v1/assets?sort=odd", "").status, 400);
     assert_eq!(served.call("GET", "/v1/assets?state=live,lively", "").status, 400);
+    for nonsense in ["zz", "2026", "2026-13", "2026-12-32", "2026-12-1"] {
+        let answer = served.call("GET", &format!("/v1/assets?expires={nonsense}"), "");
+        assert_eq!(answer.status, 400, "{nonsense}");
+    }
+    assert_eq!(served.get("/v1/assets?expires=2001-02")["total"], 0);
+    assert_eq!(served.get("/v1/assets?expires=2001-02-03")["total"], 0);
     // What is named and left empty is not asked for.
     assert_eq!(served.get("/v1/assets?q=&state=&kind=&page=&expires=&sort=&cursor=&offset=&limit=")["total"], 7);
 }

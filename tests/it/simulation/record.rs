@@ -19,9 +19,9 @@ use reattach::ids::{
 use reattach::record::{
     Added, Adopted, Alias, Aliases, Answer, Begun, Budgets, Campaign, CampaignId, Campaigns, Change, Claim, Claimed,
     Claims, Completed, DeliveryKey, Derivation, Derivations, DoubtfulDelivery, Doubts, Duplicate, Enlisted, Entry,
-    Finding, Heal, Heals, Ledger, ListedDelivery, NewCampaign, NewRecipient, NewUpload, PageIdentity, Pages, PartCount,
-    PersonsDelivery, PlanDigest, Proof, Proven, Reach, Record, RecordError, Request, Requests, ServerTimes, TakenUp,
-    Upload, UploadFilter, Uploads, Worker, Written,
+    Finding, Heal, Heals, Ledger, ListedDelivery, Moved, NewCampaign, NewRecipient, NewUpload, PageIdentity, Pages,
+    PartCount, PersonsDelivery, PlanDigest, Proof, Proven, Reach, Record, RecordError, Request, Requests, ServerTimes,
+    TakenUp, Upload, UploadFilter, Uploads, Worker, Written,
 };
 use reattach::secret::TokenFingerprint;
 use tokio::time::sleep;
@@ -178,6 +178,10 @@ impl Uploads for Desk {
             return Ok(());
         }
         step!(self, Write, release(claim))
+    }
+
+    async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError> {
+        step!(self, Write, follow(moves))
     }
 
     async fn reject(&self, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), RecordError> {
