@@ -63,6 +63,18 @@ mod tests {
     use crate::graph::{GraphError, Operation, Refusal, Scope};
 
     #[test]
+    fn only_an_operator_and_a_question_want_a_resume() {
+        let all = [Pause::ByHand, Pause::Question, Pause::Refusal, Pause::Brake];
+        assert_eq!(all.map(Pause::wants_a_resume), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_question_says_who_has_it_and_that_nobody_else_does() {
+        assert_eq!(question(Stage::Canary, true), "the first few have it, and nobody else: it waits for a yes");
+        assert_eq!(question(Stage::Testers, false), "none of the testers is known to have it: it waits for a yes");
+    }
+
+    #[test]
     fn what_a_campaign_is_paused_for_is_told_by_its_words() {
         for (stage, has_arrived) in [(Stage::Testers, true), (Stage::Testers, false), (Stage::Canary, true)] {
             assert_eq!(Pause::told_by(&question(stage, has_arrived)), Pause::Question);

@@ -46,3 +46,74 @@ pub fn at_own_pace(graph: &GraphClient, campaign: &Campaign) -> Option<Arc<Graph
     let governor = || Governor::within(page, campaign.name.to_string(), limits);
     (limits != page).then(|| Arc::new(graph.clone().with_governor(Arc::new(governor()))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::Ramp;
+    use crate::ids::{KeySpace, Platform};
+    use crate::record::CampaignId;
+
+    /// A campaign to ten people that has come to this stage.
+    fn campaign(stage: u8, testers: &[&str], canary: Option<&str>) -> Campaign {
+        let testers = testers.iter().map(|tester| tester.parse().expect("a recipient")).collect();
+        let canary = canary.map(|canary| canary.parse().expect("a portion"));
+        let settings = Settings { ramp: Ramp { testers, canary }, ..Settings::new("/library".into()) };
+        Campaign {
+            id: CampaignId(1),
+            space: KeySpace {
+                origin: "https://graph.example".parse().expect("an origin"),
+                page: "1".parse().expect("a Page id"),
+                platform: Platform::Messenger,
+            },
+            name: "spring".parse().expect("a name"),
+            message: String::new(),
+            settings: serde_json::to_string(&settings).expect("settings"),
+            parts: 1,
+            digest: Some([1; 32]),
+            assets: None,
+            recipients: 10,
+            duplicates: 0,
+            malformed: 0,
+            uploads: 0,
+            paused: None,
+            planned_at: Timestamp::from_unix_millis(1_764_244_800_000),
+            plans: 1,
+            started_at: None,
+            stage,
+            holder: None,
+        }
+    }
+
+    #[test]
+    fn the_stage_that_comes_next_is_the_first_that_has_anybody_and_was_not_sent() {
+        use Stage::{Canary, Everybody, Testers};
+        let (nobody, tester): (&[&str], &[&str]) = (&[], &["7"]);
+        for (testers, canary, expected) in [
+            (tester, Some("9"), [Testers, Canary, Everybody]),
+            (tester, None, [Testers, Everybody, Everybody]),
+            (nobody, Some("20%"), [Canary, Canary, Everybody]),
+            // All of them are no few.
+            (nobody, Some("10"), [Everybody; 3]),
+            (nobody, None, [Everybody; 3]),
+        ] {
+            let seen = [0, 1, 2].map(|stage| next_stage(&campaign(stage, testers, canary)));
+            assert_eq!(seen, expected.map(Some), "{testers:?}, {canary:?}");
+        }
+        assert_eq!([Testers, Canary, Everybody].map(Stage::number), [0, 1, 2]);
+        assert_eq!([Testers, Canary, Everybody].map(Stage::next), [Canary, Everybody, Everybody]);
+    }
+
+    #[test]
+    fn a_yes_to_one_stage_is_none_to_another() {
+        let waiting = campaign(1, &[], Some("2"));
+        must_come_next(&waiting, Stage::Canary).expect("it does");
+        for asked in [Stage::Testers, Stage::Everybody] {
+            let refused = must_come_next(&waiting, asked).expect_err("it does not");
+            assert!(matches!(refused, CampaignError::OtherStage { next: Stage::Canary, .. }), "{refused:?}");
+        }
+        let cut_off = Campaign { digest: None, ..waiting };
+        assert_eq!(next_stage(&cut_off), None);
+        must_come_next(&cut_off, Stage::Everybody).expect("nobody can tell");
+    }
+}

@@ -143,6 +143,38 @@ fn what_waits_for_its_time_in_no_doubt_proves_nothing_and_leaves_nothing_to_keep
 }
 
 #[test]
+fn what_waits_is_put_off_or_in_doubt_and_whoever_is_wanted_in_spite_of_a_doubt_is_no_longer_doubtful() {
+    let because = |state, reason: Option<&str>| Delivery { reason: reason.map(str::to_owned), ..in_state(state) };
+    let wanted = format!("{WANTED}reset");
+    for (delivery, is_in_doubt, is_doubtful, is_put_off) in [
+        (because(State::RetryAt, None), false, false, true),
+        (because(State::RetryAt, Some("reset")), true, true, false),
+        (because(State::RetryAt, Some(&wanted)), true, false, false),
+        (because(State::Claimed, Some("reset")), true, true, false),
+        (because(State::Claimed, None), false, false, false),
+        (because(State::Unknown, Some("reset")), false, false, false),
+        (because(State::Planned, Some("not there")), false, false, false),
+    ] {
+        let seen = (delivery.is_in_doubt(), delivery.is_doubtful(), delivery.is_put_off());
+        assert_eq!(seen, (is_in_doubt, is_doubtful, is_put_off), "{delivery:?}");
+        let is_waiting = delivery.state == State::RetryAt;
+        let readmitted = delivery.step(&Event::Readmit, NOW).ok().map(|delivery| delivery.state);
+        assert_eq!(readmitted, (is_waiting && is_put_off).then_some(State::Planned), "{delivery:?}");
+    }
+}
+
+#[test]
+fn whoever_is_wanted_once_more_keeps_the_doubt_and_waits_for_the_time() {
+    let due = NOW.plus(std::time::Duration::from_mins(5));
+    let unknown = Delivery { reason: Some("reset".to_owned()), code: Some(2), ..in_state(State::Unknown) };
+    let again = unknown.step(&Event::SendAgain { due }, NOW).unwrap();
+    assert_eq!((again.state, again.at, again.code), (State::RetryAt, due, Some(2)));
+    assert_eq!(again.reason, Some(format!("{WANTED}reset")));
+    let twice = Delivery { reason: again.reason.clone(), ..unknown }.step(&Event::SendAgain { due }, NOW).unwrap();
+    assert_eq!(twice.reason, again.reason, "it is said once");
+}
+
+#[test]
 fn a_throttle_costs_no_attempt_and_a_doubt_does() {
     let claimed = Delivery { attempt: 0, nonce: None, ..in_state(State::Claimed) };
     let flying = claimed.step(&Event::Intend { nonce: 3, variant: None }, NOW).unwrap();

@@ -103,7 +103,18 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    #[test]
+    fn a_name_without_a_value_asks_for_nothing() {
+        let asked = |address: &str| asked_in::<BTreeMap<String, String>>(&address.parse().expect("an address"));
+        let said: Vec<_> = asked("/v1/assets?q=&state=live&kind&page=1=2").expect("a query").into_iter().collect();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(said, [pair("page", "1=2"), pair("state", "live")]);
+        assert!(asked("/v1/assets?").expect("a query").is_empty());
+    }
 
     #[test]
     fn whoever_may_only_look_may_do_nothing() {

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::campaign::Portion;
 use crate::clock::ManualClock;
-use crate::delivery::{Event, State};
+use crate::delivery::{Event, Refusal, State};
 use crate::graph::Message;
 use crate::record::{self, CampaignId, Enlisted, Entry, Holder, Reach};
 
@@ -157,6 +157,80 @@ async fn another_message_or_list_is_refused_by_name_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn whoever_is_sending_it_here_keeps_to_what_they_began_with() {
+    let mut desk = Desk::new().await;
+    let planned = desk.planned(PEOPLE, HELLO).await.campaign;
+    let frozen = |campaign: &Campaign| campaign.assets.clone();
+    desk.record.change(planned.id, Change::FreezeAssets("[]".to_owned())).await.expect("changed");
+    let sending = desk.record.enlist(planned.id, 1, desk.clock.now()).await.expect("an answer");
+    let Enlisted::Won(worker) = sending else { panic!("nobody has it") };
+    let slower = format!("{HELLO}[limits]\nstop_after_failures = 7\n");
+    for replan in [Replan::Refused, Replan::Allowed] {
+        desk.options.replan = replan;
+        let seen = desk.planned(PEOPLE, &slower).await;
+        assert!(seen.unchanged);
+        assert_eq!((&seen.campaign.settings, frozen(&seen.campaign)), (&planned.settings, Some("[]".to_owned())));
+    }
+    desk.record.retire(&worker, desk.clock.now()).await.expect("retired");
+    desk.options.replan = Replan::Refused;
+    let seen = desk.planned(PEOPLE, &slower).await.campaign;
+    assert_ne!(seen.settings, planned.settings);
+    assert_eq!(frozen(&seen), Some("[]".to_owned()), "the contents of its files stay those it was begun with");
+    desk.options.replan = Replan::Allowed;
+    assert_eq!(
+        frozen(&desk.planned(PEOPLE, &slower).await.campaign),
+        None,
+        "whoever plans anew takes them as they are"
+    );
+}
+
+#[tokio::test]
+async fn a_message_somebody_had_keeps_its_number_of_parts() {
+    let mut desk = Desk::new().await;
+    desk.options.replan = Replan::Allowed;
+    let id = desk.planned(PEOPLE, HELLO).await.campaign.id;
+    desk.send_one(id).await;
+    let refused = desk.plan(PEOPLE, &format!("{HELLO}[[message]]\ntext = \"And more\"\n")).await;
+    assert!(matches!(refused, Err(CampaignError::OtherParts { was: 1, now: 2, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_left_unknown_once_it_is_to_be_sent_no_more_than_once() {
+    const TWICE: &str = "delivery = \"at-least-once\"\n";
+    let doubted = async |desk: &Desk, id| {
+        let now = desk.clock.now();
+        let Enlisted::Won(worker) = desk.record.enlist(id, 1, now).await.expect("an answer") else {
+            panic!("nobody has it")
+        };
+        let key = desk.record.claim_deliveries(&worker, Reach::All, 1, now).await.expect("claimed").rows[0].key;
+        let why = Refusal::in_words("the answer was lost".to_owned());
+        for event in [Event::Intend { nonce: 1, variant: None }, Event::DoubtAndRetry { why, due: now }] {
+            desk.record.write(&worker, &[Entry { key, event, at: now }]).await.expect("written");
+        }
+        desk.record.retire(&worker, now).await.expect("retired");
+    };
+    let state = async |desk: &Desk, id| {
+        let listed = desk.record.deliveries(id, None, None, 1).await.expect("a list");
+        listed[0].delivery.state
+    };
+    let other = HELLO.replace("Hi", "Hello");
+    for (next, expected) in [
+        (format!("{TWICE}{HELLO}"), State::RetryAt),
+        (HELLO.to_owned(), State::Unknown),
+        (format!("{TWICE}{other}"), State::RetryAt),
+        (other, State::Unknown),
+    ] {
+        let mut desk = Desk::new().await;
+        desk.options.replan = Replan::Allowed;
+        let id = desk.planned(PEOPLE, &format!("{TWICE}{HELLO}")).await.campaign.id;
+        doubted(&desk, id).await;
+        assert_eq!(state(&desk, id).await, State::RetryAt);
+        desk.planned(PEOPLE, &next).await;
+        assert_eq!(state(&desk, id).await, expected, "{next}");
+    }
+}
+
+#[tokio::test]
 async fn lists_of_any_length_are_written_down_whole() {
     let batch = u64::try_from(BATCH).expect("small");
     let desk = Desk::new().await;
@@ -275,9 +349,22 @@ async fn another_way_to_meta_does_not_begin_a_campaign_anew() {
     // Not even where it was planned before.
     desk.options.space.origin = "https://proxy.example".parse().expect("an origin");
     desk.refused(PEOPLE, HELLO).await;
-    // Another Page's campaign is another.
+    // Another campaign is, and that of another Page.
+    desk.options.space.origin = "https://third.example".parse().expect("an origin");
+    let autumn = CampaignSpec { name: "autumn".parse().expect("a name"), ..desk.spec(PEOPLE, HELLO) };
+    plan(&desk.record, &autumn, &desk.options, &desk.clock).await.expect("a plan");
     desk.options.space.page = "2".parse().expect("a Page");
     desk.planned(PEOPLE, HELLO).await;
+}
+
+#[tokio::test]
+async fn a_campaign_begun_at_one_sandbox_begins_anew_at_another() {
+    let mut desk = Desk::new().await;
+    for place in ["http://127.0.0.1:8080", "http://localhost:9090"] {
+        desk.options.space.origin = place.parse().expect("an origin");
+        let id = desk.planned(PEOPLE, HELLO).await.campaign.id;
+        desk.send_one(id).await;
+    }
 }
 
 #[tokio::test]
