@@ -94,7 +94,7 @@ pub(super) trait DeliveryRows {
             return Err(Self::not_held(*key, worker));
         }
         let next = delivery.step(event, *at)?;
-        let left_out = if is_decision(event) { self.left_out(key.seq)? } else { None };
+        let left_out = if is_decision(event) { self.off_the_list(key.seq)? } else { None };
         if left_out.is_some() && matches!(event, Event::Resend { .. } | Event::SendAgain { .. } | Event::Reopen) {
             return Ok(());
         }
@@ -107,20 +107,10 @@ pub(super) trait DeliveryRows {
             Some(reason) if next.state == State::Planned => {
                 self.apply(&Entry { key: *key, event: Event::Skip { reason: reason.to_owned() }, at: *at }, None)
             }
-            Some(reason) if next.state == State::Sent => self.skip_behind(*key, reason, *at),
-            _ => self.follow(*key, event, &next, worker),
+            // It did arrive.
+            Some(reason) => self.skip_behind(*key, reason, *at),
+            None => self.follow(*key, event, &next, worker),
         }
-    }
-
-    /// Why nothing more is to be sent to a recipient.
-    fn left_out(&self, seq: u64) -> Result<Option<&'static str>, Self::Fault> {
-        for part in 0..self.parts() {
-            let row = self.row(DeliveryKey { seq, part })?.map(|(delivery, _)| delivery);
-            if row.is_some_and(|row| row.is_skipped_for(&[SUPPRESSED])) {
-                return Ok(Some(SUPPRESSED));
-            }
-        }
-        self.off_the_list(seq)
     }
 
     /// What a delivery's step means for the parts behind it.
@@ -245,7 +235,7 @@ pub(super) trait DeliveryRows {
     /// Forgets what became of all that was sent to a recipient nobody holds, unless they are to be left out. They have a
     /// row, for everybody up to the frontier has one.
     fn begin_again(&mut self, seq: u64, now: Timestamp) -> Result<(), Self::Fault> {
-        if self.left_out(seq)?.is_some() {
+        if self.off_the_list(seq)?.is_some() {
             return Ok(());
         }
         self.forget(seq)?;

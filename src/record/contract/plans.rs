@@ -186,9 +186,12 @@ pub(in crate::record) async fn nothing_is_sent_again_to_people_who_are_left_out(
     assert_eq!(whose_turn_it_is(&*record, campaign).await, [0; 0]);
     assert_eq!(state(&*record, campaign, 1, 0).await, State::Skipped);
     // An echo proves that the first part did arrive: the second is for those who are to get something.
-    record.decide(campaign, &[entry(1, 0, Event::Echoed { message_id: "m_1".to_owned() })]).await.expect("decided");
-    assert_eq!(state(&*record, campaign, 1, 0).await, State::Sent);
-    assert_eq!(whose_turn_it_is(&*record, campaign).await, [0; 0]);
+    for seq in [1, 2] {
+        let echo = entry(seq, 0, Event::Echoed { message_id: format!("m_{seq}") });
+        record.decide(campaign, &[echo]).await.expect("decided");
+        assert_eq!(state(&*record, campaign, seq, 0).await, State::Sent);
+        assert_eq!(whose_turn_it_is(&*record, campaign).await, [0; 0]);
+    }
     record.verify().await.expect("healthy");
 }
 
