@@ -284,16 +284,25 @@ pub(in crate::record) async fn no_intent_is_stored_while_the_campaign_is_paused(
 
 pub(in crate::record) async fn a_retry_waits_until_it_is_due(store: &dyn Store) {
     let record = store.open().await;
-    let campaign = plan(&*record, [1], 1).await;
+    let campaign = plan(&*record, [1, 2], 1).await;
     let worker = enlist(&*record, campaign).await;
-    claim(&*record, &worker, 1).await;
-    let due = NOW.plus(Duration::from_mins(2));
-    let retry = entry(1, 0, Event::DoubtAndRetry { why: Refusal::in_words("reset".to_owned()), due });
-    write(&*record, &worker, &[intent(1, 0), retry]).await;
-    let early = record.claim_deliveries(&worker, Reach::All, 1, NOW).await.expect("claims");
-    assert_eq!((early.rows.len(), early.next_due), (0, Some(due)));
-    let rows = record.claim_deliveries(&worker, Reach::All, 1, due).await.expect("claims").rows;
-    assert_eq!((rows[0].key.seq, rows[0].attempt), (1, 1));
+    claim(&*record, &worker, 2).await;
+    let due = [NOW.plus(Duration::from_mins(2)), NOW.plus(Duration::from_mins(3))];
+    for (seq, due) in (1..).zip(due) {
+        let retry = entry(seq, 0, Event::DoubtAndRetry { why: Refusal::in_words("reset".to_owned()), due });
+        write(&*record, &worker, &[intent(seq, 0), retry]).await;
+    }
+    // Whoever is asked for by name comes no sooner.
+    let both = [1, 2].map(|psid| somebody(psid).recipient);
+    for reach in [Reach::All, Reach::These(&both)] {
+        let early = record.claim_deliveries(&worker, reach, 2, NOW).await.expect("claims");
+        assert_eq!((early.rows.len(), early.next_due), (0, Some(due[0])), "{reach:?}");
+    }
+    for (reach, seq, due) in [(Reach::All, 1, due[0]), (Reach::These(&both), 2, due[1])] {
+        let rows = record.claim_deliveries(&worker, reach, 2, due).await.expect("claims").rows;
+        let seen: Vec<_> = rows.iter().map(|row| (row.key.seq, row.attempt)).collect();
+        assert_eq!(seen, [(seq, 1)], "{reach:?}");
+    }
 }
 
 pub(in crate::record) async fn what_waits_for_its_time_comes_in_the_order_of_the_times(store: &dyn Store) {

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use rusqlite::types::Value;
 
 use super::*;
+use crate::delivery::Event;
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
 use crate::record::{Answer, Campaigns, Derivations, Ledger, Reach, Request, Requests, UploadState};
@@ -336,6 +337,24 @@ async fn a_damaged_ledger_is_an_error_wherever_it_is_met() {
         assert!(matches!(verified, Err(RecordError::Damaged { .. })), "{sql}: {verified:?}");
         let found = record.deliveries(campaign, None, None, 9).await;
         assert!(matches!(found, Err(RecordError::Damaged { .. })), "{sql}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_claimed_and_has_no_row_any_more_is_damage() {
+    for (seq, is_damage) in [(1, true), (2, true), (3, false)] {
+        let place = place();
+        let record = place.record().await;
+        let campaign = contract::plan(&record, 1..=3, 1).await;
+        let worker = contract::enlist(&record, campaign).await;
+        contract::claim(&record, &worker, 2).await;
+        record.retire(&worker, contract::NOW).await.expect("retired");
+        drop(record);
+        place.tamper(&format!("DELETE FROM deliveries WHERE seq = {seq}"));
+        let skip = contract::entry(seq, 0, Event::Skip { reason: "stop".to_owned() });
+        let skipped = place.record().await.decide(campaign, &[skip]).await;
+        assert_eq!(matches!(skipped, Err(RecordError::Damaged { .. })), is_damage, "{seq}: {skipped:?}");
+        assert_eq!(skipped.is_ok(), !is_damage, "{seq}: {skipped:?}");
     }
 }
 
