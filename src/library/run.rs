@@ -19,8 +19,6 @@ use crate::record::Upload;
 use crate::stop::Stop;
 
 use super::lane::{Allowance, Allowed, Lane};
-use super::manager::blocking;
-use super::moved::Sighting;
 use super::subject::{SharedBytes, Subject};
 use super::survey::Place;
 use super::upload::Meter;
@@ -121,24 +119,6 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
             found.push(uploads.into_iter());
         }
         Ok(found)
-    }
-
-    /// Has the record follow those files, each Page's apart, that are no longer where it has them. Where it cannot, the next
-    /// run will.
-    pub(super) async fn follow(&self, sightings: Vec<Vec<Sighting>>) {
-        for (lane, sightings) in self.lanes.iter().zip(sightings) {
-            if sightings.is_empty() {
-                continue;
-            }
-            let parts = &lane.library.parts;
-            let inspector = parts.inspector.clone();
-            let moved = blocking(move || inspector.moved(sightings)).await;
-            if !moved.is_empty()
-                && let Err(error) = parts.record.follow(&moved).await
-            {
-                tracing::warn!(%error, files = moved.len(), "where files lie now could not be recorded");
-            }
-        }
     }
 
     /// An upload of this to the Page of that lane, to be begun soon.

@@ -18,7 +18,7 @@ use crate::stop::Stop;
 
 use super::lane::{Allowance, Allowed};
 use super::manager::AssetLibrary;
-use super::moved::Sighting;
+use super::moved::Moves;
 use super::run::{Job, Run, Wish, take_turns};
 use super::subject::{Candidate, Subject};
 use super::survey::{Chunk, Place, readers, survey};
@@ -107,8 +107,8 @@ impl AssetLibrary {
             pages.iter().map(surveyed).collect()
         };
         let files = survey(&parts.inspector, scan, readers(), &parts.reporter, &stop, candidates);
-        let here = std::env::current_dir().unwrap_or_default();
-        let mut walk = Walk { run, options, here, held_back: Vec::new() };
+        let moves = Moves::of(&run.lanes[0].library, roots);
+        let mut walk = Walk { run, options, moves, held_back: Vec::new() };
         let end = walk.sync(files).await;
         walk.run.land_all().await;
         end?;
@@ -123,8 +123,8 @@ type Surveyed = Vec<(usize, Result<Candidate, Box<AssetReport>>)>;
 struct Walk<'a, F> {
     run: Run<F>,
     options: &'a SyncOptions,
-    /// The folder paths begin at that do not begin at the root.
-    here: PathBuf,
+    /// What lies elsewhere than on record.
+    moves: Moves,
     /// What lives and is to be renewed: one entry for each file.
     held_back: Vec<Vec<Wish<Candidate>>>,
 }
@@ -152,6 +152,7 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
                 },
             }
         }
+        self.moves.settle(&self.run.stop).await?;
         self.renew().await
     }
 
@@ -173,33 +174,27 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
         let keys = files.iter().flat_map(|(candidates, _)| candidates);
         let mut found = self.run.find(keys.map(|(lane, candidate)| (*lane, candidate.key.clone()))).await?;
         let mut uploads = Vec::new();
-        let mut sightings = vec![Vec::new(); found.len()];
         for (candidates, place) in files {
             let stored = |lane: usize| found[lane].next().flatten();
-            uploads.push((self.decide_all(candidates, stored, &mut sightings), Some(place)));
+            uploads.push((self.decide_all(candidates, stored), Some(place)));
         }
         self.begin_all(uploads).await;
-        self.run.follow(sightings).await;
-        Ok(())
+        Ok(self.moves.look().await?)
     }
 
-    /// Decides about one file on all Pages, and gives the uploads it needs at once. Where its id is reused, and it lies
-    /// elsewhere than on record, it is among the Page's `sightings`.
+    /// Decides about one file on all Pages, and gives the uploads it needs at once.
     fn decide_all(
         &mut self,
         candidates: Vec<(usize, Candidate)>,
         mut stored: impl FnMut(usize) -> Option<Upload>,
-        sightings: &mut [Vec<Sighting>],
     ) -> Vec<Job> {
         let (mut jobs, mut held_back) = (Vec::new(), Vec::new());
         for (lane, candidate) in candidates {
             let stored = stored(lane);
-            let decision = self.decide(lane, &candidate, stored.as_ref());
-            if matches!(decision, Decision::Is(AssetOutcome::Reused)) && !self.options.dry_run {
-                let seen = |stored| Sighting::of(&candidate, stored, &self.here);
-                sightings[lane].extend(stored.as_ref().and_then(seen));
+            if let Some(stored) = stored.as_ref().filter(|_| !self.options.dry_run) {
+                self.moves.see(&candidate, stored);
             }
-            match decision {
+            match self.decide(lane, &candidate, stored.as_ref()) {
                 Decision::Is(outcome) => self.run.report(lane, &candidate.report(outcome).with(stored)),
                 Decision::Twin => self.run.report(lane, &candidate.report(AssetOutcome::Reused)),
                 Decision::Upload => jobs.push(self.run.job(lane, Subject::File(candidate), stored)),

@@ -34,7 +34,7 @@ impl Agreement {
             Ok(found) if found == hash => Self::Same,
             Err(ProblemCode::Vanished) => Self::Missing,
             Err(ProblemCode::Unreadable | ProblemCode::ChangedWhileReading | ProblemCode::Private) => Self::Unreadable,
-            // It was nothing else that is wrong with a file when it was uploaded.
+            // What else is wrong with a file is wrong with other bytes than these.
             Ok(_) | Err(_) => Self::Changed,
         }
     }

@@ -109,7 +109,7 @@ impl Problem {
     /// What it means when the system answers a look at a file, or at a folder, with `error`.
     pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound => Self::error(
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::error(
                 ProblemCode::Vanished,
                 "there is no such file or folder",
                 "check the path; if something moves it, run the command again once nothing does",
@@ -215,6 +215,7 @@ mod tests {
     fn a_refusal_of_the_system_is_told_from_a_file_that_is_gone() {
         let of = |kind: io::ErrorKind| Problem::from_io(&kind.into()).code;
         assert_eq!(of(io::ErrorKind::NotFound), ProblemCode::Vanished);
+        assert_eq!(of(io::ErrorKind::NotADirectory), ProblemCode::Vanished);
         assert_eq!(of(io::ErrorKind::PermissionDenied), ProblemCode::Unreadable);
         assert_eq!(of(io::ErrorKind::Other), ProblemCode::Unreadable);
     }

@@ -197,14 +197,14 @@ pub enum Completed {
     Superseded,
 }
 
-/// A file that holds the bytes of an upload and lies elsewhere than where they were uploaded from.
+/// Where the file of an upload was found that is no longer where it was uploaded from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Whose bytes it holds.
+    /// What was uploaded.
     pub key: AssetKey,
-    /// The id they have.
+    /// The id it has.
     pub attachment_id: AttachmentId,
-    /// Where it lies, from the root.
+    /// Where its file lies, from the root.
     pub source: PathBuf,
 }
 
@@ -309,8 +309,8 @@ pub trait Uploads: fmt::Debug + Send + Sync {
     /// Ends the claim of an upload that came to nothing. A claim that is no more is none of its business.
     async fn release(&self, claim: &Claim) -> Result<(), RecordError>;
 
-    /// Keeps where files lie now, each for the key's upload whose id it is, if that still is the id; durable, all or none of
-    /// it, before this returns.
+    /// Keeps where files lie now, each for the key's upload, if its id still is that one; durable, all or none of it, before
+    /// this returns. A key is named once.
     async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError>;
 
     /// Marks the key's upload rejected, if its id still is `attachment_id`.

@@ -56,11 +56,17 @@ impl UploadRow {
         crc32fast::hash(&postcard::to_allocvec(&(names, self)).expect("rows have no form postcard lacks"))
     }
 
+    /// Returns if this is the row that was stored with `checksum`.
+    pub(super) fn must_have(&self, key: &AssetKey, checksum: i64) -> Result<(), RecordError> {
+        if checksum == i64::from(self.checksum(key)) {
+            return Ok(());
+        }
+        Err(damaged(Self::TABLE, format!("the checksum of {} is wrong", key.asset)))
+    }
+
     /// The upload of `key` this row stands for, as stored with `checksum`.
     pub(super) fn into_upload(self, key: AssetKey, checksum: i64) -> Result<Upload, RecordError> {
-        if checksum != i64::from(self.checksum(&key)) {
-            return Err(damaged(Self::TABLE, format!("the checksum of {} is wrong", key.asset)));
-        }
+        self.must_have(&key, checksum)?;
         self.into_upload_of(key)
     }
 

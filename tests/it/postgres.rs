@@ -49,6 +49,28 @@ fn a_shared_store_does_what_a_store_of_ones_own_does() {
 }
 
 #[test]
+fn another_machines_places_stay_on_record_and_the_librarys_own_files_are_followed() {
+    let Some((server, _guard)) = server() else { return };
+    let world = world(server);
+    world.put("a.png", png(1));
+    let elsewhere = world.put("elsewhere/a.png", png(1));
+    let place = |world: &World| {
+        let listed = world.json(["ls"]).ended_with(0).events_of("asset");
+        listed[0]["path"].as_str().expect("a path").to_owned()
+    };
+    world.run(["sync", "library/a.png"]).ended_with(0);
+    let first = place(&world);
+    // As another machine sees it, on which the library lies elsewhere.
+    std::fs::rename(world.library().join("a.png"), world.library().join("b.png")).expect("renamed");
+    world.run(["sync", "library/elsewhere"]).ended_with(0);
+    assert_eq!(place(&world), first);
+    std::fs::remove_file(elsewhere).expect("removed");
+    world.run(["sync", "library"]).ended_with(0);
+    assert_eq!(place(&world), first.replace("a.png", "b.png"));
+    assert_eq!(world.counts().uploads_accepted, 1);
+}
+
+#[test]
 fn no_password_is_ever_said_and_what_cannot_be_meant_is_a_mistake_of_the_caller() {
     let world = World::new();
     let told = |url: &str, passfile: &str| {

@@ -112,9 +112,9 @@ pub(super) fn adopt(transaction: &Transaction, uploads: Vec<Upload>) -> Result<V
 pub(super) fn follow(transaction: &Transaction, moves: &[Moved]) -> Result<(), Fault> {
     for Moved { key, attachment_id, source } in moves {
         let Some(space) = space_id(transaction, &key.space)? else { continue };
-        if let Some((row, _)) = row_of(&mut upload_query(transaction)?, space, key)?
-            && row.attachment_id == attachment_id.as_str()
-        {
+        let stored = row_of(&mut upload_query(transaction)?, space, key)?;
+        if let Some((row, checksum)) = stored.filter(|(row, _)| row.attachment_id == attachment_id.as_str()) {
+            row.must_have(key, checksum)?;
             store(transaction, space, key, &UploadRow { source: Some(rows::path_bytes(source)), ..row })?;
         }
     }
@@ -124,7 +124,8 @@ pub(super) fn follow(transaction: &Transaction, moves: &[Moved]) -> Result<(), F
 pub(super) fn reject(transaction: &Transaction, key: &AssetKey, attachment_id: &AttachmentId) -> Result<(), Fault> {
     let Some(space) = space_id(transaction, &key.space)? else { return Ok(()) };
     match row_of(&mut upload_query(transaction)?, space, key)? {
-        Some((row, _)) if row.attachment_id == attachment_id.as_str() => {
+        Some((row, checksum)) if row.attachment_id == attachment_id.as_str() => {
+            row.must_have(key, checksum)?;
             store(transaction, space, key, &UploadRow { state: UploadState::Rejected.as_str().to_owned(), ..row })
         }
         _ => Ok(()),
