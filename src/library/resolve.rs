@@ -1,12 +1,13 @@
 //! From a reference to an id: a file, bytes by their hash, an alias, a web address.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ids::{AliasName, Asset, AssetKey, ContentHash, MediaKind, WebUrl};
 use crate::media::FitRules;
-use crate::record::{AliasTarget, Upload};
+use crate::record::{AliasTarget, Upload, UploadFilter};
 
 use super::alias::target_of;
 use super::known::Found;
@@ -14,6 +15,9 @@ use super::manager::{AssetLibrary, Expected, Via, kind_of};
 use super::plan::staleness;
 use super::subject::{Subject, WebAddress};
 use super::{AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules};
+
+/// How many ids of other Pages are asked where their bytes lie.
+const OTHERS: usize = 1_000;
 
 /// Whether `resolve` may upload what has no live id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +200,8 @@ impl AssetLibrary {
         })
     }
 
-    /// Bytes that have no live id are looked for where they were uploaded from, and at `remembered`.
+    /// Bytes that have no live id are looked for where they were uploaded from, at `remembered`, and where other Pages have
+    /// them from.
     async fn resolve_hash(
         &self,
         hash: ContentHash,
@@ -227,7 +232,7 @@ impl AssetLibrary {
                 let options = ResolveOptions { kind, ..options.clone() };
                 let recorded = stored.as_ref().and_then(|upload| upload.source.as_deref());
                 let places = recorded.into_iter().chain(remembered.filter(|path| Some(*path) != recorded));
-                match (self.resolve_one_of(places, Expected::These(hash), &options).await, stored) {
+                match (Box::pin(self.resolve_bytes(hash, places, &options)).await, stored) {
                     (Some(report), _) => report,
                     (None, Some(stored)) => AssetReport::recorded(stored, AssetOutcome::Failed)
                         .because(LibraryError::NoSource { reference: reference() }),
@@ -235,6 +240,28 @@ impl AssetLibrary {
                 }
             }
         }
+    }
+
+    /// The report of bytes that were at one of these places, from there or from wherever another Page has them; `None` where
+    /// there is no place.
+    async fn resolve_bytes(
+        &self,
+        hash: ContentHash,
+        places: impl Iterator<Item = &Path>,
+        options: &ResolveOptions,
+    ) -> Option<AssetReport> {
+        let report = self.resolve_one_of(places, Expected::These(hash), options).await?;
+        if is_of_these_bytes(&report) {
+            return Some(report);
+        }
+        let filter = UploadFilter { asset: Some(Asset::Bytes(hash)), ..UploadFilter::default() };
+        let uploads = match self.parts.record.list(&filter, None, OTHERS).await {
+            Ok(uploads) => uploads,
+            Err(error) => return Some(AssetReport::failed(error.into())),
+        };
+        let places: BTreeSet<_> = uploads.iter().filter_map(|upload| upload.source.as_deref()).collect();
+        let elsewhere = self.resolve_one_of(places.into_iter(), Expected::These(hash), options).await;
+        elsewhere.filter(is_of_these_bytes).or(Some(report))
     }
 
     /// The report of the copy that fits, where the bytes need one; `None` where they do not, or where that cannot be told,

@@ -49,6 +49,26 @@ fn told(run: &Ran) -> HashMap<(String, String), String> {
 }
 
 #[test]
+fn an_alias_finds_its_bytes_where_another_page_has_them_from() {
+    let world = with_two_pages();
+    let old = world.put("a.png", png(1));
+    run(&world, &["sync", "library", "--page", "shop"]).ended_with(0);
+    run(&world, &["alias", "hero", "library/a.png", "--page", "shop"]).ended_with(0);
+    std::fs::rename(old, world.library().join("b.png")).expect("renamed");
+    run(&world, &["resolve", "@hero", "--page", "news"]).ended_with(3);
+    run(&world, &["sync", "library", "--page", "shop"]).ended_with(0);
+    let resolved = run(&world, &["resolve", "@hero", "--page", "news", "--json"]).ended_with(0);
+    let asset = &resolved.events_of("asset")[0];
+    assert_eq!((&asset["outcome"], &asset["page_id"]), (&json!("uploaded"), &json!("106000000000002")));
+    assert!(asset["path"].as_str().expect("a path").ends_with("b.png"), "{asset}");
+    // What no name stands for is not looked for elsewhere.
+    let hash = format!("sha256:{}", asset["sha256"].as_str().expect("a hash"));
+    run(&world, &["forget", "@hero", "--page", "news", "--yes"]).ended_with(0);
+    run(&world, &["resolve", &hash, "--page", "news"]).ended_with(3);
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
 fn one_sync_gives_each_page_ids_of_its_own() {
     let world = with_two_pages();
     for number in 0..5 {

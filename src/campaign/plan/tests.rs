@@ -338,6 +338,11 @@ async fn whoever_tried_a_message_out_tries_out_another_and_not_another_list() {
 async fn another_way_to_meta_does_not_begin_a_campaign_anew() {
     let mut desk = Desk::new().await;
     let id = desk.planned(PEOPLE, HELLO).await.campaign.id;
+    // Whoever looked ahead and said no has sent nothing.
+    let Enlisted::Won(worker) = desk.record.enlist(id, 1, desk.clock.now()).await.expect("an answer") else {
+        panic!("nobody has it")
+    };
+    desk.record.retire(&worker, desk.clock.now()).await.expect("retired");
     desk.options.space.origin = "https://proxy.example".parse().expect("an origin");
     desk.planned(PEOPLE, HELLO).await;
     desk.send_one(id).await;
