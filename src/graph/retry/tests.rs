@@ -192,6 +192,23 @@ async fn a_stop_ends_a_wait_at_once_and_says_that_nothing_was_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_leaves_where_the_last_word_is_no() {
+    let (policy, clock) = (RetryPolicy::default(), ManualClock::new(Timestamp::from_unix_millis(0)));
+    let (governor, operation) = (Governor::new(PaceLimits::default()), Operation::Send);
+    for (is_ready, expected) in [(true, Ok("id")), (false, Err(GraphError::Stopped { operation }))] {
+        let means = Means { policy: &policy, clock: &clock, governor: &governor, reporter: None, stop: &Stop::new() };
+        let (mut patience, mut attempts) = (Duration::ZERO, 0);
+        let attempt = async {
+            attempts += 1;
+            Outcome::Done("id")
+        };
+        let ready = std::future::ready(is_ready);
+        assert_eq!(once(means, operation, Load::CALL, &mut patience, ready, attempt).await, expected);
+        assert_eq!(attempts, usize::from(is_ready));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_reaches_nobody_opens_no_gate_and_one_that_is_answered_does() {
     let (policy, clock) = (RetryPolicy::default(), ManualClock::new(Timestamp::from_unix_millis(0)));
     let governor = Governor::new(PaceLimits::default());
