@@ -119,6 +119,12 @@ impl Reader {
         Self { max_bytes, ..self }
     }
 
+    /// The same, in buffers of another pool.
+    #[must_use]
+    pub fn with_pool(&self, pool: Arc<BytePool>) -> Self {
+        Self { pool, clock: Arc::clone(&self.clock), max_bytes: self.max_bytes, bounds: Arc::clone(&self.bounds) }
+    }
+
     /// The same, that reads what lies in these folders from within them.
     #[must_use]
     pub fn within(self, bounds: Arc<Bounds>) -> Self {

@@ -1,4 +1,5 @@
-//! Connections: so many at once, none that dawdles over its head, and all ended well when the service stops.
+//! Connections: so many at once, none that dawdles over its head or does not read its answer, and all ended well when the
+//! service stops.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::stop::Stop;
 
@@ -25,6 +27,8 @@ use super::tls::Tls;
 const CONNECTIONS: usize = 1_024;
 /// How long a request's head may take, and a connection may say nothing.
 const HEAD: Duration = Duration::from_secs(20);
+/// How long the other end may read nothing of an answer, which takes memory until it is read.
+const UNREAD: Duration = Duration::from_secs(30);
 /// How large a head may be.
 const HEAD_BYTES: usize = 64 << 10;
 /// How long answers that are under way may take once the service stops.
@@ -61,6 +65,9 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
         };
         // Answers are small and whole: nothing is gained by holding them back.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(UNREAD));
+        let stream = Box::pin(stream);
         let router = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
@@ -86,4 +93,57 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
         tracing::warn!("some requests take longer: only the messages among them are waited for");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// More than any system keeps of what nobody reads.
+    const LARGE: usize = 64 << 20;
+
+    /// A large answer, and who wants to know when it takes no memory any more.
+    struct Answer(Vec<u8>, mpsc::UnboundedSender<()>);
+
+    impl AsRef<[u8]> for Answer {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Answer {
+        fn drop(&mut self) {
+            let _ = self.1.send(());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_nobody_reads_is_not_kept() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (told, mut dropped) = mpsc::unbounded_channel();
+        let answer = move || std::future::ready(Bytes::from_owner(Answer(vec![0; LARGE], told.clone())));
+        let router = Router::new().route("/", get(answer));
+        let stop = Stop::new();
+        let serving = tokio::spawn(accept(listener, None, router, stop.clone()));
+        let mut idle = TcpStream::connect(address).await.expect("connected");
+        idle.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("asked");
+        let mut head = [0; 15];
+        idle.read_exact(&mut head).await.expect("answered");
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+        let began = tokio::time::Instant::now();
+        dropped.recv().await.expect("given up");
+        assert!(began.elapsed() <= 2 * UNREAD, "{:?}", began.elapsed());
+        let mut rest = Vec::new();
+        let _ = idle.read_to_end(&mut rest).await;
+        assert!(rest.len() < LARGE, "{} bytes", rest.len());
+        stop.request();
+        serving.await.expect("no panic").expect("served");
+    }
 }

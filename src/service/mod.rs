@@ -11,6 +11,7 @@ mod campaigns;
 mod catalogue;
 mod confine;
 mod connection;
+mod contents;
 mod ends;
 mod keys;
 mod metrics;

@@ -13,6 +13,7 @@ use super::answers::Answers;
 use super::campaigns::Campaigns;
 use super::catalogue::Catalogue;
 use super::confine::{Folders, Refused};
+use super::contents::Contents;
 use super::ends::Ends;
 use super::metrics::Metrics;
 use super::news::News;
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) folders: Folders,
     pub(super) answers: Answers,
     pub(super) catalogue: Catalogue,
+    pub(super) contents: Contents,
     pub(super) news: News,
     pub(super) metrics: Metrics,
     pub(super) campaigns: Campaigns,
@@ -51,6 +53,7 @@ impl Shared {
             folders: Folders::new(&parts.folders),
             answers: Answers::default(),
             catalogue: Catalogue::default(),
+            contents: Contents::new(&parts.inspector),
             news: News::new(run),
             metrics: Metrics::new(),
             campaigns: Campaigns::default(),

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, crypto};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +57,7 @@ impl Tls {
     }
 
     /// The connection, once the client has shaken hands.
-    pub(super) async fn accept(
-        &self,
-        stream: tokio::net::TcpStream,
-    ) -> io::Result<tokio_rustls::server::TlsStream<tokio::net::TcpStream>> {
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         self.0.accept(stream).await
     }
 }

@@ -11,8 +11,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::ids::{ContentHash, MediaKind};
+use crate::media::Content;
 use crate::media::thumbnail::thumbnail_mime;
-use crate::media::{Content, Follow, Reader};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
 use crate::service::visitor::{MayRead, Path};
@@ -126,20 +126,8 @@ async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Ve
 /// What a file that still holds these bytes holds, and what it is called.
 async fn content_of(shared: &Arc<Shared>, hash: ContentHash) -> Result<(Content, String), Problem> {
     let (_, paths) = known(shared, hash).await?;
-    let reader = Arc::clone(&shared.parts.inspector.reader);
-    let private = Arc::clone(&shared.parts.inspector.private);
-    let read = tokio::task::spawn_blocking(move || {
-        paths.iter().filter(|path| !private.covers(path)).find_map(|path| {
-            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            Some((holding(&reader, path, hash)?, name))
-        })
-    });
-    let read = read.await.map_err(|_| Problem::unexpected())?;
+    let read = shared.contents.read(paths, hash).await;
     read.ok_or_else(|| Problem::not_found("no file with these bytes is where one was"))
-}
-
-fn holding(reader: &Reader, path: &FilePath, hash: ContentHash) -> Option<Content> {
-    reader.read(path, Follow::Never, &mut |_| {}).ok().filter(|content| content.facts.hash == hash)
 }
 
 /// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.

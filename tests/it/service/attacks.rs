@@ -7,11 +7,7 @@ use std::time::Duration;
 use crate::support::World;
 use crate::support::pictures::png;
 use crate::support::served::{Answer, Served};
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    hex::encode(Sha256::digest(bytes))
-}
+use crate::support::sha256;
 
 /// A library with a secret beside it, its service, and all of it as it stood before.
 struct Fort {
@@ -438,4 +434,36 @@ fn names_of_files_stay_names() {
         let names: BTreeMap<_, _> = content.headers.iter().cloned().collect();
         assert!(names["content-disposition"].starts_with("inline; filename="), "{names:?}");
     }
+}
+
+#[test]
+fn who_reads_no_answer_keeps_nobody_from_uploading() {
+    let world = World::new();
+    let paths: Vec<_> = (0..8_u8)
+        .map(|number| {
+            let mut bytes = png(u32::from(number));
+            bytes.resize(17 << 20, number);
+            (sha256(&bytes), world.put(format!("{number}.png"), bytes))
+        })
+        .collect();
+    world.run(["sync", "library"]).ended_with(0);
+    let served = Served::start(&world);
+    let idle: Vec<_> = paths
+        .iter()
+        .map(|(hash, _)| {
+            let mut stream = served.connect();
+            let request = format!(
+                "GET /v1/assets/{hash}/content HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+                served.address, served.read_token
+            );
+            stream.write_all(request.as_bytes()).expect("asked");
+            stream
+        })
+        .collect();
+    // Some of them are answered by now, and none reads.
+    let mut first = [0; 15];
+    (&idle[0]).read_exact(&mut first).expect("an answer");
+    world.put("new.png", png(99));
+    let answer = served.call("POST", "/v1/resolve?wait=20", r#"{"refs":["new.png"]}"#);
+    assert_eq!((answer.status, &answer.json()["assets"][0]["outcome"]), (200, &serde_json::json!("uploaded")));
 }

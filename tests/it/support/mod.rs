@@ -44,6 +44,12 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
 }
 
+/// The hash of some bytes, as Meta's side and ours write it.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(bytes))
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::within(TempDir::new().expect("a folder"))
