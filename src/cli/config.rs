@@ -198,7 +198,8 @@ impl Settings {
         let (store, server) = store.map_or_else(|| Ok((default_store()?, None)), store_place)?;
         let secrets = file.pages.values().flat_map(|page| [&page.access_token_file, &page.app_secret_file]).flatten();
         let log = env::var_os("REATTACH_LOG_FILE").map(PathBuf::from);
-        let private: Vec<_> = secrets.chain(&file.path).chain(&log).chain([&store]).cloned().collect();
+        let private: Vec<_> =
+            secrets.chain(&file.path).chain(&log).chain(&passfile()).chain([&store]).cloned().collect();
         let page = choose_page(global.page.as_deref(), &file)?;
         let name = |(name, page): (&String, &PageFile)| Some((page.id.as_ref()?.0.clone(), name.clone()));
         let names = file.pages.iter().filter_map(name).collect();
@@ -316,19 +317,19 @@ fn server(url: &str) -> Result<ServerAddress, ConfigError> {
     }
     let password = match env::var("PGPASSWORD").ok().filter(|text| !text.is_empty()) {
         Some(password) => Some(password),
-        None => passfile()?.and_then(|text| address.password_in(&text)),
+        None => match passfile() {
+            Some(path) => address.password_in(&read_secret_file(&path).map_err(ConfigError::Passfile)?),
+            None => None,
+        },
     };
     Ok(password.map(|password| address.clone().with_password(&password)).unwrap_or(address))
 }
 
-/// What PostgreSQL's password file holds, where there is one.
-fn passfile() -> Result<Option<String>, ConfigError> {
+/// PostgreSQL's password file, where there is one.
+fn passfile() -> Option<PathBuf> {
     let named = env::var_os("PGPASSFILE").filter(|path| !path.is_empty()).map(PathBuf::from);
     let usual = || Some(etcetera::home_dir().ok()?.join(".pgpass"));
-    match named.or_else(usual).filter(|path| path.exists()) {
-        Some(path) => read_secret_file(&path).map(Some).map_err(ConfigError::Passfile),
-        None => Ok(None),
-    }
+    named.or_else(usual).filter(|path| path.exists())
 }
 
 /// A store's URL may carry a password, which no message may show: neither before its hosts nor among its options. It may

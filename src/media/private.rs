@@ -32,6 +32,17 @@ impl Private {
         Self { paths, names, files }
     }
 
+    /// These, and one more.
+    #[must_use]
+    pub fn and(&self, path: PathBuf) -> Self {
+        let more = Self::new([path]);
+        Self {
+            paths: [&*self.paths, &*more.paths].concat(),
+            names: [&*self.names, &*more.names].concat(),
+            files: [&*self.files, &*more.files].concat(),
+        }
+    }
+
     /// Whether `path` leads to one of them, or into one.
     pub fn covers(&self, path: &Path) -> bool {
         let is_within = |path: PathBuf| self.paths.iter().any(|private| path.starts_with(private));
@@ -79,6 +90,8 @@ mod tests {
         assert!(private.covers(&folder.path().join("store/../store/cache/db")));
         assert!(!private.covers(folder.path()) && !private.covers(&folder.path().join("storehouse")));
         assert!(private.covers_entry("store".as_ref(), None, &store));
+        let more = private.and(folder.path().join("storehouse"));
+        assert!(more.covers(&folder.path().join("storehouse")) && more.covers(&store.join("cache/db")));
         assert!(!Private::default().covers(&store));
     }
 

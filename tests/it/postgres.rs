@@ -71,6 +71,38 @@ fn another_machines_places_stay_on_record_and_the_librarys_own_files_are_followe
 }
 
 #[test]
+fn nothing_is_struck_off_because_another_machine_has_its_file() {
+    let Some((server, _guard)) = server() else { return };
+    let world = world(server);
+    world.put("ours/a.png", png(1));
+    world.put("theirs/b.png", png(2));
+    world.run(["sync", "library"]).ended_with(0);
+    for folder in ["ours", "theirs"] {
+        std::fs::remove_dir_all(world.library().join(folder)).expect("removed");
+    }
+    std::fs::create_dir(world.library().join("ours")).expect("a folder");
+    let left = || world.json(["ls"]).ended_with(0).events_of("asset").len();
+    let refused = world.run(["prune", "--unreferenced", "--yes"]).ended_with(2);
+    assert!(refused.stderr.contains("on another") && refused.stderr.contains("--keep PATH"), "{}", refused.stderr);
+    assert_eq!(left(), 2);
+    world.run(["prune", "--unreferenced", "--keep", "library/ours", "--yes"]).ended_with(0);
+    let listed = world.json(["ls"]).ended_with(0).events_of("asset");
+    assert!(
+        listed.len() == 1 && listed[0]["path"].as_str().is_some_and(|path| path.ends_with("theirs/b.png")),
+        "{listed:?}"
+    );
+}
+
+#[test]
+fn a_demo_leaves_the_record_alone() {
+    let Some((server, _guard)) = server() else { return };
+    let world = world(server);
+    world.put("a.png", png(1));
+    world.run(["demo", "library"]).ended_with(0);
+    assert_eq!(server.sql(world.database(), "SELECT count(*) FROM pg_tables WHERE schemaname = 'reattach'"), "0");
+}
+
+#[test]
 fn no_password_is_ever_said_and_what_cannot_be_meant_is_a_mistake_of_the_caller() {
     let world = World::new();
     let told = |url: &str, passfile: &str| {
@@ -106,6 +138,11 @@ fn a_password_is_taken_from_where_postgresql_looks_for_it_if_nobody_else_can_rea
     ls(0o600).ended_with(0);
     let refused = ls(0o644).ended_with(2);
     assert!(refused.stderr.contains("others may read it") && !refused.stderr.contains("hunter2"), "{}", refused.stderr);
+    // It is nobody's media, though it lies in the library.
+    std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let check =
+        Ran::new(world.command(["check", "library/passfile"]).env("PGPASSFILE", &passfile).output().expect("runs"));
+    assert!(check.ended_with(3).stdout.contains("private"));
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn in_sandbox(context: &Context, sandbox: &Sandbox, store: &Path) -> Context {
     Context {
         settings: Settings {
             store: store.to_owned(),
+            server: None,
             origin,
             page: PageChoice::Chosen(PageSettings::with_token(token)),
             platform: Platform::Messenger,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use crate::cli::args::PruneArgs;
@@ -32,8 +32,9 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
     let kept = Kept::under(context, &args.keep).await?;
     let known = context.known_here().await?;
     let record = &**known.record();
+    let roots = roots_of(record, &args)?;
     let names = AliasNames::load(context, record).await?;
-    let mut rules = Rules { args: &args, kept, names, now: context.clock.moment() };
+    let mut rules = Rules { args: &args, kept, roots, names, now: context.clock.moment() };
     let mut going: Vec<(Upload, &'static str)> = Vec::new();
     each_recorded(context, record, &UploadFilter::default(), |upload| {
         going.extend(rules.reason(upload).map(|reason| (upload.clone(), reason)));
@@ -64,10 +65,28 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
     Ok(context.ending(Exit::Done))
 }
 
+/// Where a file that is gone makes its id unreferenced; `None` for anywhere. Of a record that others share only under the
+/// folders that were named: another machine may see what this one does not.
+fn roots_of(record: &dyn Record, args: &PruneArgs) -> Result<Option<Vec<PathBuf>>, Failure> {
+    if !record.is_shared() || !args.which.unreferenced {
+        return Ok(None);
+    }
+    if args.keep.is_empty() {
+        return Err(Failure::Usage {
+            message: "the record is shared: files that are not on this machine may be on another".into(),
+            hint: "name the folders whose files are to be looked for: --keep PATH".into(),
+        });
+    }
+    let resolve =
+        |root: &PathBuf| absolute(root).map_err(|source| Failure::File { action: "found", path: root.clone(), source });
+    args.keep.iter().map(resolve).collect::<Result<_, _>>().map(Some)
+}
+
 /// What is of no use any more.
 struct Rules<'a> {
     args: &'a PruneArgs,
     kept: Kept,
+    roots: Option<Vec<PathBuf>>,
     names: AliasNames,
     now: Moment,
 }
@@ -116,7 +135,9 @@ impl Rules<'_> {
     fn is_unreferenced(&self, upload: &Upload) -> bool {
         let is_kept = upload.key.asset.hash().is_some_and(|hash| self.kept.bytes.contains(&hash));
         let is_named = !self.names.of(&upload.key.asset).is_empty();
-        upload.source.as_deref().is_some_and(is_gone) && !is_kept && !is_named
+        let is_ours =
+            |place: &Path| self.roots.as_ref().is_none_or(|roots| roots.iter().any(|root| place.starts_with(root)));
+        upload.source.as_deref().is_some_and(|place| is_ours(place) && is_gone(place)) && !is_kept && !is_named
     }
 }
 

@@ -46,7 +46,11 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
         (Some(certificate), Some(key)) => Some(Tls::load(certificate, key)?),
         _ => None,
     };
-    let context = &Context { bounds: Arc::new(Bounds::new(&args.library)), ..context.clone() };
+    let mut context = Context { bounds: Arc::new(Bounds::new(&args.library)), ..context.clone() };
+    if let Some(key) = &args.tls_key {
+        context.settings.private = Arc::new(context.settings.private.and(key.clone()));
+    }
+    let context = &context;
     let inspector = context.inspector();
     // A bot gets the ids that are known here, though the record's server be away just now.
     let known = context.known(|| Arc::clone(&inspector.cache), WhenAway::GoByWhatIsKnown).await?;
