@@ -3,7 +3,7 @@
 //! What settles under the watched folders goes through [`AssetLibrary::sync`] in small batches, several at a time, so that a
 //! large upload holds up nobody. What a bad moment put off (a limit, the network) is tried again by and by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,8 @@ pub struct WatchOptions {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Watched<'a> {
-    /// What became of a file.
+    /// What became of a file. One about which Meta gives no clear word, while others go through, has failed, and is tried again
+    /// by itself; it is told of once more when that comes to something.
     Asset(&'a AssetReport),
     /// All that was written so far is dealt with: counts since the last time.
     Idle(&'a Summary),
@@ -108,6 +109,8 @@ impl AssetLibrary {
             since: Instant::now(),
             unsaid: true,
             outage: None,
+            went_through: 0,
+            doubtful: HashMap::new(),
             halted_by: None,
             each,
         };
@@ -142,22 +145,52 @@ struct Run<'a, F> {
     settle: Duration,
     /// Whether the summary is to be told though it be empty: the first is.
     unsaid: bool,
-    outage: Option<Outage>,
+    outage: Option<Pause>,
+    /// Files that went through.
+    went_through: u64,
+    /// Files about which Meta gave no clear word.
+    doubtful: HashMap<PathBuf, Doubtful>,
     halted_by: Option<Result<Arc<LibraryError>, LibraryError>>,
     each: F,
 }
 
-/// Failures that are nobody's fault, one after the other.
+/// A pause after failures, each longer than the one before.
 #[derive(Debug, Clone, Copy)]
-struct Outage {
-    pause: Duration,
+struct Pause {
+    length: Duration,
     until: Instant,
 }
 
-impl Outage {
+impl Pause {
+    /// The one after this.
+    fn after(before: Option<Self>) -> Self {
+        let length = before.map_or(FIRST_PAUSE, |before| (2 * before.length).min(LONGEST_PAUSE));
+        Self { length, until: Instant::now() + length }
+    }
+
     fn is_on(self) -> bool {
         Instant::now() < self.until
     }
+}
+
+/// A file about which Meta gave no clear word.
+#[derive(Debug)]
+struct Doubtful {
+    /// How many others had gone through by then.
+    went_through: u64,
+    /// Where the trouble is its own: until when it waits.
+    alone: Option<Pause>,
+    /// Whether it is under way, or will be with the others.
+    is_ready: bool,
+}
+
+/// Whose trouble it is that a file did not go through.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// Meta's, or the network's.
+    Everybodys,
+    /// That of this file alone, which was told before, or not.
+    ItsOwn { is_news: bool },
 }
 
 impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
@@ -226,7 +259,13 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
 
     /// Begins batches, as many as may run.
     fn launch(&mut self) {
-        if self.outage.is_some_and(Outage::is_on) {
+        for (path, doubtful) in &mut self.doubtful {
+            if !doubtful.is_ready && !doubtful.alone.is_some_and(Pause::is_on) {
+                doubtful.is_ready = true;
+                self.ready.insert(path.clone());
+            }
+        }
+        if self.outage.is_some_and(Pause::is_on) {
             return;
         }
         // After a failure one batch finds out whether it is over.
@@ -251,7 +290,7 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
             Ok(Synced { summary, halted_by, .. }) => {
                 if let Some(error) = halted_by {
                     self.put_off(error);
-                } else if summary.uploaded + summary.refreshed > 0 && !self.outage.is_some_and(Outage::is_on) {
+                } else if summary.uploaded + summary.refreshed > 0 && !self.outage.is_some_and(Pause::is_on) {
                     self.outage = None;
                 }
             }
@@ -284,14 +323,39 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
                 self.ready.insert(path.clone());
             }
             (Some(path), Some(error)) if is_bad_moment(error) && !self.stop.is_requested() => {
-                self.ready.insert(path.clone());
-                self.put_off(Arc::clone(error));
+                match if error.is_doubtful() { self.trouble_of(path) } else { Trouble::Everybodys } {
+                    Trouble::Everybodys => {
+                        self.ready.insert(path.clone());
+                        self.put_off(Arc::clone(error));
+                    }
+                    Trouble::ItsOwn { is_news: false } => {}
+                    Trouble::ItsOwn { is_news: true } => {
+                        self.summary.add(report);
+                        (self.each)(Watched::Asset(report));
+                    }
+                }
             }
             _ => {
+                if let Some(path) = &report.path {
+                    self.doubtful.remove(path);
+                }
+                self.went_through += u64::from(report.error.is_none());
                 self.summary.add(report);
                 (self.each)(Watched::Asset(report));
             }
         }
+    }
+
+    /// Takes note that Meta gave no clear word about this file. Where others have gone through since it last did so, the trouble
+    /// is the file's own, which waits by itself.
+    fn trouble_of(&mut self, path: &Path) -> Trouble {
+        let went_through = self.went_through;
+        let before = self.doubtful.remove(path);
+        let was_alone = before.as_ref().and_then(|before| before.alone);
+        let is_alone = was_alone.is_some() || before.is_some_and(|before| before.went_through < went_through);
+        let alone = is_alone.then(|| Pause::after(was_alone));
+        self.doubtful.insert(path.to_owned(), Doubtful { went_through, alone, is_ready: !is_alone });
+        if is_alone { Trouble::ItsOwn { is_news: was_alone.is_none() } } else { Trouble::Everybodys }
     }
 
     fn wait_again(&mut self, path: PathBuf) {
@@ -306,13 +370,12 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
             return self.halt(Ok(error));
         }
         // What was begun before the pause says no more than what began it.
-        if self.outage.is_some_and(Outage::is_on) {
+        if self.outage.is_some_and(Pause::is_on) {
             return;
         }
-        let pause = self.outage.map_or(FIRST_PAUSE, |outage| (2 * outage.pause).min(LONGEST_PAUSE));
-        let known = self.outage.replace(Outage { pause, until: Instant::now() + pause });
-        if known.is_none() {
-            (self.each)(Watched::Waiting { error: &error, pause });
+        let pause = Pause::after(self.outage);
+        if self.outage.replace(pause).is_none() {
+            (self.each)(Watched::Waiting { error: &error, pause: pause.length });
         }
     }
 

@@ -4,7 +4,7 @@
 //! the very rules a [`scan()`] goes by, once it has settled ([`Settling`]). Where the system says nothing any more (a
 //! folder that was removed, a queue that ran over) whole folders are looked at again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,9 @@ use crate::clock::Timestamp;
 
 /// How often the watched folders themselves are looked for: the system does not say when one comes back.
 pub const ROOT_POLL: Duration = Duration::from_millis(500);
+
+/// How long the system may take to watch a folder that was just made, and to tell of what is written there.
+const UNWATCHED: Duration = Duration::from_secs(2);
 
 /// More paths than this at once are no news but a flood: everything is looked at instead.
 const FLOOD: usize = 100_000;
@@ -75,9 +78,19 @@ pub struct Watcher {
     options: ScanOptions,
     settling: Settling,
     quiet: Duration,
+    /// Folders the system may not watch yet: what comes into them may go untold.
+    young: HashMap<PathBuf, Young>,
     inbox: Arc<Inbox>,
     system: RecommendedWatcher,
     polled_at: Instant,
+}
+
+/// A folder that was made just now.
+#[derive(Debug)]
+struct Young {
+    since: Instant,
+    /// What is known of what it holds, however deep.
+    known: HashSet<PathBuf>,
 }
 
 /// A folder that is watched, or the folder of a file that is.
@@ -130,6 +143,7 @@ impl Watcher {
             options,
             settling: Settling::new(quiet),
             quiet,
+            young: HashMap::new(),
             inbox,
             system: RecommendedWatcher::new(handler, config).map_err(refused)?,
             polled_at: Instant::now(),
@@ -142,7 +156,7 @@ impl Watcher {
 
     /// Whether there is nothing to see before something happens.
     pub fn is_quiet(&self) -> bool {
-        self.settling.is_empty() && self.inbox.is_empty()
+        self.settling.is_empty() && self.young.is_empty() && self.inbox.is_empty()
     }
 
     /// Lets the file settle once more.
@@ -169,11 +183,13 @@ impl Watcher {
             seen.extend(lost.then_some(Seen::Lost));
             seen.extend(self.look_at_all(now, time));
         }
-        let is_folder = |path: &PathBuf| self.settling.touch(path.clone(), now) == Touched::Folder;
+        let grown_up = self.grown_up(now);
+        let is_folder = |path: &PathBuf| self.touch(path.clone(), now) == Touched::Folder;
         let folders: Vec<_> = paths.into_iter().filter(is_folder).collect();
-        for found in self.found_in(folders) {
+        self.young.extend(folders.iter().map(|path| (path.clone(), Young { since: now, known: HashSet::new() })));
+        for found in self.found_in(folders).into_iter().chain(grown_up) {
             match found {
-                Found::File { path, .. } => drop(self.settling.touch(path, now)),
+                Found::File { path, .. } => drop(self.touch(path, now)),
                 other => seen.extend(refused(other)),
             }
         }
@@ -185,6 +201,29 @@ impl Watcher {
             }
         }
         seen
+    }
+
+    fn touch(&mut self, path: PathBuf, now: Instant) -> Touched {
+        if !self.young.is_empty() {
+            for folder in path.ancestors() {
+                if let Some(young) = self.young.get_mut(folder) {
+                    young.known.insert(path.clone());
+                }
+            }
+        }
+        self.settling.touch(path, now)
+    }
+
+    /// What lies in folders the system is sure to watch by now, and nobody told of.
+    fn grown_up(&mut self, now: Instant) -> Vec<Found> {
+        let is_grown = |_: &PathBuf, young: &mut Young| now.saturating_duration_since(young.since) >= UNWATCHED;
+        let (folders, known): (Vec<_>, Vec<_>) =
+            self.young.extract_if(is_grown).map(|(folder, young)| (folder, young.known)).unzip();
+        let is_known =
+            |found: &Found| matches!(found, Found::File { path, .. } if known.iter().any(|known| known.contains(path)));
+        let mut found = self.found_in(folders);
+        found.retain(|found| !is_known(found));
+        found
     }
 
     /// Says of each root whether it went or came back. Whatever it holds when it comes back is news.
@@ -386,6 +425,24 @@ mod tests {
         assert_eq!(names(&watcher.look(Instant::now(), later)), ["Lost", "a.png", "b.png"]);
         watcher.inbox.take_in(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
         assert_eq!(names(&watcher.look(Instant::now(), later)), ["Lost", "a.png", "b.png"]);
+    }
+
+    #[test]
+    fn what_came_into_a_new_folder_before_the_system_watched_it_is_seen_once() {
+        let (folder, mut watcher) = watched(&[]);
+        watcher.system.unwatch(folder.path()).expect("nobody watches any more");
+        let (start, time) = (Instant::now(), SystemClock.now());
+        let new = folder.path().join("new");
+        fs::create_dir_all(new.join("deep")).expect("folders");
+        fs::write(new.join("first.png"), "content").expect("a file");
+        let made = notify::Event::new(EventKind::Create(CreateKind::Folder)).add_path(new.clone());
+        watcher.inbox.take_in(Ok(made));
+        assert_eq!(watcher.look(start, time), []);
+        fs::write(new.join("deep/untold.png"), "content").expect("a file");
+        assert_eq!(names(&watcher.look(start + QUIET, time)), ["first.png"]);
+        assert_eq!(watcher.look(start + UNWATCHED, time), []);
+        assert_eq!(names(&watcher.look(start + UNWATCHED + QUIET, time)), ["untold.png"]);
+        assert!(watcher.is_quiet());
     }
 
     #[test]

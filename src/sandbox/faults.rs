@@ -39,6 +39,9 @@ struct Rule {
     /// Only messages to this recipient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recipient: Option<String>,
+    /// Only uploads of these bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     #[serde(skip)]
     matched: u32,
 }
@@ -179,6 +182,7 @@ pub(super) struct Candidate<'a> {
     /// Who it is for, or which bytes it brings: what tells it from others, whatever their order.
     pub(super) subject: &'a str,
     pub(super) recipient: Option<&'a str>,
+    pub(super) sha256: Option<&'a str>,
     /// Whether it is one of several in a batch.
     pub(super) in_batch: bool,
 }
@@ -205,7 +209,7 @@ impl Faults {
 
     /// The fault that strikes as soon as a request's head is there.
     pub(super) fn strike_head(&mut self, target: Target) -> Option<Fault> {
-        let request = Candidate { target, subject: "", recipient: None, in_batch: false };
+        let request = Candidate { target, subject: "", recipient: None, sha256: None, in_batch: false };
         self.next_of_script(|when| when == When::Head, request).map(|(_, fault)| fault)
     }
 
@@ -230,9 +234,11 @@ impl Faults {
 
 impl Rule {
     fn strikes(&mut self, request: Candidate) -> bool {
-        // To name somebody is to mean every message to them.
-        let covers = self.on.covers(request) || (self.on == On::Any && self.recipient.is_some());
-        let matches = covers && self.recipient.as_deref().is_none_or(|recipient| request.recipient == Some(recipient));
+        // To name somebody, or bytes, is to mean every message to them and every upload of these.
+        let is_named = self.recipient.is_some() || self.sha256.is_some();
+        let covers = self.on.covers(request) || (self.on == On::Any && is_named);
+        let is_meant = |named: &Option<String>, actual| named.is_none() || named.as_deref() == actual;
+        let matches = covers && is_meant(&self.recipient, request.recipient) && is_meant(&self.sha256, request.sha256);
         if matches {
             self.matched += 1;
         }
@@ -243,8 +249,8 @@ impl Rule {
         if self.times == 0 || self.every == 0 {
             return Err("times and every count from 1".to_owned());
         }
-        if self.when == When::Head && self.recipient.is_some() {
-            return Err("the recipient is not known while only the head is there".to_owned());
+        if self.when == When::Head && (self.recipient.is_some() || self.sha256.is_some()) {
+            return Err("neither recipient nor bytes are known while only the head is there".to_owned());
         }
         self.fault.check()?;
         if self.fault.spoils_a_list() && self.on != On::Batch {

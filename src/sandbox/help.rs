@@ -21,7 +21,7 @@ CONTROL ROUTES (no token needed; U is the sandbox's URL; 403 for other Hosts and
       when    head (body unread; never a request of a batch), before (work not done), after (work
               done, answer spoiled) (before)
       times   how often it strikes (1);  every  strikes each Nth match (1)
-      recipient  only messages to this one
+      recipient  only messages to this one;  sha256  only uploads of these bytes
       fault   wait:    {"stall":true} for ever, {"stall_ms":N}
               answer:  {"status":503,"body":"…"}, {"graph":{"code":613,"message":"…"},"status":400},
                        {"html":true}, {"null":true}, each with "headers":{"Retry-After":"3"}

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::pictures::png;
-use crate::support::{Ran, World, wait_until};
+use crate::support::{Ran, World, sha256, wait_until};
 
 /// A loaded machine may take a while.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -286,6 +286,30 @@ fn an_outage_is_waited_out_and_told_of_once() {
     assert_eq!((&uploaded["event"], &uploaded["outcome"]), (&json!("asset"), &json!("uploaded")));
     let summary = watch.until("it is counted", |event| event["event"] == "summary");
     assert_eq!((&summary["files"], &summary["failed"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn a_file_meta_gives_no_clear_word_about_is_named_and_holds_up_nobody() {
+    let world = World::new();
+    let watch = Watch::of(&world, &["--settle", "200ms"]);
+    let (bytes, fault) = (png(1), json!({"status": 500, "body": "no"}));
+    let bad = json!({"on": "upload", "sha256": sha256(&bytes), "fault": fault, "times": 1_000_000});
+    world.sandbox().set_faults(bad).expect("a fault");
+    world.put("bad.png", bytes);
+    watch.until("it waits", |event| event["state"] == "waiting");
+    world.put("first.png", png(2));
+    watch.until_uploaded("first.png");
+    // By then it is known whose trouble it is.
+    let failed = watch.until("it is named", |event| event["outcome"] == "failed");
+    assert!(failed["path"].as_str().is_some_and(|path| path.ends_with("bad.png")), "{failed}");
+    let summary = watch.until("it is counted", |event| event["event"] == "summary");
+    assert_eq!(summary["failed"], 1);
+    for number in 3..9 {
+        world.put(format!("{number}.png"), png(number));
+        watch.until_uploaded(&format!("{number}.png"));
+    }
+    world.sandbox().set_faults(json!([])).expect("no fault");
+    watch.until_uploaded("bad.png");
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn strike(shared: &Shared, call: &Call, params: &Params, in_batch: bool) -> Opti
         target: call.target(),
         subject: recipient.as_deref().or(bytes).unwrap_or(&call.node),
         recipient: recipient.as_deref(),
+        sha256: bytes,
         in_batch,
     };
     let struck = shared.faults().strike(request);

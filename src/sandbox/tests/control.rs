@@ -19,7 +19,11 @@ async fn bad_control_input_is_400_and_says_what_is_wrong() {
         ("faults", json!({ "fault": { "status": 99 } }), "99 is not the status"),
         ("faults", json!({ "fault": { "html": true, "body": "x" } }), "body goes with status"),
         ("faults", json!({ "fault": { "status": 500, "headers": { "a b": "c" } } }), "is not a header"),
-        ("faults", json!({ "when": "head", "recipient": "7", "fault": { "reset": true } }), "recipient is not known"),
+        (
+            "faults",
+            json!({ "when": "head", "recipient": "7", "fault": { "reset": true } }),
+            "neither recipient nor bytes are known",
+        ),
         ("faults", json!({ "seed": 1, "rate": 1.5 }), "not between 0 and 1"),
         ("faults", json!({ "seed": 1 }), "missing field `rate`"),
         ("faults", json!("reset"), "invalid type"),
