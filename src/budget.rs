@@ -213,20 +213,22 @@ impl Holding {
 /// everybody else.
 pub fn divide(owner: i64, ask: &Ask, before: Option<&Holding>, others: &[Holding], now: i64) -> (Holding, Rates) {
     let is_known = before.is_some_and(|before| before.is_alive(now));
+    // An ask may have been on its way for long: what it was using is over with what it was given, and may be another's by now.
+    let using = before.filter(|before| now < later(before.until, LINGER)).map_or(Rates::default(), |_| ask.using);
     let mut mine = Holding {
         owner,
         number: ask.number,
         page: ask.page,
         group: ask.group.clone(),
         demand: ask.demand,
-        granted: ask.using,
+        granted: using,
         lingering: ask.spent,
         lingers_until: later(now, LINGER),
         until: later(now, LEASE),
     };
     let rates = Rates::from_lanes(std::array::from_fn(|lane| share(&mine, is_known, others, lane, now)));
     // Until it says so itself, nobody knows that it keeps to less.
-    mine.granted = ask.using.zip(rates, u32::max);
+    mine.granted = using.zip(rates, u32::max);
     if mine.granted.is_nothing() && ask.demand.is_nothing() {
         mine.until = now;
     }

@@ -127,6 +127,18 @@ fn the_dead_leave_their_slice_a_second_after_their_lease() {
 }
 
 #[test]
+fn what_comes_late_asks_for_what_is_free_and_keeps_nothing_that_is_anothers() {
+    let (mut record, mut two) = (Record::default(), holders(2));
+    two[0].draw(&mut record, 99, 0);
+    let late = two[0].ask(99, 3_900);
+    assert_eq!(late.using, rates(RATE));
+    assert_eq!(two[1].draw(&mut record, 99, 5_050), RATE);
+    assert_eq!(record.draw(0, &late, 5_600).0, rates(0));
+    let kept: Vec<_> = record.holdings.iter().map(|holding| (holding.owner, holding.granted)).collect();
+    assert_eq!(kept, [(1, rates(RATE)), (0, rates(0))]);
+}
+
+#[test]
 fn a_group_keeps_to_its_own_rate_and_leaves_the_rest_to_others() {
     let (mut record, mut all) = (Record::default(), holders(3));
     for member in &mut all[..2] {

@@ -18,6 +18,7 @@ mod doubts;
 mod fault;
 mod format;
 mod heals;
+mod housekeeping;
 mod ledger;
 mod owners;
 mod plans;

@@ -1,13 +1,11 @@
 //! Campaigns: the tables `campaigns` and `campaign_recipients`, and who may change them when.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresRecord;
-use super::deliveries::{self, Sheet, signed, unsigned};
+use super::deliveries::{self, Sheet, by_and_by, signed, unsigned};
 use super::fault::Fault;
 use super::ledger::{holder, holder_in, seqs};
 use super::plans::{add_recipients, begin_plan, readmit, seal_plan};
@@ -109,8 +107,9 @@ impl Campaigns for PostgresRecord {
                     }
                     Change::Stage(stage, why) => {
                         number += i64::from(*stage);
-                        tx.execute("UPDATE campaigns SET paused = $2 WHERE id = $1", &[&campaign.0, why]).await?;
-                        ("stage = $2", &number)
+                        let sql = "UPDATE campaigns SET paused = $2 WHERE id = $1 AND stage < $3";
+                        tx.execute(sql, &[&campaign.0, why, &number]).await?;
+                        ("stage = greatest(stage, $2)", &number)
                     }
                 };
                 match tx.execute(&format!("UPDATE campaigns SET {set} WHERE id = $1"), &[&campaign.0, value]).await? {
@@ -227,7 +226,7 @@ impl Campaigns for PostgresRecord {
 
 async fn suppress(tx: &Tx, campaign: CampaignId, recipients: &[Recipient], now: Timestamp) -> Result<u64, Fault> {
     let parts = must_be_free(tx, campaign).await?;
-    let people: BTreeSet<u64> = seqs_of(tx, campaign, recipients).await?.into_iter().collect();
+    let people = seqs_of(tx, campaign, recipients).await?;
     let seqs: Vec<i64> = people.iter().copied().map(signed).collect();
     let sql = "UPDATE campaign_recipients SET generation = $3 WHERE campaign = $1 AND seq = ANY ($2)";
     tx.execute(sql, &[&campaign.0, &seqs, &NO_PLAN]).await?;
@@ -256,16 +255,18 @@ pub(super) async fn seqs_of(tx: &Tx, campaign: CampaignId, recipients: &[Recipie
 pub(super) async fn drop_rest(
     tx: &Tx,
     (campaign, parts): (CampaignId, u8),
-    people: BTreeSet<u64>,
+    people: Vec<u64>,
     reason: &str,
     now: Timestamp,
 ) -> Result<u64, Fault> {
-    let mut sheet = Sheet::of(tx, campaign, parts, &people).await?;
     let mut dropped = 0;
-    for seq in people {
-        dropped += u64::from(sheet.drop_rest(seq, reason, now)?);
+    for people in by_and_by(people) {
+        let mut sheet = Sheet::of(tx, campaign, parts, &people).await?;
+        for seq in people {
+            dropped += u64::from(sheet.drop_rest(seq, reason, now)?);
+        }
+        sheet.save(tx).await?;
     }
-    sheet.save(tx).await?;
     Ok(dropped)
 }
 

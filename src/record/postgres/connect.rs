@@ -12,12 +12,20 @@ use tokio_postgres::{Client, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::ServerAddress;
+use super::fault::Fault;
 use super::tls;
 
 /// How long all hosts together have, besides the first wait for each that says nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// A connection of its own to the server at `address`, which may take no longer than its connector's patience.
+pub(super) async fn connect(address: &ServerAddress) -> Result<(Client, Connection<Socket, Stream>), Fault> {
+    let connector = Connector::new(address.clone()).map_err(|error| Fault::Unfit(error.to_string()))?;
+    let connected = timeout(connector.patience(), connector.connect()).await;
+    Ok(connected.map_err(|_| Fault::Silence)??)
+}
 
 /// What makes connections to one address.
 #[derive(Clone)]

@@ -29,6 +29,18 @@ pub(super) const RECIPIENT_COLUMNS: &str = "seq, recipient, variables, last_inte
 /// How many [`COLUMNS`] there are.
 pub(super) const COLUMNS_COUNT: usize = 12;
 
+/// How many people's rows are read and written by one statement: a campaign may have millions, and a statement has its time.
+const AT_ONCE: usize = 10_000;
+
+/// These people in their order, so many at a time as one statement takes.
+pub(super) fn by_and_by(people: Vec<u64>) -> impl Iterator<Item = BTreeSet<u64>> {
+    let mut people: Vec<_> = BTreeSet::from_iter(people).into_iter().collect();
+    std::iter::from_fn(move || {
+        let rest = people.split_off(people.len().min(AT_ONCE));
+        Some(std::mem::replace(&mut people, rest).into_iter().collect::<BTreeSet<_>>()).filter(|some| !some.is_empty())
+    })
+}
+
 /// The rows of some recipients within a transaction, and what is to become of them.
 pub(super) struct Sheet {
     campaign: CampaignId,

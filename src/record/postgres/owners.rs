@@ -16,9 +16,9 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::address::ServerAddress;
-use super::connect::Connector;
+use super::connect::connect;
 use super::fault::Fault;
-use super::locked;
+use super::{housekeeping, locked};
 use crate::clock::uptime;
 
 /// Where finished uploads are told of.
@@ -163,6 +163,7 @@ struct Session {
 async fn keep(mut session: Session, mut asks: mpsc::UnboundedReceiver<Ask>) {
     let beat = session.address.lease() / BEATS;
     let mut wait = beat;
+    tokio::spawn(housekeeping::go_on(session.address.clone()));
     loop {
         let asked = tokio::select! {
             ask = asks.recv() => match ask {
@@ -227,9 +228,7 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<Client, Fault> {
-        let connector = Connector::new(self.address.clone()).map_err(|error| Fault::Unfit(error.to_string()))?;
-        let connected = timeout(connector.patience(), connector.connect()).await;
-        let (client, mut connection) = connected.map_err(|_| Fault::Silence)??;
+        let (client, mut connection) = connect(&self.address).await?;
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
@@ -240,7 +239,6 @@ impl Session {
             }
         });
         in_time(client.batch_execute(&format!("LISTEN {CHANNEL}"))).await?;
-        in_time(housekeeping(&client)).await?;
         Ok(client)
     }
 
@@ -258,24 +256,4 @@ impl Session {
 
 async fn in_time<T>(asking: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
     timeout(PATIENCE, asking).await.map_or(Err(Fault::Silence), |answer| Ok(answer?))
-}
-
-/// Takes away what nobody will ask about any more.
-async fn housekeeping(client: &Client) -> Result<(), tokio_postgres::Error> {
-    client.execute("DELETE FROM receipts WHERE at < now() - interval '1 day'", &[]).await?;
-    // By their tickets, so that the others are not read; and by our clock, for that of their callers may be wrong.
-    let sql = "DELETE FROM receipts_in_order WHERE at < now() - interval '1 day' AND ticket < rpad(lpad(
-                   to_hex((extract(epoch FROM now() - interval '1 day') * 1000)::bigint), 12, '0'), 32, '0')::uuid";
-    client.execute(sql, &[]).await?;
-    let sql = "DELETE FROM owners WHERE until < now() - interval '1 day'
-               AND NOT EXISTS (SELECT FROM claims WHERE owner = owners.id)
-               AND NOT EXISTS (SELECT FROM campaign_workers WHERE owner = owners.id)";
-    client.execute(sql, &[]).await?;
-    // What they were uploading when they died, where nobody has wanted it since.
-    let sql = "WITH ended AS (DELETE FROM claims USING owners WHERE owners.id = claims.owner
-                              AND owners.until < now() - interval '1 hour' RETURNING claims.*)
-               INSERT INTO orphans (epoch, space, sha256, kind, at)
-               SELECT epoch, space, sha256, kind, started_at FROM ended";
-    client.execute(sql, &[]).await?;
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::campaigns::{Stored, TABLE, drop_rest, id_of, lock, seqs_of};
-use super::deliveries::{Sheet, signed, unsigned};
+use super::deliveries::{Sheet, by_and_by, signed, unsigned};
 use super::fault::Fault;
 use super::ledger::{WORKERS, add_worker, dismiss, holder, standing};
 use super::session::Tx;
@@ -172,7 +172,7 @@ async fn leave_out(tx: &Tx, stored: &Stored, now: Timestamp) -> Result<(), Fault
     tx.execute(sql, &[&id.0, &stored.generation]).await?;
     let sql = "SELECT seq FROM campaign_recipients WHERE campaign = $1 AND generation < $2";
     let left = tx.rows(sql, &[&id.0, &stored.generation]).await?;
-    let left = left.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<BTreeSet<_>, Fault>>()?;
+    let left = left.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<Vec<_>, Fault>>()?;
     drop_rest(tx, (id, parts), left, OFF_THE_LIST, now).await.map(drop)
 }
 
@@ -183,8 +183,11 @@ pub(super) async fn readmit(tx: &Tx, stored: &Stored, reasons: &[&str], now: Tim
                WHERE campaign = $1 AND generation = $2
                AND (state = 'retry_at' AND reason IS NULL OR state = 'skipped' AND reason = ANY ($3))";
     let found = tx.rows(sql, &[&id.0, &stored.generation, &reasons]).await?;
-    let seqs = found.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<BTreeSet<_>, Fault>>()?;
-    let mut sheet = Sheet::of(tx, id, parts, &seqs).await?;
-    seqs.into_iter().try_for_each(|seq| sheet.readmit(seq, reasons, now))?;
-    sheet.save(tx).await
+    let seqs = found.iter().map(|row| Ok(unsigned(column(row, TABLE, 0)?))).collect::<Result<Vec<_>, Fault>>()?;
+    for seqs in by_and_by(seqs) {
+        let mut sheet = Sheet::of(tx, id, parts, &seqs).await?;
+        seqs.into_iter().try_for_each(|seq| sheet.readmit(seq, reasons, now))?;
+        sheet.save(tx).await?;
+    }
+    Ok(())
 }

@@ -373,6 +373,28 @@ async fn a_dead_planner_keeps_nobody_from_planning() {
 }
 
 #[tokio::test]
+async fn old_receipts_go_by_and_by_and_nobody_waits_for_it() {
+    let Some(place) = place() else { return };
+    place.sql(
+        "INSERT INTO receipts_in_order SELECT lpad(to_hex(n), 32, '0')::uuid, true, now() - interval '2 days'
+             FROM generate_series(1, 12000) n",
+    );
+    let (client, connection) = connect::connect(&place.address()).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+        .batch_execute("BEGIN; SELECT FROM receipts_in_order WHERE ticket = lpad('7', 32, '0')::uuid FOR UPDATE")
+        .await
+        .expect("locked");
+    let record = place.record().await;
+    let claiming = tokio::time::timeout(std::time::Duration::from_secs(4), claimed(&record, 1)).await;
+    assert!(matches!(claiming, Ok(Claimed::Won(_))), "who claims waits for it: {claiming:?}");
+    // The one that is somebody's, and what was left by what was claimed.
+    while place.sql("SELECT count(*) FROM receipts_in_order WHERE at < now() - interval '1 day'") != "1" {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
 async fn what_the_log_may_not_name_is_in_no_error() {
     let Some(place) = place() else { return };
     let record = place.record().await;
