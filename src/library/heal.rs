@@ -3,6 +3,7 @@
 //! Meta says so of no more than one thing: an id that is invalid, expired or another Page's (100/2018074). Where app, Page
 //! and token do not go together that is true of every new id as well; a breaker keeps that from costing an upload a send.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,8 @@ impl AssetLibrary {
         }
     }
 
-    /// A file that still has these bytes: where it was named, or else where they were last uploaded from.
+    /// A file that still has these bytes: where it was named, where they were last uploaded from, where an alias has them, or
+    /// where another Page does.
     async fn same_bytes(
         &self,
         hash: ContentHash,
@@ -75,13 +77,23 @@ impl AssetLibrary {
         asset: Option<&AssetRef>,
         stored: Option<&Upload>,
     ) -> Result<Candidate, Arc<LibraryError>> {
-        let named = match asset {
-            Some(AssetRef::File(path)) => Some((path.clone(), Expected::StillThese(hash))),
-            _ => None,
-        };
-        let recorded = stored.and_then(|upload| upload.source.clone()).map(|path| (path, Expected::These(hash)));
-        let mut why_not = None;
-        for (path, expected) in named.into_iter().chain(recorded) {
+        let mut places = Vec::new();
+        if let Some(AssetRef::File(path)) = asset {
+            places.push((path.clone(), Expected::StillThese(hash)));
+        }
+        let mut remembered: Vec<_> = stored.and_then(|upload| upload.source.clone()).into_iter().collect();
+        if let Some(AssetRef::Alias(name)) = asset
+            && let Some(alias) = self.parts.record.alias(name).await.map_err(LibraryError::from)?
+        {
+            remembered.extend(alias.target.source);
+        }
+        remembered.extend(self.places_on_record(hash).await.map_err(LibraryError::from)?);
+        places.extend(remembered.into_iter().map(|path| (path, Expected::These(hash))));
+        let (mut why_not, mut seen) = (None, HashSet::new());
+        for (path, expected) in places {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
             match self.look(&path, expected, Some(kind)).await {
                 Ok(candidate) => return Ok(candidate),
                 Err(report) => why_not = why_not.or(Some(reason(*report, || path.display().to_string()))),

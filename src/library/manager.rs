@@ -161,6 +161,11 @@ impl AssetLibrary {
         Self { known, ..self }
     }
 
+    /// Which web addresses are one asset.
+    pub fn url_query(&self) -> UrlQuery {
+        self.parts.url_query
+    }
+
     /// Where this library's ids are valid.
     pub fn space(&self) -> &KeySpace {
         &self.parts.space

@@ -21,9 +21,7 @@ use super::run::{Run, Turn, Wish, take_turns};
 use super::subject::{Subject, WebAddress};
 use super::survey::Inspected;
 use super::sync::unless_uploaded;
-use super::{
-    AssetOutcome, AssetRef, AssetReport, LibraryError, LibraryParts, PlanRules, Synced, UrlQuery, Via, without_alias,
-};
+use super::{AssetOutcome, AssetRef, AssetReport, LibraryError, LibraryParts, PlanRules, Synced, Via, without_alias};
 
 /// Rows read from the record at a time.
 const ROWS: usize = 1_000;
@@ -162,10 +160,9 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
         };
         for lane in self.run.lanes_taking_part() {
             let parts = Arc::clone(&self.run.lanes[lane].library.parts);
-            let asset = match (&asset, parts.url_query) {
-                (Ok(Asset::Url(url)), UrlQuery::Ignored) => Asset::Url(url.without_query()),
-                (Ok(asset), _) => asset.clone(),
-                (Err(error), _) => {
+            let asset = match &asset {
+                Ok(asset) => parts.url_query.asset_of(asset.clone()),
+                Err(error) => {
                     self.run.report(lane, &unusable(reference).because(Arc::clone(error)));
                     continue;
                 }

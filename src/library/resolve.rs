@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::ids::{AliasName, Asset, AssetKey, ContentHash, MediaKind, WebUrl};
 use crate::media::FitRules;
-use crate::record::{AliasTarget, Upload, UploadFilter};
+use crate::record::{AliasTarget, RecordError, Upload, UploadFilter};
 
 use super::alias::target_of;
 use super::known::Found;
 use super::manager::{AssetLibrary, Expected, Via, kind_of};
 use super::plan::staleness;
-use super::subject::{Subject, WebAddress};
+use super::subject::{Candidate, Subject, WebAddress};
 use super::{AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules};
 
 /// How many ids of other Pages are asked where their bytes lie.
@@ -127,15 +127,18 @@ impl AssetLibrary {
     }
 
     async fn resolve_file(&self, path: &Path, expected: Expected, options: &ResolveOptions) -> AssetReport {
-        let candidate = match self.look(path, expected, options.kind).await {
-            Ok(candidate) => candidate,
-            Err(report) => return *report,
-        };
+        match self.look(path, expected, options.kind).await {
+            Ok(candidate) => self.resolve_candidate(candidate, options).await,
+            Err(report) => *report,
+        }
+    }
+
+    async fn resolve_candidate(&self, candidate: Candidate, options: &ResolveOptions) -> AssetReport {
         if !candidate.verdict.accepted() {
             return candidate.report(AssetOutcome::Rejected);
         }
         let keys = std::slice::from_ref(&candidate.key);
-        match (self.standing(keys, || path.display(), options).await, options.on_miss) {
+        match (self.standing(keys, || candidate.path.display(), options).await, options.on_miss) {
             (Err(error), _) => candidate.report(AssetOutcome::Failed).because(error),
             (Ok(Standing::Good(upload)), _) => candidate.report(AssetOutcome::Reused).with(Some(upload)),
             (Ok(Standing::Wanting(_)), UploadOnMiss::Refused) => candidate.report(AssetOutcome::Missing),
@@ -254,14 +257,20 @@ impl AssetLibrary {
         if is_of_these_bytes(&report) {
             return Some(report);
         }
-        let filter = UploadFilter { asset: Some(Asset::Bytes(hash)), ..UploadFilter::default() };
-        let uploads = match self.parts.record.list(&filter, None, OTHERS).await {
-            Ok(uploads) => uploads,
+        let places = match self.places_on_record(hash).await {
+            Ok(places) => places,
             Err(error) => return Some(AssetReport::failed(error.into())),
         };
-        let places: BTreeSet<_> = uploads.iter().filter_map(|upload| upload.source.as_deref()).collect();
-        let elsewhere = self.resolve_one_of(places.into_iter(), Expected::These(hash), options).await;
+        let places = places.iter().map(PathBuf::as_path);
+        let elsewhere = self.resolve_one_of(places, Expected::These(hash), options).await;
         elsewhere.filter(is_of_these_bytes).or(Some(report))
+    }
+
+    /// Wherever any Page has these bytes from.
+    pub(super) async fn places_on_record(&self, hash: ContentHash) -> Result<BTreeSet<PathBuf>, RecordError> {
+        let filter = UploadFilter { asset: Some(Asset::Bytes(hash)), ..UploadFilter::default() };
+        let uploads = self.parts.record.list(&filter, None, OTHERS).await?;
+        Ok(uploads.into_iter().filter_map(|upload| upload.source).collect())
     }
 
     /// The report of the copy that fits, where the bytes need one; `None` where they do not, or where that cannot be told,
@@ -279,19 +288,20 @@ impl AssetLibrary {
             let uploads = self.parts.record.find(&self.keys(hash, None)).await?;
             places.extend(uploads.into_iter().flatten().filter_map(|upload| upload.source));
         }
-        let places = places.iter().map(PathBuf::as_path);
-        let report = self.resolve_one_of(places, Expected::Fitting(hash), options).await;
-        match (report.filter(is_of_these_bytes), copy) {
-            (Some(report), _) => Ok(Some(report)),
-            (None, None) => Ok(None),
-            (None, Some(copy)) => {
-                let reference = || format!("sha256:{hash}");
-                Ok(match self.standing(&self.keys(copy, options.kind), reference, options).await? {
-                    Standing::Good(upload) => Some(AssetReport::recorded(upload, AssetOutcome::Reused)),
-                    Standing::Wanting(_) => None,
-                })
+        for path in &places {
+            match self.look(path, Expected::Fitting(hash), options.kind).await {
+                Ok(candidate) if candidate.original.is_none() => return Ok(None),
+                Ok(candidate) => return Ok(Some(self.resolve_candidate(candidate, options).await)),
+                Err(report) if is_of_these_bytes(&report) => return Ok(Some(*report)),
+                Err(_) => {}
             }
         }
+        let Some(copy) = copy else { return Ok(None) };
+        let reference = || format!("sha256:{hash}");
+        Ok(match self.standing(&self.keys(copy, options.kind), reference, options).await? {
+            Standing::Good(upload) => Some(AssetReport::recorded(upload, AssetOutcome::Reused)),
+            Standing::Wanting(_) => None,
+        })
     }
 
     /// Where bytes may be on record here.

@@ -211,3 +211,21 @@ fn a_text_goes_to_a_file_and_its_events_to_stdout() {
     let run = Ran::new(command.env_remove("REATTACH_ACCESS_TOKEN").output().expect("runs")).ended_with(0);
     assert_eq!(run.stdout, "no markers, and no token needed");
 }
+
+#[test]
+fn where_queries_mean_nothing_an_address_is_shown_and_forgotten_with_any() {
+    let world = World::new();
+    world.configure("url_query = \"ignore\"\n");
+    let clip = format!("{}/clip.mp4", world.url);
+    let with = |query: &str| format!("{clip}?{query}");
+    let resolve = |query: &str| world.run(["resolve", "--kind", "video", &with(query)]);
+    let id = resolve("v=1").ended_with(0).stdout;
+    assert_eq!(resolve("v=2").ended_with(0).stdout, id);
+    world.run(["alias", "--kind", "video", "clip", &with("v=3")]).ended_with(0);
+    for reference in [with("v=4"), "@clip".to_owned()] {
+        let shown = world.json(["show", &reference]).ended_with(0).events_of("asset");
+        assert_eq!((&shown[0]["attachment_id"], &shown[0]["aliases"]), (&json!(id.trim()), &json!(["clip"])));
+    }
+    world.run(["forget", &with("v=5")]).ended_with(0);
+    world.run(["show", "@clip"]).ended_with(3);
+}

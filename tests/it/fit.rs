@@ -332,3 +332,14 @@ fn an_original_too_large_for_an_upload_is_found_where_it_was_moved() {
     assert_eq!(run.events_of("verify")[0]["state"], "moved");
     assert!(run.events_of("verify")[0]["moved_to"].as_str().expect("a path").ends_with("moved.bmp"));
 }
+
+#[test]
+fn bytes_that_need_no_copy_go_by_the_ids_they_have() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let known = world.run(["resolve", "--kind", "file", "library/a.png"]).ended_with(0).stdout;
+    let hash = format!("sha256:{}", sent(&world)[0]);
+    assert_eq!(world.run(["resolve", "--fit", &hash]).ended_with(0).stdout, known);
+    assert_eq!(world.run(["resolve", "--fit", "--no-upload", &hash]).ended_with(0).stdout, known);
+    assert_eq!(world.uploads(), 1);
+}

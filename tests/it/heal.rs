@@ -326,3 +326,16 @@ fn no_other_error_of_the_catalogue_costs_an_id() {
     });
     assert_eq!((world.uploads(), world.truth().message_count), (1, 0));
 }
+
+#[test]
+fn a_name_heals_from_where_it_has_its_bytes_though_they_were_uploaded_from_elsewhere() {
+    let world = World::new();
+    world.put("a/hero.png", png(1));
+    let copy = world.put("b/copy.png", png(1));
+    world.run(["alias", "hero", "library/a/hero.png"]).ended_with(0);
+    let id = id_of(&world, "library/b/copy.png");
+    fs::remove_file(copy).expect("removed");
+    assert!(world.sandbox().revoke(&id));
+    world.run(["send", "--to", SOMEBODY, "--asset", "@hero"]).ended_with(0);
+    assert_eq!((world.uploads(), world.truth().message_count), (2, 1));
+}

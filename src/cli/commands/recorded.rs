@@ -31,6 +31,13 @@ pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -
         }
     };
     let mut assets = vec![asset];
+    if let Some(Some(Asset::Url(url))) = assets.first() {
+        let stored = context.settings.url_query.asset_of(Asset::Url(url.clone()));
+        // Ids from before queries were ignored are found as well.
+        if assets.first() != Some(&Some(stored.clone())) {
+            assets.push(Some(stored));
+        }
+    }
     if let Some(Some(Asset::Bytes(hash))) = assets.first() {
         // What was uploaded in the place of these bytes is theirs as well.
         let copies = record.copies_of(*hash).await?;

@@ -141,9 +141,10 @@ impl Snapshot {
             }
         }
         let aliases = parts.record.aliases().await?;
+        let url_query = parts.pages.first().map(|page| page.library.url_query()).unwrap_or_default();
         let mut names: HashMap<_, Vec<_>> = HashMap::new();
         for alias in &aliases {
-            names.entry(alias.target.asset.clone()).or_default().push(alias.name.clone());
+            names.entry(url_query.asset_of(alias.target.asset.clone())).or_default().push(alias.name.clone());
         }
         let mut revision = DefaultHasher::new();
         rows.hash(&mut revision);
