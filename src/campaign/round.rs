@@ -61,7 +61,7 @@ impl From<ClaimedRow> for Job {
 /// What all workers of a run share.
 pub(super) struct Sending {
     scribe: Scribe,
-    graph: Arc<GraphClient>,
+    graph: GraphClient,
     library: AssetLibrary,
     clock: Arc<dyn Clock>,
     campaign: Campaign,
@@ -106,12 +106,14 @@ impl Sending {
         ready: Ready,
         watch: Arc<Watch>,
     ) -> Self {
+        let over = stop.child();
         Self {
             scribe,
-            graph,
+            // Who waits for Meta's limits is not waited for where nothing more is to be sent.
+            graph: graph.as_ref().clone().until(over.clone()),
             library,
             clock,
-            over: stop.child(),
+            over,
             campaign,
             message,
             settings,
@@ -413,7 +415,7 @@ impl Sending {
             }
             Event::Doubt { why } | Event::DoubtAndRetry { why, .. } => {
                 if let Some(why) = self.watch.add_unknown(&why.reason) {
-                    self.halt(End::Paused(why));
+                    self.halt(End::Paused(Some(why)));
                 }
                 return;
             }
@@ -422,7 +424,7 @@ impl Sending {
             _ => return,
         };
         match self.watch.add_failed(&refusal, self.settings.stop_after_failures) {
-            AfterRefusal::Pause(why) => self.halt(End::Paused(why)),
+            AfterRefusal::Pause(why) => self.halt(End::Paused(Some(why))),
             AfterRefusal::Go => self.let_everybody_go(),
             AfterRefusal::Wait => {}
         }
@@ -479,7 +481,7 @@ impl Sending {
         let prepared = self.library.replace_refused(prepared).await.map_err(failed)?;
         let (part, variant) = (usize::from(job.key.part), self.variant_of(job));
         let said = &self.message.parts[part].variants()[variant];
-        let renewed = ReadyPart::new(said, prepared, healed + 1).map_err(End::Paused)?;
+        let renewed = ReadyPart::new(said, prepared, healed + 1).map_err(|why| End::Paused(Some(why)))?;
         self.healed.fetch_add(renewed.uploads(), Ordering::Relaxed);
         self.watch.add_uploads(renewed.uploads());
         let mut parts = Ready::clone(&now);
@@ -497,7 +499,7 @@ impl Sending {
     async fn write_results(&self, entries: Vec<Entry>, nonces: &HashMap<DeliveryKey, Nonce>) -> bool {
         match self.scribe.write(entries.clone()).await {
             Ok(written) if written.contains(&Written::Paused) => {
-                self.halt(End::Paused("paused".to_owned()));
+                self.halt(End::Paused(None));
                 false
             }
             Ok(written) if written.contains(&Written::Lapsed) => {

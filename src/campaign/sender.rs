@@ -214,7 +214,7 @@ impl Run {
                 let change = Change::Stage(stage.next().number(), question(*stage, *has_arrived));
                 return record.change(self.campaign.id, change).await;
             }
-            End::Paused(why) => why.clone(),
+            End::Paused(Some(why)) => why.clone(),
             _ => return Ok(()),
         };
         // Whoever paused it meanwhile has written down why.
@@ -280,7 +280,7 @@ impl Run {
         self.parts.library.ask_the_time_if_in_doubt().await;
         match self.is_paused().await {
             Ok(false) => {}
-            Ok(true) => sending.halt(End::Paused("paused".to_owned())),
+            Ok(true) => sending.halt(End::Paused(None)),
             // Nothing is lost by looking later: before anything is sent, it has to be there again.
             Err(error @ RecordError::Away { .. }) => tracing::warn!(%error, "looking later whether it is paused"),
             Err(error) => sending.halt(End::Store(Arc::new(error))),
@@ -409,7 +409,7 @@ impl Run {
                 tokio::select! {
                     biased;
                     () = handed_out.returned.notified() => {}
-                    () = clock.sleep(wait.min(LOOK)) => if idle { self.look_around(sending).await },
+                    () = clock.sleep(wait.min(LOOK)) => self.look_around(sending).await,
                     () = sending.over() => {}
                 }
                 continue;

@@ -212,8 +212,8 @@ pub enum End {
     Finished,
     /// It was asked to stop, and finished what was under way.
     Interrupted,
-    /// The campaign was paused, by somebody or by its own brakes.
-    Paused(String),
+    /// The campaign was paused: by its own brakes, for this reason, or by somebody, whose reason the record has.
+    Paused(Option<String>),
     /// A stage is through; the next one waits for a yes.
     Stage {
         /// Which.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::portion::Portion;
 use crate::clock::Timestamp;
 use crate::delivery::Refusal;
-use crate::graph::{Entry, lookup};
+use crate::graph::{Entry, is_unlisted, lookup};
 
 /// So many refusals of one kind, and nothing but these, pause a campaign.
 pub(super) const SAME_REFUSALS: u64 = 5;
@@ -31,6 +31,8 @@ pub struct Watch {
     in_flight: AtomicU64,
     doubts_in_a_row: AtomicU64,
     doubtful_calls_in_a_row: AtomicU64,
+    /// Refusals without a receipt between them that may be about all of the Page.
+    unlisted_in_a_row: AtomicU64,
     uploads: AtomicU64,
     errors: Mutex<Errors>,
     waiting: Mutex<Option<Waiting>>,
@@ -125,6 +127,7 @@ impl Watch {
     pub(super) fn add_sent(&self) {
         self.doubts_in_a_row.store(0, Ordering::Relaxed);
         self.doubtful_calls_in_a_row.store(0, Ordering::Relaxed);
+        self.unlisted_in_a_row.store(0, Ordering::Relaxed);
         self.sent.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -172,6 +175,13 @@ impl Watch {
         if sent == 0 && same >= SAME_REFUSALS && same == failed {
             let why = format!("the first {same} messages were all refused alike: {}", refusal.reason);
             return AfterRefusal::Pause(why);
+        }
+        if refusal.code.is_some_and(|code| is_unlisted(code, refusal.subcode)) {
+            let in_a_row = self.unlisted_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+            if in_a_row >= SAME_REFUSALS {
+                let why = format!("{in_a_row} messages in a row were refused, and none was taken: {}", refusal.reason);
+                return AfterRefusal::Pause(why);
+            }
         }
         let tried = sent + failed + self.unknown();
         match limit {
@@ -234,6 +244,18 @@ mod tests {
         let going = Watch::default();
         going.add_sent();
         assert!((0..9).all(|_| !matches!(going.add_failed(&refused(100), None), Pause(_))));
+    }
+
+    #[test]
+    fn five_refusals_in_a_row_that_may_be_about_the_page_are_a_reason_to_pause_at_any_time() {
+        let watch = Watch::default();
+        let unlisted = Refusal { subcode: Some(9_999_999), ..refused(10) };
+        let refuse = || matches!(watch.add_failed(&unlisted, None), AfterRefusal::Pause(_));
+        for _ in 0..3 {
+            watch.add_sent();
+            assert!((1..SAME_REFUSALS).all(|_| !refuse()));
+        }
+        assert!(refuse());
     }
 
     #[test]

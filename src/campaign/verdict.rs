@@ -1,7 +1,7 @@
 //! What the end of an attempt means for the delivery, and for the campaign.
 
 use crate::delivery::Refusal;
-use crate::graph::{self, Certainty, Failure, GraphError, Scope};
+use crate::graph::{self, Certainty, Failure, GraphError, Scope, is_unlisted};
 
 /// How much of Meta's words is kept, in characters; codes and trace are kept whatever they are.
 const WORDS: usize = 160;
@@ -35,6 +35,9 @@ impl Verdict {
             (GraphError::Stopped { .. }, ..) => Self::Stopped,
             (_, _, Certainty::Unknown) => Self::Doubt(doubt(error)),
             (_, Some(Scope::Attachment), _) => Self::Attachment,
+            (_, Some(Scope::Page), _) if error.refusal().is_some_and(|said| is_unlisted(said.code, said.subcode)) => {
+                Self::Refused(refusal(error))
+            }
             (_, Some(Scope::Page), _) => Self::Page,
             (_, Some(Scope::Rate), _) => Self::Rate,
             (_, Some(Scope::Connection), _) => Self::Connection,
@@ -107,6 +110,25 @@ mod tests {
         }
         let stopped = GraphError::Stopped { operation: Operation::Send };
         assert_eq!(Verdict::on(&stopped), Verdict::Stopped);
+    }
+
+    #[test]
+    fn a_subcode_nobody_lists_is_one_persons() {
+        let verdict = |code, subcode| {
+            let refusal = Box::new(crate::graph::Refusal {
+                http_status: 403,
+                message: "words".to_owned(),
+                kind: None,
+                code,
+                subcode,
+                is_transient: false,
+                fbtrace_id: None,
+            });
+            Verdict::on(&GraphError::Refused { operation: Operation::Send, scope: Scope::Page, refusal })
+        };
+        let refused = Refusal { code: Some(10), subcode: Some(9_999_999), reason: "words".to_owned() };
+        assert_eq!(verdict(10, Some(9_999_999)), Verdict::Refused(refused));
+        assert_eq!((verdict(10, None), verdict(190, Some(7))), (Verdict::Page, Verdict::Page));
     }
 
     #[test]

@@ -84,6 +84,13 @@ pub fn lookup(code: i64, subcode: Option<i64>) -> Option<&'static Entry> {
         .or_else(|| (200..=299).contains(&code).then_some(&table::PERMISSION_FAMILY))
 }
 
+/// Whether a permission seems to be missing, but by a subcode nobody lists: what holds for the code alone, that the Page may
+/// send nothing, need not hold for that, and it may be about one person.
+pub fn is_unlisted(code: i64, subcode: Option<i64>) -> bool {
+    let is_listed = |entry: &Entry| entry.subcode == subcode || Some(entry.code) == subcode;
+    lookup(code, subcode).is_some_and(|entry| entry.class == Class::Permission && !is_listed(entry))
+}
+
 /// [`lookup`], with what only Meta's words tell apart: a plain code 100 has many meanings.
 pub(super) fn lookup_text(code: i64, subcode: Option<i64>, message: &str) -> Option<&'static Entry> {
     let told = || table::TOLD_BY_WORDS.iter().find(|(words, _)| message.contains(words)).map(|(_, entry)| entry);
@@ -105,6 +112,18 @@ mod tests {
         assert_eq!(class(100, Some(190)), Some(Class::Request), "a small subcode is no code");
         assert_eq!(class(300, None), None);
         assert_eq!(class(i64::MIN, Some(i64::MAX)), None);
+    }
+
+    #[test]
+    fn a_subcode_nobody_lists_may_be_about_one_person() {
+        for (code, subcode) in [(10, 9_999_999), (200, 7), (230, 1), (299, 1)] {
+            assert!(is_unlisted(code, Some(subcode)), "{code}/{subcode}");
+        }
+        let listed =
+            [(10, None), (200, Some(2_018_028)), (299, None), (190, Some(7)), (100, Some(7)), (10, Some(2_018_278))];
+        for (code, subcode) in listed {
+            assert!(!is_unlisted(code, subcode), "{code}/{subcode:?}");
+        }
     }
 
     #[test]

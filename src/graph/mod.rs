@@ -24,7 +24,7 @@ mod usage;
 mod wire;
 
 pub use batch::MAX_BATCH;
-pub use catalogue::{CATALOGUE, Class, Entry, lookup};
+pub use catalogue::{CATALOGUE, Class, Entry, is_unlisted, lookup};
 pub use client::{
     ApiVersion, CALL_TIMEOUT, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION,
     Sent, TokenFacts, TokenOwner, UrlUpload,

@@ -267,7 +267,8 @@ pub enum Change {
     FreezeAssets(String),
     /// Its assets may have other contents from now on.
     ThawAssets,
-    /// The stage before this one is through; nobody sends this one before a yes, for this reason.
+    /// The stage before this one is through; nobody sends this one before a yes, for this reason. Where that was said before,
+    /// there may have been a yes since: nothing changes.
     Stage(u8, String),
 }
 

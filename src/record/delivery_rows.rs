@@ -108,7 +108,10 @@ pub(super) trait DeliveryRows {
                 self.apply(&Entry { key: *key, event: Event::Skip { reason: reason.to_owned() }, at: *at }, None)
             }
             // It did arrive.
-            Some(reason) => self.skip_behind(*key, reason, *at),
+            Some(reason) => {
+                self.take_back_behind(*key)?;
+                self.skip_behind(*key, reason, *at)
+            }
             None => self.follow(*key, event, &next, worker),
         }
     }

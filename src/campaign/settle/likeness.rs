@@ -43,11 +43,11 @@ impl Looks {
     pub(super) fn likeness(&self, shown: &MessageDetails) -> Likeness {
         match self {
             Self::Text(text) if *text == words(&shown.text) => Likeness::Alike,
-            Self::Text(_) => Likeness::Unlike,
+            Self::Text(_) if shown.text.trim().is_empty() => Likeness::Unlike,
             Self::Media(_) if shown.attachments.is_empty() => Likeness::Unlike,
             Self::Media(kind) if shown.attachments.contains(&Some(*kind)) => Likeness::Alike,
-            // Meta may show a file as what it is, or say nothing of what it is.
-            Self::Media(_) | Self::Uncertain => Likeness::Perhaps,
+            // Meta may show a text in another way than it was written, and a file as what it is, or say nothing of what it is.
+            Self::Text(_) | Self::Media(_) | Self::Uncertain => Likeness::Perhaps,
         }
     }
 }
@@ -85,7 +85,8 @@ mod tests {
     fn a_text_is_told_by_its_words_and_a_picture_by_its_kind() {
         let text = looks(json!({"text": "Hi  Ada,\nspring is here", "metadata": "m"}));
         assert_eq!(text.likeness(&shown("Hi Ada, spring is here ", &[])), Likeness::Alike);
-        assert_eq!(text.likeness(&shown("Hi Bob, spring is here", &[])), Likeness::Unlike);
+        assert_eq!(text.likeness(&shown("Hi Bob, spring is here", &[])), Likeness::Perhaps);
+        assert_eq!(text.likeness(&shown(" ", &[Some(MediaKind::Image)])), Likeness::Unlike);
         let image = Some(MediaKind::Image);
         for message in [
             json!({"attachment": {"type": "image", "payload": {"attachment_id": "1"}}}),

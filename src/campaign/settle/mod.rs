@@ -15,7 +15,7 @@ use super::round::{DOUBT_LASTS, MOST_ATTEMPTS};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
 use crate::ids::Recipient;
-use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record};
+use crate::record::{CampaignId, DeliveryKey, Entry, ListedDelivery, Record, RecordError};
 
 pub use conversations::{Inquiry, InquirySummary, Unclear, Verdict};
 pub(super) use echoes::apply_unsaved;
@@ -25,6 +25,8 @@ pub use echoes::{Applied, Echo, Echoes, apply_echoes, apply_not_sent, read_echoe
 pub(super) const ONCE: &str = "nothing is sent twice";
 /// How many deliveries are decided at once.
 const PAGE: usize = 1_000;
+/// How often others may decide about some of them meanwhile.
+const MOST_OVERTAKEN: u32 = 10;
 
 /// What an operator says of all deliveries that may have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +165,7 @@ pub(super) async fn leave_unknown(
     decide_all(record, campaign, State::RetryAt, event, now).await
 }
 
+/// Applies what `event` says of each delivery in this state. Whatever somebody else decides meanwhile stands.
 async fn decide_all(
     record: &dyn Record,
     campaign: CampaignId,
@@ -170,15 +173,21 @@ async fn decide_all(
     event: impl Fn(&ListedDelivery) -> Option<Event>,
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
-    let (mut after, mut decided) = (None::<DeliveryKey>, 0);
+    let (mut after, mut decided, mut overtaken) = (None::<DeliveryKey>, 0, 0);
     loop {
         let page = record.deliveries(campaign, Some(state), after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(decided) };
-        after = Some(last.key);
         let entries: Vec<Entry> =
             page.iter().filter_map(|listed| Some(Entry { key: listed.key, event: event(listed)?, at: now })).collect();
-        record.decide(campaign, &entries).await?;
-        decided += entries.len() as u64;
+        match record.decide(campaign, &entries).await {
+            // All or none: the others are listed once more.
+            Err(RecordError::Refused { .. }) if overtaken < MOST_OVERTAKEN => overtaken += 1,
+            done => {
+                done?;
+                (after, overtaken) = (Some(last.key), 0);
+                decided += entries.len() as u64;
+            }
+        }
     }
 }
 

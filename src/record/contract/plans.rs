@@ -56,6 +56,10 @@ pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_t
     record.change(campaign, Change::Stage(1, "look".to_owned())).await.expect("changed");
     let campaign = shown(&*record).await;
     assert_eq!((campaign.stage, campaign.paused.as_deref()), (1, Some("look")));
+    record.change(campaign.id, Change::Unpause("look".to_owned())).await.expect("a yes");
+    record.change(campaign.id, Change::Stage(1, "look".to_owned())).await.expect("said by who comes late");
+    let campaign = shown(&*record).await;
+    assert_eq!((campaign.stage, campaign.paused), (1, None));
     plan(&*record, 1..=4, 1).await;
     assert_eq!(shown(&*record).await.stage, 1, "the same message");
     let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };

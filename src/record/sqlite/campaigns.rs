@@ -114,7 +114,8 @@ impl Campaigns for SqliteRecord {
                     }
                     Change::FreezeAssets(assets) => row.assets = row.assets.take().or(Some(assets)),
                     Change::ThawAssets => row.assets = None,
-                    Change::Stage(stage, why) => (row.stage, row.paused) = (stage, Some(why)),
+                    Change::Stage(stage, why) if row.stage < stage => (row.stage, row.paused) = (stage, Some(why)),
+                    Change::Stage(..) => {}
                 }
                 save(transaction, &stored)
             })

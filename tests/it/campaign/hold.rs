@@ -103,3 +103,22 @@ async fn one_whose_look_ahead_fails_lets_go() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_heard_while_meta_takes_nothing() {
+    for people in [2, PEOPLE] {
+        let room = Room::with_storm("2026-04-01T12:00:00Z", Duration::ZERO..Duration::from_mins(10)).await;
+        let campaign = planned_for(&room, people, "concurrency = 4\n[[message]]\ntext = \"Hi\"\n").await;
+        let run = begun(room.parts(), &campaign).await;
+        let operator = async {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            pause(&*room.record, campaign.id, room.clock.now()).await.expect("paused");
+            tokio::time::sleep(Duration::from_secs(15)).await;
+        };
+        let (summary, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(74), run.send()), operator);
+        let summary = summary.expect("it waits on").expect("a run");
+        assert!(matches!(summary.end, End::Paused(None)), "{:?}", summary.end);
+        assert_eq!(Pause::of(&summary.campaign), Some(Pause::ByHand), "nobody says it again");
+        assert_eq!((summary.counts.sent, summary.counts.unknown, summary.counts.failed), (0, 0, 0));
+    }
+}

@@ -92,3 +92,28 @@ fn a_token_that_dies_among_doubts_and_throttles_leaves_everybody_where_they_stan
     assert_eq!(closing(&run(&world).ended_with(7))["sent"], 118);
     check_against_truth(&world);
 }
+
+#[test]
+fn a_refusal_nobody_lists_is_one_persons_until_it_is_everybodys() {
+    let world = fast_world();
+    campaign(&world, 20, TEXT);
+    let blocked = json!({"on": "send", "recipient": "1003", "times": 9, "fault": refusal(10, Some(9_999_999), 403)});
+    world.sandbox().set_faults(blocked).expect("a fault");
+    let closed = closing(&run(&world).ended_with(3));
+    assert_eq!((&closed["sent"], &closed["failed"], &closed["state"]), (&json!(19), &json!(1), &json!("finished")));
+    check_against_truth(&world);
+
+    let world = fast_world();
+    campaign(&world, 100, &format!("concurrency = 4\n{TEXT}"));
+    let pass = json!({"on": "send", "times": 20, "fault": {"pass": true}});
+    let all = json!({"on": "send", "times": 1000, "fault": refusal(10, Some(9_999_999), 403)});
+    world.sandbox().set_faults(json!([pass, all])).expect("faults");
+    let closed = closing(&run(&world));
+    assert_eq!((&closed["sent"], &closed["state"]), (&json!(20), &json!("paused")));
+    // Those that were under way by then are among them.
+    assert!(closed["failed"].as_u64().is_some_and(|failed| (5..20).contains(&failed)), "{closed}");
+    world.sandbox().clear_faults();
+    let again = ["campaign", "resume", "spring", "--yes", "--scope", "failed"];
+    assert_eq!(closing(&world.json(again).ended_with(0))["sent"], 100);
+    check_against_truth(&world);
+}

@@ -3,10 +3,15 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use reattach::campaign::settle::{Assumption, assume};
+use reattach::delivery::{Event, Refusal};
+use reattach::record::{Enlisted, Entry, Reach};
 use reattach::sandbox::TruthMessage;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
+use super::hold::planned_for;
+use super::indoors::Room;
 use super::{TEXT, campaign, check_against_truth, closing, echoes, exported, fast_world, lose_answers, run};
 use crate::support::{World, wait_until};
 
@@ -229,4 +234,27 @@ fn without_a_terminal_nobody_is_asked() {
     let ran = world.run(["campaign", "run", "library/spring.toml", "--yes"]).ended_with(7);
     assert!(ran.stdout.contains("2 messages may have arrived: `reattach campaign settle spring`"), "{ran:?}");
     assert!(!ran.stderr.contains("leave it?"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn two_who_decide_at_once_are_not_in_each_others_way() {
+    const PEOPLE: u64 = 3;
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let campaign = planned_for(&room, PEOPLE, "[[message]]\ntext = \"Hi\"\n").await;
+    let now = room.clock.now();
+    let enlisted = room.record.enlist(campaign.id, 1, now).await.expect("an answer");
+    let Enlisted::Won(worker) = enlisted else { panic!("nobody has it") };
+    let claims = room.record.claim_deliveries(&worker, Reach::All, 9, now).await.expect("claimed");
+    for event in [
+        Event::Intend { nonce: 1, variant: None },
+        Event::Doubt { why: Refusal { code: None, subcode: None, reason: "lost".to_owned() } },
+    ] {
+        let entries: Vec<_> =
+            claims.rows.iter().map(|row| Entry { key: row.key, event: event.clone(), at: now }).collect();
+        room.record.write(&worker, &entries).await.expect("written");
+    }
+    room.record.retire(&worker, now).await.expect("retired");
+    let decide = || assume(&*room.record, campaign.id, Assumption::Sent, now);
+    let (one, other) = tokio::join!(decide(), decide());
+    assert_eq!(one.expect("decided") + other.expect("decided"), PEOPLE);
 }

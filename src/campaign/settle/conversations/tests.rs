@@ -73,8 +73,12 @@ fn a_message_like_it_out_of_time_proves_nothing_and_leaves_a_doubt() {
 
 #[test]
 fn absence_counts_where_nothing_could_be_missing() {
-    let others = [message("m_2", INTENT, "1", "another"), message("m_3", INTENT, "7", "hi"), theirs()];
+    // One without words is no text.
+    let others = [message("m_2", INTENT, "1", ""), message("m_3", INTENT, "7", "hi"), theirs()];
     assert_eq!(judge(others.to_vec()), Verdict::NotSent { shown: 3 });
+    // Meta may show a text in another way than it was written.
+    let other_words = message("m_2", INTENT, "1", "another");
+    assert_eq!(judge(vec![theirs(), other_words]), Verdict::Unclear(Unclear::Resembling("m_2".to_owned())));
     let out_of_sight = Verdict::Unclear(Unclear::OutOfSight);
     assert_eq!(judge(others[..2].to_vec()), out_of_sight, "it is not shown back to before");
     let hidden = |at| ConversationMessage { details: None, ..ours("m_4", at) };

@@ -38,7 +38,7 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
         output.remark(format_args!("  {}", shown_text(&refusal_line(error))));
     }
     let paused = match &summary.end {
-        End::Paused(why) => Some(campaign.paused.as_deref().unwrap_or(why)),
+        End::Paused(why) => Some(campaign.paused.as_deref().or(why.as_deref()).unwrap_or("it was paused")),
         End::Stage { .. } => campaign.paused.as_deref(),
         _ => None,
     };
