@@ -13,6 +13,8 @@ use crate::clock::Timestamp;
 use crate::graph::Tag;
 use crate::ids::{AliasName, InvalidId, Origin};
 
+pub(super) use crate::media::limits::grouped as thousands;
+
 /// Reads a duration with its unit: `90s`, `10m`, `7d`, `2w`. A bare number is refused: nobody should have to guess.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let units = || format!("{text:?} is not a duration: give a number with its unit, such as 90s, 10m, 12h, 7d or 2w");
@@ -99,19 +101,6 @@ fn local(time: Timestamp, format: &str) -> String {
 pub(super) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(number))
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

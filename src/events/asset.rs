@@ -216,6 +216,16 @@ pub(crate) struct AliasEvent<'a> {
 }
 
 impl<'a> AliasEvent<'a> {
+    /// It was given to something, and stood for something `before`.
+    pub(crate) fn set(alias: &'a Alias, before: Option<&Alias>) -> Self {
+        let outcome = match before {
+            None => "created",
+            Some(before) if before.target == alias.target => "unchanged",
+            Some(_) => "repointed",
+        };
+        Self::new(alias, outcome)
+    }
+
     pub(crate) fn new(alias: &'a Alias, outcome: &'static str) -> Self {
         let target = &alias.target;
         Self {

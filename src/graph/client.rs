@@ -112,6 +112,11 @@ impl GraphClient {
         Self { stop, ..self }
     }
 
+    /// The version it asks for.
+    pub fn api_version(&self) -> &ApiVersion {
+        &self.options.api_version
+    }
+
     /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
     pub fn clock_skew(&self) -> Option<ClockSkew> {
         self.server_time.skew()

@@ -329,7 +329,7 @@ fn subtype(mime: &str) -> &str {
 }
 
 /// The number with a comma before every third digit: `26,214,400`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.char_indices() {

@@ -83,6 +83,10 @@ impl Access {
             hosts.extend(["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}")));
         }
         hosts.extend(more.iter().map(|host| host.to_ascii_lowercase()));
+        // Clients leave out the ports that go without saying.
+        let short = hosts.iter().filter_map(|host| host.strip_suffix(":443").or(host.strip_suffix(":80")));
+        let short: Vec<_> = short.map(str::to_owned).collect();
+        hosts.extend(short);
         Self { signing: keys.signing(), keys, hosts, cookie: format!("reattach-{port}") }
     }
 
@@ -252,7 +256,10 @@ mod tests {
         let is_us =
             |host| access.check_origin(&Method::GET, &Uri::from_static("/"), &headers(&[("host", host)])).is_ok();
         assert!(is_us("192.0.2.1:7766") && is_us("media.example:443") && is_us("MEDIA.example:443"));
-        assert!(!is_us("localhost:7766") && !is_us("127.0.0.1:7766") && !is_us("media.example"));
+        assert!(is_us("media.example"), "as clients write it");
+        assert!(
+            !is_us("localhost:7766") && !is_us("127.0.0.1:7766") && !is_us("192.0.2.1") && !is_us("media.example:80")
+        );
     }
 
     #[test]

@@ -35,16 +35,11 @@ async fn set(context: &Context, record: &dyn Record, request: AliasRequest) -> R
     }
     let inspector = inspector_for(context, std::slice::from_ref(&request.reference));
     let (alias, before) = point_at(&inspector, record, &request, context.clock.now()).await?;
-    let outcome = match &before {
-        None => "created",
-        Some(before) if before.target == alias.target => "unchanged",
-        Some(_) => "repointed",
-    };
     let output = &context.output;
-    output.event(&AliasEvent::new(&alias, outcome));
+    output.event(&AliasEvent::set(&alias, before.as_ref()));
     let mark = output.palette.good("✓");
     let before = before
-        .filter(|_| outcome == "repointed")
+        .filter(|before| before.target != alias.target)
         .map_or_else(String::new, |before| output.palette.faint(format_args!("  (before: {})", place(&before.target))));
     output.remark(format_args!("{mark} {} → {}{before}", alias.name, place(&alias.target)));
     Ok(Exit::Done)

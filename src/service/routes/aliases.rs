@@ -69,8 +69,7 @@ pub(super) async fn set(
         let parts = &shared.parts;
         let (alias, before) = point_at(&parts.inspector, &*parts.record, &request, parts.clock.now()).await?;
         shared.changed();
-        let outcome = if before.is_some() { "changed" } else { "set" };
-        Ok(Json(AliasEvent::new(&alias, outcome)).into_response())
+        Ok(Json(AliasEvent::set(&alias, before.as_ref())).into_response())
     })
     .await
 }

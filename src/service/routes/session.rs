@@ -31,6 +31,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): Ma
         "scope": visitor.scope.as_str(),
         "version": env!("CARGO_PKG_VERSION"),
         "platform": platform.as_str(),
+        "api_version": shared.parts.pages.first().map(|page| page.graph.api_version().to_string()),
         "pages": pages,
         "folders": folders,
     });

@@ -30,7 +30,7 @@ fn references_of_every_sort_lead_to_ids() {
     assert_eq!(first[0]["attachment_id"], first[2]["attachment_id"]);
     let hash = first[0]["sha256"].as_str().expect("a hash");
     let named = served.call("PUT", "/v1/aliases/hero", r#"{"ref":"hero.png"}"#);
-    assert_eq!(named.status, 200, "{}", named.text());
+    assert_eq!((named.status, &named.json()["outcome"]), (200, &"created".into()), "{}", named.text());
     let again =
         resolve(&served, &json!({"refs": [format!("sha256:{hash}"), "@hero", "hero.png", "@nobody", "no.png"]}));
     for place in 0..3 {
