@@ -57,10 +57,22 @@ pub(super) struct Campaigns {
 struct Seen {
     /// Whether it was being sent when somebody last asked: then its end is news.
     is_running: bool,
-    counted: Option<(Instant, Counts)>,
+    counted: Option<Counted>,
     history: VecDeque<Sample>,
     /// What was told last.
     told: String,
+}
+
+/// Counts, when they were taken, and how the campaign stood then: what is paused or begun is counted anew.
+#[derive(Debug, Clone)]
+struct Counted {
+    at: Instant,
+    stood: (u8, Option<String>, bool),
+    counts: Counts,
+}
+
+fn stood(campaign: &Campaign) -> (u8, Option<String>, bool) {
+    (campaign.stage, campaign.paused.clone(), campaign.holder.is_some())
 }
 
 impl Campaigns {
@@ -78,8 +90,8 @@ impl Campaigns {
     /// Its deliveries, counted a moment ago at most.
     pub(super) async fn counts(&self, shared: &Shared, campaign: &Campaign) -> Result<Counts, RecordError> {
         let known = self.seen().get(&campaign.id).and_then(|seen| seen.counted.clone());
-        if let Some((_, counts)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
-            return Ok(counts);
+        if let Some(known) = known.filter(|known| known.at.elapsed() < FRESH && known.stood == stood(campaign)) {
+            return Ok(known.counts);
         }
         self.count(shared, campaign).await
     }
@@ -89,7 +101,7 @@ impl Campaigns {
         let counts = counts(&*shared.parts.record, campaign, now).await?;
         let mut seen = self.seen();
         let seen = seen.entry(campaign.id).or_default();
-        seen.counted = Some((Instant::now(), counts.clone()));
+        seen.counted = Some(Counted { at: Instant::now(), stood: stood(campaign), counts: counts.clone() });
         let sample = Sample::new(now, &counts);
         if seen.history.back().is_none_or(|last| !last.is_like(&sample)) {
             seen.history.push_back(sample);

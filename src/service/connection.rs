@@ -29,6 +29,8 @@ const CONNECTIONS: usize = 1_024;
 const HEAD: Duration = Duration::from_secs(20);
 /// How long the other end may read nothing of an answer, which takes memory until it is read.
 const UNREAD: Duration = Duration::from_secs(30);
+/// How much of an answer the system takes ahead of who reads it: whoever reads a little now and then is seen to read.
+const AHEAD_BYTES: usize = 128 << 10;
 /// How large a head may be.
 const HEAD_BYTES: usize = 64 << 10;
 /// How long answers that are under way may take once the service stops.
@@ -65,6 +67,7 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
         };
         // Answers are small and whole: nothing is gained by holding them back.
         let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, AHEAD_BYTES);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(UNREAD));
         let stream = Box::pin(stream);

@@ -12,31 +12,54 @@ use crate::library::Inspector;
 use crate::media::limits::MAX_BYTES;
 use crate::media::{BytePool, Content, Follow, Private, Reader};
 
-/// Whole files in memory at once.
+/// How much of the largest files may be in memory at once.
 const AT_ONCE: usize = 4;
+/// Memory is counted in so many bytes.
+const UNIT_BYTES: usize = 64 << 10;
+/// Files of those who wait for nobody once they have them: thumbnails are made of these.
+const MAKING: usize = 2;
 
 /// Reads files for answers.
 #[derive(Debug)]
 pub(super) struct Contents {
     reader: Arc<Reader>,
     private: Arc<Private>,
-    places: Arc<Semaphore>,
+    shown: Arc<Semaphore>,
+    made: Arc<Semaphore>,
 }
 
 impl Contents {
     /// Of what this inspector may look at.
     pub(super) fn new(inspector: &Inspector) -> Self {
-        let each = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX).next_power_of_two();
-        let reader = inspector.reader.with_pool(Arc::new(BytePool::new(AT_ONCE * each)));
-        let (private, places) = (Arc::clone(&inspector.private), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { reader: Arc::new(reader), private, places }
+        let each = memory_of(MAX_BYTES);
+        let pool = BytePool::new((AT_ONCE + MAKING) * each as usize * UNIT_BYTES);
+        let places = |files: usize| Arc::new(Semaphore::new(files * each as usize));
+        Self {
+            reader: Arc::new(inspector.reader.with_pool(Arc::new(pool))),
+            private: Arc::clone(&inspector.private),
+            shown: places(AT_ONCE),
+            made: places(MAKING),
+        }
     }
 
-    /// What the first of these files holds that has the bytes, and what it is called; `None` where none has them. The next
-    /// files are read once the last of these bytes are dropped.
-    pub(super) async fn read(&self, paths: Vec<Arc<Path>>, hash: ContentHash) -> Option<(Content, String)> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-        let (reader, private) = (Arc::clone(&self.reader), Arc::clone(&self.private));
+    /// To be shown to somebody, who may be long about it: the memory counts until the last of the bytes is dropped.
+    pub(super) async fn to_show(&self, wanted: Wanted) -> Option<(Content, String)> {
+        self.read(wanted, &self.shown).await
+    }
+
+    /// The same, to make something of it.
+    pub(super) async fn to_make(&self, wanted: Wanted) -> Option<(Content, String)> {
+        self.read(wanted, &self.made).await
+    }
+
+    /// What the first of the files holds that has the bytes, and what it is called; `None` where none has them.
+    async fn read(&self, wanted: Wanted, places: &Arc<Semaphore>) -> Option<(Content, String)> {
+        let Wanted { paths, hash, size_bytes } = wanted;
+        let size_bytes = size_bytes.unwrap_or(MAX_BYTES).min(MAX_BYTES);
+        let place = Arc::clone(places).acquire_many_owned(memory_of(size_bytes)).await.ok()?;
+        // One that has grown is another, and is not even read.
+        let reader = self.reader.capped(size_bytes);
+        let private = Arc::clone(&self.private);
         let read = tokio::task::spawn_blocking(move || {
             let (content, path) = paths.iter().filter(|path| !private.covers(path)).find_map(|path| {
                 let content = reader.read(path, Follow::Never, &mut |_| {}).ok()?;
@@ -48,6 +71,22 @@ impl Contents {
         });
         read.await.ok()?
     }
+}
+
+/// Which bytes are wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Files that may hold them.
+    pub(super) paths: Vec<Arc<Path>>,
+    pub(super) hash: ContentHash,
+    /// How many they are, where that is known.
+    pub(super) size_bytes: Option<u64>,
+}
+
+/// The memory a file takes in a pool, in units of [`UNIT_BYTES`].
+fn memory_of(size_bytes: u64) -> u32 {
+    let bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX).next_power_of_two();
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// Bytes, and the place they take.

@@ -148,7 +148,7 @@ export class Detail {
         problems.map(problemNote),
         uploads.map((upload) => this.#upload(upload, ref, mayChange)),
       ),
-      best && snippets({ kind: asset.kind, ...best }, this.#session.api_version),
+      best && snippets({ kind: asset.kind, ...best }, this.#session.api_version ?? "v25.0"),
       aliases(ref, asset.aliases ?? [], { mayChange, changed: () => this.refresh() }),
       h("section", null, h("h3", null, "Facts"), facts(asset)),
     ].filter(Boolean);

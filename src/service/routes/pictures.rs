@@ -1,6 +1,5 @@
 //! `GET /v1/assets/{sha256}/thumbnail` and `/content`: the bytes themselves, by their hash and never by a path.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,6 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::ids::{ContentHash, MediaKind};
 use crate::media::Content;
 use crate::media::thumbnail::thumbnail_mime;
+use crate::service::contents::Wanted;
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
 use crate::service::visitor::{MayRead, Path};
@@ -46,11 +46,11 @@ pub(super) async fn thumbnail(
         let made = if let Some(kept) = shared.thumbnails.kept(hash).await {
             kept
         } else {
-            let (kind, _) = known(&shared, hash).await?;
+            let (kind, wanted) = known(&shared, hash).await?;
             if kind != MediaKind::Image {
                 return Err(none());
             }
-            let (picture, _) = content_of(&shared, hash).await?;
+            let (picture, _) = shared.contents.to_make(wanted).await.ok_or_else(gone)?;
             shared.thumbnails.make(hash, picture.bytes).await
         };
         let made = made.ok_or_else(none)?;
@@ -80,7 +80,8 @@ pub(super) async fn content(
 ) -> Result<Response, Problem> {
     in_time(async {
         let hash = hash(&sha256)?;
-        let (Content { bytes, facts, .. }, name) = content_of(&shared, hash).await?;
+        let (_, wanted) = known(&shared, hash).await?;
+        let (Content { bytes, facts, .. }, name) = shared.contents.to_show(wanted).await.ok_or_else(gone)?;
         let mime = facts.mime.unwrap_or_default();
         let shown = SHOWN.contains(&&*mime);
         let whole = bytes.len();
@@ -113,21 +114,18 @@ fn none() -> Problem {
     Problem::not_found("there is no picture of it")
 }
 
-/// What the bytes are, and whether a file that may hold them is known.
-async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Vec<Arc<FilePath>>), Problem> {
+fn gone() -> Problem {
+    Problem::not_found("no file with these bytes is where one was")
+}
+
+/// What the bytes are, and which files may hold them.
+async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Wanted), Problem> {
     let snapshot = shared.catalogue.view(shared).await?;
     let rows: Vec<_> = snapshot.rows_of(hash).collect();
     let first = rows.first().ok_or_else(|| Problem::not_found("nothing is known of these bytes"))?;
     let here = snapshot.files.get(&hash).into_iter().flatten().cloned();
     let recorded = rows.iter().filter_map(|row| row.path.clone());
-    Ok((first.kind, here.chain(recorded).collect()))
-}
-
-/// What a file that still holds these bytes holds, and what it is called.
-async fn content_of(shared: &Arc<Shared>, hash: ContentHash) -> Result<(Content, String), Problem> {
-    let (_, paths) = known(shared, hash).await?;
-    let read = shared.contents.read(paths, hash).await;
-    read.ok_or_else(|| Problem::not_found("no file with these bytes is where one was"))
+    Ok((first.kind, Wanted { paths: here.chain(recorded).collect(), hash, size_bytes: first.size_bytes }))
 }
 
 /// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.
