@@ -247,6 +247,8 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
         for seen in seen {
             match seen {
                 Seen::File(path) => {
+                    // Whatever trouble there was, it was about what lay there before.
+                    self.doubtful.remove(&path);
                     self.ready.insert(path);
                 }
                 Seen::Refused { path, problem } => self.tell(&AssetReport::refused(path, problem)),
@@ -259,11 +261,13 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
 
     /// Begins batches, as many as may run.
     fn launch(&mut self) {
-        for (path, doubtful) in &mut self.doubtful {
-            if !doubtful.is_ready && !doubtful.alone.is_some_and(Pause::is_on) {
-                doubtful.is_ready = true;
-                self.ready.insert(path.clone());
-            }
+        // So few of those that have trouble of their own that they are no outage together.
+        let under_way = self.doubtful.values().filter(|doubtful| doubtful.alone.is_some() && doubtful.is_ready).count();
+        let is_due = |doubtful: &&mut Doubtful| !doubtful.is_ready && !doubtful.alone.is_some_and(Pause::is_on);
+        let due = self.doubtful.iter_mut().filter(|(_, doubtful)| is_due(doubtful));
+        for (path, doubtful) in due.take(BATCHES.saturating_sub(under_way)) {
+            doubtful.is_ready = true;
+            self.ready.insert(path.clone());
         }
         if self.outage.is_some_and(Pause::is_on) {
             return;
@@ -318,7 +322,7 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
             _ if self.halted_by.is_some() && report.outcome == AssetOutcome::Deferred => {}
             // Whoever wrote it goes on writing, or has removed it: that is news of its own.
             (Some(path), _) if problem(ProblemCode::ChangedWhileReading) => self.wait_again(path.clone()),
-            (Some(_), _) if problem(ProblemCode::Vanished) => {}
+            (Some(path), _) if problem(ProblemCode::Vanished) => drop(self.doubtful.remove(path)),
             (Some(path), None) if report.outcome == AssetOutcome::Deferred && !self.stop.is_requested() => {
                 self.ready.insert(path.clone());
             }
@@ -339,7 +343,8 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
                 if let Some(path) = &report.path {
                     self.doubtful.remove(path);
                 }
-                self.went_through += u64::from(report.error.is_none());
+                self.went_through +=
+                    u64::from(matches!(report.outcome, AssetOutcome::Uploaded | AssetOutcome::Refreshed));
                 self.summary.add(report);
                 (self.each)(Watched::Asset(report));
             }
@@ -359,6 +364,7 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
     }
 
     fn wait_again(&mut self, path: PathBuf) {
+        self.doubtful.remove(&path);
         if let Some(watcher) = &mut self.watcher {
             watcher.wait_again(path, Instant::now());
         }

@@ -217,10 +217,12 @@ impl Watcher {
     /// What lies in folders the system is sure to watch by now, and nobody told of.
     fn grown_up(&mut self, now: Instant) -> Vec<Found> {
         let is_grown = |_: &PathBuf, young: &mut Young| now.saturating_duration_since(young.since) >= UNWATCHED;
-        let (folders, known): (Vec<_>, Vec<_>) =
-            self.young.extract_if(is_grown).map(|(folder, young)| (folder, young.known)).unzip();
-        let is_known =
-            |found: &Found| matches!(found, Found::File { path, .. } if known.iter().any(|known| known.contains(path)));
+        let (mut folders, mut known) = (Vec::new(), HashSet::new());
+        for (folder, young) in self.young.extract_if(is_grown) {
+            folders.push(folder);
+            known.extend(young.known);
+        }
+        let is_known = |found: &Found| matches!(found, Found::File { path, .. } if known.contains(path));
         let mut found = self.found_in(folders);
         found.retain(|found| !is_known(found));
         found
