@@ -277,9 +277,13 @@ impl Run {
     /// Ends the run where somebody has paused the campaign, and sees to it that the time is known: who sends learns both of
     /// the next message; who waits has to look.
     async fn look_around(&self, sending: &Sending) {
-        self.parts.library.ask_the_time_if_in_doubt().await;
         match self.is_paused().await {
-            Ok(false) => {}
+            // Meta may have shut the gate for this, too.
+            Ok(false) => tokio::select! {
+                () = self.parts.library.ask_the_time_if_in_doubt() => {}
+                () = sending.over() => {}
+                () = sleep(LOOK) => {}
+            },
             Ok(true) => sending.halt(End::Paused(None)),
             // Nothing is lost by looking later: before anything is sent, it has to be there again.
             Err(error @ RecordError::Away { .. }) => tracing::warn!(%error, "looking later whether it is paused"),

@@ -290,7 +290,14 @@ impl AssetLibrary {
         }
         for path in &places {
             match self.look(path, Expected::Fitting(hash), options.kind).await {
-                Ok(candidate) if candidate.original.is_none() => return Ok(None),
+                Ok(candidate) if candidate.original.is_none() && candidate.verdict.accepted() => {
+                    // They need no copy: any id of theirs will do.
+                    let keys = self.keys(hash, options.kind);
+                    return Ok(Some(match self.standing(&keys, || path.display(), options).await? {
+                        Standing::Good(upload) => AssetReport::recorded(upload, AssetOutcome::Reused),
+                        Standing::Wanting(_) => self.resolve_candidate(candidate, options).await,
+                    }));
+                }
                 Ok(candidate) => return Ok(Some(self.resolve_candidate(candidate, options).await)),
                 Err(report) if is_of_these_bytes(&report) => return Ok(Some(*report)),
                 Err(_) => {}

@@ -201,7 +201,8 @@ Examples:
   reattach prune --expired --rejected --yes
 
 It says first what would go, and asks. Ids that are alive and whose file is where it was stay. The
-ids of every Page of this Graph origin are looked at, unless --page or --platform names one.")]
+ids of every Page of this Graph origin are looked at, unless --page or --platform names one. On a
+record that others share, --unreferenced keeps to what was uploaded from below a --keep folder.")]
 pub(in crate::cli) struct PruneArgs {
     /// What goes.
     #[command(flatten)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::address::ServerAddress;
 use super::connect::connect;
@@ -11,6 +11,8 @@ use super::fault::Fault;
 
 /// How often it is looked for.
 const EVERY: Duration = Duration::from_mins(10);
+/// How long the server may take for a step.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How many rows go at a time.
 const ROWS: i64 = 5_000;
 
@@ -43,7 +45,7 @@ const STATEMENTS: [&str; 4] = [
 pub(super) async fn go_on(address: ServerAddress) {
     loop {
         if let Err(fault) = take_away(&address).await {
-            tracing::debug!(?fault, "old receipts stay for now");
+            tracing::debug!(?fault, "what is old stays for now");
         }
         sleep(EVERY).await;
     }
@@ -54,7 +56,17 @@ async fn take_away(address: &ServerAddress) -> Result<(), Fault> {
     // Ends with the client.
     tokio::spawn(connection);
     for statement in STATEMENTS {
-        while client.execute(statement, &[&ROWS]).await? == ROWS.unsigned_abs() {}
+        loop {
+            let gone = timeout(PATIENCE, client.execute(statement, &[&ROWS])).await.map_err(|_| Fault::Silence)?;
+            match gone {
+                Ok(gone) if gone == ROWS.unsigned_abs() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "what is old stays for now");
+                    break;
+                }
+            }
+        }
     }
     Ok(())
 }
