@@ -278,7 +278,7 @@ impl Run {
     /// the next message; who waits has to look.
     async fn look_around(&self, sending: &Sending) {
         match self.is_paused().await {
-            // Meta may have shut the gate for this, too.
+            // Where Meta has shut the gate, it answers this no sooner than anything else.
             Ok(false) => tokio::select! {
                 () = self.parts.library.ask_the_time_if_in_doubt() => {}
                 () = sending.over() => {}

@@ -76,18 +76,22 @@ mod tests {
     use super::*;
     use crate::graph::{CATALOGUE, Operation, Phase, TransportError};
 
+    fn said(code: i64, subcode: Option<i64>) -> graph::Refusal {
+        graph::Refusal {
+            http_status: 400,
+            message: "words".to_owned(),
+            kind: None,
+            code,
+            subcode,
+            is_transient: false,
+            fbtrace_id: None,
+        }
+    }
+
     #[test]
     fn every_code_there_is_has_a_verdict_and_only_doubts_are_unknown() {
         for entry in CATALOGUE {
-            let refusal = Box::new(crate::graph::Refusal {
-                http_status: 400,
-                message: "words".to_owned(),
-                kind: None,
-                code: entry.code,
-                subcode: entry.subcode,
-                is_transient: false,
-                fbtrace_id: None,
-            });
+            let refusal = Box::new(said(entry.code, entry.subcode));
             let operation = Operation::Send;
             let (error, expected) = match entry.scope() {
                 None => {
@@ -115,15 +119,7 @@ mod tests {
     #[test]
     fn a_subcode_nobody_lists_is_one_persons() {
         let verdict = |code, subcode| {
-            let refusal = Box::new(crate::graph::Refusal {
-                http_status: 403,
-                message: "words".to_owned(),
-                kind: None,
-                code,
-                subcode,
-                is_transient: false,
-                fbtrace_id: None,
-            });
+            let refusal = Box::new(said(code, subcode));
             Verdict::on(&GraphError::Refused { operation: Operation::Send, scope: Scope::Page, refusal })
         };
         let refused = Refusal { code: Some(10), subcode: Some(9_999_999), reason: "words".to_owned() };

@@ -273,7 +273,7 @@ impl AssetLibrary {
         Ok(uploads.into_iter().filter_map(|upload| upload.source).collect())
     }
 
-    /// The report of the copy that fits, where the bytes need one; `None` where they do not, or where that cannot be told,
+    /// The report of bytes that need no copy, or of the copy that fits where they need one; `None` where that cannot be told,
     /// as they are nowhere any more and no copy of them is on record.
     async fn resolve_fitting(
         &self,

@@ -125,12 +125,6 @@ impl Reader {
         Self { pool, clock: Arc::clone(&self.clock), max_bytes: self.max_bytes, bounds: Arc::clone(&self.bounds) }
     }
 
-    /// The same, for files of no more than `max_bytes`.
-    #[must_use]
-    pub fn capped(&self, max_bytes: u64) -> Self {
-        self.with_pool(Arc::clone(&self.pool)).up_to(max_bytes)
-    }
-
     /// The same, that reads what lies in these folders from within them.
     #[must_use]
     pub fn within(self, bounds: Arc<Bounds>) -> Self {

@@ -54,14 +54,19 @@ impl Contents {
 
     /// What the first of the files holds that has the bytes, and what it is called; `None` where none has them.
     async fn read(&self, wanted: Wanted, places: &Arc<Semaphore>) -> Option<(Content, String)> {
-        let Wanted { paths, hash, size_bytes } = wanted;
-        let size_bytes = size_bytes.unwrap_or(MAX_BYTES).min(MAX_BYTES);
-        let place = Arc::clone(places).acquire_many_owned(memory_of(size_bytes)).await.ok()?;
-        // One that has grown is another, and is not even read.
-        let reader = self.reader.capped(size_bytes);
-        let private = Arc::clone(&self.private);
+        let Wanted { mut paths, hash } = wanted;
+        let (reader, private) = (Arc::clone(&self.reader), Arc::clone(&self.private));
+        let look = tokio::task::spawn_blocking(move || {
+            paths.retain(|path| !private.covers(path));
+            let stats = paths.iter().filter_map(|path| reader.stat(MAX_BYTES, path, Follow::Never).ok());
+            let largest = stats.map(|stat| stat.size_bytes).max()?;
+            Some((paths, largest))
+        });
+        let (paths, largest) = look.await.ok()??;
+        let place = Arc::clone(places).acquire_many_owned(memory_of(largest)).await.ok()?;
+        let reader = Arc::clone(&self.reader);
         let read = tokio::task::spawn_blocking(move || {
-            let (content, path) = paths.iter().filter(|path| !private.covers(path)).find_map(|path| {
+            let (content, path) = paths.iter().find_map(|path| {
                 let content = reader.read(path, Follow::Never, &mut |_| {}).ok()?;
                 (content.facts.hash == hash).then_some((content, path))
             })?;
@@ -79,8 +84,6 @@ pub(super) struct Wanted {
     /// Files that may hold them.
     pub(super) paths: Vec<Arc<Path>>,
     pub(super) hash: ContentHash,
-    /// How many they are, where that is known.
-    pub(super) size_bytes: Option<u64>,
 }
 
 /// The memory a file takes in a pool, in units of [`UNIT_BYTES`].

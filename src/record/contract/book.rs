@@ -131,15 +131,11 @@ impl Book {
                         || other.seq != key.seq
                         || row.0.reason.as_deref() != Some(BEHIND)
                 });
-                if left_out.is_some() {
-                    behind.for_each(|key| self.skip_if_missing(key, left_out));
-                    self.keep(*key, event);
-                    self.rows.insert(*key, (next, holder));
-                    return Ok(());
-                }
                 let state = if by.is_some() { State::Claimed } else { State::Planned };
                 let following = (Delivery { state, ..Delivery::planned(*at) }, by.map(|worker| worker.epoch));
-                if let Some(key) = behind.next() {
+                if left_out.is_some() {
+                    behind.for_each(|key| self.skip_if_missing(key, left_out));
+                } else if let Some(key) = behind.next() {
                     self.rows.entry(key).or_insert(following);
                 }
             }

@@ -33,12 +33,10 @@ pub(super) const COLUMNS_COUNT: usize = 12;
 const AT_ONCE: usize = 10_000;
 
 /// These people in their order, so many at a time as one statement takes.
-pub(super) fn by_and_by(people: Vec<u64>) -> impl Iterator<Item = BTreeSet<u64>> {
-    let mut people: Vec<_> = BTreeSet::from_iter(people).into_iter().collect();
-    std::iter::from_fn(move || {
-        let rest = people.split_off(people.len().min(AT_ONCE));
-        Some(std::mem::replace(&mut people, rest).into_iter().collect::<BTreeSet<_>>()).filter(|some| !some.is_empty())
-    })
+pub(super) fn by_and_by(mut people: Vec<u64>) -> Vec<BTreeSet<u64>> {
+    people.sort_unstable();
+    people.dedup();
+    people.chunks(AT_ONCE).map(|some| some.iter().copied().collect()).collect()
 }
 
 /// The rows of some recipients within a transaction, and what is to become of them.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
+use tokio_postgres::Client;
 
 use super::address::ServerAddress;
 use super::connect::connect;
@@ -55,18 +56,19 @@ async fn take_away(address: &ServerAddress) -> Result<(), Fault> {
     let (client, connection) = connect(address).await?;
     // Ends with the client.
     tokio::spawn(connection);
+    let mut ended = Ok(());
     for statement in STATEMENTS {
-        loop {
-            let gone = timeout(PATIENCE, client.execute(statement, &[&ROWS])).await.map_err(|_| Fault::Silence)?;
-            match gone {
-                Ok(gone) if gone == ROWS.unsigned_abs() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::debug!(%error, "what is old stays for now");
-                    break;
-                }
-            }
+        // One that fails keeps no other from its turn.
+        ended = ended.and(delete_all(&client, statement).await);
+    }
+    ended
+}
+
+async fn delete_all(client: &Client, statement: &str) -> Result<(), Fault> {
+    loop {
+        let gone = timeout(PATIENCE, client.execute(statement, &[&ROWS])).await.map_err(|_| Fault::Silence)??;
+        if gone < ROWS.unsigned_abs() {
+            return Ok(());
         }
     }
-    Ok(())
 }

@@ -125,7 +125,7 @@ async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Wa
     let first = rows.first().ok_or_else(|| Problem::not_found("nothing is known of these bytes"))?;
     let here = snapshot.files.get(&hash).into_iter().flatten().cloned();
     let recorded = rows.iter().filter_map(|row| row.path.clone());
-    Ok((first.kind, Wanted { paths: here.chain(recorded).collect(), hash, size_bytes: first.size_bytes }))
+    Ok((first.kind, Wanted { paths: here.chain(recorded).collect(), hash }))
 }
 
 /// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.
