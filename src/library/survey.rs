@@ -4,6 +4,7 @@
 //! is read once. What leaves here is in no order, but numbered in the walk's stable order.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, available_parallelism};
 
@@ -21,11 +22,13 @@ use crate::stop::Stop;
 use super::manager::blocking;
 use super::{AssetRef, Fitter, LibraryError, NoReport, Progress, Reporter};
 
-/// Files handed from the walk to the readers at a time: enough to make the handing over cheap, few enough to share out.
+/// Files handed from the walk to the readers at a time while some have to be read: few enough to share out.
 const BATCH: usize = 64;
+/// The same while all are known: a look takes a microsecond or two, and handing over is to take less.
+const KNOWN_BATCH: usize = 512;
 
 /// Batches that may be between the walk and whoever takes the results.
-const WINDOW: usize = 32;
+const WINDOW: usize = 16;
 
 /// Tells what a file holds: from its fingerprint if it was read before, from its bytes if not.
 #[derive(Debug, Clone)]
@@ -135,7 +138,7 @@ pub(super) type Place = Arc<OwnedSemaphorePermit>;
 /// Surveys what `scan` finds, with `threads` readers, until all is seen or `stop` is requested. What `conclude` makes
 /// of each file is made on the reader's thread.
 ///
-/// Whoever receives must drop the places it received, or the survey waits: at most about 2,000 files are between the
+/// Whoever receives must drop the places it received, or the survey waits: at most about 8,000 files are between the
 /// walk and the receiver.
 pub(super) fn survey<T: Send + 'static>(
     inspector: &Inspector,
@@ -147,12 +150,13 @@ pub(super) fn survey<T: Send + 'static>(
 ) -> mpsc::UnboundedReceiver<Chunk<T>> {
     let (found_sender, found) = std::sync::mpsc::sync_channel(WINDOW);
     let (seen, receiver) = mpsc::unbounded_channel();
-    let found = Arc::new(Mutex::new(found));
+    let (found, is_reading) = (Arc::new(Mutex::new(found)), Arc::new(AtomicBool::new(false)));
     for _ in 0..threads {
         let worker = Worker {
             inspector: inspector.clone(),
             reporter: Arc::clone(reporter),
             stop: stop.clone(),
+            is_reading: Arc::clone(&is_reading),
             conclude: conclude.clone(),
             seen: seen.clone(),
         };
@@ -162,7 +166,7 @@ pub(super) fn survey<T: Send + 'static>(
     let (runtime, stop, reporter) = (tokio::runtime::Handle::current(), stop.clone(), Arc::clone(reporter));
     thread::spawn(move || {
         let places = Arc::new(Semaphore::new(WINDOW));
-        let mut batches = Batches { scan, next: 0, size: 1 };
+        let mut batches = Batches { scan, next: 0, size: 1, is_reading };
         while !stop.is_requested() {
             let Ok(place) = runtime.block_on(Arc::clone(&places).acquire_owned()) else { return };
             let Some(batch) = batches.next(place) else { return };
@@ -183,12 +187,15 @@ struct Batches {
     next: u64,
     /// Grows, so that a few large files are shared out too.
     size: usize,
+    /// Whether a file had to be read since the last batch.
+    is_reading: Arc<AtomicBool>,
 }
 
 impl Batches {
     fn next(&mut self, place: OwnedSemaphorePermit) -> Option<Batch> {
         let files: Vec<_> = self.scan.by_ref().filter_map(File::new).take(self.size).collect();
-        self.size = BATCH.min(2 * self.size);
+        let most = if self.is_reading.swap(false, Ordering::Relaxed) { BATCH } else { KNOWN_BATCH };
+        self.size = most.min(2 * self.size);
         let first = self.next;
         self.next += files.len() as u64;
         (!files.is_empty()).then(|| Batch { first, files, place: Arc::new(place) })
@@ -218,6 +225,7 @@ struct Worker<T, C> {
     inspector: Inspector,
     reporter: Arc<dyn Reporter>,
     stop: Stop,
+    is_reading: Arc<AtomicBool>,
     conclude: C,
     seen: mpsc::UnboundedSender<Chunk<T>>,
 }
@@ -243,6 +251,7 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
             let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&mut looks, &path, follow)?, follow))) {
                 Ok((Some(facts), _)) => Ok(Inspected { facts, bytes: None }),
                 Ok((None, follow)) => {
+                    self.is_reading.store(true, Ordering::Relaxed);
                     first = self.hand_on(first, &mut concluded, &place)?;
                     if self.stop.is_requested() {
                         return Err(());

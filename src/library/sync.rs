@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::Timestamp;
-use crate::media::{ScanOptions, scan};
+use crate::media::{Scan, ScanOptions, scan};
 use crate::record::Upload;
 use crate::stop::Stop;
 
@@ -90,10 +90,21 @@ impl AssetLibrary {
         stop: &Stop,
         each: impl FnMut(usize, &AssetReport),
     ) -> Result<Vec<Synced>, LibraryError> {
+        Self::sync_found(libraries, roots, scan(roots, &options.scan)?, options, stop, each).await
+    }
+
+    /// The same for what `scan`, which is one of `roots`, comes upon.
+    pub(super) async fn sync_found(
+        libraries: &[Self],
+        roots: &[PathBuf],
+        scan: Scan,
+        options: &SyncOptions,
+        stop: &Stop,
+        each: impl FnMut(usize, &AssetReport),
+    ) -> Result<Vec<Synced>, LibraryError> {
         let started = Instant::now();
         let stop = stop.child();
         let _on_every_way_out = stop.on_drop();
-        let scan = scan(roots, &options.scan)?;
         let allowance = Allowance::new(options.max_uploads, options.max_bytes);
         let mut run = Run::new(libraries, &allowance, options.via.clone(), stop.clone(), each)?;
         run.greet().await;
@@ -251,10 +262,16 @@ impl<F: FnMut(usize, &AssetReport)> Walk<'_, F> {
             let mut uploads = Vec::new();
             for turn in batch {
                 let mut jobs = Vec::new();
-                for (Wish { lane, what: candidate, .. }, allowed) in turn {
+                for (Wish { lane, what: candidate, asset, size_bytes, .. }, allowed) in turn {
                     let stored = found[lane].next().flatten();
+                    let allowed = self.run.lanes[lane].ask_again(allowed, &asset, size_bytes);
                     match self.outcome_of_turn(lane, &candidate, stored.as_ref(), allowed) {
-                        Some(outcome) => self.run.report(lane, &candidate.report(outcome).with(stored)),
+                        Some(outcome) => {
+                            if (outcome, allowed) == (AssetOutcome::Reused, Allowed::First) {
+                                self.run.lanes[lane].take_back(&asset, size_bytes);
+                            }
+                            self.run.report(lane, &candidate.report(outcome).with(stored));
+                        }
                         None => jobs.push(self.run.job(lane, Subject::File(candidate), stored)),
                     }
                 }

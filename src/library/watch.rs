@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc};
 
 use crate::graph::Scope;
-use crate::media::{ProblemCode, ScanError, Seen, Watcher};
+use crate::media::{ProblemCode, ScanError, Seen, Watcher, scan};
 use crate::stop::Stop;
 
 use super::manager::{AssetLibrary, blocking};
@@ -87,13 +88,14 @@ impl AssetLibrary {
     ) -> Result<Option<Arc<LibraryError>>, LibraryError> {
         let stirred = Arc::new(Notify::new());
         let stir = Arc::clone(&stirred);
-        let (roots, scan, settle) = (roots.to_vec(), options.sync.scan.clone(), options.settle);
-        let opened = blocking(move || Watcher::new(&roots, scan, settle, move || stir.notify_one())).await;
+        let (watched, scan, settle) = (roots.to_vec(), options.sync.scan.clone(), options.settle);
+        let opened = blocking(move || Watcher::new(&watched, scan, settle, move || stir.notify_one())).await;
         let (told, reports) = mpsc::unbounded_channel();
         let stop = stop.child();
         let _on_every_way_out = stop.on_drop();
         let run = Run {
             library: self,
+            roots,
             options: &options.sync,
             stop,
             watcher: Some(opened?),
@@ -127,6 +129,7 @@ struct Landed {
 /// One watch under way.
 struct Run<'a, F> {
     library: &'a AssetLibrary,
+    roots: &'a [PathBuf],
     options: &'a SyncOptions,
     stop: Stop,
     /// `None` only while it looks, on a thread that may block.
@@ -279,10 +282,18 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
                 self.since = Instant::now();
             }
             let files: Vec<_> = std::iter::from_fn(|| self.ready.pop_first()).take(BATCH).collect();
+            let is_within = |root: &&PathBuf| files.iter().any(|file| file.starts_with(root));
+            let roots: Vec<_> = self.roots.iter().filter(is_within).cloned().collect();
             let (library, options, stop, told) = (self.library, self.options, self.stop.clone(), self.told.clone());
             self.batches.push(Box::pin(async move {
-                let tell = |report: &AssetReport| drop(told.send(report.clone()));
-                let synced = library.sync(&files, options, &stop, tell).await;
+                let tell = |_, report: &AssetReport| drop(told.send(report.clone()));
+                let synced = async {
+                    // They may have waited: a rule may name them by now, or a link have taken their place.
+                    let scan = scan(&roots, &options.scan)?.only(files.iter().cloned());
+                    let synced = AssetLibrary::sync_found(slice::from_ref(library), &roots, scan, options, &stop, tell);
+                    synced.await?.pop().ok_or(LibraryError::NoPage)
+                };
+                let synced = synced.await;
                 Landed { files, synced }
             }));
         }
@@ -298,7 +309,7 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
                     self.outage = None;
                 }
             }
-            // One of them is gone, and nothing is known of the others.
+            // Their folder is gone, or was for a moment.
             Err(LibraryError::Scan(ScanError::NotFound { .. })) => {
                 for file in files {
                     self.wait_again(file);

@@ -90,7 +90,7 @@ fn bmp_pixels_end(bytes: &[u8]) -> Option<u64> {
     let bits = u16::from_le_bytes(*bytes.get(28..)?.first_chunk()?);
     let row = (u64::from(width) * u64::from(bits)).div_ceil(8);
     let rows = row.next_multiple_of(4).checked_mul(u64::from(height.checked_sub(1)?))?;
-    is_plain.then_some(u64::from(u32_at(10)?) + rows.checked_add(row)?)
+    u64::from(u32_at(10)?).checked_add(rows.checked_add(row)?).filter(|_| is_plain)
 }
 
 /// Where the outermost chunk of a recording ends at the earliest: some writers count its header in. Those who write as they

@@ -10,12 +10,12 @@ use futures::FutureExt;
 use futures::future::join_all;
 use image::ImageFormat;
 use reattach::cache::FileCache;
-use reattach::clock::{Clock, SystemClock};
+use reattach::clock::{Clock, ManualClock, SystemClock};
 use reattach::graph::{Attempt, Call, GraphClient, ReqwestTransport, RetryPolicy, Transport};
 use reattach::ids::{ContentHash, KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, Fitter, Inspector, LibraryParts, NoReport, PlanRules, ResolveOptions,
-    SyncOptions, UrlQuery, Via,
+    AssetLibrary, AssetOutcome, AssetRef, AssetReport, Fitter, Inspector, LibraryParts, NoReport, PlanRules,
+    ResolveOptions, SyncOptions, UrlQuery, Via,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
 use reattach::record::{Derivation, Record};
@@ -146,6 +146,34 @@ fn a_digest_whose_file_changed_is_not_renewed_with_other_bytes() {
         assert_eq!(second.outcome, AssetOutcome::Failed);
     });
     assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn what_another_renewed_meanwhile_takes_nothing_of_the_allowance() {
+    const PASSED: Duration = Duration::from_hours(85 * 24);
+    let world = World::new();
+    for (name, number) in [("a.png", 1), ("b.png", 2)] {
+        world.put(name, png(number));
+        world.run(["resolve", &format!("library/{name}")]).ended_with(0);
+    }
+    world.put("c.png", "no picture");
+    world.sandbox().advance_clock(PASSED);
+    let outcomes = world.runtime.block_on(async {
+        let clock = Arc::new(ManualClock::new(SystemClock.now().plus(PASSED)));
+        let opened = open_at(&world, 1 << 20, ReqwestTransport::new(), clock, RetryPolicy::default()).await;
+        let (mut outcomes, one) = (Vec::new(), SyncOptions { max_uploads: Some(1), ..options() });
+        let heard = |report: &AssetReport| {
+            if report.outcome == AssetOutcome::Rejected {
+                // Those on record are still to have their turns.
+                world.run(["refresh", "library/a.png"]).ended_with(0);
+            }
+            outcomes.push(report.outcome);
+        };
+        opened.library.sync(&[world.library()], &one, &Stop::new(), heard).await.expect("a sync");
+        outcomes
+    });
+    assert_eq!(outcomes, [AssetOutcome::Rejected, AssetOutcome::Reused, AssetOutcome::Refreshed]);
+    assert_eq!(world.uploads(), 4);
 }
 
 /// A library of one bitmap under two names, for which Meta names no format.

@@ -289,6 +289,25 @@ fn an_outage_is_waited_out_and_told_of_once() {
 }
 
 #[test]
+fn a_link_that_took_the_place_of_what_has_waited_is_not_followed() {
+    let world = World::new();
+    let outside = world.library().with_file_name("outside.png");
+    std::fs::write(&outside, png(9)).expect("a file");
+    let watch = Watch::of(&world, &["--settle", "200ms"]);
+    let down = json!({"on": "upload", "fault": {"status": 503, "body": "down"}, "times": 1_000_000});
+    world.sandbox().set_faults(down).expect("a fault");
+    let linked = world.put("linked.png", png(1));
+    watch.until("it waits", |event| event["event"] == "watch");
+    std::fs::remove_file(&linked).and_then(|()| std::os::unix::fs::symlink(&outside, &linked)).expect("a link");
+    world.sandbox().clear_faults();
+    world.put("last.png", png(3));
+    watch.until_uploaded("last.png");
+    watch.until("all is done", |event| event["event"] == "summary");
+    let sent: Vec<_> = world.truth().attachments.iter().filter_map(|kept| kept.file.clone()).collect();
+    assert!(sent.iter().all(|file| file.sha256 != sha256(&png(9))), "it lies elsewhere");
+}
+
+#[test]
 fn a_file_meta_gives_no_clear_word_about_is_named_and_holds_up_nobody() {
     let world = World::new();
     let watch = Watch::of(&world, &["--settle", "200ms"]);
@@ -317,7 +336,9 @@ fn what_makes_no_sense_with_a_watch_is_refused() {
     let world = World::new();
     world.put("a.png", png(1));
     let sync = ["sync", "library", "--watch"];
-    for more in [&["--dry-run"][..], &["--force"], &["--max-uploads", "1"], &["--via", "send", "--to", "1"]] {
+    for more in
+        [&["--dry-run"][..], &["--fit-dry-run"], &["--force"], &["--max-uploads", "1"], &["--via", "send", "--to", "1"]]
+    {
         ended_by_itself(world.start(sync.iter().chain(more))).ended_with(2);
     }
     world.run(["sync", "library", "--settle", "1s"]).ended_with(2);
