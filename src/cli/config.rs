@@ -332,18 +332,11 @@ fn passfile() -> Option<PathBuf> {
     named.or_else(usual).filter(|path| path.exists())
 }
 
-/// A store's URL may carry a password, which no message may show: neither before its hosts nor among its options. It may
-/// name several hosts, and so be none that others could take apart.
+/// What of a store's URL may be shown where it cannot be used: it may carry a password, and nobody knows where.
 fn without_password(url: &str) -> String {
-    let (place, options) = url.split_once('?').unwrap_or((url, ""));
-    let shown = match (place.find("://"), place.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            let user = place[scheme + 3..at].split(':').next().unwrap_or_default();
-            format!("{}://{user}{}", &place[..scheme], &place[at..])
-        }
-        _ => place.to_owned(),
-    };
-    if options.is_empty() { shown } else { format!("{shown}?…") }
+    let is_word = |scheme: &&str| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
+    scheme.map_or_else(|| "…".to_owned(), |scheme| format!("{scheme}://…"))
 }
 
 fn choose_page(asked: Option<&str>, file: &File) -> Result<PageChoice, ConfigError> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::Url;
 
-use super::InvalidId;
+use super::{InvalidId, without_secrets};
 
 /// Parameters that carry secrets of the Graph API, which an address would take to the record, to lists and to whoever fetches it.
 const SECRETS: [&str; 4] = ["access_token", "input_token", "client_secret", "appsecret_proof"];
@@ -59,10 +59,10 @@ impl FromStr for WebUrl {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let mut url = Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| InvalidId::new(text, "a web address that begins with https:// or http://"))?;
+        let mut url =
+            Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(
+                || InvalidId::new(without_secrets(text), "a web address that begins with https:// or http://"),
+            )?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidId::new("an address with a password", "a web address without user name and password"));
         }
@@ -108,6 +108,10 @@ mod tests {
             assert!(!refused.contains("EAAB7"), "{refused}");
         }
         assert!(WebUrl::given("https://a.example/x?v=1&token=1").is_ok());
+        for text in ["https://a b.example/x?access_token=EAAB7", "https://u:EAAB7@a b.example/", "https://a:x/#EAAB7"] {
+            let refused = text.parse::<WebUrl>().expect_err(text).to_string();
+            assert!(!refused.contains("EAAB7"), "{refused}");
+        }
     }
 
     #[test]

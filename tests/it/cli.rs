@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -372,6 +372,51 @@ fn a_token_for_another_page_than_configured_ends_with_4() {
     let run = world.run(["sync", "library"]).ended_with(4);
     assert!(run.stderr.contains("42") && run.stderr.contains("Sandbox Bakery"), "{}", run.stderr);
     assert_eq!(world.uploads(), 0);
+}
+
+#[test]
+fn a_credential_of_systemds_may_have_an_access_list() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let credentials = world.library().parent().expect("home").join("credentials");
+    fs::create_dir(&credentials).expect("a folder");
+    fs::write(credentials.join("page-token"), "SANDBOX-PAGE-1\n").expect("a file");
+    let settings = format!("[pages.shop]\naccess_token_file = {:?}\n", credentials.join("page-token"));
+    fs::write(credentials.with_file_name("reattach.toml"), settings).expect("a file");
+    let ends = |mode, folder: &Path| {
+        fs::set_permissions(credentials.join("page-token"), fs::Permissions::from_mode(mode)).expect("a mode");
+        let mut sync = world.command(["sync", "library"]);
+        let run = sync.env_remove("REATTACH_ACCESS_TOKEN").env("CREDENTIALS_DIRECTORY", folder).output();
+        run.expect("runs").status.code()
+    };
+    // As systemd shows them: the mask of the list stands where else the group's rights do.
+    let codes = [0o440, 0o444, 0o460].map(|mode| ends(mode, &credentials));
+    assert_eq!(codes, [Some(0), Some(4), Some(4)]);
+    assert_eq!(ends(0o440, &world.library()), Some(4), "it is none of these");
+    fs::remove_file(credentials.join("page-token")).expect("the one place it may be in");
+}
+
+#[test]
+fn what_is_packaged_has_all_it_names() {
+    let packaging = |name: &str| fs::read_to_string(Path::new("packaging").join(name)).expect("a file");
+    let unit = packaging("reattach.service");
+    let (steps, settings) = unit.split_once("[Unit]").expect("a unit");
+    let is_path = |word: &&str| word.starts_with("/etc/");
+    let named: Vec<_> = settings.split([' ', '=', ':', '\n']).filter(is_path).collect();
+    assert_eq!(named, ["/etc/reattach/page-token", "/etc/reattach/reattach.toml"]);
+    assert!(steps.contains("page-token /etc/reattach/page-token") && steps.contains("reattach.toml /etc/reattach/"));
+    // What the image is built from is a package.
+    let folder = tempfile::tempdir().expect("a folder");
+    let copies = packaging("Containerfile");
+    for copied in copies.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--")) {
+        let (from, _) = copied.rsplit_once(' ').expect("where to");
+        let copy = Command::new("cp").arg("-r").args(from.split(' ')).arg(folder.path()).status().expect("runs");
+        assert!(copy.success(), "{copied}");
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(folder.path());
+    let told = cargo.output().expect("runs");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
 }
 
 #[test]

@@ -164,6 +164,18 @@ fn a_dead_token_on_one_page_does_not_stop_the_others() {
     assert_eq!(world.uploads(), 16);
 }
 
+#[test]
+fn what_is_wrong_with_a_file_is_told_once_whichever_page_is_left_out() {
+    for (shop, exit) in [("SANDBOX-PAGE-1", 3), ("DEAD", 4)] {
+        let world = with_two_pages();
+        world.put("empty.png", "");
+        let mut command = world.command(["sync", "library", "--quiet", BOTH[0], BOTH[1]]);
+        command.env("SHOP", shop).env("NEWS", "SANDBOX-PAGE-2").env_remove("REATTACH_ACCESS_TOKEN");
+        let run = Ran::new(command.output().expect("runs")).ended_with(exit);
+        assert_eq!(run.stdout.matches("empty.png").count(), 1, "{shop}: {}", run.stdout);
+    }
+}
+
 /// A service of both Pages, by these tokens.
 fn served(world: &World, shop: &str) -> Served {
     world.library();

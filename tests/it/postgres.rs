@@ -119,6 +119,9 @@ fn no_password_is_ever_said_and_what_cannot_be_meant_is_a_mistake_of_the_caller(
         "postgres://u:hunter2@db.example/r?password=hunter2&nonsense=1",
         "postgres://u:hunter2@db.example:port/r",
         "mysql://u:hunter2@db.example/r",
+        "postgres://u:1?hunter2@db.example/r",
+        "postgres:u:hunter2@db.example/r",
+        "host=db.example user=u password=hunter2",
     ] {
         let refused = told(url, "").ended_with(2);
         assert!(refused.stderr.contains("open the store") && refused.stderr.contains("hint:"), "{}", refused.stderr);

@@ -425,6 +425,21 @@ fn a_message_with_an_upload_that_may_have_arrived_is_repeated_only_by_force() {
 }
 
 #[test]
+fn what_may_have_been_sent_weighs_more_than_why_no_more_was() {
+    let world = World::new();
+    for number in 1..=2 {
+        world.put(format!("{number}.png"), png(number));
+    }
+    let lost = json!({"on": "send", "when": "after", "times": 1, "fault": {"reset": true}});
+    let dead = json!({"on": "send", "fault": {"graph": {"code": 190, "message": "dead"}, "status": 400}});
+    world.sandbox().set_faults(json!([lost, dead])).expect("faults");
+    let sync = ["sync", "library", "--via", "send", "--to", "77", "--yes", "--concurrency", "1"];
+    let run = world.json(sync).ended_with(7);
+    assert_eq!((run.events_of("error").len(), world.truth().message_count), (1, 1));
+    assert!(run.stderr.contains("dead"), "{}", run.stderr);
+}
+
+#[test]
 fn a_message_with_an_upload_is_in_doubt_when_its_process_is_killed() {
     let world = World::new();
     world.put("a.png", png(1));

@@ -123,7 +123,7 @@ pub(in crate::cli) struct SyncArgs {
     #[arg(long, value_name = "TAG", value_parser = tag, requires = "to")]
     pub(in crate::cli) tag: Option<Tag>,
     /// Go on: upload whatever is written to the paths, until Ctrl-C (exit code 130).
-    #[arg(long, conflicts_with_all = ["dry_run", "force", "max_uploads", "max_bytes", "to"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "fit_dry_run", "force", "max_uploads", "max_bytes", "to"])]
     pub(in crate::cli) watch: bool,
     /// With --watch: a file is complete when nothing has changed about it for so long.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration, requires = "watch")]

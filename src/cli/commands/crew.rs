@@ -1,7 +1,7 @@
 //! Work on all Pages that were asked for, told Page by Page where they are several.
 
 use std::cell::LazyCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::cli::assets::{exit_for, print_report};
 use crate::cli::exit::Exit;
@@ -23,6 +23,8 @@ pub(super) struct Crew<'a> {
     /// Whether more than one Page was asked for, so that each thing said has to say of which.
     pub(super) is_several: bool,
     bars: Option<Arc<Bars>>,
+    /// The Page of which people are told what is wrong with files themselves: the first that has any such.
+    speaker: OnceLock<usize>,
     /// How the Pages ended that are done with.
     exit: Exit,
 }
@@ -47,7 +49,7 @@ impl<'a> Crew<'a> {
         let pages = sessions.open.iter().map(Session::page_of).collect();
         let bars = context.bars();
         let libraries = context.libraries(&sessions.open, &known, &inspector, concurrency, bars.as_ref());
-        Ok(Self { context, libraries, pages, is_several, bars, exit })
+        Ok(Self { context, libraries, pages, is_several, bars, speaker: OnceLock::new(), exit })
     }
 
     /// The Page with this number; `None` where it is the only one.
@@ -58,7 +60,8 @@ impl<'a> Crew<'a> {
     /// Prints what became of one file on one Page. What is wrong with a file itself is told to people once.
     pub(super) fn print(&self, number: usize, report: &AssetReport) {
         let output = &self.context.output;
-        if report.outcome != AssetOutcome::Rejected || number == 0 || output.is_json() {
+        let is_told = || *self.speaker.get_or_init(|| number) == number;
+        if report.outcome != AssetOutcome::Rejected || output.is_json() || is_told() {
             print_report(output, report, self.page(number));
             output.flush();
         }
@@ -73,10 +76,16 @@ impl<'a> Crew<'a> {
         if !self.is_several {
             let Some(Synced { summary, halted_by, .. }) = synced.into_iter().next() else { return Ok(self.exit) };
             tell(output, &summary, None);
-            return match halted_by {
-                Some(error) => Err(Failure::of_library(&error)),
-                None => Ok(self.context.ending(exit_for(&summary))),
-            };
+            let exit = exit_for(&summary);
+            let Some(error) = halted_by else { return Ok(self.context.ending(exit)) };
+            let failure = Failure::of_library(&error);
+            if exit.or_worse(failure.exit()) == failure.exit() {
+                return Err(failure);
+            }
+            // What may have been sent weighs more than why no more was.
+            output.event(&ErrorEvent::new(failure.body()));
+            failure.print(output);
+            return Ok(exit);
         }
         for (page, Synced { summary, halted_by, .. }) in self.pages.iter().zip(&synced) {
             tell(output, summary, Some(page));
@@ -90,7 +99,7 @@ impl<'a> Crew<'a> {
 
     fn end_of(&self, page: &PageOf, summary: &Summary, halted_by: Option<&Arc<LibraryError>>) -> Exit {
         match halted_by {
-            Some(error) => complain(self.context, &page.name, &Failure::of_library(error)),
+            Some(error) => exit_for(summary).or_worse(complain(self.context, &page.name, &Failure::of_library(error))),
             None => exit_for(summary),
         }
     }

@@ -86,6 +86,9 @@ impl Demo<'_> {
         let uploads = self.uploads();
         self.step(3, "Again: everything is known, nothing is sent", &["sync", &library]).await?;
         let uploads_of_second_sync = self.uploads() - uploads;
+        if self.context.stop.is_requested() {
+            return Ok(Exit::Interrupted);
+        }
         let hero = self.hero().await?;
         let file = shown(&from_here(hero.source.as_deref().unwrap_or(self.library)));
         self.step(4, "What a bot asks: which id has this picture?", &["resolve", &file]).await?;

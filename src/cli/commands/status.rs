@@ -170,7 +170,7 @@ fn print_counts(context: &Context, space: &KeySpace, counts: &Counts, now: Momen
     }
     let palette = output.palette;
     let name = page.map_or_else(String::new, |name| format!("{} ", shown_text(name)));
-    output.remark(palette.strong(format_args!("{name}{}, {}", space.page, space.platform)));
+    output.result(palette.strong(format_args!("{name}{}, {}", space.page, space.platform)));
     let told = |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", thousands(number)));
     let states = [
         Some(format!("{} fresh", thousands(counts.fresh))),

@@ -93,21 +93,30 @@ impl Place {
 pub(super) fn read_secret_file(path: &Path) -> Result<String, CredentialError> {
     let unreadable = |source| CredentialError::Unreadable { path: path.to_owned(), source };
     let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
-    if let Some(why) = exposure(&metadata) {
+    if let Some(why) = exposure(&metadata, is_credential(path)) {
         return Err(CredentialError::Exposed { path: path.to_owned(), why });
     }
     fs::read_to_string(path).map_err(unreadable)
 }
 
-/// What is wrong with the place of a secret; `None` when only its owner can get at it.
-fn exposure(metadata: &fs::Metadata) -> Option<&'static str> {
+/// Whether it is one that systemd shows this service alone: by an access list, whose mask stands where else the rights of a
+/// group do.
+///
+/// **Source**: systemd.exec(5), "Credentials"; systemd's issue 29435.
+fn is_credential(path: &Path) -> bool {
+    env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.parent() == Some(Path::new(&folder)))
+}
+
+/// What is wrong with the place of a secret; `None` when only its owner can get at it, or a `credential`'s service.
+fn exposure(metadata: &fs::Metadata, is_credential: bool) -> Option<&'static str> {
     if !metadata.is_file() {
         return Some("it is not a regular file (links are not followed)");
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        if metadata.permissions().mode() & 0o077 != 0 {
+        let others = if is_credential { 0o037 } else { 0o077 };
+        if metadata.permissions().mode() & others != 0 {
             return Some("others may read it");
         }
     }

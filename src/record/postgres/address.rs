@@ -246,9 +246,10 @@ fn statement_timeout(options: &str) -> Option<Duration> {
 }
 
 fn malformed(error: &tokio_postgres::Error) -> AddressError {
-    // Its own words are two: what it is, and which option; neither repeats a value.
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    AddressError::Malformed(cause.unwrap_or_else(|| error.to_string()))
+    // Its own words are what it is, and which option behind it; that may be a part of a password with a question mark.
+    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    let what = cause.split('`').next().unwrap_or_default().trim_end();
+    AddressError::Malformed(what.to_owned())
 }
 
 /// Whether nothing that is said to it leaves this machine.
@@ -378,9 +379,11 @@ mod tests {
         let shown = format!("{secret} {secret:?} {:?}", secret.config());
         assert!(!shown.contains("secret"), "{shown}");
         assert_eq!(secret.config().get_application_name(), Some("a b"));
-        for url in
-            ["postgres://u:hunter2secret@127.0.0.1:port/r", "postgres://u:hunter2secret@h/r?nonsense=hunter2secret"]
-        {
+        for url in [
+            "postgres://u:hunter2secret@127.0.0.1:port/r",
+            "postgres://u:hunter2secret@h/r?nonsense=hunter2secret",
+            "postgres://u:123?hunter2secret@h/r",
+        ] {
             let error = url.parse::<ServerAddress>().expect_err("malformed").to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
