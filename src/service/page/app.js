@@ -69,9 +69,13 @@ function run(session) {
     }
     document.title = `${view.title()} · reattach`;
   };
-  const turn = (address) => void show(address).catch(complain);
+  const turn = (address) =>
+    show(address).catch((problem) => {
+      shown = null;
+      complain(problem);
+    });
   onAddress(turn);
-  turn(read());
+  void turn(read());
 
   listen((name, data) => {
     if (name === "campaign") view?.campaign?.(data);

@@ -49,7 +49,7 @@ function nothing() {
     { class: "empty" },
     icon("calendar"),
     h("h2", null, "No id ends"),
-    h("p", null, "Nothing has been uploaded yet. Each upload’s last day will be marked here."),
+    h("p", null, "No upload’s end lies ahead. The last day of each will be marked here."),
   );
 }
 

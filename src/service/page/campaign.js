@@ -81,7 +81,7 @@ export function campaign(name, page, session) {
     bar.draw(now);
     notice.replaceChildren(...told(now));
     if (before !== now.state || stage !== now.stage) {
-      actions.replaceChildren(...(mayChange ? buttons(now, change) : []));
+      actions.replaceChildren(...(mayChange ? buttons(now, () => shown.pending, change) : []));
       if (before && before !== now.state) announce(`${name} is ${CAMPAIGN_STATES[now.state].toLowerCase()}`);
     }
     facts.replaceChildren(factsOf(now, session));
@@ -156,13 +156,13 @@ function told({ state, paused, unknown }) {
   return [];
 }
 
-function buttons({ name, state, stage, pending }, change) {
+function buttons({ name, state, stage }, pending, change) {
   const pause = async () => {
     const words = ["Messages under way still arrive; no other begins. Resuming goes on where it stopped."];
     if (await confirmed(`Pause ${name}?`, words, "Pause")) await change("pause");
   };
   const resume = async () => {
-    const who = FIRST[stage] ?? `${counted(pending, "message")} will go out.`;
+    const who = FIRST[stage] ?? `${counted(pending(), "message")} will go out.`;
     if (await confirmed(`Resume ${name}?`, [`${who} Nobody who has one gets it again.`], "Resume"))
       await change("resume", undefined, { stage });
   };

@@ -1,5 +1,6 @@
 // One asset in the grid. Cells are filled again and again, so they touch only what differs.
 
+import { line } from "./api.js";
 import { h, set, write } from "./dom.js";
 import { glyph, icon, shape } from "./icons.js";
 import { dimensions, size, standing } from "./words.js";
@@ -10,6 +11,8 @@ const pictureless = new Set();
 // Pictures that were here once are here at once.
 const seen = new Set();
 const parts = new WeakMap();
+// It may have been the service that was away.
+line.addEventListener("back", () => pictureless.clear());
 
 /** What an asset goes by in the address bar. */
 export const idOf = (asset) => asset.sha256 ?? asset.url ?? "";

@@ -50,11 +50,9 @@ export class Detail {
     this.element.replaceChildren();
   }
 
-  /** Closes what is open; false if nothing is. */
+  /** Closes what is open. */
   close() {
-    if (!this.#id) return false;
-    this.#on.close();
-    return true;
+    if (this.#id) this.#on.close();
   }
 
   refresh() {

@@ -7,7 +7,7 @@ const PADDING = 16;
 const BEYOND = 2;
 const CAPTION = 46;
 const LIST_ROW = 56;
-// Above so many heights of the window within a frame nobody sees a picture, and those who make them would fall behind.
+// Faster than so many windows a frame nobody sees a picture.
 const FLYING = 0.04;
 
 /** Shows `rows`; calls `open(asset)`, `copy(asset)` and, when another cell has the focus, `look(asset)`. */
@@ -48,7 +48,7 @@ export class Grid {
       const [before, top] = [this.#width, this.#lastTop];
       [this.#width, this.#height] = [contentRect.width, contentRect.height + 2 * PADDING];
       this.#measure();
-      // Another view was shown in between, and browsers forget how far down this one was.
+      // Another view was shown, and browsers forget how far down this was.
       if (!before && top) this.element.scrollTop = top;
     }).observe(this.element);
   }
@@ -144,7 +144,7 @@ export class Grid {
     const last = Math.min(lines - 1, Math.floor((this.#top + this.#height) / this.#rowHeight) + BEYOND);
     const focused = this.#canvas.contains(document.activeElement);
     const active = Math.floor(this.#active / this.#columns);
-    // The line that has the focus stays, wherever it is: the focus must not jump to what takes its place.
+    // The line that has the focus stays: the focus must not jump.
     for (const [line, row] of this.#placed) {
       if ((line >= first && line <= last) || (focused && line === active && line < lines)) continue;
       this.#placed.delete(line);

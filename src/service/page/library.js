@@ -66,7 +66,6 @@ export function library(session, uploads) {
   return {
     element,
     title: () => (read().asset && detail.name) || "Library",
-    focus: () => grid.focus(),
     close: () => detail.close(),
     refresh() {
       if (asked) rows.refresh();

@@ -48,6 +48,11 @@ export async function end() {
   localStorage.removeItem(WORD);
 }
 
+// Another tab has signed in: for all.
+addEventListener("storage", ({ key, newValue }) => {
+  if (key === WORD) remember(newValue ?? "");
+});
+
 /** The form for a token; calls back with the session. */
 export function signIn(onSession) {
   const wrong = h("p", { class: "wrong", role: "alert" });

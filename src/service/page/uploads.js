@@ -1,4 +1,4 @@
-// Files from the disk into a folder of the library: dropped or chosen, sent beside whatever else goes on.
+// Files into a folder of the library: dropped or chosen, sent beside whatever else goes on.
 
 import { answered, lost, proof } from "./api.js";
 import { problemNote } from "./detail.js";
