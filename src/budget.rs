@@ -20,6 +20,11 @@ const HEADSTART: Duration = Duration::from_secs(5);
 /// Where there are more holders than calls a second, how long each has its turn.
 const TURN_MILLIS: i64 = 10_000;
 
+const MINUTE_MILLIS: i64 = 60_000;
+const DAY_MINUTES: i64 = 24 * 60;
+/// No more than one such part of what is left of 24 hours at once, so that others find something too.
+const PORTION: u64 = 8;
+
 /// So many a second of each sort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
@@ -103,6 +108,27 @@ pub struct PoolAsk {
     pub calls: u64,
     /// Calls it was given and will not make: counted in that minute, so many.
     pub unspent: Option<(i64, u64)>,
+}
+
+impl PoolAsk {
+    /// The minute of that time, in milliseconds by the record's clock, and the last one that does not count any more. As the
+    /// first of a minute count whole, that is a minute more than a day ago.
+    pub const fn minutes(now: i64) -> (i64, i64) {
+        let minute = now / MINUTE_MILLIS;
+        (minute, minute - DAY_MINUTES - 1)
+    }
+
+    /// As many of the calls it wants as there are, `counted` being those of the minutes that count, the oldest first.
+    pub fn portion(self, counted: &[(i64, u64)], now: i64) -> Portion {
+        let spent: u64 = counted.iter().map(|(_, calls)| calls).sum();
+        let left = self.limit.saturating_sub(spent);
+        let first = counted.iter().find(|(_, calls)| *calls > 0).filter(|_| left == 0);
+        let back_in = first.map(|(first, _)| {
+            let at = (first + DAY_MINUTES + 2) * MINUTE_MILLIS;
+            Duration::from_millis(u64::try_from(at - now).unwrap_or_default())
+        });
+        Portion { calls: self.calls.min(left.div_ceil(PORTION)), minute: Self::minutes(now).0, left, back_in }
+    }
 }
 
 /// What Meta has told a holder of the Page's limits.

@@ -2,7 +2,7 @@
 
 use super::ramp::Stage;
 use crate::clock::Timestamp;
-use crate::record::{Campaign, CampaignId, Change, Record, RecordError};
+use crate::record::{Campaign, CampaignId, Change, LOST, Record, RecordError};
 
 /// How the reason of an operator begins; behind it stands when.
 const BY_HAND: &str = "paused by hand";
@@ -18,6 +18,8 @@ pub enum Pause {
     ByHand,
     /// A stage is through, and somebody has to say yes to the next.
     Question,
+    /// The record lacks what it had acknowledged: some may have the message of whom it knows nothing.
+    Lost,
     /// Meta refuses whatever its Page sends.
     Refusal,
     /// It paused itself: too much went wrong.
@@ -33,6 +35,7 @@ impl Pause {
     fn told_by(why: &str) -> Self {
         match why {
             _ if why.starts_with(REFUSED) => Self::Refusal,
+            LOST => Self::Lost,
             _ if why.starts_with(BY_HAND) => Self::ByHand,
             _ if why.ends_with(ASKS) => Self::Question,
             _ => Self::Brake,
@@ -41,7 +44,7 @@ impl Pause {
 
     /// Whether only a resume goes on with it: to run the campaign again is no yes.
     pub const fn wants_a_resume(self) -> bool {
-        matches!(self, Self::ByHand | Self::Question)
+        matches!(self, Self::ByHand | Self::Question | Self::Lost)
     }
 }
 
@@ -63,9 +66,9 @@ mod tests {
     use crate::graph::{GraphError, Operation, Refusal, Scope};
 
     #[test]
-    fn only_an_operator_and_a_question_want_a_resume() {
-        let all = [Pause::ByHand, Pause::Question, Pause::Refusal, Pause::Brake];
-        assert_eq!(all.map(Pause::wants_a_resume), [true, true, false, false]);
+    fn what_somebody_has_to_think_of_wants_a_resume() {
+        let all = [Pause::ByHand, Pause::Question, Pause::Lost, Pause::Refusal, Pause::Brake];
+        assert_eq!(all.map(Pause::wants_a_resume), [true, true, true, false, false]);
     }
 
     #[test]
@@ -80,6 +83,7 @@ mod tests {
             assert_eq!(Pause::told_by(&question(stage, has_arrived)), Pause::Question);
         }
         assert_eq!(Pause::told_by("paused by hand at 2026-11-27T12:00:00Z"), Pause::ByHand);
+        assert_eq!(Pause::told_by(LOST), Pause::Lost);
         assert_eq!(Pause::told_by("3 of 30 messages failed"), Pause::Brake);
         // Whatever Meta says in it.
         let refusal = Box::new(Refusal {

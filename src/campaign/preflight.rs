@@ -106,7 +106,7 @@ impl ReadyPart {
 }
 
 fn id_of(asset: &PreparedAsset) -> (String, crate::ids::MediaKind, crate::ids::AttachmentId) {
-    (asset.pointer.clone(), asset.key.kind, asset.attachment_id.clone())
+    (asset.pointer.clone(), asset.upload.key.kind, asset.upload.attachment_id.clone())
 }
 
 fn is_upload(asset: &PreparedAsset) -> bool {
@@ -211,7 +211,7 @@ impl Run {
     /// Bytes that would be uploaded if each message brought its files along, less those that are uploaded once.
     fn bytes_saved(&self, ready: &[Vec<ReadyPart>]) -> u64 {
         let size = |variant: &ReadyPart| -> u64 {
-            variant.prepared.assets().iter().filter_map(|asset| asset.size_bytes).sum()
+            variant.prepared.assets().iter().filter_map(|asset| asset.upload.known_size()).sum()
         };
         let (mut for_each, mut once) = (0_u128, 0_u64);
         for (variants, said) in ready.iter().zip(&self.message.parts) {
@@ -234,7 +234,7 @@ impl Run {
             .map(|(part, asset)| Frozen {
                 part,
                 reference: &asset.reference,
-                digest: hex::encode(asset.key.asset.digest()),
+                digest: hex::encode(asset.upload.key.asset.digest()),
             })
             .collect();
         let now = serde_json::to_value(&frozen).unwrap_or_default();
@@ -268,13 +268,13 @@ fn listed(ready: &[Vec<ReadyPart>]) -> Vec<PreflightAsset> {
     let mut seen = BTreeSet::new();
     let assets = ready.iter().flatten().flat_map(|part| part.prepared.assets());
     assets
-        .filter(|asset| seen.insert((asset.reference.clone(), asset.attachment_id.as_str().to_owned())))
+        .filter(|asset| seen.insert((asset.reference.clone(), asset.upload.attachment_id.as_str().to_owned())))
         .map(|asset| PreflightAsset {
             reference: asset.reference.clone(),
-            attachment_id: asset.attachment_id.as_str().to_owned(),
-            expires_at: asset.expires_at,
+            attachment_id: asset.upload.attachment_id.as_str().to_owned(),
+            expires_at: asset.upload.expires_at,
             uploaded: is_upload(asset),
-            size_bytes: asset.size_bytes,
+            size_bytes: asset.upload.known_size(),
         })
         .collect()
 }

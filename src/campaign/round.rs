@@ -17,7 +17,7 @@ use super::tally::{AfterRefusal, SAME_REFUSALS, Waiting, Watch};
 use super::times::{Times, Turn};
 use super::verdict::{Verdict, refusal};
 use crate::clock::{Clock, Timestamp};
-use crate::delivery::{EXPIRED, Event, Refusal, WINDOW};
+use crate::delivery::{EXPIRED, Event, LONGEST_CALL, Refusal, WINDOW};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
 use crate::library::{AssetLibrary, LibraryError};
 use crate::record::{Campaign, ClaimedRow, DeliveryKey, Entry, NewRecipient, RecordError, Written};
@@ -326,7 +326,7 @@ impl Sending {
                 begun.store(count, Ordering::SeqCst);
                 self.watch.flying(count as u64);
             }
-            if yes && !self.scribe.may_begin(self.graph.longest_call()) {
+            if yes && !self.scribe.may_begin(LONGEST_CALL) {
                 self.halt(lapsed());
                 return false;
             }

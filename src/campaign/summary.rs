@@ -63,6 +63,8 @@ impl Counts {
     /// The counts of a campaign with this message.
     pub fn new(message: &CampaignMessage, counts: &[PartCount]) -> Self {
         let mut all = Self::default();
+        let parts = message.parts.len();
+        let (mut unknown, mut pending) = (vec![0; parts], vec![0; parts]);
         for PartCount { part, variant, state, count } in counts {
             all.total += count;
             match state {
@@ -70,10 +72,13 @@ impl Counts {
                 delivery::State::Failed => all.failed += count,
                 delivery::State::Unknown => {
                     all.unknown += count;
-                    all.held_back += count * parts_behind(message, *part);
+                    add(&mut unknown, *part, *count);
                 }
                 delivery::State::Skipped => all.skipped += count,
-                _ => all.pending += count,
+                _ => {
+                    all.pending += count;
+                    add(&mut pending, *part, *count);
+                }
             }
             if let Some(name) = variant {
                 all.of_variant(*part, name, *state, *count);
@@ -85,6 +90,11 @@ impl Counts {
                 Some(Carries::Url) if *state == delivery::State::Sent => all.sends_by_url += count,
                 _ => {}
             }
+        }
+        let mut doubtful = 0;
+        for (unknown, pending) in unknown.into_iter().zip(pending) {
+            all.held_back += pending.min(doubtful);
+            doubtful += unknown;
         }
         all.variants.sort_by(|one, other| (one.part, &one.variant).cmp(&(other.part, &other.variant)));
         all
@@ -124,6 +134,12 @@ impl Counts {
             delivery::State::Unknown => counts.unknown += count,
             _ => {}
         }
+    }
+}
+
+fn add(counts: &mut [u64], part: u8, count: u64) {
+    if let Some(counted) = counts.get_mut(usize::from(part)) {
+        *counted += count;
     }
 }
 
@@ -283,4 +299,29 @@ pub struct RunSummary {
     pub unsaved: Vec<Unsaved>,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use delivery::State::{Planned, Sent, Skipped, Unknown};
+
+    use super::*;
+
+    #[test]
+    fn no_more_waits_for_doubts_than_is_pending_behind_them() {
+        let message = json!({
+            "messaging_type": "UPDATE", "tag": null, "notification_type": null, "persona_id": null,
+            "parts": [{"text": "one"}, {"text": "two"}, {"text": "three"}],
+        });
+        let message: CampaignMessage = serde_json::from_value(message).expect("a message");
+        let held_back = |counts: &[(u8, delivery::State, u64)]| {
+            let count = |&(part, state, count)| PartCount { part, variant: None, state, count };
+            Counts::new(&message, &counts.iter().map(count).collect::<Vec<_>>()).held_back
+        };
+        assert_eq!(held_back(&[(0, Unknown, 2), (1, Planned, 2), (2, Planned, 2)]), 4);
+        // One of them has been left out since.
+        assert_eq!(held_back(&[(0, Unknown, 2), (1, Planned, 1), (1, Skipped, 1), (2, Planned, 1)]), 2);
+        assert_eq!(held_back(&[(0, Unknown, 1), (0, Sent, 1), (1, Unknown, 1), (1, Planned, 1), (2, Planned, 2)]), 3);
+        assert_eq!(held_back(&[(0, Planned, 2), (1, Planned, 2), (2, Planned, 2)]), 0);
+    }
 }

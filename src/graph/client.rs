@@ -263,11 +263,6 @@ impl GraphClient {
         self.options.retry.max_wait
     }
 
-    /// How long the call of a message takes at most, from the moment it may leave.
-    pub fn longest_call(&self) -> Duration {
-        LONGEST_CALL
-    }
-
     /// The budget this client keeps to.
     pub fn governor(&self) -> &Arc<Governor> {
         &self.governor
@@ -502,7 +497,7 @@ pub struct Sent {
 }
 
 /// How long Meta's answer to this is waited for. A file takes what it takes; nobody waits for the answer to a message longer
-/// than [`GraphClient::longest_call`].
+/// than [`LONGEST_CALL`].
 fn patience(body: &Body) -> Duration {
     let leaving = Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
     CALL_TIMEOUT + if matches!(body, Body::Multipart(_)) { leaving } else { leaving.min(LONGEST_BODY) }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::clock::Timestamp;
 use crate::ids::{AliasName, Asset, ContentHash, MediaKind, Platform, WebUrl};
-use crate::media::{Follow, Severity, Verdict, judge};
+use crate::media::{Follow, Severity, Verdict, judge, judge_as_file};
 use crate::record::{Alias, AliasTarget, Record, UploadFilter};
 
 use super::manager::{blocking, kind_of};
@@ -77,7 +77,10 @@ async fn target_of_file(
     let seen = blocking(move || inspector.inspect(&file, Follow::Named, &NoReport)).await;
     let unusable = |problem| LibraryError::Unusable { path: path.to_owned(), problem };
     let facts = seen.map_err(unusable)?.facts;
-    let Verdict { kind: actual, problems, .. } = judge(&facts, path, request.platform);
+    let Verdict { kind: actual, mut problems, .. } = judge(&facts, path, request.platform);
+    if request.kind == Some(MediaKind::File) {
+        problems = judge_as_file(&facts, path, request.platform).problems;
+    }
     if let Some(problem) = problems.into_iter().find(|problem| problem.severity == Severity::Error) {
         return Err(unusable(problem));
     }

@@ -24,11 +24,8 @@ const LEAST: Duration = Duration::from_millis(20);
 /// How long an answer is waited for. After a slice's lease there is nothing to be lost by another ask.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Has `governor` share the Page's budget with all others that draw on it, where `record` is one that others share.
+/// Has `governor` share the Page's budget with all others that draw on it in this record.
 pub(super) fn share(governor: &Arc<Governor>, record: &Arc<dyn Record>, space: &KeySpace) {
-    if !record.is_shared() {
-        return;
-    }
     if let Some(wishes) = governor.share() {
         let owner = i64::from_ne_bytes(fastrand::u64(..).to_ne_bytes());
         let (record, space) = (Arc::clone(record), space.clone());

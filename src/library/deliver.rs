@@ -106,18 +106,19 @@ impl AssetLibrary {
         let Prepared { request, assets } = prepared;
         let ids = self.refused_ids(&request, &assets).await?;
         let healed = self.heal_all(ids.ours).await?;
-        let renewed = |asset: PreparedAsset| match healed.iter().find(|(refused, _)| *refused == asset.attachment_id) {
-            Some((_, upload)) => asset.healed(upload),
-            None => asset,
-        };
+        let renewed =
+            |asset: PreparedAsset| match healed.iter().find(|(refused, _)| *refused == asset.upload.attachment_id) {
+                Some((_, upload)) => asset.healed(upload),
+                None => asset,
+            };
         Ok(Prepared { request: with_new_ids(&request, &healed), assets: assets.into_iter().map(renewed).collect() })
     }
 
     /// All ids of a message that was refused.
     async fn refused_ids(&self, request: &SendRequest, assets: &[PreparedAsset]) -> Result<Ids, LibraryError> {
         let put_in = assets.iter().map(|asset| Refused {
-            key: asset.key.clone(),
-            attachment_id: asset.attachment_id.clone(),
+            key: asset.upload.key.clone(),
+            attachment_id: asset.upload.attachment_id.clone(),
             asset: Some(asset.asset.clone()),
         });
         let mut ids = Ids { ours: Vec::new(), strange: 0 };

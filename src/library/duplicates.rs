@@ -1,5 +1,6 @@
 //! The same bytes under many names: what they are, and what they waste.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,26 @@ pub struct SameBytes {
 }
 
 impl SameBytes {
+    /// What these files are, which hold the same bytes. Asks the disk which of them are one.
+    pub fn of(hash: ContentHash, size_bytes: u64, mut paths: Vec<PathBuf>) -> Self {
+        paths.sort_unstable();
+        let file = |path: &Path| {
+            let print = fingerprint(&fs::metadata(path).ok()?)?;
+            Some((print.device, print.inode))
+        };
+        let mut seen = HashSet::new();
+        let copies = paths.iter().filter(|path| file(path).is_none_or(|file| seen.insert(file))).count() as u64;
+        Self { hash, size_bytes, paths, copies }
+    }
+
     /// What all copies but one take up.
     pub fn wasted_bytes(&self) -> u64 {
         self.copies.saturating_sub(1).saturating_mul(self.size_bytes)
+    }
+
+    /// The order in which what wastes most comes first.
+    pub fn by_waste(&self, other: &Self) -> Ordering {
+        other.wasted_bytes().cmp(&self.wasted_bytes()).then_with(|| self.paths.cmp(&other.paths))
     }
 }
 
@@ -70,23 +88,13 @@ pub async fn duplicates(
         }
     }
     by_hash.retain(|_, (_, paths)| paths.len() > 1);
+    let group = |(hash, (size_bytes, paths))| SameBytes::of(hash, size_bytes, paths);
     found.groups = blocking(move || by_hash.into_iter().map(group).collect()).await;
-    found.groups.sort_by(|a, b| b.wasted_bytes().cmp(&a.wasted_bytes()).then_with(|| a.paths.cmp(&b.paths)));
+    found.groups.sort_by(SameBytes::by_waste);
     Ok(found)
 }
 
 fn known(path: PathBuf, seen: Result<Inspected, Problem>) -> Option<(PathBuf, ContentHash, u64)> {
     let facts = seen.ok()?.facts;
     Some((path, facts.hash, facts.size_bytes))
-}
-
-fn group((hash, (size_bytes, mut paths)): (ContentHash, (u64, Vec<PathBuf>))) -> SameBytes {
-    paths.sort_unstable();
-    let file = |path: &Path| {
-        let print = fingerprint(&fs::metadata(path).ok()?)?;
-        Some((print.device, print.inode))
-    };
-    let mut seen = HashSet::new();
-    let copies = paths.iter().filter(|path| file(path).is_none_or(|file| seen.insert(file))).count() as u64;
-    SameBytes { hash, size_bytes, paths, copies }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::clock::Clock;
 use crate::graph::{Envelope, GraphClient};
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
-use crate::media::{Follow, Problem, Reader, Verdict, judge};
+use crate::media::{Follow, Problem, Reader, Verdict, judge, judge_as_file};
 use crate::record::{Claim, Record, Upload};
 use crate::stop::Stop;
 
@@ -119,7 +119,9 @@ impl AssetLibrary {
     /// # Panics
     /// On such a record, outside of a tokio runtime.
     pub fn new(parts: LibraryParts) -> Self {
-        budget::share(parts.graph.governor(), &parts.record, &parts.space);
+        if parts.record.is_shared() {
+            budget::share(parts.graph.governor(), &parts.record, &parts.space);
+        }
         let fitter = parts.inspector.fitter.clone();
         Self {
             fitter: fitter.unwrap_or_else(|| Arc::new(Fitter::new(Arc::clone(&parts.clock)))),
@@ -133,13 +135,17 @@ impl AssetLibrary {
         }
     }
 
-    /// The same library, its calls made by another client of the same Page, such as one that keeps to a slower pace.
+    /// The same library, its calls made by another client of the same Page, such as one that keeps to a slower pace. From now
+    /// on they share the Page's budget.
     ///
     /// # Panics
-    /// As [`new`](Self::new).
+    /// Outside of a tokio runtime.
     #[must_use]
     pub fn through(&self, graph: Arc<GraphClient>) -> Self {
         let parts = &*self.parts;
+        for graph in [&parts.graph, &graph] {
+            budget::share(graph.governor(), &parts.record, &parts.space);
+        }
         Self::new(LibraryParts {
             graph,
             record: Arc::clone(&parts.record),
@@ -251,7 +257,11 @@ pub(super) fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<C
     match kind {
         Some(MediaKind::File) => {
             let key = AssetKey { kind: MediaKind::File, ..candidate.key };
-            let verdict = Verdict { kind: MediaKind::File, ..candidate.verdict };
+            let verdict = match candidate.original {
+                // What was made of it is what Meta takes.
+                Some(_) => Verdict { kind: MediaKind::File, ..candidate.verdict },
+                None => judge_as_file(&candidate.facts, &candidate.path, key.space.platform),
+            };
             Ok(Candidate { key, verdict, ..candidate })
         }
         Some(asked) if asked != actual => {

@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
-use crate::clock::Timestamp;
 use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
-use crate::ids::{AssetKey, AttachmentId, InvalidId, MediaKind};
+use crate::ids::{AttachmentId, InvalidId, MediaKind};
 use crate::record::Upload;
 
 use super::heal::reason;
-use super::{AssetLibrary, AssetOutcome, AssetRef, LibraryError, PlanRules, ResolveOptions};
+use super::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, ResolveOptions};
 
 /// References resolved at once.
 pub(super) const CONCURRENCY: usize = 4;
@@ -35,23 +34,25 @@ pub struct PreparedAsset {
     pub reference: String,
     /// What that refers to, its path read from the right folder.
     pub asset: AssetRef,
-    /// What its id is stored under.
-    pub key: AssetKey,
-    /// The id that stands there now.
-    pub attachment_id: AttachmentId,
-    /// When that id is expected to end.
-    pub expires_at: Timestamp,
+    /// Its id, which stands there now, and what is on record of it.
+    pub upload: Upload,
     /// What it took to have it: `Uploaded`, `Refreshed` or `Reused`.
     pub outcome: AssetOutcome,
-    /// How many bytes it stands for, where that is known.
-    pub size_bytes: Option<u64>,
 }
 
 impl PreparedAsset {
+    /// What became of it, as of an asset that was asked for by itself.
+    pub fn report(&self) -> AssetReport {
+        let report = AssetReport::recorded(self.upload.clone(), self.outcome);
+        match &self.asset {
+            AssetRef::File(path) => AssetReport { path: Some(path.clone()), ..report },
+            _ => report,
+        }
+    }
+
     /// The same, by the id that took the refused one's place.
     pub(super) fn healed(self, upload: &Upload) -> Self {
-        let outcome = AssetOutcome::Refreshed;
-        Self { attachment_id: upload.attachment_id.clone(), expires_at: upload.expires_at, outcome, ..self }
+        Self { upload: upload.clone(), outcome: AssetOutcome::Refreshed, ..self }
     }
 }
 
@@ -81,8 +82,10 @@ impl AssetLibrary {
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        let ids: Vec<(String, MediaKind, AttachmentId)> =
-            assets.iter().map(|asset| (asset.pointer.clone(), asset.key.kind, asset.attachment_id.clone())).collect();
+        let ids: Vec<(String, MediaKind, AttachmentId)> = assets
+            .iter()
+            .map(|asset| (asset.pointer.clone(), asset.upload.key.kind, asset.upload.attachment_id.clone()))
+            .collect();
         let content = match request.content {
             Content::Message(message) => Content::Message(message.with_ids(&ids)),
             other => other,
@@ -103,11 +106,8 @@ impl AssetLibrary {
                 pointer: reference.pointer.clone(),
                 reference: reference.text.clone(),
                 asset,
-                expires_at: upload.expires_at,
+                upload,
                 outcome: report.outcome,
-                size_bytes: upload.known_size(),
-                key: upload.key,
-                attachment_id: upload.attachment_id,
             }),
             _ => Err(failed(reason(report, || reference.text.clone()))),
         }
@@ -122,7 +122,7 @@ fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, InvalidId> 
         ReferenceKey::Asset => AssetRef::parse(text)?,
     };
     Ok(match asset {
-        AssetRef::File(path) => {
+        AssetRef::File(path) if path.is_relative() => {
             let from_base = base.join(&path);
             AssetRef::File(if !from_base.exists() && path.exists() { path } else { from_base })
         }

@@ -133,14 +133,12 @@ impl Verdict {
 /// The verdict on a file with these facts and this name. Of `name` only the extension counts, and that only where the
 /// bytes leave a doubt.
 pub fn judge(facts: &Facts, name: &Path, platform: Platform) -> Verdict {
-    let case = Case::new(facts, name, platform);
-    let problems = match judge_size(facts.size_bytes) {
-        Some(problem) => vec![problem],
-        None => {
-            [case.unfit(), case.damage(), case.pixels(), case.weight(), case.mismatch()].into_iter().flatten().collect()
-        }
-    };
-    Verdict { kind: case.kind, mime: case.mime.to_owned(), problems }
+    Case::new(facts, name, platform).verdict()
+}
+
+/// The same of a file that is to be sent as one, be it an image, a video or a sound.
+pub fn judge_as_file(facts: &Facts, name: &Path, platform: Platform) -> Verdict {
+    Case { kind: MediaKind::File, ..Case::new(facts, name, platform) }.verdict()
 }
 
 /// Why a file of `size_bytes` need not even be opened; `None` when it may be read.
@@ -180,6 +178,17 @@ impl<'a> Case<'a> {
             (None, None) => "application/octet-stream",
         };
         Self { facts, seen, named, mime, kind: MediaKind::of_mime(mime), platform }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let problems = match judge_size(self.facts.size_bytes) {
+            Some(problem) => vec![problem],
+            None => [self.unfit(), self.damage(), self.pixels(), self.weight(), self.mismatch()]
+                .into_iter()
+                .flatten()
+                .collect(),
+        };
+        Verdict { kind: self.kind, mime: self.mime.to_owned(), problems }
     }
 
     /// Why the platform would refuse what the file is, whatever its size.
@@ -230,7 +239,10 @@ impl<'a> Case<'a> {
                 ))
             }
             (_, MediaKind::Image) => refused("images must be JPEG, PNG or GIF", "convert it to JPEG or PNG"),
-            (Platform::Messenger, _) => None,
+            (Platform::Instagram, MediaKind::File) if self.mime != PDF => {
+                refused("Instagram takes no files but PDF", "convert it to PDF")
+            }
+            (Platform::Messenger, _) | (Platform::Instagram, MediaKind::File) => None,
             (Platform::Instagram, _) if INSTAGRAM_FORMATS.contains(&self.mime) => None,
             (Platform::Instagram, MediaKind::Video) => {
                 refused("Instagram takes MP4, MOV, WebM, Ogg and AVI video", "convert it to MP4")
@@ -238,7 +250,6 @@ impl<'a> Case<'a> {
             (Platform::Instagram, MediaKind::Audio) => {
                 refused("Instagram takes AAC, M4A, MP4 and WAV audio", "convert it to M4A")
             }
-            (Platform::Instagram, MediaKind::File) => refused("Instagram takes no files but PDF", "convert it to PDF"),
         }
     }
 
@@ -251,7 +262,8 @@ impl<'a> Case<'a> {
     }
 
     fn pixels(&self) -> Option<Problem> {
-        let dimensions = self.facts.dimensions.filter(|dimensions| dimensions.pixels() > MAX_PIXELS)?;
+        let is_image = self.kind == MediaKind::Image;
+        let dimensions = self.facts.dimensions.filter(|dimensions| is_image && dimensions.pixels() > MAX_PIXELS)?;
         Some(Problem::error(
             ProblemCode::TooManyPixels,
             format!(

@@ -28,7 +28,7 @@ pub use bounds::Bounds;
 pub use fingerprint::{Trust, fingerprint, trust};
 pub use fit::{Fit, FitRules, FittedCopy, fit};
 pub(crate) use hasher::ContentHasher;
-pub use limits::{Verdict, judge, judge_size};
+pub use limits::{Verdict, judge, judge_as_file, judge_size};
 pub use neighbours::Neighbours;
 pub use pool::{BytePool, PooledBuffer};
 pub use private::Private;

@@ -15,7 +15,7 @@ pub trait Budgets: fmt::Debug + Send + Sync {
     /// get more than the Page's rate, as long as each keeps to what it was last told; after [`Slice::lasts`] that is
     /// nothing. Of an owner's asks the one with the greatest number counts.
     ///
-    /// An engine that one machine has to itself gives everybody everything.
+    /// An engine that one machine has to itself knows of those of this process alone.
     ///
     /// # Errors
     /// When the record cannot be reached within moments: who waits for leave does not wait for ever.

@@ -267,10 +267,13 @@ pub enum Change {
     FreezeAssets(String),
     /// Its assets may have other contents from now on.
     ThawAssets,
-    /// The stage before this one is through; nobody sends this one before a yes, for this reason. Where that was said before,
-    /// there may have been a yes since: nothing changes.
+    /// The stage before this one is through; nobody sends this one before a yes, for this reason or the one there is already.
+    /// Where that was said before, there may have been a yes since: nothing changes.
     Stage(u8, String),
 }
+
+/// What a campaign is paused for whose record turned out to lack what it had acknowledged, whatever it was paused for before.
+pub const LOST: &str = "the server has lost what it had acknowledged: messages may have left that it lacks";
 
 /// Campaigns as planners and operators see them.
 ///

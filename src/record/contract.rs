@@ -71,6 +71,7 @@ macro_rules! suite {
             another_copy_by_the_same_rules_takes_the_place_of_what_was
             a_healthy_record_verifies
             whoever_draws_alone_on_a_budget_may_do_all_of_it
+            all_who_draw_get_no_more_than_the_page_may
             heals_count_for_their_key_and_within_their_time
             a_refused_id_leads_to_what_it_stood_for_until_its_heal_is_let_go
             a_request_is_taken_up_once_and_answered_alike_ever_after
@@ -95,6 +96,7 @@ macro_rules! suite {
             a_worker_reaches_nobody_it_may_not
             those_who_try_it_out_begin_again
             a_stage_waits_for_a_yes_and_another_message_for_the_first
+            whom_an_earlier_plan_named_is_no_sample_of_this_one
             a_plan_takes_the_place_of_no_other_than_it_knew
             variants_are_counted_each
             people_on_the_stop_list_get_nothing_more
@@ -111,6 +113,7 @@ macro_rules! suite {
             campaigns_of_other_pages_are_others
             every_attempt_in_doubt_is_kept_with_its_intent
             the_echo_of_any_attempt_settles_its_delivery
+            an_echo_of_what_is_not_on_record_is_not_taken_for_anothers
             an_echo_from_before_somebody_began_again_proves_nothing
             who_got_it_twice_is_named
             an_echo_corrects_what_was_inferred

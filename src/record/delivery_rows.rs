@@ -187,11 +187,14 @@ pub(super) trait DeliveryRows {
     /// Settles what an echo proves.
     fn prove(&mut self, proof: &Proof, now: Timestamp) -> Result<Proven, Self::Fault> {
         let Proof { key, attempt, nonce, message_id } = proof;
-        let Some((delivery, _)) = self.row(*key)? else { return Ok(Proven::Foreign) };
         let kept = self.attempt(*key, *attempt)?.filter(|kept| kept.doubted.nonce == *nonce);
-        if kept.is_none() && (delivery.attempt, delivery.nonce) != (*attempt, Some(*nonce)) {
-            return Ok(Proven::Foreign);
-        }
+        let delivery = match self.row(*key)? {
+            Some((delivery, _)) if kept.is_some() || (delivery.attempt, delivery.nonce) == (*attempt, Some(*nonce)) => {
+                delivery
+            }
+            Some((delivery, _)) if *attempt <= delivery.attempt => return Ok(Proven::Foreign),
+            _ => return Ok(Proven::Forgotten),
+        };
         if delivery.state.is_held() {
             return Ok(Proven::Held);
         }

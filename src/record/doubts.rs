@@ -72,6 +72,9 @@ pub enum Proven {
     Held,
     /// Nothing: there is no such attempt.
     Foreign,
+    /// Nothing: it is a later attempt than any the record knows of, which has lost it, was begun anew, or is not the one it
+    /// was sent from.
+    Forgotten,
 }
 
 /// A message that is taken for this attempt.

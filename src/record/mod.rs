@@ -37,7 +37,7 @@ mod sqlite;
 pub use self::budgets::Budgets;
 pub use self::campaigns::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder,
-    Ledger, ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
+    LOST, Ledger, ListedDelivery, NewCampaign, NewRecipient, PartCount, PlanDigest, Reach, Worker, Written,
 };
 pub use self::carry::{CarriedTable, RecordPlace, carry_over};
 pub use self::derivations::{Derivation, Derivations};

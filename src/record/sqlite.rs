@@ -63,6 +63,7 @@ pub struct SqliteRecord {
     path: PathBuf,
     state: Arc<Mutex<State>>,
     queue: Arc<Queue>,
+    budgets: budgets::Pages,
 }
 
 struct State {
@@ -90,7 +91,12 @@ impl SqliteRecord {
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
             let state = State { connection, owners, mark, reserve, ended: Vec::new(), failed: None };
-            Ok(Self { path, state: Arc::new(Mutex::new(state)), queue: Arc::default() })
+            Ok(Self {
+                path,
+                state: Arc::new(Mutex::new(state)),
+                queue: Arc::default(),
+                budgets: budgets::Pages::default(),
+            })
         });
         opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
     }

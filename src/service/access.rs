@@ -68,7 +68,6 @@ pub(super) enum Shown {
 #[derive(Debug)]
 pub(super) struct Access {
     keys: Keys,
-    signing: [u8; 32],
     /// Every `host:port` that is us, in lower case.
     hosts: Vec<String>,
     /// The cookie's name: two services on one machine share their cookies.
@@ -87,7 +86,7 @@ impl Access {
         let short = hosts.iter().filter_map(|host| host.strip_suffix(":443").or(host.strip_suffix(":80")));
         let short: Vec<_> = short.map(str::to_owned).collect();
         hosts.extend(short);
-        Self { signing: keys.signing(), keys, hosts, cookie: format!("reattach-{port}") }
+        Self { keys, hosts, cookie: format!("reattach-{port}") }
     }
 
     /// Whether the request is meant for us, and comes from where it may come from.
@@ -137,11 +136,11 @@ impl Access {
         }
         // Another port may have put one of that name before ours.
         let mut sessions = self.sessions(headers).filter_map(|session| self.read_session(session, now));
-        let (scope, csrf) = sessions.next().ok_or_else(Problem::unauthorized)?;
+        let (scope, session) = sessions.next().ok_or_else(Problem::unauthorized)?;
         let visitor = Visitor { scope, shown: Shown::Session };
         let is_harmless = matches!(*method, Method::GET | Method::HEAD);
         match only(headers, CSRF) {
-            Some(word) if word == csrf => Ok(visitor),
+            Some(word) if self.is_signature(word, scope, "csrf", session) => Ok(visitor),
             _ if is_harmless && is_element(path) => Ok(visitor),
             None if is_harmless => Err(Problem::unauthorized()),
             _ => Err(Problem::no_csrf()),
@@ -151,7 +150,8 @@ impl Access {
     /// The header that makes a browser the session's, and its second word.
     pub(super) fn new_session(&self, scope: Scope, now: Timestamp) -> (String, String) {
         let session = format!("{}.{}", scope.as_str(), now.plus(SESSION).as_unix_millis());
-        let (seal, csrf) = (self.sign("seal", &session), self.sign("csrf", &session));
+        let sign = |purpose| hex::encode(self.mac(scope, purpose, &session).finalize().into_bytes());
+        let (seal, csrf) = (sign("seal"), sign("csrf"));
         let (cookie, age) = (&self.cookie, SESSION.as_secs());
         (format!("{cookie}={session}.{seal}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict"), csrf)
     }
@@ -168,21 +168,23 @@ impl Access {
         pairs.filter(|(name, _)| *name == self.cookie).map(|(_, value)| value)
     }
 
-    fn read_session(&self, text: &str, now: Timestamp) -> Option<(Scope, String)> {
+    /// Whose session it is, and what is signed of it.
+    fn read_session<'a>(&self, text: &'a str, now: Timestamp) -> Option<(Scope, &'a str)> {
         let (session, seal) = text.rsplit_once('.')?;
-        self.mac("seal", session).verify_slice(&hex::decode(seal).ok()?).ok()?;
         let (scope, until) = session.split_once('.')?;
         let scope = [Scope::Read, Scope::Send].into_iter().find(|known| known.as_str() == scope)?;
         let until: i64 = until.parse().ok()?;
-        (now.as_unix_millis() < until).then(|| (scope, self.sign("csrf", session)))
+        let is_good = self.is_signature(seal, scope, "seal", session) && now.as_unix_millis() < until;
+        is_good.then_some((scope, session))
     }
 
-    fn sign(&self, purpose: &str, session: &str) -> String {
-        hex::encode(self.mac(purpose, session).finalize().into_bytes())
+    /// Whether `text` is what this was signed with. How long it takes tells nothing.
+    fn is_signature(&self, text: &str, scope: Scope, purpose: &str, session: &str) -> bool {
+        hex::decode(text).is_ok_and(|text| self.mac(scope, purpose, session).verify_slice(&text).is_ok())
     }
 
-    fn mac(&self, purpose: &str, session: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.signing).expect("a key of any length will do");
+    fn mac(&self, scope: Scope, purpose: &str, session: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.keys.signing(scope)).expect("a key of any length will do");
         mac.update(purpose.as_bytes());
         mac.update(b"\0");
         mac.update(session.as_bytes());
@@ -299,6 +301,22 @@ mod tests {
         assert_eq!(visit(29).expect("in"), visitor);
         assert!(visit(30).is_err());
         assert_eq!(access.no_session(), "reattach-7766=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    }
+
+    #[test]
+    fn a_session_ends_with_the_token_it_was_begun_with() {
+        let (before, _, folder) = access();
+        let sessions = [Scope::Read, Scope::Send].map(|scope| before.new_session(scope, NOW));
+        std::fs::remove_file(folder.path().join("serve-read.token")).expect("removed");
+        let keys = Keys::load(folder.path()).expect("keys");
+        let after = Access::new(keys, "127.0.0.1:7766".parse().expect("an address"), &[]);
+        let is_in = |access: &Access| {
+            sessions.each_ref().map(|(cookie, csrf)| {
+                let shown = headers(&[("cookie", cookie.split(';').next().expect("a cookie")), (CSRF, csrf)]);
+                access.visitor(&Method::GET, "/v1/assets", &shown, NOW).is_ok()
+            })
+        };
+        assert_eq!((is_in(&before), is_in(&after)), ([true, true], [false, true]));
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(super) const FRESH: Duration = Duration::from_secs(1);
 /// More are not kept.
 const KEPT: usize = 65_536;
 
+/// In bytes. Answers to longer questions are not kept.
+const LONGEST: usize = 4_096;
+
 /// What was answered lately.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
@@ -44,6 +47,9 @@ impl Answers {
 
     /// Keeps an answer that was looked for since `epoch`.
     pub(super) fn keep(&self, question: &str, json: Arc<str>, epoch: u64) {
+        if question.len() > LONGEST {
+            return;
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT {
             let now = Instant::now();
@@ -81,6 +87,11 @@ mod tests {
     #[test]
     fn there_is_an_end_to_what_is_kept() {
         let answers = Answers::default();
+        for (length, is_kept) in [(LONGEST, true), (LONGEST + 1, false)] {
+            let question = "a".repeat(length);
+            answers.keep(&question, "1".into(), 0);
+            assert_eq!(answers.get(&question).is_some(), is_kept);
+        }
         for number in 0..=KEPT {
             answers.keep(&number.to_string(), "1".into(), 0);
         }

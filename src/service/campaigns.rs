@@ -107,10 +107,11 @@ impl Campaigns {
             seen.history.push_back(sample);
         }
         if seen.history.len() > SAMPLES {
-            let mut place = 0;
+            // Every other one: of an odd number, the first and the newest stay.
+            let mut stays = false;
             seen.history.retain(|_| {
-                place += 1;
-                place % 2 == 0
+                stays = !stays;
+                stays
             });
         }
         Ok(counts)

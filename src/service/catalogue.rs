@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Mutex;
 
 use super::problem::Problem;
 use super::shared::Shared;
@@ -25,13 +25,17 @@ pub(super) use snapshot::{Row, Snapshot};
 
 /// An older picture is made anew behind the back of whoever looks at it.
 const FRESH: Duration = Duration::from_secs(3);
+/// An older one is not shown, if there is a new one in time.
+const STALE: Duration = Duration::from_secs(15);
+/// How long a new one is waited for where there is an old one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The picture, and when it was made.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     kept: RwLock<Option<Kept>>,
     /// Held while one is made.
-    making: Arc<Mutex<()>>,
+    making: Mutex<()>,
     /// Counts what makes all older pictures wrong.
     epoch: AtomicU64,
 }
@@ -46,30 +50,43 @@ struct Kept {
 impl Catalogue {
     /// The library as it is now, or was a few seconds ago; never from before the last [`forget`](Self::forget).
     pub(super) async fn view(&self, shared: &Arc<Shared>) -> Result<Arc<Snapshot>, Problem> {
-        if let Some(kept) = self.kept() {
-            if kept.made.elapsed() >= FRESH
-                && let Ok(making) = Arc::clone(&self.making).try_lock_owned()
-            {
-                let shared = Arc::clone(shared);
-                tokio::spawn(async move {
-                    if let Err(problem) = shared.catalogue.make(&shared, making).await {
-                        tracing::warn!(?problem, "the library could not be looked through");
-                    }
-                });
+        let Some(kept) = self.kept() else { return Self::newer(shared).await };
+        let age = kept.made.elapsed();
+        if age < FRESH {
+            return Ok(kept.snapshot);
+        }
+        if age < STALE {
+            if self.making.try_lock().is_ok() {
+                drop(Self::newer(shared));
             }
             return Ok(kept.snapshot);
         }
-        let making = Arc::clone(&self.making).lock_owned().await;
-        match self.kept() {
-            Some(kept) => Ok(kept.snapshot),
-            None => self.make(shared, making).await,
+        // Of a large library, or one on a share that is slow, the old one is shown first.
+        match tokio::time::timeout(PATIENCE, Self::newer(shared)).await {
+            Ok(newer) => newer,
+            Err(_) => Ok(kept.snapshot),
         }
     }
 
-    /// Begins to make the first picture.
-    pub(super) fn warm(shared: &Arc<Shared>) {
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move { shared.catalogue.view(&shared).await.map(drop) });
+    /// Begins to make a new picture, unless that was done in the last `age`.
+    pub(super) fn look_again(shared: &Arc<Shared>, age: Duration) {
+        if shared.catalogue.kept().is_none_or(|kept| kept.made.elapsed() >= age) {
+            drop(Self::newer(shared));
+        }
+    }
+
+    /// A picture that is fresh, made by now or under way. It is made though nobody wait for it to the end.
+    fn newer(shared: &Arc<Shared>) -> impl Future<Output = Result<Arc<Snapshot>, Problem>> + use<> {
+        let (shared, asked) = (Arc::clone(shared), shared.catalogue.epoch.load(Ordering::Acquire));
+        let made = tokio::spawn(async move {
+            let _making = shared.catalogue.making.lock().await;
+            let kept = shared.catalogue.kept_since(asked).filter(|kept| kept.made.elapsed() < FRESH);
+            match kept {
+                Some(kept) => Ok(kept.snapshot),
+                None => shared.catalogue.make(&shared).await,
+            }
+        });
+        async move { made.await.map_err(|_| Problem::unexpected())? }
     }
 
     /// What was seen so far is old: who looks next waits for a new picture.
@@ -78,11 +95,14 @@ impl Catalogue {
     }
 
     fn kept(&self) -> Option<Kept> {
-        let epoch = self.epoch.load(Ordering::Acquire);
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone().filter(|kept| kept.epoch == epoch)
+        self.kept_since(self.epoch.load(Ordering::Acquire))
     }
 
-    async fn make(&self, shared: &Arc<Shared>, _making: OwnedMutexGuard<()>) -> Result<Arc<Snapshot>, Problem> {
+    fn kept_since(&self, epoch: u64) -> Option<Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone().filter(|kept| kept.epoch >= epoch)
+    }
+
+    async fn make(&self, shared: &Arc<Shared>) -> Result<Arc<Snapshot>, Problem> {
         let epoch = self.epoch.load(Ordering::Acquire);
         let snapshot = Arc::new(Snapshot::take(shared).await?);
         shared.metrics.stand(&snapshot.stands());

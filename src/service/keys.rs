@@ -72,9 +72,13 @@ impl Keys {
         }
     }
 
-    /// The key sessions of browsers are signed with: they end when the token is made anew.
-    pub(super) fn signing(&self) -> [u8; 32] {
-        Sha256::new().chain_update(b"session\0").chain_update(self.expose()).finalize().into()
+    /// The key sessions of that scope are signed with: they end when its token is made anew.
+    pub(super) fn signing(&self, scope: Scope) -> [u8; 32] {
+        let token = match scope {
+            Scope::Read => &self.read,
+            Scope::Send => &self.send,
+        };
+        Sha256::new().chain_update(b"session\0").chain_update(token.expose_secret()).finalize().into()
     }
 }
 

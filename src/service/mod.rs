@@ -30,6 +30,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -124,7 +125,7 @@ impl Service {
     /// When the listener gives out for good.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let router = routes::router(Arc::clone(&self.shared));
-        Catalogue::warm(&self.shared);
+        Catalogue::look_again(&self.shared, Duration::ZERO);
         let (tls, stop) = (self.shared.parts.tls.clone(), self.shared.parts.stop.clone());
         tokio::spawn(Campaigns::look_on(Arc::clone(&self.shared)));
         let accepted = connection::accept(listener, tls, router, stop).await;

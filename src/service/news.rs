@@ -33,8 +33,8 @@ pub(super) struct News {
 pub(super) enum Place {
     /// Behind this number.
     After(u64),
-    /// It has missed something that is not kept any more.
-    Lost,
+    /// It has missed something that is not kept any more, and goes on behind this number.
+    Lost(u64),
 }
 
 impl News {
@@ -81,7 +81,7 @@ impl News {
         let oldest = self.kept().front().map_or(newest + 1, |item| item.number);
         match numbers {
             Some((run, number)) if run == self.run && number <= newest && number + 1 >= oldest => Place::After(number),
-            _ => Place::Lost,
+            _ => Place::Lost(newest),
         }
     }
 
@@ -106,12 +106,12 @@ mod tests {
         let numbers: Vec<_> = news.since(2).into_iter().map(|item| item.number).collect();
         assert_eq!(numbers, [3, 4, 5]);
         for strange in ["6-2", "7-9", "7", "x-1", ""] {
-            assert_eq!(news.place(Some(strange)), Place::Lost, "{strange}");
+            assert_eq!(news.place(Some(strange)), Place::Lost(5), "{strange}");
         }
         for _ in 0..KEPT {
             news.tell("asset", "{}");
         }
-        assert_eq!(news.place(Some("7-4")), Place::Lost);
+        assert!(matches!(news.place(Some("7-4")), Place::Lost(_)));
         assert_eq!(news.place(Some("7-5")), Place::After(5));
         assert_eq!(news.since(5).len(), KEPT);
     }

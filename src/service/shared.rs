@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
@@ -102,6 +103,15 @@ impl Shared {
             AssetRef::File(_) => Ok(self.file(text)?.map(AssetRef::File)),
             other => Ok(Ok(other)),
         }
+    }
+
+    /// Asks the disk, which may be a folder of a network that hangs, on a thread nobody waits for but this caller.
+    pub(super) async fn looking<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || look(&shared)).await.map_err(|_| Problem::unexpected())
     }
 
     /// Where the file of that path really lies; within, that there is none in the library.

@@ -6,8 +6,9 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +23,8 @@ use crate::ids::ContentHash;
 const CHILDREN: usize = 2;
 /// How long one may take, beyond what the system lets it work.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// SIGHUP, SIGINT and SIGTERM: who sends them wants the service to end, not the child alone.
+const ASKED_TO_END: [i32; 3] = [1, 2, 15];
 /// How large a thumbnail may be.
 const MOST_BYTES: u64 = 1 << 20;
 /// How much of the disk thumbnails may take.
@@ -58,14 +61,15 @@ impl Thumbnails {
         if let Some(kept) = self.kept(hash).await {
             return kept;
         }
+        // No child at all, or one that others ended, or that a busy machine kept from its time: that is no fault of the
+        // picture's, and not kept.
         let made = match tokio::time::timeout(PATIENCE, child(program, picture)).await {
             Ok(Ok(made)) => made,
             Ok(Err(error)) => {
-                // No child at all: that is no fault of the picture's, and not kept.
                 tracing::warn!(%error, "no thumbnail can be made");
                 return None;
             }
-            Err(_) => None,
+            Err(_) => return None,
         };
         self.keep(hash, made.as_deref().unwrap_or_default()).await;
         made
@@ -91,11 +95,15 @@ impl Thumbnails {
     }
 }
 
-/// What the child makes of the picture; `None` where it fails.
+/// What the child makes of the picture; `None` where it fails, or takes more time or memory than it has.
+///
+/// # Errors
+/// It cannot be started, or was asked to end.
 async fn child(program: &Path, picture: Bytes) -> io::Result<Option<Bytes>> {
     let mut command = Command::new(program);
     command.arg("thumbnail").env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.kill_on_drop(true).spawn()?;
+    // Ctrl-C is for this process: it may still want the picture.
+    let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let give = async move {
         if let Some(mut stdin) = stdin {
@@ -111,7 +119,14 @@ async fn child(program: &Path, picture: Bytes) -> io::Result<Option<Bytes>> {
         }
     };
     let ((), made) = tokio::join!(give, take);
-    let (made, status) = (made?, child.wait().await?);
+    judged(child.wait().await?, made?)
+}
+
+/// What a child that ended so has made.
+fn judged(status: ExitStatus, made: Vec<u8>) -> io::Result<Option<Bytes>> {
+    if status.signal().is_some_and(|signal| ASKED_TO_END.contains(&signal)) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
     let is_good = status.success() && !made.is_empty() && made.len() as u64 <= MOST_BYTES;
     Ok(is_good.then(|| made.into()))
 }
@@ -183,6 +198,17 @@ mod tests {
         write_whole(&shelf.join("1"), b"one").expect("written");
         make_room(folder.path(), 0);
         assert!(!shelf.join("1").exists());
+    }
+
+    #[test]
+    fn a_child_that_was_asked_to_end_says_nothing_of_its_picture() {
+        for signal in ASKED_TO_END {
+            assert!(judged(ExitStatus::from_raw(signal), b"half".to_vec()).is_err(), "{signal}");
+        }
+        // Of memory, of time, of being killed for either.
+        for signal in [6, 9, 24] {
+            assert_eq!(judged(ExitStatus::from_raw(signal), b"half".to_vec()).expect("a verdict"), None, "{signal}");
+        }
     }
 
     #[tokio::test]

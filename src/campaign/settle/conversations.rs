@@ -19,7 +19,7 @@ use crate::delivery::{Event, State};
 use crate::graph::{
     CALL_TIMEOUT, Conversation, ConversationMessage, Failure, GraphClient, GraphError, MessageDetails, Scope,
 };
-use crate::ids::Recipient;
+use crate::ids::{Platform, Recipient};
 use crate::record::{Campaign, DoubtedAttempt, DoubtfulDelivery, Entry, Finding, PersonsDelivery, Record, RecordError};
 use crate::stop::Stop;
 
@@ -29,8 +29,11 @@ const BEFORE: Duration = Duration::from_secs(5);
 const AFTER: Duration = CALL_TIMEOUT.saturating_add(Duration::from_mins(1));
 /// What Meta says of something that is not there, or that this Page may not see.
 const NOT_SHOWN: (i64, Option<i64>) = (100, Some(33));
-/// A message like it that is dated so little before leaves a doubt: our own clock is believed as far as that.
-const NEAR: Duration = Duration::from_hours(1);
+/// A message like it that is dated so little before leaves a doubt: an intent may have been dated by a clock of ours that
+/// Meta had not put right yet, and was set to another time zone's hour.
+const NEAR: Duration = Duration::from_hours(24);
+/// How far the clocks of those who plan and send may be apart.
+const APART: Duration = Duration::from_hours(1);
 
 /// What a conversation says of a delivery that may have arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub enum Verdict {
 pub enum Unclear {
     /// Conversations can be asked for by PSID alone.
     NoPsid,
+    /// Who writes in the conversations of other platforms is not known well enough.
+    OtherPlatform,
     /// An older version left it, which did not keep when it was sent.
     NoTime,
     /// It may still arrive until then.
@@ -76,6 +81,7 @@ impl fmt::Display for Unclear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPsid => f.write_str("they are not known by a PSID, and conversations can be asked for by no other"),
+            Self::OtherPlatform => f.write_str("conversations are asked for on Messenger alone"),
             Self::NoTime => f.write_str("when it was sent was not kept by the version that sent it"),
             Self::TooEarly(until) => write!(f, "it may still arrive: ask again after {until}"),
             Self::NoConversation => f.write_str("Meta shows no conversation with them"),
@@ -183,7 +189,7 @@ impl Inquiry<'_> {
     fn looks_of(&self, message: &CampaignMessage, templates: &[Vec<Template>], doubt: &DoubtfulDelivery) -> Looks {
         let Campaign { plans, planned_at, .. } = *self.campaign;
         // Whoever planned it may have told the time by another clock.
-        let first = planned_at.plus(NEAR);
+        let first = planned_at.plus(APART);
         let is_earlier = |kept: &DoubtedAttempt| kept.doubted.intended_at.is_none_or(|at| at < first);
         if plans > 1 && doubt.attempts.iter().any(is_earlier) {
             return Looks::Uncertain;
@@ -199,6 +205,9 @@ impl Inquiry<'_> {
         let Recipient::Psid(psid) = &doubt.listed.recipient else {
             return Ok(Ok(Verdict::Unclear(Unclear::NoPsid)));
         };
+        if self.campaign.space.platform != Platform::Messenger {
+            return Ok(Ok(Verdict::Unclear(Unclear::OtherPlatform)));
+        }
         let Some(windows) = windows(&doubt.attempts) else { return Ok(Ok(Verdict::Unclear(Unclear::NoTime))) };
         let space = &self.campaign.space;
         let conversation = match self.graph.conversation_with(&space.page, psid).await {

@@ -26,6 +26,8 @@ pub struct Echo {
     pub nonce: Nonce,
     /// The message's id.
     pub message_id: String,
+    /// The PSID it went to, where the webhook says so.
+    pub to: Option<String>,
 }
 
 /// What came of reading echoes.
@@ -42,7 +44,7 @@ pub struct Echoes {
 }
 
 /// What echoes have changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Deliveries that are sent, and were not before, or not for certain.
     pub settled: u64,
@@ -50,6 +52,8 @@ pub struct Applied {
     pub duplicates: u64,
     /// Echoes that come too early: a worker is at their delivery.
     pub held: u64,
+    /// Echoes of later attempts than the record knows of: [`Proven::Forgotten`].
+    pub forgotten: Vec<Echo>,
 }
 
 /// The echoes of `campaign` in a file of webhooks, one JSON a line: a webhook's body, one of its `messaging` events, or
@@ -74,7 +78,7 @@ pub fn read_echoes(
         match webhook(&text, app_secret) {
             Ok((body, signed)) => {
                 echoes.verified &= signed;
-                collect(&body, campaign, &mut echoes);
+                collect(&body, None, campaign, &mut echoes);
             }
             Err(reason) => echoes.bad.push(BadRow { line, reason }),
         }
@@ -107,26 +111,28 @@ fn is_signed(body: &str, signature: &str, secret: &AppSecret) -> bool {
     mac.is_ok_and(|mac| mac.chain_update(body).verify_slice(&signature).is_ok())
 }
 
-/// Finds our echoes wherever they stand in it.
-fn collect(value: &Value, campaign: &CampaignName, echoes: &mut Echoes) {
+/// Finds our echoes wherever they stand in it, below what says to whom they went.
+fn collect(value: &Value, to: Option<&str>, campaign: &CampaignName, echoes: &mut Echoes) {
     match value {
         Value::Object(object) => {
             let text = |key: &str| object.get(key).and_then(Value::as_str);
+            let to = value.pointer("/recipient/id").and_then(Value::as_str).or(to);
+            let echo = |nonce, mid: &str| Echo { nonce, message_id: mid.to_owned(), to: to.map(str::to_owned) };
             let nonce = |key: &str| Nonce::in_metadata(text(key)?).filter(|nonce| nonce.campaign == *campaign);
             let is_echo = object.get("is_echo") == Some(&Value::Bool(true));
             if let (true, Some(nonce), Some(mid)) = (is_echo, nonce("metadata"), text("mid")) {
-                echoes.found.push(Echo { nonce, message_id: mid.to_owned() });
+                echoes.found.push(echo(nonce, mid));
             }
             if let (Some(UNRECORDED), Some(nonce)) = (text("event"), nonce("nonce")) {
                 match (text("outcome"), text("message_id")) {
-                    (Some("sent"), Some(mid)) => echoes.found.push(Echo { nonce, message_id: mid.to_owned() }),
+                    (Some("sent"), Some(mid)) => echoes.found.push(echo(nonce, mid)),
                     (Some("failed" | "not sent"), _) => echoes.not_sent.push(nonce),
                     _ => {}
                 }
             }
-            object.values().for_each(|value| collect(value, campaign, echoes));
+            object.values().for_each(|value| collect(value, to, campaign, echoes));
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, campaign, echoes)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, to, campaign, echoes)),
         _ => {}
     }
 }
@@ -163,11 +169,12 @@ pub async fn apply_echoes(
     let mut applied = Applied::default();
     for some in echoes.chunks(PAGE) {
         let proofs: Vec<_> = some.iter().map(Proof::from).collect();
-        for proven in record.prove(campaign, &proofs, now).await? {
+        for (proven, echo) in record.prove(campaign, &proofs, now).await?.into_iter().zip(some) {
             match proven {
                 Proven::Settled => applied.settled += 1,
                 Proven::Twice => applied.duplicates += 1,
                 Proven::Held => applied.held += 1,
+                Proven::Forgotten => applied.forgotten.push(echo.clone()),
                 Proven::Known | Proven::Foreign => {}
             }
         }
@@ -188,7 +195,7 @@ pub(in crate::campaign) async fn apply_unsaved(
     for some in unsaved {
         match (some.outcome, &some.nonce, &some.message_id) {
             ("sent", Some(nonce), Some(message_id)) => {
-                let echo = Echo { nonce: nonce.clone(), message_id: message_id.clone() };
+                let echo = Echo { nonce: nonce.clone(), message_id: message_id.clone(), to: None };
                 proofs.push((some, Proof::from(&echo)));
             }
             ("failed" | "not sent", Some(nonce), _) if nonce.attempt == 1 => not_sent.push(nonce.clone()),
@@ -198,7 +205,8 @@ pub(in crate::campaign) async fn apply_unsaved(
     for some in proofs.chunks(PAGE) {
         let (unsaved, proofs): (Vec<_>, Vec<_>) = some.iter().cloned().unzip();
         let proven = record.prove(campaign, &proofs, now).await?;
-        let held = unsaved.into_iter().zip(proven).filter(|(_, proven)| *proven == Proven::Held);
+        let is_left = |proven| matches!(proven, Proven::Held | Proven::Forgotten);
+        let held = unsaved.into_iter().zip(proven).filter(|(_, proven)| is_left(*proven));
         left.extend(held.map(|(unsaved, _)| unsaved.clone()));
     }
     if !not_sent.is_empty() {
@@ -208,7 +216,7 @@ pub(in crate::campaign) async fn apply_unsaved(
 }
 
 impl From<&Echo> for Proof {
-    fn from(Echo { nonce, message_id }: &Echo) -> Self {
+    fn from(Echo { nonce, message_id, .. }: &Echo) -> Self {
         let Nonce { key, attempt, random, .. } = *nonce;
         Self { key, attempt, nonce: random, message_id: message_id.clone() }
     }
@@ -229,7 +237,10 @@ mod tests {
     }
 
     fn body() -> String {
-        let echo = |metadata: &str| json!({"message": {"is_echo": true, "metadata": metadata, "mid": "m_1"}});
+        let echo = |metadata: &str| {
+            let message = json!({"is_echo": true, "metadata": metadata, "mid": "m_1"});
+            json!({"sender": {"id": "1"}, "recipient": {"id": "24"}, "message": message})
+        };
         let messaging = [echo("ra1:spring:10:1:0000000a of ours"), echo("ra1:other:10:1:0000000a"), echo("hello")];
         json!({"object": "page", "entry": [{"messaging": messaging}]}).to_string()
     }
@@ -247,6 +258,8 @@ mod tests {
         let echoes = read(&[body(), String::new(), event.to_string(), not_ours.to_string(), "{".into()], None);
         let ids: Vec<_> = echoes.found.iter().map(|echo| (echo.nonce.key.seq, echo.message_id.as_str())).collect();
         assert_eq!(ids, [(1, "m_1"), (2, "m_2")]);
+        let to: Vec<_> = echoes.found.iter().map(|echo| echo.to.as_deref()).collect();
+        assert_eq!(to, [Some("24"), None]);
         assert_eq!((echoes.bad.len(), echoes.bad[0].line, echoes.verified), (1, 5, false));
     }
 

@@ -14,7 +14,7 @@ use crate::library::manager::kind_of;
 use crate::library::manifest::{CopyOf, Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
 use crate::library::{ID_LIFETIME, NoReport, in_folder};
-use crate::media::{FitRules, Follow, Found, ScanOptions, Severity, judge, scan};
+use crate::media::{FitRules, Follow, Found, ScanOptions, Severity, judge, judge_as_file, scan};
 use crate::record::{AliasTarget, Derivation, Upload, UploadState};
 
 use super::{Besides, Import, ImportError};
@@ -126,7 +126,8 @@ impl Import {
             Lookup::Path => self.file(&in_folder(&self.options.library, name))?,
             Lookup::BareName { checksum } => self.file_called(name, checksum.as_deref())?,
         };
-        let verdict = judge(&facts, &path, self.options.space.platform);
+        let judged = if entry.kind == Some(MediaKind::File) { judge_as_file } else { judge };
+        let verdict = judged(&facts, &path, self.options.space.platform);
         if let Some(problem) = verdict.problems.into_iter().find(|problem| problem.severity == Severity::Error) {
             return Err(ImportError::Unusable { path, problem });
         }

@@ -51,6 +51,25 @@ fn the_bytes_decide_what_a_file_is_sent_as() {
     }
 }
 
+#[test]
+fn what_is_sent_as_a_file_need_be_no_image_meta_takes() {
+    let wide = Some(Dimensions { width: 20_000, height: 5_000 });
+    let huge = Facts { dimensions: wide, ..facts("image/png") };
+    for (facts, name) in
+        [(facts("image/svg+xml"), "a.svg"), (facts("image/vnd.adobe.photoshop"), "a.psd"), (huge, "a.png")]
+    {
+        assert!(!judge(&facts, Path::new(name), Platform::Messenger).accepted(), "{name}");
+        let verdict = judge_as_file(&facts, Path::new(name), Platform::Messenger);
+        assert_eq!((verdict.kind, codes(&verdict)), (MediaKind::File, ACCEPTED.to_vec()), "{name}");
+    }
+    for (seen, name, expected) in [("image/png", "a.png", false), ("video/mp4", "a.mp4", false), (PDF, "a.pdf", true)] {
+        let verdict = judge_as_file(&facts(seen), Path::new(name), Platform::Instagram);
+        assert_eq!(verdict.accepted(), expected, "{name}");
+    }
+    let program = judge_as_file(&facts("text/html"), Path::new("a.html"), Platform::Messenger);
+    assert_eq!(codes(&program), error(ProblemCode::UnsupportedFormat));
+}
+
 const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 
 #[test]

@@ -172,6 +172,7 @@ impl Book {
         let is_last = (delivery.attempt, delivery.nonce) == (*attempt, Some(*nonce));
         let known = kept.as_ref().and_then(|kept| kept.message_id.clone()).or(delivery.message_id.clone());
         match (delivery.state, kept) {
+            (_, None) if !is_last && *attempt > delivery.attempt => Proven::Forgotten,
             (_, None) if !is_last => Proven::Foreign,
             (State::Claimed | State::InFlight, _) => Proven::Held,
             (State::Sent, kept) if delivery.reason.is_none() => {

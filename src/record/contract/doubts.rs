@@ -94,8 +94,26 @@ pub(in crate::record) async fn the_echo_of_any_attempt_settles_its_delivery(stor
         assert_eq!(state(&*record, campaign, seq, 1).await, State::Planned, "the part behind follows");
         assert_eq!(message_id(&*record, campaign, seq).await, Some(format!("m_{seq}_1")));
     }
-    assert_eq!(prove(&*record, campaign, echo(99, 1, 1)).await, Proven::Foreign);
+    assert_eq!(prove(&*record, campaign, echo(99, 1, 1)).await, Proven::Forgotten);
     assert_eq!(record.duplicates(campaign).await.expect("listed"), []);
+}
+
+pub(in crate::record) async fn an_echo_of_what_is_not_on_record_is_not_taken_for_anothers(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=4, 1).await;
+    // Nothing was sent to the third, who leaves no trace.
+    plan(&*record, (1..=4).filter(|psid| *psid != 3), 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 9).await;
+    write(&*record, &worker, &[intent(4, 0), sent(4, 0)]).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    for seq in [0, 1, 3, 99] {
+        assert_eq!(prove(&*record, campaign, echo(seq, 1, 1)).await, Proven::Forgotten, "{seq}");
+    }
+    assert_eq!(prove(&*record, campaign, echo(4, 2, 1)).await, Proven::Forgotten);
+    assert_eq!(prove(&*record, campaign, echo(4, 1, 1)).await, Proven::Foreign, "another's nonce");
+    assert_eq!(state(&*record, campaign, 1, 0).await, State::Planned);
+    record.verify().await.expect("healthy");
 }
 
 pub(in crate::record) async fn an_echo_from_before_somebody_began_again_proves_nothing(store: &dyn Store) {
@@ -109,7 +127,7 @@ pub(in crate::record) async fn an_echo_from_before_somebody_began_again_proves_n
     let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else { panic!("held") };
     record.add_recipients(&planner, (1..=2).map(somebody).collect()).await.expect("added");
     record.seal_plan(&planner, &other, DIGEST, 0, NOW).await.expect("sealed");
-    assert_eq!(prove(&*record, campaign, echo(1, 1, 1)).await, Proven::Foreign, "it was of another message");
+    assert_eq!(prove(&*record, campaign, echo(1, 1, 1)).await, Proven::Forgotten, "it was of another message");
     assert_eq!(state(&*record, campaign, 1, 0).await, State::Planned);
     assert_eq!(prove(&*record, campaign, echo(2, 1, 1)).await, Proven::Settled);
     record.verify().await.expect("healthy");

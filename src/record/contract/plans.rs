@@ -60,13 +60,17 @@ pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_t
     record.change(campaign.id, Change::Stage(1, "look".to_owned())).await.expect("said by who comes late");
     let campaign = shown(&*record).await;
     assert_eq!((campaign.stage, campaign.paused), (1, None));
+    record.change(campaign.id, Change::Pause("by hand".to_owned())).await.expect("paused");
+    record.change(campaign.id, Change::Stage(2, "look".to_owned())).await.expect("changed");
+    let campaign = shown(&*record).await;
+    assert_eq!((campaign.stage, campaign.paused.as_deref()), (2, Some("by hand")), "who paused it has a reason");
     plan(&*record, 1..=4, 1).await;
-    assert_eq!(shown(&*record).await.stage, 1, "the same message");
+    assert_eq!(shown(&*record).await.stage, 2, "the same message");
     let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };
     let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else {
         panic!("nobody has it");
     };
-    assert_eq!(shown(&*record).await.stage, 1, "it is not planned yet");
+    assert_eq!(shown(&*record).await.stage, 2, "it is not planned yet");
     record.seal_plan(&planner, &other, DIGEST, 0, NOW).await.expect("sealed");
     assert_eq!(shown(&*record).await.stage, 0);
 }
@@ -314,4 +318,20 @@ pub(in crate::record) async fn whoever_had_an_earlier_plan_s_message_is_not_coun
     };
     assert_eq!(claimed(up_to(3, later)).await, [2, 3]);
     assert_eq!(claimed(up_to(u64::MAX, later)).await, [5]);
+}
+
+pub(in crate::record) async fn whom_an_earlier_plan_named_is_no_sample_of_this_one(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=3, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 1).await;
+    write(&*record, &worker, &[intent(1, 0), sent(1, 0)]).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    let sample = async || record.first_recipient(campaign).await.expect("asked").map(|first| first.recipient);
+    assert_eq!(sample().await, Some(somebody(1).recipient));
+    plan(&*record, 3..=4, 1).await;
+    assert_eq!(sample().await, Some(somebody(3).recipient));
+    let all: Vec<Recipient> = (1..=4).map(|psid| somebody(psid).recipient).collect();
+    record.suppress(campaign, &all, NOW).await.expect("left out");
+    assert_eq!(sample().await, Some(somebody(1).recipient), "anybody, where nobody is left");
 }

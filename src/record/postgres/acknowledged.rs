@@ -15,17 +15,24 @@ use tokio::time::Instant;
 use super::locked;
 use super::session::Ticket;
 use crate::clock::uptime;
+use crate::record::LOST;
 
 /// How long a receipt is asked for: far less than the day after which it is taken away.
 const WORTH: Duration = Duration::from_hours(1);
 
-/// Pauses whatever still has somebody to send to. Waits for no standby: an old leader's would never come, and it will be
-/// undone there.
-const PAUSE: &str = "BEGIN; SET LOCAL synchronous_commit = local;
-    UPDATE campaigns SET paused = 'the server has lost what it had acknowledged: messages may have left that it lacks'
-    WHERE paused IS NULL
-        AND (frontier < recipients OR EXISTS (SELECT FROM campaign_workers WHERE campaign = campaigns.id));
-    COMMIT";
+/// Pauses whatever still has somebody to send to, and what is paused for less. Waits for no standby: an old leader's would
+/// never come, and it will be undone there.
+fn pause() -> String {
+    format!(
+        "BEGIN; SET LOCAL synchronous_commit = local;
+         UPDATE campaigns SET paused = '{LOST}'
+         WHERE paused IS DISTINCT FROM '{LOST}'
+             AND (EXISTS (SELECT FROM campaign_recipients WHERE campaign = campaigns.id AND seq > frontier)
+                 OR EXISTS (SELECT FROM deliveries WHERE campaign = campaigns.id AND state IN ('planned', 'retry_at'))
+                 OR EXISTS (SELECT FROM campaign_workers WHERE campaign = campaigns.id));
+         COMMIT"
+    )
+}
 
 /// The tickets of the transactions whose COMMIT was answered last. Clones are the same ones.
 #[derive(Debug, Clone)]
@@ -73,7 +80,7 @@ impl Acknowledged {
             return Ok(());
         }
         locked(&self.missed_since).get_or_insert_with(Instant::now);
-        if let Err(error) = client.batch_execute(PAUSE).await {
+        if let Err(error) = client.batch_execute(&pause()).await {
             // Such as a standby that lags behind, or another who is faster.
             tracing::warn!(%error, "what was acknowledged is not there, and the campaigns could not be paused");
         }

@@ -1,7 +1,5 @@
 //! The budgets of Pages: the tables `budgets`, `slices` and `budget_minutes`, divided under the lock of the Page's row.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
@@ -14,10 +12,6 @@ use crate::ids::{Origin, PageId};
 use crate::record::{Budgets, RecordError, rows};
 
 const TABLE: &str = "slices";
-const MINUTE: i64 = 60_000;
-const DAY_MINUTES: i64 = 24 * 60;
-/// No more than one such part of what is left of 24 hours at once, so that others find something too.
-const PORTION: u64 = 8;
 
 #[async_trait]
 impl Budgets for PostgresRecord {
@@ -160,9 +154,7 @@ async fn store(tx: &Tx, place: Place<'_>, holding: &Holding) -> Result<(), Fault
 
 /// Sets calls of 24 hours apart, as many as are wanted and there.
 async fn portion(tx: &Tx, place: Place<'_>, ask: PoolAsk, now: i64) -> Result<Portion, Fault> {
-    let minute = now / MINUTE;
-    // As the first of a minute count whole, a minute more than a day.
-    let since = minute - DAY_MINUTES - 1;
+    let (minute, since) = PoolAsk::minutes(now);
     if let Some((counted_in, unspent)) = ask.unspent {
         let sql = "UPDATE budget_minutes SET calls = greatest(calls - $4, 0)
                    WHERE origin = $1 AND page_id = $2 AND minute = $3";
@@ -175,22 +167,15 @@ async fn portion(tx: &Tx, place: Place<'_>, ask: PoolAsk, now: i64) -> Result<Po
         let calls: i64 = column(&row, "budget_minutes", 1)?;
         minutes.push((column(&row, "budget_minutes", 0)?, calls.unsigned_abs()));
     }
-    let spent: u64 = minutes.iter().map(|(_, calls)| calls).sum();
-    let left = ask.limit.saturating_sub(spent);
-    let calls = ask.calls.min(left.div_ceil(PORTION));
-    if calls > 0 {
+    let portion = ask.portion(&minutes, now);
+    if portion.calls > 0 {
         let sql = "INSERT INTO budget_minutes (origin, page_id, minute, calls) VALUES ($1, $2, $3, $4)
                    ON CONFLICT (origin, page_id, minute) DO UPDATE SET calls = budget_minutes.calls + excluded.calls";
-        tx.execute(sql, &[&place.origin, &place.page, &minute, &signed(calls)]).await?;
+        tx.execute(sql, &[&place.origin, &place.page, &minute, &signed(portion.calls)]).await?;
         let sql = "DELETE FROM budget_minutes WHERE origin = $1 AND page_id = $2 AND minute <= $3";
         tx.execute(sql, &[&place.origin, &place.page, &since]).await?;
     }
-    let first = minutes.iter().find(|(_, calls)| *calls > 0).filter(|_| left == 0);
-    let back_in = first.map(|(first, _)| {
-        let at = (first + DAY_MINUTES + 2) * MINUTE;
-        Duration::from_millis(u64::try_from(at - now).unwrap_or_default())
-    });
-    Ok(Portion { calls, minute, left, back_in })
+    Ok(portion)
 }
 
 fn signed(calls: u64) -> i64 {

@@ -107,7 +107,7 @@ impl Campaigns for PostgresRecord {
                     }
                     Change::Stage(stage, why) => {
                         number += i64::from(*stage);
-                        let sql = "UPDATE campaigns SET paused = $2 WHERE id = $1 AND stage < $3";
+                        let sql = "UPDATE campaigns SET paused = coalesce(paused, $2) WHERE id = $1 AND stage < $3";
                         tx.execute(sql, &[&campaign.0, why, &number]).await?;
                         ("stage = greatest(stage, $2)", &number)
                     }
@@ -131,7 +131,16 @@ impl Campaigns for PostgresRecord {
     }
 
     async fn first_recipient(&self, campaign: CampaignId) -> Result<Option<NewRecipient>, RecordError> {
-        let first = self.sessions.ask(|tx| async move { deliveries::recipients_behind(&tx, campaign, 0, 1).await });
+        let first = self.sessions.read(|tx| async move {
+            // Whom an earlier plan named has other variables. Where nobody is left, anybody will do.
+            let sql = format!("SELECT min(seq) FROM campaign_recipients WHERE campaign = $1 AND generation = {PLAN}");
+            let first: Option<i64> = match tx.one(&sql, &[&campaign.0]).await? {
+                Some(row) => column(&row, "campaign_recipients", 0)?,
+                None => None,
+            };
+            let before = first.map_or(0, |first| unsigned(first).saturating_sub(1));
+            deliveries::recipients_behind(&tx, campaign, before, 1).await
+        });
         Ok(first.await?.into_iter().next().map(|(_, recipient)| recipient))
     }
 

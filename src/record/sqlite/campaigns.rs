@@ -114,7 +114,9 @@ impl Campaigns for SqliteRecord {
                     }
                     Change::FreezeAssets(assets) => row.assets = row.assets.take().or(Some(assets)),
                     Change::ThawAssets => row.assets = None,
-                    Change::Stage(stage, why) if row.stage < stage => (row.stage, row.paused) = (stage, Some(why)),
+                    Change::Stage(stage, why) if row.stage < stage => {
+                        (row.stage, row.paused) = (stage, row.paused.take().or(Some(why)));
+                    }
                     Change::Stage(..) => {}
                 }
                 save(transaction, &stored)
@@ -141,7 +143,11 @@ impl Campaigns for SqliteRecord {
         self.call(move |engine| {
             let transaction = engine.connection.transaction()?;
             let stored = load(&transaction, campaign)?;
-            let first = sheet(&transaction, &stored).recipients_behind(0, 1)?;
+            // Whom an earlier plan named has other variables. Where nobody is left, anybody will do.
+            let sql = format!("SELECT min(seq) FROM campaign_recipients WHERE campaign = ?1 AND generation = {PLAN}");
+            let first: Option<i64> = transaction.query_row(&sql, [campaign.0], |row| row.get(0))?;
+            let before = first.map_or(0, |first| unsigned(first).saturating_sub(1));
+            let first = sheet(&transaction, &stored).recipients_behind(before, 1)?;
             Ok(first.into_iter().next().map(|(_, recipient)| recipient))
         })
         .await

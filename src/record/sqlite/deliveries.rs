@@ -44,7 +44,7 @@ impl DeliveryRows for Sheet<'_> {
         match found.next()? {
             Some(row) => Ok(Some(self.read(key, row)?)),
             // It is there, and what leads to it is damaged: to whom it names, all might be sent again.
-            None if key.part == 0 && key.seq <= self.frontier => {
+            None if key.part == 0 && key.seq <= self.frontier && self.is_on_list(key.seq)? => {
                 Err(rows::damaged(TABLE, format!("{key} is gone")).into())
             }
             None => Ok(None),
@@ -283,6 +283,11 @@ impl Sheet<'_> {
         let found = self.recipients_behind(seq - 1, 1)?.into_iter().next().filter(|(found, _)| *found == seq);
         let missing = || rows::damaged(RECIPIENTS, format!("there is no recipient {seq}"));
         Ok(found.ok_or_else(missing)?.1)
+    }
+
+    fn is_on_list(&self, seq: u64) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM campaign_recipients WHERE campaign = ?1 AND seq = ?2";
+        Ok(self.transaction.prepare_cached(sql)?.exists(params![self.campaign.0, signed(seq)])?)
     }
 
     /// At most `limit` recipients behind the one of number `seq`.

@@ -240,7 +240,8 @@ pub(super) fn sorted(rows: &[Row], sort: Sort) -> Vec<u32> {
     let mut order: Vec<u32> = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
     order.sort_unstable_by(|one, other| {
         let (one, other) = (&rows[*one as usize], &rows[*other as usize]);
-        first_key(one, sort).cmp(&first_key(other, sort)).then_with(|| tie(one).cmp(&tie(other)))
+        let by_key = first_key(one, sort).cmp(&first_key(other, sort));
+        by_key.then_with(|| one.folded.cmp(&other.folded)).then_with(|| tie(one).cmp(&tie(other)))
     });
     order
 }

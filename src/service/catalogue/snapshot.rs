@@ -189,11 +189,19 @@ impl Row {
     }
 }
 
-/// Looks at every file in the folders; those the cache knows are not read.
+/// Looks at every file in the folders that are there; those the cache knows are not read.
 async fn look_through(shared: &Shared, mimes: &mut HashSet<Arc<str>>) -> Result<Vec<Seen>, Problem> {
     let parts = &shared.parts;
-    let roots: Vec<_> = shared.folders.all().iter().map(|folder| folder.real.clone()).collect();
-    let mut seen = Vec::new();
+    let (mut roots, mut seen) = (Vec::new(), Vec::new());
+    for folder in shared.folders.all() {
+        // The others are shown though one of them, on a share, be away.
+        match tokio::fs::metadata(&folder.real).await {
+            Ok(_) => roots.push(folder.real.clone()),
+            Err(error) => {
+                tracing::warn!(folder = %folder.real.display(), %error, "a folder of the library is not there");
+            }
+        }
+    }
     if roots.is_empty() {
         return Ok(seen);
     }
@@ -213,7 +221,11 @@ async fn look_through(shared: &Shared, mimes: &mut HashSet<Arc<str>>) -> Result<
             });
         }
     })
-    .await?;
+    .await
+    .map_err(|error| {
+        tracing::warn!(%error, "the library could not be looked through");
+        Problem::unexpected()
+    })?;
     Ok(seen)
 }
 

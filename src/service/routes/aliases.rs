@@ -62,7 +62,7 @@ pub(super) async fn set(
         let target: Target = json_body(&body)?;
         let request = AliasRequest {
             name: alias_name(&name)?,
-            reference: shared.reference(&target.reference)??,
+            reference: shared.looking(move |shared| shared.reference(&target.reference)).await???,
             kind: None,
             platform: shared.platform()?,
         };

@@ -10,8 +10,12 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
+use crate::service::catalogue::Catalogue;
 use crate::service::shared::Shared;
 use crate::service::visitor::MayRead;
+
+/// Assets that were counted longer ago are counted again behind a scrape, and told by the next.
+const COUNTED: Duration = Duration::from_mins(1);
 
 /// How long the record may take to show that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,7 +26,7 @@ pub(super) async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Whether the record can be asked, each Page's token was taken when Meta was last asked, and the disk has room.
+/// Whether the record can be asked, and each Page's token was taken when Meta was last asked.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -53,6 +57,7 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     responses((status = 200, description = "OpenMetrics", content_type = "application/openmetrics-text"))
 )]
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>, _: MayRead) -> Response {
+    Catalogue::look_again(&shared, COUNTED);
     let text = shared.metrics.text(&shared);
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

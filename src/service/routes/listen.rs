@@ -28,7 +28,7 @@ pub(super) async fn events(State(shared): State<Arc<Shared>>, _: MayRead, header
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let (after, is_lost) = match shared.news.place(last) {
         Place::After(number) => (number, false),
-        Place::Lost => (*shared.news.bell().borrow(), true),
+        Place::Lost(newest) => (newest, true),
     };
     let listener = Listener { bell: shared.news.bell(), shared, after, is_lost, waiting: Vec::new() };
     let events = stream::unfold(listener, |mut listener| async {

@@ -14,14 +14,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use crate::clock::{Moment, Timestamp, uptime};
+use crate::delivery::LONGEST_CALL;
 use crate::events::SendEvent;
 use crate::fault::{Fault, Sort};
-use crate::graph::{Certainty, Content, GraphError, Message, ReferenceKey, SendRequest, Sent};
+use crate::graph::{Certainty, Content, GraphError, Message, Reference, ReferenceKey, SendRequest, Sent};
 use crate::ids::{ContentHash, RequestKey};
 use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, PlanRules, PreparedAsset};
 use crate::record::{Answer, Request, Standing, TakenUp};
@@ -30,6 +31,8 @@ use crate::service::ends::{Ended, Ends};
 use crate::service::problem::{PROBLEM_JSON, Problem};
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
+
+use super::resolve::asset_json;
 
 /// The header that names a request.
 pub(super) const KEY: &str = "idempotency-key";
@@ -146,7 +149,7 @@ impl Job {
             TakenUp::New => {}
             TakenUp::Known(known, _) if known.digest != request.digest => return Err(Problem::other_request()),
             TakenUp::Known(_, Standing::Answered(answer)) => return Ok(replayed(&answer)),
-            TakenUp::Known(known, Standing::UnderWay) if !self.is_overdue(known.at, now) => {
+            TakenUp::Known(known, Standing::UnderWay) if !is_overdue(known.at, now) => {
                 return Err(Problem::under_way(ASK_AGAIN_SECONDS));
             }
             TakenUp::Known(known, _) => {
@@ -173,11 +176,6 @@ impl Job {
         ContentHash(hasher.chain_update(body).finalize().into())
     }
 
-    /// Whether a message that was taken up then must have come to an end.
-    fn is_overdue(&self, since: Timestamp, now: Timestamp) -> bool {
-        now.since(since) > LATEST + self.page.graph.longest_call() + MARGIN
-    }
-
     /// Does it, whatever was done before: how it ended.
     ///
     /// # Errors
@@ -190,7 +188,7 @@ impl Job {
 
     /// The same, with what became of the message in a word.
     async fn attempt(&self) -> Result<(&'static str, Answer), Problem> {
-        let request = self.confined().map_err(|problem| problem.of_message("failed"))?;
+        let request = self.confined().await.map_err(|problem| problem.of_message("failed"))?;
         let recipient = request.envelope.recipient.to_string();
         let prepared = self.page.library.prepare(request, Path::new(""), PlanRules::HANDED_OUT).await;
         let prepared = prepared.map_err(|error| unsent(&error))?;
@@ -210,26 +208,15 @@ impl Job {
             Delivered::NotHealed { error, .. } => (None, Err(unsent(&error))),
             Delivered::Stopped => (None, Err(Problem::stopping().of_message("failed"))),
         };
-        self.tell_of_heals(&assets, &before, request.as_ref());
+        self.tell_of_heals(&assets, &before, request.as_ref()).await;
         ended
     }
 
     /// The request, its paths as they really lie in the library.
-    fn confined(&self) -> Result<SendRequest, Problem> {
+    async fn confined(&self) -> Result<SendRequest, Problem> {
         let Content::Message(message) = &self.request.content else { return Ok(self.request.clone()) };
-        let mut texts = Vec::new();
-        for reference in message.references() {
-            let path = match reference.key {
-                ReferenceKey::File => self.shared.file(&reference.text)??,
-                ReferenceKey::Asset => match self.shared.reference(&reference.text)?? {
-                    AssetRef::File(path) => path,
-                    _ => continue,
-                },
-            };
-            let path = path.into_os_string().into_string();
-            let path = path.map_err(|_| Problem::invalid("a path is not UTF-8: name its asset by hash or alias"))?;
-            texts.push((reference.pointer, path));
-        }
+        let references = message.references();
+        let texts = self.shared.looking(|shared| real_paths(shared, references)).await??;
         Ok(SendRequest { content: message.with_references(&texts).into(), ..self.request.clone() })
     }
 
@@ -248,50 +235,60 @@ impl Job {
 
     /// Tells of ids that are new.
     fn tell_of_uploads(&self, assets: &[PreparedAsset]) {
-        let is_new = |asset: &&PreparedAsset| asset.outcome != AssetOutcome::Reused;
-        let new: Vec<_> = assets.iter().filter(is_new).map(|asset| asset_json(asset, &asset.attachment_id)).collect();
-        if !new.is_empty() {
+        let mut new = assets.iter().filter(|asset| asset.outcome != AssetOutcome::Reused).peekable();
+        if new.peek().is_some() {
             self.shared.changed();
         }
         for asset in new {
-            self.shared.news.tell("asset", asset.to_string());
+            self.shared.news.tell("asset", asset_json(&asset.report(), &asset.reference));
         }
     }
 
     /// Tells of ids Meta refused: what took their places, in the message as it went out last.
-    fn tell_of_heals(&self, assets: &[PreparedAsset], before: &[String], request: Option<&SendRequest>) {
+    async fn tell_of_heals(&self, assets: &[PreparedAsset], before: &[String], request: Option<&SendRequest>) {
         let after = request.map(ids_of);
         if after.as_deref() == Some(before) {
             return;
         }
         self.shared.changed();
         for (old, new) in before.iter().zip(after.into_iter().flatten()).filter(|(old, new)| *old != new) {
-            if let Some(asset) = assets.iter().find(|asset| asset.attachment_id.as_str() == old) {
-                let healed = PreparedAsset { outcome: AssetOutcome::Refreshed, ..asset.clone() };
-                self.shared.news.tell("asset", asset_json(&healed, &new).to_string());
+            let Some(asset) = assets.iter().find(|asset| asset.upload.attachment_id.as_str() == old) else { continue };
+            let key = asset.upload.key.clone();
+            let on_record = self.shared.parts.record.find(&[key]).await.ok().and_then(|mut found| found.pop()?);
+            if let Some(upload) = on_record.filter(|upload| upload.attachment_id.as_str() == new) {
+                let healed = PreparedAsset { upload, outcome: AssetOutcome::Refreshed, ..asset.clone() };
+                self.shared.news.tell("asset", asset_json(&healed.report(), &asset.reference));
             }
         }
     }
 }
 
+/// Each path by its place in the message, as it really lies in the library.
+fn real_paths(shared: &Shared, references: Vec<Reference>) -> Result<Vec<(String, String)>, Problem> {
+    let mut texts = Vec::new();
+    for reference in references {
+        let path = match reference.key {
+            ReferenceKey::File => shared.file(&reference.text)??,
+            ReferenceKey::Asset => match shared.reference(&reference.text)?? {
+                AssetRef::File(path) => path,
+                _ => continue,
+            },
+        };
+        let path = path.into_os_string().into_string();
+        let path = path.map_err(|_| Problem::invalid("a path is not UTF-8: name its asset by hash or alias"))?;
+        texts.push((reference.pointer, path));
+    }
+    Ok(texts)
+}
+
+/// Whether a message that was taken up then must have come to an end.
+fn is_overdue(since: Timestamp, now: Timestamp) -> bool {
+    now.since(since) > LATEST + LONGEST_CALL + MARGIN
+}
+
 fn ids_of(request: &SendRequest) -> Vec<String> {
     let ids = request.content.message().map(Message::attachment_ids).unwrap_or_default();
     ids.into_iter().map(str::to_owned).collect()
-}
-
-/// An asset with the id it has now, for those who listen.
-fn asset_json(asset: &PreparedAsset, attachment_id: &impl ToString) -> Value {
-    let path = if let AssetRef::File(path) = &asset.asset { Some(path.to_string_lossy()) } else { None };
-    json!({
-        "event": "asset",
-        "ref": asset.reference,
-        "path": path,
-        "sha256": asset.key.asset.hash(),
-        "kind": asset.key.kind,
-        "outcome": asset.outcome.as_str(),
-        "attachment_id": attachment_id.to_string(),
-        "page_id": asset.key.space.page,
-    })
 }
 
 /// Sends once each time it is asked, and not after the message's time.

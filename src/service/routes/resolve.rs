@@ -98,12 +98,11 @@ pub(super) async fn resolve(
     let options = ResolveOptions { on_miss, kind: asked.kind, ..ResolveOptions::uploading(PlanRules::HANDED_OUT) }
         .from_what_is_known();
     // Where a file really lies, the disk says.
-    let looking = Arc::clone(&shared);
-    let jobs = tokio::task::spawn_blocking(move || {
+    let jobs = shared.looking(|shared| {
         let jobs = asked.refs.into_iter().zip(known);
-        jobs.map(|(text, known)| looking.reference(&text).map(|reference| (text, known, reference))).collect()
+        jobs.map(|(text, known)| shared.reference(&text).map(|reference| (text, known, reference))).collect()
     });
-    let jobs: Vec<_> = jobs.await.map_err(|_| Problem::unexpected()).flatten()?;
+    let jobs: Vec<_> = jobs.await.flatten()?;
     let deadline = tokio::time::Instant::now() + wait;
     let answers: Vec<_> = futures::stream::iter(jobs)
         .map(|(text, known, reference)| {

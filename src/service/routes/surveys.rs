@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::library::SameBytes;
 use crate::service::catalogue::Snapshot;
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
@@ -21,21 +22,32 @@ pub(super) async fn duplicates(State(shared): State<Arc<Shared>>, _: MayRead) ->
     in_time(async {
         let snapshot = shared.catalogue.view(&shared).await?;
         let sizes = sizes(&snapshot);
-        let copies = snapshot.files.iter().filter(|(_, paths)| paths.len() > 1);
-        let mut groups: Vec<_> = copies
+        let several = snapshot.files.iter().filter(|(_, paths)| paths.len() > 1);
+        let copies: Vec<_> = several
             .map(|(hash, paths)| {
-                let size = sizes.get(hash).copied().unwrap_or_default();
-                (size * (paths.len() as u64 - 1), size, hash, paths)
+                let size_bytes = sizes.get(hash).copied().unwrap_or_default();
+                (*hash, size_bytes, paths.iter().map(|path| path.to_path_buf()).collect())
             })
             .collect();
-        groups.sort_unstable_by(|one, other| other.0.cmp(&one.0).then_with(|| one.3.cmp(other.3)));
-        let wasted: u64 = groups.iter().map(|group| group.0).sum();
+        let groups = shared.looking(|_| {
+            let group = |(hash, size_bytes, paths)| SameBytes::of(hash, size_bytes, paths);
+            let mut groups: Vec<_> = copies.into_iter().map(group).collect();
+            groups.sort_unstable_by(SameBytes::by_waste);
+            groups
+        });
+        let groups = groups.await?;
+        let wasted: u64 = groups.iter().map(SameBytes::wasted_bytes).sum();
         let groups: Vec<_> = groups
-            .into_iter()
-            .map(|(wasted_bytes, size_bytes, sha256, paths)| {
-                let copies = paths.len();
-                let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-                json!({ "sha256": sha256, "size_bytes": size_bytes, "copies": copies, "wasted_bytes": wasted_bytes, "paths": paths })
+            .iter()
+            .map(|group| {
+                let paths: Vec<_> = group.paths.iter().map(|path| path.to_string_lossy()).collect();
+                json!({
+                    "sha256": group.hash,
+                    "size_bytes": group.size_bytes,
+                    "copies": group.copies,
+                    "wasted_bytes": group.wasted_bytes(),
+                    "paths": paths,
+                })
             })
             .collect();
         Ok(Json(json!({ "groups": groups, "wasted_bytes": wasted })).into_response())

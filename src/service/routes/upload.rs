@@ -1,7 +1,7 @@
 //! `POST /v1/assets`: files from a browser, kept in a folder of the library and uploaded.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt;
 
 use crate::ids::ContentHash;
 use crate::library::{AssetOutcome, AssetRef, PlanRules, ResolveOptions};
@@ -55,10 +56,10 @@ pub(super) async fn upload(
     let page = shared.page(None)?;
     let mut folder = shared.folders.all().first().map(|folder| folder.real.clone());
     let mut assets = Vec::new();
-    while let Some(mut field) = in_time(form.next_field()).await? {
+    while let Some(mut field) = coming(form.next_field()).await? {
         match field.name() {
             Some("folder") => {
-                let text = in_time(field.text()).await?;
+                let text = coming(field.text()).await?;
                 let chosen = text.trim().parse().ok().and_then(|number: usize| shared.folders.all().get(number));
                 folder = Some(chosen.ok_or_else(|| Problem::not_found("the library has no such folder"))?.real.clone());
             }
@@ -105,14 +106,14 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-async fn in_time<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
+async fn coming<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
     match tokio::time::timeout(PATIENCE, next).await {
         Ok(Ok(part)) => Ok(part),
         Ok(Err(error)) if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
             Err(Problem::too_large("the request is larger than 512 MB"))
         }
         Ok(Err(error)) => Err(Problem::invalid(format!("the form cannot be read: {error}"))),
-        Err(_) => Err(Problem::late()),
+        Err(_) => Err(Problem::slow()),
     }
 }
 
@@ -122,23 +123,36 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
         tracing::warn!(%error, "a file could not be kept");
         Problem::conflict(format!("{name:?} could not be kept in the library: {}", error.kind()))
     };
-    let mut draft = Draft::begin(folder).map_err(failed)?;
+    let begin = {
+        let folder = folder.to_owned();
+        move || {
+            let draft = Draft::begin(&folder)?;
+            Ok((draft.file.try_clone()?, draft))
+        }
+    };
+    let (file, draft) = on_disk(begin).await.map_err(failed)?;
+    let mut file = tokio::fs::File::from_std(file);
     let (mut hash, mut written) = (ContentHasher::new(), 0_u64);
-    while let Some(chunk) = in_time(field.chunk()).await? {
+    while let Some(chunk) = coming(field.chunk()).await? {
         written += chunk.len() as u64;
         if written > MAX_BYTES {
             return Err(Problem::too_large(format!("{name:?} has more than the 25 MB Meta takes")));
         }
         hash.update(&chunk);
-        draft.file.write_all(&chunk).map_err(failed)?;
+        file.write_all(&chunk).await.map_err(failed)?;
     }
+    file.flush().await.map_err(failed)?;
     let (wanted, hash) = (name.to_owned(), hash.finish());
-    let published = tokio::task::spawn_blocking(move || {
+    let publish = move || {
         draft.file.sync_all()?;
         draft.publish(&wanted, hash)
-    });
-    let published = published.await;
-    Ok(folder.join(published.map_err(|_| Problem::unexpected())?.map_err(failed)?))
+    };
+    Ok(folder.join(on_disk(publish).await.map_err(failed)?))
+}
+
+/// What the disk says, which may be a folder of a network that hangs: asked on a thread nobody else waits for.
+async fn on_disk<T: Send + 'static>(ask: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(ask).await?
 }
 
 /// A file nobody sees as one of the library's, which goes when it is dropped; where the system knows files without a name,
@@ -242,6 +256,8 @@ fn is_odd(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]

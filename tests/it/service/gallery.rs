@@ -58,6 +58,37 @@ fn the_library_is_searched_filtered_and_leafed_through() {
 }
 
 #[test]
+fn a_folder_that_goes_away_takes_no_other_along() {
+    let world = World::new();
+    let more = world.library().with_file_name("share");
+    std::fs::create_dir(&more).expect("a folder");
+    std::fs::write(more.join("b.png"), png(2)).expect("a file");
+    world.put("a.png", png(1));
+    let served = Served::start_with(&world, &["--library", more.to_str().expect("a name")]);
+    assert_eq!(names(&served.get("/v1/assets")), ["a.png", "b.png"]);
+    std::fs::rename(&more, more.with_file_name("away")).expect("moved");
+    // Whatever was seen before counts no more.
+    assert_eq!(served.call("PUT", "/v1/aliases/a", r#"{"ref":"a.png"}"#).status, 200);
+    assert_eq!(names(&served.get("/v1/assets")), ["a.png"]);
+}
+
+#[test]
+fn the_same_bytes_are_a_waste_where_they_lie_twice() {
+    let world = World::new();
+    for name in ["a.png", "b.png", "c.png"] {
+        world.put(name, png(1));
+    }
+    for (at, name) in [("b.png", "d.png"), ("b.png", "e.png")] {
+        std::fs::hard_link(world.library().join(at), world.library().join(name)).expect("a link");
+    }
+    let found = Served::start(&world).get("/v1/duplicates");
+    let (group, size) = (&found["groups"][0], png(1).len());
+    assert_eq!((&group["copies"], &group["size_bytes"]), (&3.into(), &size.into()), "{found}");
+    assert_eq!((&group["wasted_bytes"], &found["wasted_bytes"]), (&(2 * size).into(), &(2 * size).into()));
+    assert_eq!(group["paths"].as_array().expect("paths").len(), 5);
+}
+
+#[test]
 fn pages_of_rows_hold_while_rows_come_and_go() {
     let world = World::new();
     for number in 1..=9 {

@@ -143,7 +143,7 @@ impl Case<'_> {
         let mut echoes: Vec<_> = self
             .truth
             .iter()
-            .map(|taken| Echo { nonce: taken.nonce.clone(), message_id: taken.message_id.clone() })
+            .map(|taken| Echo { nonce: taken.nonce.clone(), message_id: taken.message_id.clone(), to: None })
             .collect();
         echoes.extend(echoes.clone());
         at_once(apply_echoes(record, self.campaign.id, &echoes, START.plus(self.town.world.elapsed())))

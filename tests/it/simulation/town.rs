@@ -408,8 +408,11 @@ impl Day {
             rng.shuffle(&mut echoes);
             rng.usize(0..=echoes.len())
         });
-        let echo =
-            |taken: &super::meta::Taken| Echo { nonce: taken.nonce.clone(), message_id: taken.message_id.clone() };
+        let echo = |taken: &super::meta::Taken| Echo {
+            nonce: taken.nonce.clone(),
+            message_id: taken.message_id.clone(),
+            to: None,
+        };
         let echoes: Vec<_> = echoes[..share].iter().chain(&echoes[..share / 2]).map(echo).collect();
         match apply_echoes(&*self.record, campaign.id, &echoes, self.clock.now()).await {
             Ok(_) => Ok(()),

@@ -116,6 +116,7 @@ pub(super) fn print_closing(
 pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
     match counts {
         Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
+        Counts { pending: 1.., .. } if Pause::of(campaign) == Some(Pause::Lost) => Exit::Store,
         Counts { pending: 1.., .. } if Pause::of(campaign) == Some(Pause::ByHand) => Exit::Interrupted,
         Counts { failed: 1.., .. } => Exit::SomeFailed,
         _ if campaign.malformed > 0 => Exit::SomeFailed,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::settle::{
-    Assumption, Inquiry, InquirySummary, Unclear, Verdict, apply_echoes, apply_not_sent, assume, read_echoes,
+    Assumption, Echo, Inquiry, InquirySummary, Unclear, Verdict, apply_echoes, apply_not_sent, assume, read_echoes,
 };
 use crate::cli::args::{SettleArgs, SettleAssumption};
 use crate::cli::config::PageSettings;
@@ -81,6 +81,9 @@ async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, pat
             words = format!("{words}, {} {what}", thousands(number));
         }
     }
+    if !applied.forgotten.is_empty() {
+        name_forgotten(context, &applied.forgotten);
+    }
     let not_sent = apply_not_sent(record, campaign.id, &echoes.not_sent, context.clock.now()).await?;
     if not_sent > 0 {
         let messages = count(not_sent, "message");
@@ -89,6 +92,26 @@ async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, pat
     let unchecked = if echoes.verified || echoes.found.is_empty() { "" } else { " (signatures were not checked)" };
     context.output.remark(format_args!("{words}{unchecked}"));
     Ok(())
+}
+
+/// Names who has a message of which the record does not know that it was sent.
+fn name_forgotten(context: &Context, forgotten: &[Echo]) {
+    let output = &context.output;
+    let messages = count(forgotten.len() as u64, "message");
+    output
+        .complain(format_args!("{messages} came back that the record does not know of; nothing was changed by them:"));
+    for echo in forgotten.iter().take(SHOWN) {
+        let part = echo.nonce.key.part + 1;
+        let to = echo.to.as_deref().unwrap_or("somebody, whom the webhook does not name");
+        output.note(format_args!("  {}  part {part}  {}", shown_text(to), shown_text(&echo.message_id)));
+    }
+    if forgotten.len() > SHOWN {
+        output.note(format_args!("  and {} more", thousands((forgotten.len() - SHOWN) as u64)));
+    }
+    output.note(format_args!(
+        "  The campaign was begun anew since, another record has one of that name, or this one has lost something: then they \
+         get it again, unless `--suppress` leaves them out."
+    ));
 }
 
 /// Asks Meta, conversation by conversation.
