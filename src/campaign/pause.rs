@@ -34,10 +34,10 @@ impl Pause {
 
     fn told_by(why: &str) -> Self {
         match why {
-            _ if why.starts_with(REFUSED) => Self::Refusal,
-            LOST => Self::Lost,
+            _ if why.starts_with(LOST) => Self::Lost,
             _ if why.starts_with(BY_HAND) => Self::ByHand,
             _ if why.ends_with(ASKS) => Self::Question,
+            _ if why.starts_with(REFUSED) => Self::Refusal,
             _ => Self::Brake,
         }
     }
@@ -84,6 +84,11 @@ mod tests {
         }
         assert_eq!(Pause::told_by("paused by hand at 2026-11-27T12:00:00Z"), Pause::ByHand);
         assert_eq!(Pause::told_by(LOST), Pause::Lost);
+        // A stage that ends while it is paused asks as well.
+        let behind = |why: &str| Pause::told_by(&format!("{why}; {}", question(Stage::Testers, true)));
+        assert_eq!(behind(LOST), Pause::Lost);
+        assert_eq!(behind("paused by hand at 2026-11-27T12:00:00Z"), Pause::ByHand);
+        assert_eq!(behind("3 of 30 messages failed"), Pause::Question);
         assert_eq!(Pause::told_by("3 of 30 messages failed"), Pause::Brake);
         // Whatever Meta says in it.
         let refusal = Box::new(Refusal {

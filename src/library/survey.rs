@@ -150,13 +150,13 @@ pub(super) fn survey<T: Send + 'static>(
 ) -> mpsc::UnboundedReceiver<Chunk<T>> {
     let (found_sender, found) = std::sync::mpsc::sync_channel(WINDOW);
     let (seen, receiver) = mpsc::unbounded_channel();
-    let (found, is_reading) = (Arc::new(Mutex::new(found)), Arc::new(AtomicBool::new(false)));
+    let (found, all_known) = (Arc::new(Mutex::new(found)), Arc::new(AtomicBool::new(false)));
     for _ in 0..threads {
         let worker = Worker {
             inspector: inspector.clone(),
             reporter: Arc::clone(reporter),
             stop: stop.clone(),
-            is_reading: Arc::clone(&is_reading),
+            all_known: Arc::clone(&all_known),
             conclude: conclude.clone(),
             seen: seen.clone(),
         };
@@ -166,7 +166,7 @@ pub(super) fn survey<T: Send + 'static>(
     let (runtime, stop, reporter) = (tokio::runtime::Handle::current(), stop.clone(), Arc::clone(reporter));
     thread::spawn(move || {
         let places = Arc::new(Semaphore::new(WINDOW));
-        let mut batches = Batches { scan, next: 0, size: 1, is_reading };
+        let mut batches = Batches { scan, next: 0, size: 1, all_known };
         while !stop.is_requested() {
             let Ok(place) = runtime.block_on(Arc::clone(&places).acquire_owned()) else { return };
             let Some(batch) = batches.next(place) else { return };
@@ -187,14 +187,14 @@ struct Batches {
     next: u64,
     /// Grows, so that a few large files are shared out too.
     size: usize,
-    /// Whether a file had to be read since the last batch.
-    is_reading: Arc<AtomicBool>,
+    /// Whether none of the files looked at last had to be read.
+    all_known: Arc<AtomicBool>,
 }
 
 impl Batches {
     fn next(&mut self, place: OwnedSemaphorePermit) -> Option<Batch> {
         let files: Vec<_> = self.scan.by_ref().filter_map(File::new).take(self.size).collect();
-        let most = if self.is_reading.swap(false, Ordering::Relaxed) { BATCH } else { KNOWN_BATCH };
+        let most = if self.all_known.load(Ordering::Relaxed) { KNOWN_BATCH } else { BATCH };
         self.size = most.min(2 * self.size);
         let first = self.next;
         self.next += files.len() as u64;
@@ -225,7 +225,7 @@ struct Worker<T, C> {
     inspector: Inspector,
     reporter: Arc<dyn Reporter>,
     stop: Stop,
-    is_reading: Arc<AtomicBool>,
+    all_known: Arc<AtomicBool>,
     conclude: C,
     seen: mpsc::UnboundedSender<Chunk<T>>,
 }
@@ -246,12 +246,14 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
     fn look_at(&self, Batch { mut first, files, place }: Batch) -> Result<(), ()> {
         let mut concluded = Vec::with_capacity(files.len());
         let mut looks = Neighbours::new(&self.inspector.reader);
+        let mut has_read = false;
         for File { path, follow } in files {
             let reporter = &*self.reporter;
             let seen = match follow.and_then(|follow| Ok((self.inspector.recall(&mut looks, &path, follow)?, follow))) {
                 Ok((Some(facts), _)) => Ok(Inspected { facts, bytes: None }),
                 Ok((None, follow)) => {
-                    self.is_reading.store(true, Ordering::Relaxed);
+                    self.all_known.store(false, Ordering::Relaxed);
+                    has_read = true;
                     first = self.hand_on(first, &mut concluded, &place)?;
                     if self.stop.is_requested() {
                         return Err(());
@@ -262,6 +264,9 @@ impl<T, C: Fn(PathBuf, Result<Inspected, Problem>) -> T> Worker<T, C> {
             };
             reporter.report(Progress::Inspected);
             concluded.push((self.conclude)(path, seen));
+        }
+        if !has_read {
+            self.all_known.store(true, Ordering::Relaxed);
         }
         self.hand_on(first, &mut concluded, &place).map(drop)
     }

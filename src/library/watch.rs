@@ -282,14 +282,21 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
                 self.since = Instant::now();
             }
             let files: Vec<_> = std::iter::from_fn(|| self.ready.pop_first()).take(BATCH).collect();
+            // They have waited for long: a rule may name them by now. To look for each anew costs a look at its whole folder.
+            let has_waited = self.outage.is_some() || files.iter().any(|file| self.doubtful.contains_key(file));
             let is_within = |root: &&PathBuf| files.iter().any(|file| file.starts_with(root));
             let roots: Vec<_> = self.roots.iter().filter(is_within).cloned().collect();
             let (library, options, stop, told) = (self.library, self.options, self.stop.clone(), self.told.clone());
             self.batches.push(Box::pin(async move {
                 let tell = |_, report: &AssetReport| drop(told.send(report.clone()));
                 let synced = async {
-                    // They may have waited: a rule may name them by now, or a link have taken their place.
-                    let scan = scan(&roots, &options.scan)?.only(files.iter().cloned());
+                    let scan = if has_waited {
+                        scan(&roots, &options.scan)?.only(files.iter().cloned())
+                    } else {
+                        // A link may have taken the place of one that was found.
+                        let is_there = |file: &&PathBuf| roots.contains(file) || !file.is_symlink();
+                        scan(&files.iter().filter(is_there).cloned().collect::<Vec<_>>(), &options.scan)?
+                    };
                     let synced = AssetLibrary::sync_found(slice::from_ref(library), &roots, scan, options, &stop, tell);
                     synced.await?.pop().ok_or(LibraryError::NoPage)
                 };
@@ -303,6 +310,12 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
         self.tell_all();
         match synced {
             Ok(Synced { summary, halted_by, .. }) => {
+                for file in &files {
+                    // Nothing was said of what lies there no more, or is not to be taken any more.
+                    if !self.ready.contains(file) && self.doubtful.get(file).is_some_and(|doubtful| doubtful.is_ready) {
+                        self.doubtful.remove(file);
+                    }
+                }
                 if let Some(error) = halted_by {
                     self.put_off(error);
                 } else if summary.uploaded + summary.refreshed > 0 && !self.outage.is_some_and(Pause::is_on) {

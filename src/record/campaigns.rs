@@ -267,7 +267,7 @@ pub enum Change {
     FreezeAssets(String),
     /// Its assets may have other contents from now on.
     ThawAssets,
-    /// The stage before this one is through; nobody sends this one before a yes, for this reason or the one there is already.
+    /// The stage before this one is through; nobody sends this one before a yes, for this reason, behind the one there may be.
     /// Where that was said before, there may have been a yes since: nothing changes.
     Stage(u8, String),
 }

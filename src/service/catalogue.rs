@@ -14,7 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 
 use super::problem::Problem;
 use super::shared::Shared;
@@ -35,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Catalogue {
     kept: RwLock<Option<Kept>>,
     /// Held while one is made.
-    making: Mutex<()>,
+    making: Arc<Mutex<()>>,
     /// Counts what makes all older pictures wrong.
     epoch: AtomicU64,
 }
@@ -56,37 +57,49 @@ impl Catalogue {
             return Ok(kept.snapshot);
         }
         if age < STALE {
-            if self.making.try_lock().is_ok() {
-                drop(Self::newer(shared));
-            }
+            Self::renew(shared);
             return Ok(kept.snapshot);
         }
-        // Of a large library, or one on a share that is slow, the old one is shown first.
+        // Of a large library, or one on a share that is slow, the old one is shown first; and while the record is away.
         match tokio::time::timeout(PATIENCE, Self::newer(shared)).await {
-            Ok(newer) => newer,
-            Err(_) => Ok(kept.snapshot),
+            Ok(Ok(newer)) => Ok(newer),
+            Ok(Err(_)) | Err(_) => Ok(kept.snapshot),
         }
     }
 
     /// Begins to make a new picture, unless that was done in the last `age`.
     pub(super) fn look_again(shared: &Arc<Shared>, age: Duration) {
         if shared.catalogue.kept().is_none_or(|kept| kept.made.elapsed() >= age) {
-            drop(Self::newer(shared));
+            Self::renew(shared);
         }
     }
 
-    /// A picture that is fresh, made by now or under way. It is made though nobody wait for it to the end.
-    fn newer(shared: &Arc<Shared>) -> impl Future<Output = Result<Arc<Snapshot>, Problem>> + use<> {
-        let (shared, asked) = (Arc::clone(shared), shared.catalogue.epoch.load(Ordering::Acquire));
-        let made = tokio::spawn(async move {
-            let _making = shared.catalogue.making.lock().await;
-            let kept = shared.catalogue.kept_since(asked).filter(|kept| kept.made.elapsed() < FRESH);
-            match kept {
-                Some(kept) => Ok(kept.snapshot),
-                None => shared.catalogue.make(&shared).await,
-            }
-        });
-        async move { made.await.map_err(|_| Problem::unexpected())? }
+    /// Begins to make a new picture, unless one is being made.
+    fn renew(shared: &Arc<Shared>) {
+        if let Ok(making) = Arc::clone(&shared.catalogue.making).try_lock_owned() {
+            drop(Self::begin(shared, making));
+        }
+    }
+
+    /// A picture that is fresh.
+    async fn newer(shared: &Arc<Shared>) -> Result<Arc<Snapshot>, Problem> {
+        let asked = shared.catalogue.epoch.load(Ordering::Acquire);
+        let making = Arc::clone(&shared.catalogue.making).lock_owned().await;
+        match shared.catalogue.kept_since(asked).filter(|kept| kept.made.elapsed() < FRESH) {
+            Some(kept) => Ok(kept.snapshot),
+            None => Self::begin(shared, making).await.map_err(|_| Problem::unexpected())?,
+        }
+    }
+
+    /// Makes a picture, though nobody wait for it to the end.
+    fn begin(shared: &Arc<Shared>, making: OwnedMutexGuard<()>) -> JoinHandle<Result<Arc<Snapshot>, Problem>> {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            let _making = making;
+            shared.catalogue.make(&shared).await.inspect_err(|problem| {
+                tracing::warn!(?problem, "the library could not be looked through");
+            })
+        })
     }
 
     /// What was seen so far is old: who looks next waits for a new picture.

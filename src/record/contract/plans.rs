@@ -63,7 +63,7 @@ pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_t
     record.change(campaign.id, Change::Pause("by hand".to_owned())).await.expect("paused");
     record.change(campaign.id, Change::Stage(2, "look".to_owned())).await.expect("changed");
     let campaign = shown(&*record).await;
-    assert_eq!((campaign.stage, campaign.paused.as_deref()), (2, Some("by hand")), "who paused it has a reason");
+    assert_eq!((campaign.stage, campaign.paused.as_deref()), (2, Some("by hand; look")), "who paused it has a reason");
     plan(&*record, 1..=4, 1).await;
     assert_eq!(shown(&*record).await.stage, 2, "the same message");
     let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };

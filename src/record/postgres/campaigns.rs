@@ -107,7 +107,7 @@ impl Campaigns for PostgresRecord {
                     }
                     Change::Stage(stage, why) => {
                         number += i64::from(*stage);
-                        let sql = "UPDATE campaigns SET paused = coalesce(paused, $2) WHERE id = $1 AND stage < $3";
+                        let sql = "UPDATE campaigns SET paused = coalesce(paused || '; ', '') || $2 WHERE id = $1 AND stage < $3";
                         tx.execute(sql, &[&campaign.0, why, &number]).await?;
                         ("stage = greatest(stage, $2)", &number)
                     }

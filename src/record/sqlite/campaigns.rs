@@ -115,7 +115,8 @@ impl Campaigns for SqliteRecord {
                     Change::FreezeAssets(assets) => row.assets = row.assets.take().or(Some(assets)),
                     Change::ThawAssets => row.assets = None,
                     Change::Stage(stage, why) if row.stage < stage => {
-                        (row.stage, row.paused) = (stage, row.paused.take().or(Some(why)));
+                        let before = row.paused.take().map(|before| before + "; ").unwrap_or_default();
+                        (row.stage, row.paused) = (stage, Some(before + &why));
                     }
                     Change::Stage(..) => {}
                 }

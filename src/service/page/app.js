@@ -58,7 +58,10 @@ function run(session) {
     const wanted = `${name}/${one}/${one && address.page}`;
     if (wanted !== shown) {
       shown = wanted;
-      const next = await viewOf(name, one, address.page);
+      const next = await viewOf(name, one, address.page).catch((problem) => {
+        if (shown === wanted) shown = null;
+        throw problem;
+      });
       if (wanted !== shown) return;
       const before = view;
       view = next;
@@ -69,13 +72,9 @@ function run(session) {
     }
     document.title = `${view.title()} · reattach`;
   };
-  const turn = (address) =>
-    show(address).catch((problem) => {
-      shown = null;
-      complain(problem);
-    });
+  const turn = (address) => void show(address).catch(complain);
   onAddress(turn);
-  void turn(read());
+  turn(read());
 
   listen((name, data) => {
     if (name === "campaign") view?.campaign?.(data);

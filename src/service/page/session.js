@@ -48,7 +48,6 @@ export async function end() {
   localStorage.removeItem(WORD);
 }
 
-// Another tab has signed in: for all.
 addEventListener("storage", ({ key, newValue }) => {
   if (key === WORD) remember(newValue ?? "");
 });

@@ -246,7 +246,8 @@ async fn drive(
         let exit = conclude(context, &*record, &summary).await?;
         let End::Stage { stage, has_arrived } = summary.end else { return Ok(exit) };
         let look = if has_arrived { "look at what they got" } else { "see why, before it goes on" };
-        if !context.asks() {
+        // Who paused it as well has something else to be asked.
+        if !context.asks() || Pause::of(&summary.campaign) != Some(Pause::Question) {
             let name = &campaign.name;
             context.output.note(format_args!("  {look}: `reattach campaign resume {name}` goes on"));
             return Ok(exit);
