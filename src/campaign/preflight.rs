@@ -94,7 +94,7 @@ impl ReadyPart {
     /// # Errors
     /// Says what is wrong with a gap.
     pub(super) fn new(variant: &Variant, prepared: Prepared, healed: u32) -> Result<Self, String> {
-        let ids: Vec<_> = prepared.assets().iter().map(id_of).collect();
+        let ids: Vec<_> = prepared.assets().iter().map(PreparedAsset::place).collect();
         let json = Message::from_json(variant.message.clone()).with_ids(&ids);
         Ok(Self { template: Template::parse(json.as_json())?, prepared, healed })
     }
@@ -103,10 +103,6 @@ impl ReadyPart {
     pub(super) fn uploads(&self) -> u64 {
         self.prepared.assets().iter().filter(|asset| is_upload(asset)).count() as u64
     }
-}
-
-fn id_of(asset: &PreparedAsset) -> (String, crate::ids::MediaKind, crate::ids::AttachmentId) {
-    (asset.pointer.clone(), asset.upload.key.kind, asset.upload.attachment_id.clone())
 }
 
 fn is_upload(asset: &PreparedAsset) -> bool {

@@ -59,10 +59,9 @@ impl FromStr for WebUrl {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let mut url =
-            Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(
-                || InvalidId::new(without_secrets(text), "a web address that begins with https:// or http://"),
-            )?;
+        let is_fetched = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let refused = || InvalidId::new(without_secrets(text), "a web address that begins with https:// or http://");
+        let mut url = Url::parse(text).ok().filter(is_fetched).ok_or_else(refused)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidId::new("an address with a password", "a web address without user name and password"));
         }

@@ -41,6 +41,11 @@ pub struct PreparedAsset {
 }
 
 impl PreparedAsset {
+    /// Where its id stands in the message, as what, and which it is.
+    pub(crate) fn place(&self) -> (String, MediaKind, AttachmentId) {
+        (self.pointer.clone(), self.upload.key.kind, self.upload.attachment_id.clone())
+    }
+
     /// What became of it, as of an asset that was asked for by itself.
     pub fn report(&self) -> AssetReport {
         let report = AssetReport::recorded(self.upload.clone(), self.outcome);
@@ -82,10 +87,7 @@ impl AssetLibrary {
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        let ids: Vec<(String, MediaKind, AttachmentId)> = assets
-            .iter()
-            .map(|asset| (asset.pointer.clone(), asset.upload.key.kind, asset.upload.attachment_id.clone()))
-            .collect();
+        let ids: Vec<_> = assets.iter().map(PreparedAsset::place).collect();
         let content = match request.content {
             Content::Message(message) => Content::Message(message.with_ids(&ids)),
             other => other,

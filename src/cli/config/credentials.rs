@@ -107,7 +107,7 @@ fn is_credential(path: &Path) -> bool {
     env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.parent() == Some(Path::new(&folder)))
 }
 
-/// What is wrong with the place of a secret; `None` when only its owner can get at it, or a `credential`'s service.
+/// What is wrong with the place of a secret; `None` when only its owner can get at it, or the service it is a credential of.
 fn exposure(metadata: &fs::Metadata, is_credential: bool) -> Option<&'static str> {
     if !metadata.is_file() {
         return Some("it is not a regular file (links are not followed)");
