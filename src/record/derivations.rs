@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::RecordError;
-use super::rows::damaged;
+use super::rows::{self, damaged};
 use crate::clock::Timestamp;
 use crate::facts::{Dimensions, Facts};
 use crate::ids::ContentHash;
@@ -94,7 +94,7 @@ impl DerivationRow {
     }
 
     pub(super) fn checksum(&self) -> u32 {
-        crc32fast::hash(&postcard::to_allocvec(self).expect("rows have no form postcard lacks"))
+        rows::crc(self)
     }
 
     /// The derivation this row stands for, as stored with `checksum`.

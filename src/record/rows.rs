@@ -53,7 +53,7 @@ impl UploadRow {
     pub(super) fn checksum(&self, key: &AssetKey) -> u32 {
         let KeySpace { origin, page, platform } = &key.space;
         let names = (origin.as_str(), page.as_str(), platform.as_str(), key.kind.as_str(), &key.asset.digest());
-        crc32fast::hash(&postcard::to_allocvec(&(names, self)).expect("rows have no form postcard lacks"))
+        crc(&(names, self))
     }
 
     /// Returns if this is the row that was stored with `checksum`.
@@ -133,7 +133,7 @@ impl AliasRow {
 
     /// CRC-32 of the row.
     pub(super) fn checksum(&self) -> u32 {
-        crc32fast::hash(&postcard::to_allocvec(self).expect("rows have no form postcard lacks"))
+        crc(self)
     }
 }
 
@@ -175,13 +175,13 @@ pub(super) fn heal_checksum(heal: &Heal) -> u32 {
     let AssetKey { space: KeySpace { origin, page, platform }, kind, asset } = &heal.key;
     let names = (origin.as_str(), page.as_str(), platform.as_str(), kind.as_str(), &asset.digest());
     let row = (names, heal.refused.as_str(), heal.at.as_unix_millis());
-    crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
+    crc(&row)
 }
 
 /// CRC-32 of what a row of `pages` holds.
 pub(super) fn page_checksum(origin: &str, token: &[u8], page_id: &str, name: &str, learnt_at: i64) -> u32 {
     let row = (origin, token, page_id, name, learnt_at);
-    crc32fast::hash(&postcard::to_allocvec(&row).expect("rows have no form postcard lacks"))
+    crc(&row)
 }
 
 /// CRC-32 of what a row of `server_times` holds.
