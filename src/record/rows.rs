@@ -137,22 +137,6 @@ impl AliasRow {
     }
 }
 
-impl UploadState {
-    /// The word it is stored as.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Rejected => "rejected",
-            Self::UnknownAge => "unknown_age",
-        }
-    }
-
-    /// The state the word stands for.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Live, Self::Rejected, Self::UnknownAge].into_iter().find(|state| state.as_str() == text)
-    }
-}
-
 pub(super) fn space(origin: &str, page_id: &str, platform: &str) -> Result<KeySpace, RecordError> {
     const TABLE: &str = "spaces";
     Ok(KeySpace { origin: parse(TABLE, origin)?, page: parse(TABLE, page_id)?, platform: parse(TABLE, platform)? })
