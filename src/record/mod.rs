@@ -8,15 +8,16 @@
 //! database that many hosts share, where every process that uploads holds a lease.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::clock::{ClockReading, Timestamp};
-use crate::ids::{AliasName, Asset, AssetKey, AttachmentId, KeySpace, MediaKind, Origin, PageId};
+use crate::ids::{AssetKey, AttachmentId, KeySpace, Origin, PageId};
 use crate::secret::TokenFingerprint;
 
+mod aliases;
 mod budgets;
 mod campaigns;
 mod carry;
@@ -34,6 +35,7 @@ mod rows;
 mod sqlite;
 mod uploads;
 
+pub use self::aliases::{Alias, AliasTarget, Aliases};
 pub use self::budgets::Budgets;
 pub use self::campaigns::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, ClaimedRow, Claims, DeliveryKey, Enlisted, Entry, Holder,
@@ -96,28 +98,6 @@ pub struct PageIdentity {
     pub name: String,
 }
 
-/// A name for an asset, on every Page, platform and Graph origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alias {
-    /// The name.
-    pub name: AliasName,
-    /// What it stands for.
-    pub target: AliasTarget,
-    /// When it was last pointed at something.
-    pub set_at: Timestamp,
-}
-
-/// What an alias stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AliasTarget {
-    /// Bytes, or a web address. Another file under the same path is another asset.
-    pub asset: Asset,
-    /// The `type` it is sent as.
-    pub kind: MediaKind,
-    /// The file it was made from, which may hold other bytes by now.
-    pub source: Option<PathBuf>,
-}
-
 /// Whose tokens are whose.
 #[async_trait]
 pub trait Pages: fmt::Debug + Send + Sync {
@@ -156,23 +136,6 @@ pub trait Heals: fmt::Debug + Send + Sync {
 
     /// What the id stood for in this space when it was last refused; `None` where no heal of it is kept.
     async fn healed(&self, space: &KeySpace, refused: &AttachmentId) -> Result<Option<AssetKey>, RecordError>;
-}
-
-/// What people call what.
-#[async_trait]
-pub trait Aliases: fmt::Debug + Send + Sync {
-    /// What the name stands for; `None` where it is not in use.
-    async fn alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError>;
-
-    /// Points the name at something, durable before this returns, and gives what it pointed at before. Whoever asks
-    /// meanwhile gets the one or the other.
-    async fn set_alias(&self, alias: &Alias) -> Result<Option<Alias>, RecordError>;
-
-    /// Takes the name out of use, and gives what it stood for.
-    async fn remove_alias(&self, name: &AliasName) -> Result<Option<Alias>, RecordError>;
-
-    /// All of them, by name.
-    async fn aliases(&self) -> Result<Vec<Alias>, RecordError>;
 }
 
 /// All the record knows.
