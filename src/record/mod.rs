@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::{ClockReading, Timestamp};
-use crate::ids::{AssetKey, AttachmentId, KeySpace, Origin, PageId};
+use crate::ids::{Origin, PageId};
 use crate::secret::TokenFingerprint;
 
 mod aliases;
@@ -29,6 +29,7 @@ mod doubts;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod heals;
 mod postgres;
 mod requests;
 mod rows;
@@ -45,6 +46,7 @@ pub use self::carry::{CarriedTable, RecordPlace, carry_over};
 pub use self::derivations::{Derivation, Derivations};
 pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;
+pub use self::heals::{Heal, Heals};
 pub use self::postgres::{AddressError, PostgresRecord, ServerAddress};
 pub use self::requests::{Answer, Request, Requests, Standing, TakenUp};
 pub use self::sqlite::SqliteRecord;
@@ -76,17 +78,6 @@ pub async fn connect(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordE
 /// `NotLetIn` where the machine's certificates cannot be read.
 pub fn at(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordError> {
     Ok(Arc::new(PostgresRecord::at(address)?))
-}
-
-/// An id that Meta refused, and that was made anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heal {
-    /// What it stood for.
-    pub key: AssetKey,
-    /// The id that was refused.
-    pub refused: AttachmentId,
-    /// When the new one was on record.
-    pub at: Timestamp,
 }
 
 /// The Page a token speaks for.
@@ -122,20 +113,6 @@ pub trait ServerTimes: fmt::Debug + Send + Sync {
 
     /// Keeps what the clocks show, in place of what was kept for `origin`.
     async fn keep_clock_reading(&self, origin: &Origin, reading: ClockReading) -> Result<(), RecordError>;
-}
-
-/// Which ids were made anew because Meta refused them.
-#[async_trait]
-pub trait Heals: fmt::Debug + Send + Sync {
-    /// Keeps a heal, durable before this returns, and lets go of those that happened before `since`.
-    async fn remember_heal(&self, heal: &Heal, since: Timestamp) -> Result<(), RecordError>;
-
-    /// How many heals of `key` are kept that happened after `after`, up to `now`: one from a clock that ran ahead does
-    /// not count.
-    async fn count_heals(&self, key: &AssetKey, after: Timestamp, now: Timestamp) -> Result<u64, RecordError>;
-
-    /// What the id stood for in this space when it was last refused; `None` where no heal of it is kept.
-    async fn healed(&self, space: &KeySpace, refused: &AttachmentId) -> Result<Option<AssetKey>, RecordError>;
 }
 
 /// All the record knows.
