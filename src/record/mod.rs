@@ -13,9 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::{ClockReading, Timestamp};
-use crate::ids::{Origin, PageId};
-use crate::secret::TokenFingerprint;
+use crate::clock::ClockReading;
+use crate::ids::Origin;
 
 mod aliases;
 mod budgets;
@@ -30,6 +29,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod heals;
+mod pages;
 mod postgres;
 mod requests;
 mod rows;
@@ -47,6 +47,7 @@ pub use self::derivations::{Derivation, Derivations};
 pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
 pub use self::error::RecordError;
 pub use self::heals::{Heal, Heals};
+pub use self::pages::{PageIdentity, Pages};
 pub use self::postgres::{AddressError, PostgresRecord, ServerAddress};
 pub use self::requests::{Answer, Request, Requests, Standing, TakenUp};
 pub use self::sqlite::SqliteRecord;
@@ -78,31 +79,6 @@ pub async fn connect(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordE
 /// `NotLetIn` where the machine's certificates cannot be read.
 pub fn at(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordError> {
     Ok(Arc::new(PostgresRecord::at(address)?))
-}
-
-/// The Page a token speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageIdentity {
-    /// The Page's id.
-    pub id: PageId,
-    /// Its name, for people.
-    pub name: String,
-}
-
-/// Whose tokens are whose.
-#[async_trait]
-pub trait Pages: fmt::Debug + Send + Sync {
-    /// The Page the token speaks for at `origin`; `None` until it was remembered.
-    async fn page_of(&self, origin: &Origin, token: TokenFingerprint) -> Result<Option<PageIdentity>, RecordError>;
-
-    /// Keeps whose token this is, in place of what was known.
-    async fn remember_page(
-        &self,
-        origin: &Origin,
-        token: TokenFingerprint,
-        page: &PageIdentity,
-        now: Timestamp,
-    ) -> Result<(), RecordError>;
 }
 
 /// What time it was at Meta.
