@@ -7,14 +7,10 @@
 //! file `record.db`, and beside it `owners/`, where every process that uploads holds a lock; and PostgreSQL (`postgres`), a
 //! database that many hosts share, where every process that uploads holds a lease.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-
-use crate::clock::ClockReading;
-use crate::ids::Origin;
 
 mod aliases;
 mod budgets;
@@ -33,6 +29,7 @@ mod pages;
 mod postgres;
 mod requests;
 mod rows;
+mod server_times;
 mod sqlite;
 mod uploads;
 
@@ -50,6 +47,7 @@ pub use self::heals::{Heal, Heals};
 pub use self::pages::{PageIdentity, Pages};
 pub use self::postgres::{AddressError, PostgresRecord, ServerAddress};
 pub use self::requests::{Answer, Request, Requests, Standing, TakenUp};
+pub use self::server_times::ServerTimes;
 pub use self::sqlite::SqliteRecord;
 pub use self::uploads::{
     Adopted, Claim, Claimed, Completed, Moved, NewUpload, Upload, UploadFilter, UploadState, Uploads,
@@ -79,16 +77,6 @@ pub async fn connect(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordE
 /// `NotLetIn` where the machine's certificates cannot be read.
 pub fn at(address: &ServerAddress) -> Result<Arc<dyn Record>, RecordError> {
     Ok(Arc::new(PostgresRecord::at(address)?))
-}
-
-/// What time it was at Meta.
-#[async_trait]
-pub trait ServerTimes: fmt::Debug + Send + Sync {
-    /// What the clocks of `origin` and of this machine showed when that was last kept; `None` if it never was.
-    async fn clock_reading(&self, origin: &Origin) -> Result<Option<ClockReading>, RecordError>;
-
-    /// Keeps what the clocks show, in place of what was kept for `origin`.
-    async fn keep_clock_reading(&self, origin: &Origin, reading: ClockReading) -> Result<(), RecordError>;
 }
 
 /// All the record knows.
