@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
@@ -63,11 +64,8 @@ fn is_stdin(file: &Path) -> bool {
 
 /// `file`, to be written on at its end; for its owner alone where it is new.
 pub(super) fn append(file: &Path) -> Result<File, Failure> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map_err(|source| Failure::File { action: "opened", path: file.to_owned(), source })
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+    opened.map_err(|source| Failure::File { action: "opened", path: file.to_owned(), source })
 }
 
 /// Writes `bytes` to `file`, which holds what it held or all of them, whatever happens meanwhile.

@@ -3,6 +3,7 @@
 //! The file beside (`….lock`) stays when the lock goes: to delete it would let two sandboxes hold two of that name.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::server::SandboxError;
@@ -15,11 +16,8 @@ pub(super) struct StateLock(#[expect(dead_code, reason = "it is held, not read")
 /// Locks the state file `path`, if no other sandbox has it.
 pub(super) fn lock(path: &Path) -> Result<StateLock, SandboxError> {
     let failure = |source| SandboxError::WriteState { path: path.to_owned(), source };
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(beside(path, ".lock")).map_err(failure)?;
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside(path, ".lock"));
+    let file = opened.map_err(failure)?;
     match file.try_lock() {
         Ok(()) => Ok(StateLock(file)),
         Err(TryLockError::WouldBlock) => Err(SandboxError::StateInUse { path: path.to_owned() }),

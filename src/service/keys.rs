@@ -1,7 +1,8 @@
 //! The service's two tokens: one that may do everything, one that may only look.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -104,11 +105,7 @@ fn make(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let draft = path.with_extension(format!("token-{}", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = writeln!(file, "{}", hex::encode(bits)).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
@@ -118,15 +115,8 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-#[cfg(unix)]
 fn is_ours_alone(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     metadata.is_file() && metadata.permissions().mode().trailing_zeros() >= 6
-}
-
-#[cfg(not(unix))]
-fn is_ours_alone(metadata: &fs::Metadata) -> bool {
-    metadata.is_file()
 }
 
 #[cfg(test)]
@@ -146,10 +136,8 @@ mod tests {
         assert_eq!(keys.scope_of(b""), None);
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_token_others_can_read_is_not_trusted() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         Keys::load(folder.path()).expect("keys");
         let path = folder.path().join(SEND);
