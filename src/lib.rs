@@ -43,6 +43,9 @@
 //! # }
 //! ```
 
+#[cfg(not(unix))]
+compile_error!("reattach runs on Unix alone");
+
 pub mod budget;
 pub mod cache;
 pub mod campaign;

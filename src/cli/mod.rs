@@ -170,18 +170,13 @@ async fn interruptions(output: Arc<Output>, stop: Stop, abandon: Stop) {
 }
 
 /// A file that may grow no further (`ulimit -f`) is an error of the write that found out, and no reason to die of a signal.
-#[cfg(unix)]
 fn outlive_a_full_file() {
     use tokio::signal::unix::{SignalKind, signal};
     // Once somebody has listened for it, it is deadly no more, though nobody listens any longer.
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
 }
 
-#[cfg(not(unix))]
-fn outlive_a_full_file() {}
-
-/// Returns at the next request to end: Ctrl-C, or where there is such a thing, a TERM or HUP signal.
-#[cfg(unix)]
+/// Returns at the next request to end: Ctrl-C, or a TERM or HUP signal.
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     // Who was told to outlive the terminal (`nohup`) must not start listening for its end.
@@ -196,19 +191,10 @@ async fn signal() {
 }
 
 /// Whether this process was started with HUP ignored, where the system says so.
-#[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
-
-/// Returns at the next Ctrl-C.
-#[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Logs to the file `REATTACH_LOG_FILE` names, and without one to stderr.

@@ -264,7 +264,6 @@ mod tests {
         assert_eq!(shown(Path::new("summer 🌞 ü.png")), "summer 🌞 ü.png");
     }
 
-    #[cfg(unix)]
     #[test]
     fn bytes_that_are_no_text_are_shown_as_numbers() {
         use std::os::unix::ffi::OsStrExt;

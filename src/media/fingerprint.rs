@@ -5,6 +5,7 @@
 //! Nothing is stored here.
 
 use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -19,10 +20,9 @@ const COARSE_TICK: Duration = Duration::from_secs(2);
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
-/// Which file `metadata` belongs to and when it last changed; `None` where the system cannot tell.
-#[cfg(unix)]
+/// Which file `metadata` belongs to and when it last changed; `None` where one of its times cannot be counted in
+/// nanoseconds, which reach from 1677 to 2262.
 pub fn fingerprint(metadata: &Metadata) -> Option<Fingerprint> {
-    use std::os::unix::fs::MetadataExt;
     Some(Fingerprint {
         device: metadata.dev(),
         inode: metadata.ino(),
@@ -45,12 +45,6 @@ pub(super) fn fingerprint_of(seen: &rustix::fs::Stat) -> Option<Fingerprint> {
 
 fn nanos(seconds: i64, nanos: i64) -> Option<i64> {
     seconds.checked_mul(NANOS_PER_SEC)?.checked_add(nanos)
-}
-
-/// Which file `metadata` belongs to and when it last changed; `None` where the system cannot tell.
-#[cfg(not(unix))]
-pub fn fingerprint(_: &Metadata) -> Option<Fingerprint> {
-    None
 }
 
 /// Whether a fingerprint may be remembered for the bytes of a read that begins now.
@@ -120,12 +114,11 @@ mod tests {
         assert_eq!(trust(&changed_at(-1, -1), Timestamp::from_unix_millis(1_000)), Trust::Settled);
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_rewritten_file_has_another_fingerprint_and_a_renamed_one_keeps_inode_and_size() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, moved) = (folder.path().join("a"), folder.path().join("b"));
-        let of = |path| fingerprint(&std::fs::metadata(path).expect("metadata")).expect("unix");
+        let of = |path| fingerprint(&std::fs::metadata(path).expect("metadata")).expect("a fingerprint");
         std::fs::write(&path, "one").expect("write");
         let before = of(&path);
         std::fs::rename(&path, &moved).expect("rename");

@@ -4,6 +4,7 @@
 
 use std::fs::FileType;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 
 use serde::Serialize;
 
@@ -159,9 +160,7 @@ impl Problem {
     }
 }
 
-#[cfg(unix)]
 fn special(file_type: FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
     if file_type.is_fifo() {
         "a named pipe"
     } else if file_type.is_socket() {
@@ -169,11 +168,6 @@ fn special(file_type: FileType) -> &'static str {
     } else {
         "a device"
     }
-}
-
-#[cfg(not(unix))]
-fn special(_: FileType) -> &'static str {
-    "something special"
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ impl Follow {
 pub struct Stat {
     /// Its length; neither zero nor over the limit.
     pub size_bytes: u64,
-    /// Which file it is, to look up what is remembered of it; `None` where the system cannot tell.
+    /// Which file it is, to look up what is remembered of it; `None` where one of its times cannot be counted in
+    /// nanoseconds.
     pub fingerprint: Option<Fingerprint>,
 }
 

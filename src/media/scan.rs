@@ -397,5 +397,5 @@ fn reason(error: &ignore::Error) -> &ignore::Error {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

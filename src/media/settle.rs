@@ -90,7 +90,7 @@ fn shape_of(path: &Path) -> Option<Shape> {
     Some((metadata.len(), fingerprint(&metadata)))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::io::Write;
 

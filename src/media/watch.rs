@@ -388,7 +388,7 @@ fn refused(found: Found) -> Option<Seen> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use notify::event::{AccessKind, CreateKind, Flag};
 

@@ -157,17 +157,14 @@ async fn renew(context: &Context, libraries: &[AssetLibrary], every: Duration) {
 
 /// A connection is an open file, and the record needs some whatever comes. Systems let a process have more than it begins with.
 fn have_files_enough() {
-    #[cfg(unix)]
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const ENOUGH: u64 = 8_192;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
     {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        const ENOUGH: u64 = 8_192;
-        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-        let wanted = maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
-        if current.is_some_and(|current| current < wanted)
-            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
-        {
-            tracing::warn!(%error, "there may be too few open files for all connections");
-        }
+        tracing::warn!(%error, "there may be too few open files for all connections");
     }
 }
 

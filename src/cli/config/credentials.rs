@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::secret::AccessToken;
@@ -112,13 +113,6 @@ fn exposure(metadata: &fs::Metadata, is_credential: bool) -> Option<&'static str
     if !metadata.is_file() {
         return Some("it is not a regular file (links are not followed)");
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let others = if is_credential { 0o037 } else { 0o077 };
-        if metadata.permissions().mode() & others != 0 {
-            return Some("others may read it");
-        }
-    }
-    None
+    let others = if is_credential { 0o037 } else { 0o077 };
+    (metadata.permissions().mode() & others != 0).then_some("others may read it")
 }

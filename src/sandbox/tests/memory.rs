@@ -62,7 +62,6 @@ async fn a_change_is_written_without_a_shutdown() {
     assert!(!place.file.with_extension("jsonl.tmp").exists());
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn nobody_else_may_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
