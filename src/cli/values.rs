@@ -11,7 +11,7 @@ use clap::{Arg, Command};
 
 use crate::clock::Timestamp;
 use crate::graph::Tag;
-use crate::ids::{AliasName, InvalidId, Origin};
+use crate::ids::{InvalidId, Origin};
 
 pub(super) use crate::media::limits::grouped as thousands;
 
@@ -42,11 +42,6 @@ impl TypedValueParser for OriginParser {
 /// Reads an address to listen on. A name may have several, so that one has to be said.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an address with its port, such as 127.0.0.1:7766 or [::1]:7766"))
-}
-
-/// Reads an alias, with or without its `@`.
-pub(super) fn alias(text: &str) -> Result<AliasName, InvalidId> {
-    text.strip_prefix('@').unwrap_or(text).parse()
 }
 
 /// Reads a message tag: Meta's word, in capitals, known to us or not.

@@ -16,6 +16,14 @@ use super::InvalidId;
 pub struct AliasName(Arc<str>);
 
 impl AliasName {
+    /// The name `text` says, written with its `@` or without.
+    ///
+    /// # Errors
+    /// What is behind the `@` is no name.
+    pub fn with_or_without_at(text: &str) -> Result<Self, InvalidId> {
+        text.strip_prefix('@').unwrap_or(text).parse()
+    }
+
     /// The name, without `@`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,6 +71,16 @@ mod tests {
         }
         for text in ["", "@hero", "-hero", ".hero", "/hero", "he ro", "héro", "he>ro", "a\nb", &"x".repeat(65)] {
             assert!(text.parse::<AliasName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_at_before_a_name_is_no_part_of_it() {
+        for text in ["hero", "@hero"] {
+            assert_eq!(AliasName::with_or_without_at(text).expect(text).as_str(), "hero");
+        }
+        for text in ["", "@", "@@hero", "@-hero"] {
+            assert!(AliasName::with_or_without_at(text).is_err(), "{text:?}");
         }
     }
 }

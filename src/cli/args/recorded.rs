@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::values::{alias, duration};
+use crate::cli::values::duration;
 use crate::ids::{AliasName, MediaKind};
 
 /// `ls`.
@@ -64,7 +64,7 @@ It stands for what the file held when the name was given, on every Page; nothing
 an id is asked for.")]
 pub(in crate::cli) struct AliasArgs {
     /// The name: letters, digits, -, _, . and /; alone, it says what it stands for.
-    #[arg(value_name = "NAME", value_parser = alias)]
+    #[arg(value_name = "NAME", value_parser = AliasName::with_or_without_at)]
     pub(in crate::cli) name: Option<AliasName>,
     /// What it shall stand for: a path, sha256:HEX, @alias, or https://….
     #[arg(value_name = "REF")]
@@ -76,7 +76,7 @@ pub(in crate::cli) struct AliasArgs {
     #[arg(long, conflicts_with_all = ["name", "remove"])]
     pub(in crate::cli) list: bool,
     /// Take this name out of use; what it stood for stays.
-    #[arg(long, value_name = "NAME", value_parser = alias, conflicts_with = "name")]
+    #[arg(long, value_name = "NAME", value_parser = AliasName::with_or_without_at, conflicts_with = "name")]
     pub(in crate::cli) remove: Option<AliasName>,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{CopyOf, Entry, Lookup};
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
-use crate::ids::{Asset, AttachmentId, ContentHash, WebUrl};
+use crate::ids::{AliasName, Asset, AttachmentId, ContentHash, WebUrl};
 use crate::record::UploadState;
 
 /// The names, in the order they are written. The bytes of a path that is no text stand beside it, in hexadecimal digits.
@@ -172,7 +172,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of names, or a text with spaces between them.
-    fn aliases<T: FromStr<Err: ToString>>(&self) -> Result<Vec<T>, String> {
+    fn aliases(&self) -> Result<Vec<AliasName>, String> {
         let wrong = |value: &Value| format!("its aliases are {value}, and no list of names");
         let words: Vec<&str> = match self.get("aliases") {
             None => Vec::new(),
@@ -182,8 +182,7 @@ impl<'a> Fields<'a> {
             }
             Some(other) => return Err(wrong(other)),
         };
-        let name =
-            |word: &str| word.strip_prefix('@').unwrap_or(word).parse().map_err(|error: T::Err| error.to_string());
+        let name = |word: &str| AliasName::with_or_without_at(word).map_err(|error| error.to_string());
         words.into_iter().map(name).collect()
     }
 }

@@ -100,5 +100,5 @@ pub(super) async fn remove(
 }
 
 fn alias_name(text: &str) -> Result<AliasName, Problem> {
-    text.strip_prefix('@').unwrap_or(text).parse().map_err(|error| Problem::invalid(format!("{error}")))
+    AliasName::with_or_without_at(text).map_err(|error| Problem::invalid(format!("{error}")))
 }
