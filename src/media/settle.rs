@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::fingerprint::fingerprint;
@@ -47,8 +47,7 @@ impl Settling {
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_dir() => Touched::Folder,
             Ok(metadata) => {
-                let shape = (metadata.len(), fingerprint(&metadata));
-                self.waiting.insert(path, Waiting { shape, since: now });
+                self.waiting.insert(path, Waiting { shape: shape(&metadata), since: now });
                 Touched::File
             }
             Err(_) => {
@@ -66,7 +65,7 @@ impl Settling {
             if now.saturating_duration_since(waiting.since) < quiet {
                 return true;
             }
-            match shape_of(path) {
+            match fs::symlink_metadata(path).ok().map(|metadata| shape(&metadata)) {
                 Some(shape) if shape == waiting.shape => settled.push(path.clone()),
                 Some(shape) => {
                     *waiting = Waiting { shape, since: now };
@@ -85,9 +84,8 @@ impl Settling {
     }
 }
 
-fn shape_of(path: &Path) -> Option<Shape> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    Some((metadata.len(), fingerprint(&metadata)))
+fn shape(metadata: &fs::Metadata) -> Shape {
+    (metadata.len(), fingerprint(metadata))
 }
 
 #[cfg(test)]
