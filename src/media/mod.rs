@@ -5,26 +5,27 @@
 //! its hash, type and dimensions come from that buffer, and the same buffer is what an upload sends. Nothing here
 //! remembers, uploads or prints.
 
-pub mod bounds;
-pub mod fingerprint;
+mod bounds;
+mod fingerprint;
 pub mod fit;
 mod hasher;
 mod iso_media;
 pub mod limits;
 mod neighbours;
-pub mod pool;
-pub mod private;
-pub mod probe;
-pub mod problem;
-pub mod read;
-pub mod scan;
+mod pool;
+mod private;
+mod probe;
+mod problem;
+mod read;
+mod scan;
 mod settle;
 mod sniff;
 mod structure;
 pub mod thumbnail;
-pub mod watch;
+mod watch;
 
 pub use bounds::Bounds;
+pub(crate) use bounds::enter;
 pub use fingerprint::{Trust, fingerprint, trust};
 pub use fit::{Fit, FitRules, FittedCopy, fit};
 pub(crate) use hasher::ContentHasher;

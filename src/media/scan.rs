@@ -87,7 +87,7 @@ pub enum Found {
 }
 
 /// Whether a change of the file at `path` changes which other files a scan comes upon.
-pub fn is_rule(path: &Path) -> bool {
+pub(super) fn is_rule(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == IGNORE_FILE)
 }
 

@@ -20,7 +20,7 @@ use super::settle::{Settling, Touched};
 use crate::clock::Timestamp;
 
 /// How often the watched folders themselves are looked for: the system does not say when one comes back.
-pub const ROOT_POLL: Duration = Duration::from_millis(500);
+const ROOT_POLL: Duration = Duration::from_millis(500);
 
 /// How long the system may take to watch a folder that was just made, and to tell of what is written there.
 const UNWATCHED: Duration = Duration::from_secs(2);

@@ -17,9 +17,8 @@ use tokio::io::AsyncWriteExt;
 
 use crate::ids::ContentHash;
 use crate::library::{AssetOutcome, AssetRef, PlanRules, ResolveOptions};
-use crate::media::ContentHasher;
-use crate::media::bounds::enter;
 use crate::media::limits::MAX_BYTES;
+use crate::media::{ContentHasher, enter};
 use crate::service::problem::Problem;
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
