@@ -44,18 +44,18 @@ impl FitRules {
         Self { platform }
     }
 
-    fn bounds(self) -> Bounds {
+    fn limits(self) -> CopyLimits {
         let bytes = match self.platform {
             Platform::Messenger => NEAR_LIMIT_BYTES,
             Platform::Instagram => COMFORTABLE_BYTES,
         };
-        Bounds { bytes, new_png_bytes: COMFORTABLE_BYTES, pixels: MAX_PIXELS }
+        CopyLimits { bytes, new_png_bytes: COMFORTABLE_BYTES, pixels: MAX_PIXELS }
     }
 }
 
 /// What a copy may come to.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct CopyLimits {
     /// The most bytes: what is sure to be taken, whatever Meta means by MB.
     bytes: u64,
     /// The most bytes of a PNG of an opaque picture that was none before: beyond, a JPEG says it in fewer.

@@ -9,7 +9,7 @@ use image::ImageFormat;
 use super::picture::{Picture, broken};
 use super::steps::{Original, Step, Steps, within};
 use super::still::{Pictures, is_lossy_webp, pictures};
-use super::{Bounds, FitRules, decodable, left_alone, no_decoder};
+use super::{CopyLimits, FitRules, decodable, left_alone, no_decoder};
 use crate::facts::Facts;
 use crate::media::hasher::ContentHasher;
 use crate::media::probe::{Probe, probe};
@@ -68,7 +68,7 @@ pub struct FittedCopy {
 /// Why there can be none: it is animated, asks for too much memory or time, or cannot be decoded.
 pub fn make_copy(bytes: Bytes, mime: &str, rules: FitRules, deadline: Deadline) -> Result<FittedCopy, Problem> {
     // Decoders meet bytes nobody has seen, and some panic at them.
-    catch_unwind(AssertUnwindSafe(|| make(bytes, mime, rules, rules.bounds(), deadline)))
+    catch_unwind(AssertUnwindSafe(|| make(bytes, mime, rules, rules.limits(), deadline)))
         .unwrap_or_else(|_| Err(broken()))
 }
 
@@ -76,7 +76,7 @@ pub(super) fn make(
     bytes: Bytes,
     mime: &str,
     rules: FitRules,
-    bounds: Bounds,
+    limits: CopyLimits,
     deadline: Deadline,
 ) -> Result<FittedCopy, Problem> {
     let format = decodable(mime).ok_or_else(|| no_decoder(mime))?;
@@ -87,8 +87,8 @@ pub(super) fn make(
         ImageFormat::WebP if is_lossy_webp(&bytes) => Original::Lossy,
         _ => Original::Lossless,
     };
-    let picture = Picture::decode(bytes, format, deadline)?.upright(|size| within(size, bounds.pixels))?;
-    let steps = Steps { size: picture.size(), transparent: picture.is_transparent(), original, bounds };
+    let picture = Picture::decode(bytes, format, deadline)?.upright(|size| within(size, limits.pixels))?;
+    let steps = Steps { size: picture.size(), transparent: picture.is_transparent(), original, limits };
     let mut step = steps.first();
     loop {
         deadline.check()?;

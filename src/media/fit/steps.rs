@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Bounds;
+use super::CopyLimits;
 use crate::facts::Dimensions;
 
 /// The best and the poorest quality a JPEG is given, and the one it gets when it is made smaller.
@@ -46,7 +46,7 @@ pub(super) struct Steps {
     pub(super) size: Dimensions,
     pub(super) transparent: bool,
     pub(super) original: Original,
-    pub(super) bounds: Bounds,
+    pub(super) limits: CopyLimits,
 }
 
 /// What the picture was encoded as.
@@ -93,8 +93,8 @@ impl Steps {
     /// The most bytes of a copy of this form.
     pub(super) fn budget(&self, form: Form) -> u64 {
         match form {
-            Form::Png if !self.transparent && self.original != Original::Png => self.bounds.new_png_bytes,
-            _ => self.bounds.bytes,
+            Form::Png if !self.transparent && self.original != Original::Png => self.limits.new_png_bytes,
+            _ => self.limits.bytes,
         }
     }
 
@@ -146,8 +146,8 @@ mod tests {
     const PICTURE: Dimensions = Dimensions { width: 4_000, height: 3_000 };
 
     fn steps(original: Original, transparent: bool) -> Steps {
-        let bounds = Bounds { bytes: 1_000_000, new_png_bytes: 500_000, pixels: PICTURE.pixels() };
-        Steps { size: PICTURE, transparent, original, bounds }
+        let limits = CopyLimits { bytes: 1_000_000, new_png_bytes: 500_000, pixels: PICTURE.pixels() };
+        Steps { size: PICTURE, transparent, original, limits }
     }
 
     /// All that is tried while every copy comes to `size_of` it.

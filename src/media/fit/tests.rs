@@ -183,11 +183,11 @@ fn the_same_bytes_by_the_same_rules_give_the_same_copy() {
     assert_eq!(first.recipe, "fit1;messenger;png;300x200");
 }
 
-/// A copy by bounds that small pictures are beyond.
+/// A copy within limits that small pictures are beyond.
 fn copy_within(bytes: &[u8], max_bytes: u64, max_pixels: u64) -> FittedCopy {
-    let bounds = Bounds { bytes: max_bytes, new_png_bytes: max_bytes / 2, pixels: max_pixels };
+    let limits = CopyLimits { bytes: max_bytes, new_png_bytes: max_bytes / 2, pixels: max_pixels };
     let mime = probe(bytes).mime.expect("a type");
-    let copy = copy::make(Bytes::copy_from_slice(bytes), mime, FitRules::of(MESSENGER), bounds, Deadline::usual());
+    let copy = copy::make(Bytes::copy_from_slice(bytes), mime, FitRules::of(MESSENGER), limits, Deadline::usual());
     let copy = copy.expect("a copy");
     let size = copy.facts.dimensions.expect("dimensions");
     assert!(copy.facts.size_bytes <= max_bytes && size.pixels() <= max_pixels, "{:?}", copy.facts);
