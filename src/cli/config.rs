@@ -28,6 +28,11 @@ pub(super) use file::InstagramSendType;
 use credentials::{APP_SECRET, Place, read_secret_file};
 use file::{File, PageFile, UrlQueryWord, load_file};
 
+/// The file the record is in, where it is one.
+const RECORD: &str = "record.db";
+/// The folder the cache is in.
+const CACHE: &str = "cache";
+
 /// What the flags say, and where they say nothing, the variables. An empty variable is one that is not set.
 pub(super) fn with_environment(flags: Global) -> Result<Global, ConfigError> {
     Ok(Global {
@@ -221,6 +226,16 @@ impl Settings {
         })
     }
 
+    /// The file the record is in, unless it is on a server.
+    pub(super) fn record_file(&self) -> PathBuf {
+        self.store.join(RECORD)
+    }
+
+    /// The folder of the cache, which is always on this machine.
+    pub(super) fn cache_folder(&self) -> PathBuf {
+        self.store.join(CACHE)
+    }
+
     /// What the configuration calls the Page; `None` where it does not know its id.
     pub(super) fn name_of(&self, page: &PageId) -> Option<&str> {
         self.names.iter().find(|(id, _)| id == page).map(|(_, name)| name.as_str())
@@ -303,7 +318,7 @@ pub(super) fn record_place(url: &str) -> Result<RecordPlace, ConfigError> {
         Some(("sqlite", path)) if !path.is_empty() => Ok(RecordPlace::File(path.into())),
         _ => match store_place(url)? {
             (_, Some(server)) => Ok(RecordPlace::Server(server)),
-            (folder, None) => Ok(RecordPlace::File(folder.join("record.db"))),
+            (folder, None) => Ok(RecordPlace::File(folder.join(RECORD))),
         },
     }
 }

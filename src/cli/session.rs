@@ -1,7 +1,6 @@
 //! What a command works with: settings, output, the store, and the Page's library.
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -159,7 +158,7 @@ impl Context {
     pub(super) async fn record(&self) -> Result<Arc<dyn Record>, Failure> {
         let record = match &self.settings.server {
             Some(server) => record::connect(server).await?,
-            None => record::open(&self.settings.store.join("record.db")).await?,
+            None => record::open(&self.settings.record_file()).await?,
         };
         if let Some(reading) = record.clock_reading(&self.settings.origin).await? {
             self.server_time.recall(reading);
@@ -190,7 +189,7 @@ impl Context {
 
     /// The same, for those who have no other use for the cache.
     pub(super) async fn known_here(&self) -> Result<Arc<Known>, Failure> {
-        self.known(|| Arc::new(self.cache(&self.settings.store.join("cache"))), WhenAway::Fail).await
+        self.known(|| Arc::new(self.cache()), WhenAway::Fail).await
     }
 
     /// Says that ages are not known, where the clock is not to be believed and nobody asks Meta.
@@ -205,7 +204,7 @@ impl Context {
 
     /// What recognises files, with this store's cache.
     pub(super) fn inspector(&self) -> Inspector {
-        self.inspector_with(self.cache(&self.settings.store.join("cache")))
+        self.inspector_with(self.cache())
     }
 
     /// What recognises files by reading them: for a few, that is faster than opening the cache.
@@ -229,8 +228,8 @@ impl Context {
         Arc::new(reader.within(Arc::clone(&self.bounds)))
     }
 
-    fn cache(&self, folder: &Path) -> FileCache {
-        let opened = FileCache::open(folder, &*self.machine_clock);
+    fn cache(&self) -> FileCache {
+        let opened = FileCache::open(&self.settings.cache_folder(), &*self.machine_clock);
         match opened.note {
             Some(note @ CacheNote::HeldByAnother { .. }) if self.output.is_verbose() => self.output.note(note),
             Some(CacheNote::HeldByAnother { .. }) | None => {}

@@ -272,7 +272,7 @@ fn api_version(version: &ApiVersion, today: &str) -> Finding {
 }
 
 async fn record(context: &Context) -> Finding {
-    let path = context.settings.store.join("record.db");
+    let path = context.settings.record_file();
     let server = context.settings.server.as_ref();
     let place = server.map_or_else(|| shown(&path), |server| shown_text(&server.to_string()));
     if server.is_none() && !SqliteRecord::is_begun(&path) {
@@ -313,7 +313,7 @@ async fn record(context: &Context) -> Finding {
 }
 
 fn cache(context: &Context) -> Finding {
-    let folder = context.settings.store.join("cache");
+    let folder = context.settings.cache_folder();
     let set_aside = set_aside(&context.settings.store);
     if !folder.exists() {
         return Fine("none yet".into());
