@@ -327,14 +327,15 @@ impl Context {
         }
         let identity = graph.me().await?;
         let owner = match identity.owner {
-            Some(TokenOwner::User) => "the person".to_owned(),
-            Some(TokenOwner::Other(word)) => format!("the {word}"),
-            Some(TokenOwner::Page) | None => String::new(),
+            Some(TokenOwner::User) => Some("the person".to_owned()),
+            Some(TokenOwner::Other(word)) => Some(format!("the {word}")),
+            Some(TokenOwner::Page) | None => None,
         };
-        if !owner.is_empty() {
-            return Err(Failure::NotAPage { owner, id: identity.id, name: identity.name.unwrap_or_default() });
+        let (id, name) = (identity.id, identity.name.unwrap_or_default());
+        if let Some(owner) = owner {
+            return Err(Failure::NotAPage { owner, id, name });
         }
-        let identity = PageIdentity { id: identity.id, name: identity.name.unwrap_or_default() };
+        let identity = PageIdentity { id, name };
         owners.remember_page(origin, fingerprint, &identity, self.clock.now()).await?;
         Ok(identity)
     }
