@@ -6,6 +6,7 @@ mod args;
 mod assets;
 mod commands;
 mod config;
+mod context;
 mod events;
 mod exit;
 mod failure;
@@ -35,10 +36,10 @@ use crate::stop::Stop;
 use crate::events::ErrorEvent;
 use args::{Cli, ColorWhen, Global};
 use config::Settings;
+use context::Context;
 use exit::Exit;
 use failure::Failure;
 use output::Output;
-use session::Context;
 
 /// How long what is under way may take to finish after the first interruption.
 const GRACE: Duration = Duration::from_secs(30);

@@ -1,10 +1,10 @@
 //! `alias`: names for assets, good on every Page.
 
 use crate::cli::args::AliasArgs;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::events::AliasEvent;
 use crate::ids::AliasName;
 use crate::library::{AliasRequest, AssetRef, LibraryError, point_at};

@@ -2,9 +2,9 @@
 
 use crate::cli::args::CheckArgs;
 use crate::cli::assets::{exit_for, print_check_summary, print_report};
+use crate::cli::context::{Context, reporter};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::{Context, reporter};
 use crate::library::{CheckOptions, check};
 
 pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Exit, Failure> {

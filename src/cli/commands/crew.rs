@@ -4,11 +4,12 @@ use std::cell::LazyCell;
 use std::sync::{Arc, OnceLock};
 
 use crate::cli::assets::{exit_for, print_report};
+use crate::cli::context::{Context, WhenAway};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::progress::Bars;
-use crate::cli::session::{Context, Session, WhenAway};
+use crate::cli::session::Session;
 use crate::events::{ErrorEvent, PageOf};
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, Inspector, LibraryError, Summary, Synced};
 

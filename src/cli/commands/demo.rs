@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::cli::args::{Cli, DemoArgs, Global};
 use crate::cli::config::{PageChoice, PageSettings, Settings};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
-use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::events::SendEvent;
 use crate::graph::{Message, SendRequest};

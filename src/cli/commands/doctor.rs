@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::cache::{CacheNote, FileCache};
 use crate::cli::config::PageSettings;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::{count, human_size, human_span};
 use crate::graph::{ApiVersion, GraphClient, Identity, SEND_PERMISSION, TokenFacts, TokenOwner};
 use crate::record::{self, SqliteRecord, UploadFilter};

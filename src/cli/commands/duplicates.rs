@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::cli::args::DuplicatesArgs;
+use crate::cli::context::{Context, reporter};
 use crate::cli::events::{DuplicatesEvent, DuplicatesSummaryEvent};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
-use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, human_size};
 use crate::library::{SameBytes, duplicates};
 

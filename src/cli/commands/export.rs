@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{ExportArgs, ExportFormat};
+use crate::cli::context::Context;
 use crate::cli::events::ExportEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::count;
 use crate::ids::{AliasName, Asset, ContentHash, MediaKind};
 use crate::library::manifest::{self, Entry, Lookup};

@@ -1,9 +1,9 @@
 //! `forget`: strike a file's ids off the record.
 
 use crate::cli::args::ForgetArgs;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::cli::values::count;
 use crate::events::RecordedEvent;
 

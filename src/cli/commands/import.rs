@@ -1,12 +1,12 @@
 //! `import`: ids from a manifest onto the record.
 
 use crate::cli::args::ImportArgs;
+use crate::cli::context::Context;
 use crate::cli::events::{ImportEvent, ImportSummaryEvent};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::{Output, Palette, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::{count, thousands};
 use crate::ids::KeySpace;
 use crate::library::{ImportOptions, ImportOutcome, ImportReport, ImportSummary, import, manifest};

@@ -1,10 +1,10 @@
 //! `ls`: the ids on record.
 
 use crate::cli::args::LsArgs;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::events::RecordedEvent;
 use crate::record::{Upload, UploadFilter};

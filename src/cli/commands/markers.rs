@@ -8,12 +8,12 @@ use std::path::Path;
 
 use crate::cli::args::ResolveArgs;
 use crate::cli::assets::describe_asked;
+use crate::cli::context::Context;
 use crate::cli::events::TextEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::shown_text;
-use crate::cli::session::Context;
 use crate::events::{AssetEvent, ErrorEvent};
 use crate::ids::{AliasName, AttachmentId};
 use crate::library::{AssetRef, AssetReport, MarkedText, in_folder};

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::cli::args::MigrateArgs;
 use crate::cli::config::record_place;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::cli::values::count;
 use crate::record::{CarriedTable, RecordPlace, carry_over};
 

@@ -31,10 +31,10 @@ mod verify;
 mod watch;
 
 use super::args::Command;
+use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use super::session::Context;
 
 /// Runs one command.
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use crate::cli::args::PruneArgs;
+use crate::cli::context::{Context, reporter};
 use crate::cli::events::PruneSummaryEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, human_size};
 use crate::clock::Moment;
 use crate::events::RecordedEvent;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::cli::values::human_span;
 use crate::clock::Moment;
 use crate::ids::{AliasName, Asset, KeySpace};

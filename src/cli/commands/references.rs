@@ -5,8 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector};
 use crate::record::Upload;
 

@@ -2,9 +2,9 @@
 
 use crate::cli::args::RefreshArgs;
 use crate::cli::assets::print_sync_summary;
+use crate::cli::context::{Context, WhenAway};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::{Context, WhenAway};
 use crate::cli::values::count;
 use crate::library::{AssetLibrary, AssetRef, AssetReport, PlanRules, RefreshOptions, Renewal};
 

@@ -7,10 +7,10 @@ use futures::StreamExt;
 
 use crate::cli::args::ResolveArgs;
 use crate::cli::assets::{describe_asked, print_summary_event};
+use crate::cli::context::{Context, WhenAway};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
-use crate::cli::session::{Context, WhenAway};
 use crate::events::{AssetEvent, PageOf};
 use crate::library::{
     AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, ResolveOptions, Synced, UploadOnMiss,

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::cli::args::SandboxArgs;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::sandbox::{self, SandboxOptions, SandboxPage};
 
 /// `{"event":"sandbox"}`: where it listens and for which Pages.

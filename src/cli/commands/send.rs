@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use crate::cli::args::{SendArgs, SendContent};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::shown_text;
-use crate::cli::session::{Context, Session};
+use crate::cli::session::Session;
 use crate::events::SendEvent;
 use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequest, SenderAction, Sent};
 use crate::ids::{AttachmentId, MediaKind};

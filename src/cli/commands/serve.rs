@@ -8,10 +8,10 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::cli::args::ServeArgs;
+use crate::cli::context::{Context, WhenAway};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
-use crate::cli::session::{Context, WhenAway};
 use crate::cli::values::human_span;
 use crate::library::{AssetLibrary, AssetOutcome, AssetReport, PlanRules, RefreshOptions, Renewal};
 use crate::media::Bounds;

@@ -1,10 +1,10 @@
 //! `show`: all that is on record about one file, on every Page.
 
 use crate::cli::args::ShowArgs;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::human_size;
 use crate::events::RecordedEvent;
 use crate::ids::Asset;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::StatusArgs;
+use crate::cli::context::Context;
 use crate::cli::events::StatusEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::{count, human_size, human_span, thousands};
 use crate::clock::{Moment, Timestamp};
 use crate::events::RecordedEvent;

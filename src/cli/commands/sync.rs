@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::cli::args::{SyncArgs, Way};
 use crate::cli::assets::{print_in_full, print_sync_summary};
+use crate::cli::context::{Context, WhenAway};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::{Context, WhenAway};
 use crate::graph::{Envelope, GraphError};
 use crate::library::{AssetLibrary, AssetReport, PlanRules, SyncOptions, Via, WatchOptions};
 

@@ -8,11 +8,11 @@ use std::time::Instant;
 use futures::StreamExt;
 
 use crate::cli::args::VerifyArgs;
+use crate::cli::context::{Context, reporter};
 use crate::cli::events::{VerifyEvent, VerifySummaryEvent};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown;
-use crate::cli::session::{Context, reporter};
 use crate::cli::values::{count, thousands};
 use crate::ids::{Asset, ContentHash, KeySpace};
 use crate::library::{Agreement, AssetOutcome, AssetRef, CheckOptions, Inspector, Replacements, check};

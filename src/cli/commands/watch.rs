@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::assets::{print_report, print_sync_summary};
+use crate::cli::context::Context;
 use crate::cli::events::WatchEvent;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::human_span;
 use crate::library::{AssetLibrary, WatchLock, WatchOptions, Watched};
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::campaign::{Permission, Preflight, Stage, Times};
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
-use crate::cli::session::{Context, Session};
+use crate::cli::session::Session;
 use crate::cli::values::{count, human_size, human_span, local_moment, thousands};
 use crate::clock::Timestamp;
 use crate::graph::SEND_PERMISSION;

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 
 use crate::campaign::Settings;
 use crate::campaign::settle::{self, Decision};
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
-use crate::cli::session::Context;
 use crate::cli::values::count;
 use crate::delivery::State;
 use crate::record::{Campaign, Record};

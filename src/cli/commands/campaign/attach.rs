@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use crate::campaign::{CampaignError, Counts, Pause, State};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::cli::values::local_moment;
 use crate::record::{Campaign, Holder, Record};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::campaign::{CampaignError, Counts, End, ErrorCount, Pause, RunSummary};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::{count, thousands};
 use crate::events::ErrorEvent;
 use crate::record::{Campaign, Record};

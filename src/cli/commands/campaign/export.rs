@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use csv::WriterBuilder;
 
 use crate::cli::args::{LedgerExportArgs, LedgerFormat};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::record::ListedDelivery;
 
 use super::find;

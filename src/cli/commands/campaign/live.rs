@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::{Counts, ErrorCount, Preflight, Waiting, Watch};
+use crate::cli::context::Context;
 use crate::cli::output::shown_text;
-use crate::cli::session::Context;
 use crate::cli::values::{human_span, local_moment, thousands};
 use crate::clock::{Clock, Timestamp};
 use crate::graph::{GraphClient, Pace};

@@ -15,9 +15,9 @@ mod unknown;
 
 use crate::campaign::{self, Counts, State};
 use crate::cli::args::{CampaignArgs, CampaignCommand};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::session::Context;
 use crate::ids::{CampaignName, KeySpace};
 use crate::record::{Campaign, Record};
 

@@ -12,10 +12,11 @@ use crate::campaign::{
     Settings, at_own_pace, must_come_next, plan as write_plan, read_suppressed,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::{Context, Session};
+use crate::cli::session::Session;
 use crate::cli::values::count;
 use crate::graph::MessagingType;
 use crate::ids::Recipient;

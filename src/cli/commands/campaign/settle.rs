@@ -11,10 +11,10 @@ use crate::campaign::settle::{
 };
 use crate::cli::args::{SettleArgs, SettleAssumption};
 use crate::cli::config::PageSettings;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::{count, local_time, thousands};
 use crate::events::ErrorEvent;
 use crate::record::{Campaign, DoubtfulDelivery, Record};

@@ -1,10 +1,10 @@
 //! `campaign status` and `campaign list`.
 
 use crate::campaign::{Counts, State, VariantCounts};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, shown_text};
-use crate::cli::session::Context;
 use crate::cli::values::{count, local_time, thousands};
 use crate::ids::CampaignName;
 use crate::record::Campaign;

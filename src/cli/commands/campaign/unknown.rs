@@ -2,9 +2,9 @@
 
 use crate::campaign::Nonce;
 use crate::campaign::settle::reasons;
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
-use crate::cli::session::Context;
 use crate::cli::values::{count, human_span, thousands};
 use crate::delivery::State;
 use crate::record::{Campaign, ListedDelivery, Record};
