@@ -8,14 +8,15 @@ use serde_json::{Map, json};
 
 use crate::campaign::settle::Scope;
 use crate::campaign::{
-    CampaignError, CampaignMessage, CampaignSpec, End, Part, Pause, PlanOptions, Planned, Replan, Run, RunParts,
-    Settings, at_own_pace, must_come_next, plan as write_plan, read_suppressed,
+    CampaignError, CampaignMessage, CampaignSpec, End, Part, Pause, PlanOptions, Planned, Preflight, Replan, Run,
+    RunParts, RunSummary, Settings, Stage, at_own_pace, must_come_next, plan as write_plan, read_suppressed,
 };
 use crate::cli::args::{ResumeArgs, ResumeScope, RunArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
+use crate::cli::progress::Bars;
 use crate::cli::session::Session;
 use crate::cli::values::count;
 use crate::graph::MessagingType;
@@ -216,20 +217,8 @@ async fn drive(
         if let Some(scope) = again.take() {
             run = run.again(scope, left_out.clone());
         }
-        let ahead = run.preflight().await.map_err(Failure::from);
-        if let Some(bars) = &bars {
-            bars.clear();
-        }
-        let agreed = async {
-            let ahead = ahead?;
-            context.output.event(&PreflightEvent::new(&campaign, &ahead, suppressed));
-            if !has_agreed {
-                print_ahead(context, &session, &campaign, &ahead, suppressed);
-                confirm(context, &campaign, &ahead).await?;
-            }
-            Ok(ahead)
-        };
-        let ahead = match agreed.await {
+        let looked = look_ahead(context, &session, &campaign, &mut run, bars.as_deref(), suppressed, has_agreed).await;
+        let ahead = match looked {
             Ok(ahead) => ahead,
             Err(declined) => {
                 run.give_up().await?;
@@ -246,22 +235,57 @@ async fn drive(
         let summary = sent?;
         let exit = conclude(context, &*record, &summary).await?;
         let End::Stage { stage, has_arrived } = summary.end else { return Ok(exit) };
-        let look = if has_arrived { "look at what they got" } else { "see why, before it goes on" };
-        // Who paused it as well has something else to be asked.
-        if !context.asks() || Pause::of(&summary.campaign) != Some(Pause::Question) {
-            let name = &campaign.name;
-            context.output.note(format_args!("  {look}: `reattach campaign resume {name}` goes on"));
+        if let Some(exit) = ends_behind(context, &summary, stage, has_arrived, exit).await {
             return Ok(exit);
-        }
-        let (outcome, pending) = (stage.outcome(has_arrived), count(summary.counts.pending, "message"));
-        if context.confirm(&format!("Now {outcome}: {look}. {pending} are to be sent.")).await.is_err() {
-            return Ok(context.ending(exit));
         }
         let now = find(context, &*record, &campaign.name).await?;
         has_agreed = now.digest == campaign.digest;
         // The yes is to this pause, and to no other that has come meanwhile.
         campaign = Campaign { paused: summary.campaign.paused, ..now };
     }
+}
+
+/// Looks ahead, and asks, unless somebody has said yes to this very plan.
+async fn look_ahead(
+    context: &Context,
+    session: &Session,
+    campaign: &Campaign,
+    run: &mut Run,
+    bars: Option<&Bars>,
+    suppressed: u64,
+    has_agreed: bool,
+) -> Result<Preflight, Failure> {
+    let ahead = run.preflight().await;
+    if let Some(bars) = bars {
+        bars.clear();
+    }
+    let ahead = ahead?;
+    context.output.event(&PreflightEvent::new(campaign, &ahead, suppressed));
+    if !has_agreed {
+        print_ahead(context, session, campaign, &ahead, suppressed);
+        confirm(context, campaign, &ahead).await?;
+    }
+    Ok(ahead)
+}
+
+/// How the command ends behind a stage; `None` where somebody says yes, here and now, to what comes next.
+async fn ends_behind(
+    context: &Context,
+    summary: &RunSummary,
+    stage: Stage,
+    has_arrived: bool,
+    exit: Exit,
+) -> Option<Exit> {
+    let look = if has_arrived { "look at what they got" } else { "see why, before it goes on" };
+    // Who paused it as well has something else to be asked.
+    if !context.asks() || Pause::of(&summary.campaign) != Some(Pause::Question) {
+        let name = &summary.campaign.name;
+        context.output.note(format_args!("  {look}: `reattach campaign resume {name}` goes on"));
+        return Some(exit);
+    }
+    let (outcome, pending) = (stage.outcome(has_arrived), count(summary.counts.pending, "message"));
+    let answer = context.confirm(&format!("Now {outcome}: {look}. {pending} are to be sent.")).await;
+    answer.is_err().then(|| context.ending(exit))
 }
 
 /// The session at the campaign's own pace, where that is slower than the Page's.
