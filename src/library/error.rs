@@ -38,7 +38,7 @@ pub enum LibraryError {
         /// The folder of locks.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Meta refused, or could not be reached.
     #[error(transparent)]

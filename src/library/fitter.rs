@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::clock::Clock;
-use crate::facts::Facts;
+use crate::facts::{Dimensions, Facts};
 use crate::ids::{ContentHash, Platform};
 use crate::media::fit::{Deadline, MAX_SOURCE_BYTES, make_copy};
 use crate::media::{BytePool, Fit, FitRules, FittedCopy, Follow, Problem, Reader, Verdict, fit};
@@ -141,7 +141,7 @@ impl Fitter {
             result: facts.hash,
             size_bytes: facts.size_bytes,
             mime: facts.mime.unwrap_or_default(),
-            dimensions: facts.dimensions.unwrap_or(crate::facts::Dimensions { width: 0, height: 0 }),
+            dimensions: facts.dimensions.unwrap_or(Dimensions { width: 0, height: 0 }),
         };
         lock(&self.made).remember(rules, &derivation, &bytes);
         Ok((derivation, bytes))
