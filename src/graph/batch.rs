@@ -13,13 +13,14 @@ use serde::Serialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::client::{GraphClient, Sent, TokenFacts};
+use super::client::GraphClient;
 use super::error::{Failure, GraphError, Operation};
 use super::governor::Load;
 use super::message::{InvalidRequest, SendRequest};
 use super::outcome::{Answer, Outcome, Retry, Throttle, classify};
-use super::receipt;
+use super::receipt::{self, Sent};
 use super::retry;
+use super::token::TokenFacts;
 use super::transport::{Answered, Attempt, Body};
 use super::wire;
 use crate::ids::PageId;

@@ -3,33 +3,33 @@
 //! With an app secret every attempt carries `appsecret_proof` and `appsecret_time`, made anew because a proof lives for
 //! five minutes.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
 use serde::de::IgnoredAny;
 use sha2::Sha256;
 use url::Url;
 
+use super::api_version::ApiVersion;
 use super::error::{Failure, GraphError, Operation, Refusal};
 use super::governor::{Governor, Load, PaceLimits};
 use super::hook::Hook;
-use super::message::{Envelope, InvalidRequest, Message, SendRequest};
+use super::message::{Envelope, Message, SendRequest};
 use super::outcome::{Answer, Outcome, Retry, classify};
-use super::receipt;
+use super::receipt::{self, Sent};
 use super::redact::without_token;
 use super::retry::{self, RetryPolicy, Waiting};
 use super::server_time::{ClockSkew, ServerTime};
-use super::transport::{Answered, Attempt, Auth, Body, Call, FilePart, Transport};
+use super::token::Identity;
+use super::transport::{Answered, Attempt, Auth, Body, Call, Transport};
+use super::upload::{FileUpload, UrlUpload};
 use super::wire;
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::LONGEST_CALL;
-use crate::ids::{AttachmentId, MediaKind, Origin, PageId, Platform};
+use crate::ids::{AttachmentId, Origin, PageId, Platform};
 use crate::secret::{AccessToken, AppSecret};
 use crate::stop::Stop;
 
@@ -228,7 +228,7 @@ impl GraphClient {
         url.path_segments_mut()
             .expect("an origin is an http URL, which has a path")
             .clear()
-            .push(&self.options.api_version.0)
+            .push(self.options.api_version.as_str())
             .extend(path);
         url
     }
@@ -360,182 +360,11 @@ fn is_of_the_api(Answered { status, body, .. }: &Answered) -> bool {
     is_done || Refusal::read(*status, body).is_some()
 }
 
-/// Refuses a media type that is none, and sound that does not call itself so, which Meta refuses after the upload.
-///
-/// **Source**: "Saving Assets", upload from file: for audio the `Content-Type` "must use type `audio`" (2026-04-22).
-fn check_media_type(kind: MediaKind, mime: &str) -> Result<(), InvalidRequest> {
-    let is_token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
-    };
-    match mime.split_once('/') {
-        Some((family, subtype))
-            if is_token(family) && is_token(subtype) && (kind != MediaKind::Audio || family == "audio") =>
-        {
-            Ok(())
-        }
-        _ => Err(InvalidRequest::MediaType { kind, mime: mime.to_owned() }),
-    }
-}
-
-/// A file to upload.
-#[derive(Debug, Clone)]
-pub struct FileUpload<'a> {
-    /// The platform its id is for.
-    pub platform: Platform,
-    /// The `type` it will be sent as.
-    pub kind: MediaKind,
-    /// Its name, which recipients see of a [`MediaKind::File`]; made plain ASCII on the way.
-    pub filename: &'a str,
-    /// Its true media type, such as `image/png`.
-    pub mime: &'a str,
-    /// The bytes.
-    pub bytes: Bytes,
-    /// Called with the number of bytes handed to the connection so far; a new attempt starts from the beginning.
-    pub progress: Option<Hook<u64>>,
-}
-
-impl FileUpload<'_> {
-    fn part(self) -> Result<FilePart, InvalidRequest> {
-        check_media_type(self.kind, self.mime)?;
-        Ok(FilePart {
-            field: "filedata",
-            filename: wire::ascii_filename(self.filename),
-            mime: self.mime.to_owned(),
-            bytes: self.bytes,
-            progress: self.progress,
-        })
-    }
-}
-
-/// A web address Meta is to fetch.
-///
-/// **Source**: "Saving Assets" (read 2026-04-22): images up to 8 MB; a video within 75 s, anything else within 10 s.
-#[derive(Debug, Clone, Copy)]
-pub struct UrlUpload<'a> {
-    /// The platform its id is for.
-    pub platform: Platform,
-    /// The `type` it will be sent as.
-    pub kind: MediaKind,
-    /// The address.
-    pub url: &'a str,
-}
-
-/// Whose token it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The Page's id, or a person's.
-    pub id: PageId,
-    /// Its name.
-    pub name: Option<String>,
-    /// What it is; `None` where the server does not say.
-    pub owner: Option<TokenOwner>,
-}
-
-/// What a token speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenOwner {
-    /// A Page.
-    Page,
-    /// A person.
-    User,
-    /// Something else, by Meta's word for it.
-    Other(String),
-}
-
-impl TokenOwner {
-    pub(super) fn parse(word: &str) -> Self {
-        match word.to_ascii_lowercase().as_str() {
-            "page" => Self::Page,
-            "user" => Self::User,
-            _ => Self::Other(word.to_owned()),
-        }
-    }
-}
-
-/// What Meta knows of a token.
-///
-/// **Source**: Graph API reference, `debug_token` (v25.0).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenFacts {
-    /// The app it was made for.
-    pub app_id: Option<String>,
-    /// What it speaks for.
-    pub owner: Option<TokenOwner>,
-    /// Whether it works.
-    pub is_valid: bool,
-    /// When it ends; `None` where it does not, or that is not said.
-    pub expires_at: Option<Timestamp>,
-    /// When it may read no data any more; `None` where that is not said.
-    pub data_access_expires_at: Option<Timestamp>,
-    /// The permissions it was given.
-    pub scopes: Vec<String>,
-    /// Why it does not work.
-    pub error: Option<String>,
-}
-
-/// The permission without which a token can neither upload nor send.
-///
-/// **Source**: Messenger Platform, "Send a Message" and "Saving Assets" (read 2026): required permissions.
-pub const SEND_PERMISSION: &str = "pages_messaging";
-
-impl TokenFacts {
-    /// Whether Meta lists what the token may do, and this is not among it.
-    pub fn lacks_send_permission(&self) -> bool {
-        !self.scopes.is_empty() && !self.scopes.iter().any(|scope| scope == SEND_PERMISSION)
-    }
-}
-
-/// Meta's receipt for a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    /// The message's id: Meta has it. `None` for a sender action, which has none.
-    pub message_id: Option<String>,
-    /// The recipient's PSID; `None` for those addressed in another way.
-    pub recipient_id: Option<String>,
-    /// The reusable id of an attachment that was uploaded with the message.
-    pub attachment_id: Option<AttachmentId>,
-}
-
 /// How long Meta's answer to this is waited for. A file takes what it takes; nobody waits for the answer to a message longer
 /// than [`LONGEST_CALL`].
 fn patience(body: &Body) -> Duration {
     let leaving = Duration::from_secs(body.counted_bytes() / SLOWEST_BYTES_PER_SEC);
     CALL_TIMEOUT + if matches!(body, Body::Multipart(_)) { leaving } else { leaving.min(LONGEST_BODY) }
-}
-
-/// A version of the Graph API: `v25.0` unless told otherwise.
-///
-/// **Source**: Graph API changelog: v25.0 was released 2026-02-18 and lives until 2028-07-29.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ApiVersion(String);
-
-impl Default for ApiVersion {
-    fn default() -> Self {
-        Self("v25.0".to_owned())
-    }
-}
-
-/// A text that is no version of the Graph API.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a Graph API version such as v25.0")]
-pub struct InvalidApiVersion(String);
-
-impl FromStr for ApiVersion {
-    type Err = InvalidApiVersion;
-
-    fn from_str(text: &str) -> Result<Self, InvalidApiVersion> {
-        let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.strip_prefix('v').and_then(|numbers| numbers.split_once('.')) {
-            Some((major, minor)) if is_number(major) && is_number(minor) => Ok(Self(text.to_owned())),
-            _ => Err(InvalidApiVersion(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::batch::{Items, outcomes, result};
-use super::client::{Identity, Sent, TokenFacts};
 use super::conversation::Ids;
 use super::error::{Certainty, Failure, Operation};
 use super::message::{Message, SendRequest};
 use super::outcome::{Answer, Outcome, Retry, classify};
+use super::receipt::Sent;
 use super::server_time::ServerTime;
+use super::token::{Identity, TokenFacts};
 use super::transport::{Answered, Attempt};
 use super::wire::{Acted, ascii_filename};
 use super::{Conversation, Governor, PaceLimits, retry, usage};

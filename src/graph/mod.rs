@@ -4,6 +4,7 @@
 //! once) and comes back through [`classify`] (what is now known: done, not done, or unknown). Nothing in here remembers
 //! ids or recipients, and nothing prints.
 
+mod api_version;
 mod batch;
 mod catalogue;
 mod client;
@@ -19,16 +20,16 @@ mod receipt;
 mod redact;
 mod retry;
 mod server_time;
+mod token;
 mod transport;
+mod upload;
 mod usage;
 mod wire;
 
+pub use api_version::{ApiVersion, InvalidApiVersion};
 pub use batch::MAX_BATCH;
 pub use catalogue::{CATALOGUE, Class, Entry, is_unlisted, lookup};
-pub use client::{
-    ApiVersion, CALL_TIMEOUT, FileUpload, GraphClient, GraphOptions, Identity, InvalidApiVersion, SEND_PERMISSION,
-    Sent, TokenFacts, TokenOwner, UrlUpload,
-};
+pub use client::{CALL_TIMEOUT, GraphClient, GraphOptions};
 pub use conversation::{Conversation, ConversationMessage, MessageDetails};
 pub use error::{Certainty, Failure, GraphError, Operation, Refusal};
 pub use governor::{Governor, Load, Pace, PaceLimits};
@@ -40,8 +41,11 @@ pub use message::{
     SenderAction, Tag, TemplateComponent, TemplateParameter, UtilityTemplate, WebView, WebViewHeight,
 };
 pub use outcome::{Answer, Outcome, Retry, Scope, classify};
+pub use receipt::Sent;
 pub use retry::{RetryPolicy, Waiting, Why};
 pub use server_time::{ClockSkew, CorrectedClock, ServerTime};
+pub use token::{Identity, SEND_PERMISSION, TokenFacts, TokenOwner};
 pub use transport::{
     Answered, Attempt, Auth, Body, Call, FilePart, Form, Phase, ReqwestTransport, Transport, TransportError,
 };
+pub use upload::{FileUpload, UrlUpload};

@@ -1,11 +1,21 @@
 //! What the answer to one message says of it, and whether it is the answer to this one.
 
-use super::client::Sent;
 use super::message::{Content, SendRequest};
 use super::outcome::{Outcome, classify};
 use super::transport::Attempt;
 use super::wire::Acted;
-use crate::ids::Recipient;
+use crate::ids::{AttachmentId, Recipient};
+
+/// Meta's receipt for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The message's id: Meta has it. `None` for a sender action, which has none.
+    pub message_id: Option<String>,
+    /// The recipient's PSID; `None` for those addressed in another way.
+    pub recipient_id: Option<String>,
+    /// The reusable id of an attachment that was uploaded with the message.
+    pub attachment_id: Option<AttachmentId>,
+}
 
 /// What became of the request, by what came back.
 pub(super) fn read(request: &SendRequest, attempt: &Attempt) -> Outcome<Sent> {

@@ -12,10 +12,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::client::{Identity, Sent, TokenFacts, TokenOwner, UrlUpload};
 use super::message::SendRequest;
 use super::outcome::Answer;
+use super::receipt::Sent;
+use super::token::{Identity, TokenFacts, TokenOwner};
 use super::transport::{FilePart, Form};
+use super::upload::UrlUpload;
 use crate::clock::Timestamp;
 use crate::ids::{AttachmentId, MediaKind, Platform};
 

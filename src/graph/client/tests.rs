@@ -1,15 +1,18 @@
-use serde_json::json;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::graph::error::Certainty;
-use crate::graph::message::{Message, MessagingType, SenderAction};
+use crate::graph::message::{InvalidRequest, Message, MessagingType, SenderAction};
 use crate::graph::retry::Why;
+use crate::graph::token::TokenOwner;
 use crate::graph::transport::{Form, Phase, TransportError};
+use crate::ids::MediaKind;
 
 /// Answers from a list, and remembers what it was asked.
 #[derive(Debug, Default)]
@@ -240,15 +243,6 @@ async fn large_files_get_more_time() {
     assert_eq!(meta.calls()[0].timeout, Duration::from_secs(120 + 400));
 }
 
-#[test]
-fn versions_are_v_number_dot_number() {
-    assert_eq!(ApiVersion::default().to_string(), "v25.0");
-    assert_eq!("v26.0".parse::<ApiVersion>().expect("a version").to_string(), "v26.0");
-    for text in ["", "25.0", "v25", "v25.", "v.0", "v25.0/me", "v25.0.1", "V25.0", "v2 5.0", "v25.0000"] {
-        assert!(text.parse::<ApiVersion>().is_err(), "{text}");
-    }
-}
-
 #[tokio::test]
 async fn a_sender_action_is_answered_without_a_message_id_and_a_message_is_not() {
     let acted = r#"{"recipient_id":"99"}"#;
@@ -339,7 +333,7 @@ async fn whose_a_token_is_and_what_it_may_is_read_as_far_as_meta_says() {
 
 #[test]
 fn no_message_is_waited_for_longer_than_others_leave_it_alone() {
-    let large = || bytes::Bytes::from(vec![b' '; 4 << 20]);
+    let large = || Bytes::from(vec![b' '; 4 << 20]);
     for body in [Body::Empty, Body::Json(large()), Body::Form(large())] {
         assert!((CALL_TIMEOUT..=LONGEST_CALL).contains(&patience(&body)), "{body:?}");
     }

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
-use crate::graph::client::ApiVersion;
+use crate::graph::api_version::ApiVersion;
 use crate::graph::{
     Answered, Attempt, Auth, Body, Call, GraphClient, GraphError, GraphOptions, Hook, Message, RetryPolicy,
     SendRequest, Transport, Waiting,

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::graph::catalogue::{CATALOGUE, lookup};
-use crate::graph::client::{Identity, Sent};
 use crate::graph::error::Operation;
+use crate::graph::receipt::Sent;
 use crate::graph::retry::allowed;
+use crate::graph::token::Identity;
 use crate::graph::transport::TransportError;
 use crate::ids::AttachmentId;
 
