@@ -159,12 +159,7 @@ fn library(
     Ok(AssetLibrary::new(LibraryParts {
         graph: Arc::clone(graph),
         record: Arc::clone(record),
-        inspector: Inspector {
-            reader: reader(),
-            cache: Arc::new(FileCache::disabled()),
-            private: Arc::default(),
-            fitter: None,
-        },
+        inspector: Inspector::new(reader(), Arc::new(FileCache::disabled())),
         upload_reader: reader(),
         space,
         url_query: UrlQuery::Kept,

@@ -148,7 +148,7 @@ fn library(record: &Arc<dyn Record>, url: &str, space: &KeySpace, folder: &Path)
     let library = AssetLibrary::new(LibraryParts {
         graph: Arc::new(graph),
         record: Arc::clone(record),
-        inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
+        inspector: Inspector::new(reader(), cache),
         upload_reader: reader(),
         space: space.clone(),
         url_query: UrlQuery::Kept,

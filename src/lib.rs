@@ -27,8 +27,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), reattach::library::LibraryError> {
 //! let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
-//! let cache = Arc::new(FileCache::disabled());
-//! let inspector = Inspector { reader: Arc::new(reader), cache, private: Arc::default(), fitter: None };
+//! let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
 //! let summary = check(
 //!     &inspector,
 //!     &["assets-example".into()],

@@ -51,6 +51,11 @@ pub(super) struct Inspected {
 }
 
 impl Inspector {
+    /// One that takes every file as it is: nothing is private, and no copies are made.
+    pub fn new(reader: Arc<Reader>, cache: Arc<FileCache>) -> Self {
+        Self { reader, cache, private: Arc::default(), fitter: None }
+    }
+
     /// Looks at one file, reading it only when its fingerprint is not known.
     pub(super) fn inspect(&self, path: &Path, follow: Follow, reporter: &dyn Reporter) -> Result<Inspected, Problem> {
         if self.private.covers(path) {

@@ -85,7 +85,7 @@ async fn build(
     let library = AssetLibrary::new(LibraryParts {
         graph: Arc::clone(&graph),
         record: Arc::clone(&record),
-        inspector: Inspector { reader: reader(&survey_pool), cache: Arc::new(cache), private: Arc::default(), fitter },
+        inspector: Inspector { fitter, ..Inspector::new(reader(&survey_pool), Arc::new(cache)) },
         upload_reader: reader(&upload_pool),
         space,
         url_query: UrlQuery::Kept,

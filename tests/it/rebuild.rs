@@ -44,7 +44,7 @@ enum Cache {
 fn inspector(world: &World, pool: &Arc<BytePool>) -> Inspector {
     let reader = Reader::new(Arc::clone(pool), Arc::new(SystemClock));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
-    Inspector { reader: Arc::new(reader), cache: Arc::new(cache), private: Arc::default(), fitter: None }
+    Inspector::new(Arc::new(reader), Arc::new(cache))
 }
 
 /// Checks, syncs, resolves and lists.

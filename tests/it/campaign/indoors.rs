@@ -155,7 +155,7 @@ impl Room {
         let library = AssetLibrary::new(LibraryParts {
             graph: Arc::clone(&graph),
             record: Arc::clone(&record),
-            inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
+            inspector: Inspector::new(reader(), cache),
             upload_reader: reader(),
             space: Self::space(),
             url_query: UrlQuery::Kept,

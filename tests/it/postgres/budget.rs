@@ -148,7 +148,7 @@ async fn bot(url: &str, meta: &Arc<Meta>) {
     let _library = AssetLibrary::new(LibraryParts {
         graph: Arc::clone(&graph),
         record,
-        inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
+        inspector: Inspector::new(reader(), cache),
         upload_reader: reader(),
         space: KeySpace {
             origin: origin.parse().expect("an origin"),

@@ -74,7 +74,7 @@ impl Serving {
                 pages: vec![page],
                 unserved: Vec::new(),
                 folders,
-                inspector: Inspector { reader: Arc::new(reader), cache, private: Arc::default(), fitter: None },
+                inspector: Inspector::new(Arc::new(reader), cache),
                 keys,
                 hosts: Vec::new(),
                 tls: None,

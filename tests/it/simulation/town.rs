@@ -260,7 +260,7 @@ impl Day {
         let library = AssetLibrary::new(LibraryParts {
             graph: Arc::clone(&graph),
             record: Arc::clone(&record),
-            inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
+            inspector: Inspector::new(reader(), cache),
             upload_reader: reader(),
             space: space(),
             url_query: UrlQuery::Kept,

@@ -66,7 +66,7 @@ impl Keeper {
             url: world.url.clone(),
             machine,
             server_time: Arc::default(),
-            inspector: Inspector { reader: reader(), cache, private: Arc::default(), fitter: None },
+            inspector: Inspector::new(reader(), cache),
             upload_reader: reader(),
         }
     }
