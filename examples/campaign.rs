@@ -10,15 +10,13 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt;
 use reattach::cache::FileCache;
 use reattach::campaign::{CampaignSpec, PlanOptions, Replan, Run, RunParts, plan};
 use reattach::clock::{Clock, SystemClock};
-use reattach::graph::{
-    Auth, Governor, GraphClient, GraphOptions, Message, PaceLimits, ReqwestTransport, RetryPolicy, SendRequest,
-};
+use reattach::graph::{Governor, GraphClient, GraphOptions, Message, PaceLimits, ReqwestTransport, SendRequest};
 use reattach::ids::{KeySpace, PageId, Platform, Recipient};
 use reattach::library::{AssetLibrary, Inspector, LibraryParts, NoReport, UrlQuery};
 use reattach::media::{BytePool, Reader};
@@ -129,15 +127,8 @@ fn write_campaign(folder: &Path, people: u64) -> std::io::Result<()> {
 
 /// A client of the sandbox's first Page, with no pace to keep.
 fn client(sandbox: &Sandbox) -> Result<GraphClient, Box<dyn Error>> {
-    let options = GraphOptions {
-        origin: sandbox.url().parse()?,
-        api_version: "v25.0".parse()?,
-        token: AccessToken::new(sandbox.pages()[0].access_token).ok_or("no token")?,
-        app_secret: None,
-        auth: Auth::default(),
-        platform: Platform::Messenger,
-        retry: RetryPolicy { max_wait: Duration::from_mins(10), ..RetryPolicy::default() },
-    };
+    let token = AccessToken::new(sandbox.pages()[0].access_token).ok_or("no token")?;
+    let options = GraphOptions::new(sandbox.url().parse()?, token);
     let fast = 10_000_000;
     let limits =
         PaceLimits { messages_per_second: fast, media_per_second: fast, calls_per_second: fast, calls_per_day: None };

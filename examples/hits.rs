@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock};
-use reattach::graph::{Auth, GraphClient, GraphOptions, ReqwestTransport, RetryPolicy};
+use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport};
 use reattach::ids::{AliasName, Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use reattach::library::{
     AssetLibrary, AssetOutcome, AssetRef, Inspector, Known, LibraryParts, NoReport, PlanRules, ResolveOptions, UrlQuery,
@@ -132,15 +132,8 @@ async fn put_on_record(record: &dyn Record, space: &KeySpace, folder: &Path, num
 
 /// A bot's library, with a cache as it has one.
 fn library(record: &Arc<dyn Record>, url: &str, space: &KeySpace, folder: &Path) -> Result<AssetLibrary, Failed> {
-    let options = GraphOptions {
-        origin: space.origin.clone(),
-        api_version: "v25.0".parse()?,
-        token: AccessToken::new("NOBODYS").ok_or("no token")?,
-        app_secret: None,
-        auth: Auth::default(),
-        platform: space.platform,
-        retry: RetryPolicy::default(),
-    };
+    let token = AccessToken::new("NOBODYS").ok_or("no token")?;
+    let options = GraphOptions { platform: space.platform, ..GraphOptions::new(space.origin.clone(), token) };
     let graph = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::new(SystemClock));
     let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock)));
     let cache = Arc::new(FileCache::open(&folder.join("cache"), &SystemClock).cache);

@@ -9,10 +9,9 @@ use divan::counter::ItemsCount;
 use http::{HeaderMap, StatusCode};
 use reattach::clock::SystemClock;
 use reattach::graph::{
-    Answered, Attempt, Auth, Call, Envelope, Governor, GraphClient, GraphOptions, Message, PaceLimits, RetryPolicy,
-    SendRequest, Transport,
+    Answered, Attempt, Call, Envelope, Governor, GraphClient, GraphOptions, Message, PaceLimits, SendRequest, Transport,
 };
-use reattach::ids::{PageId, Platform};
+use reattach::ids::{Origin, PageId};
 use reattach::secret::AccessToken;
 
 use crate::runtime;
@@ -40,15 +39,8 @@ fn a_message(bencher: Bencher) {
     const UNBOUNDED: u32 = 1_000_000_000;
     let runtime = runtime();
     let page: PageId = "1".parse().expect("a Page");
-    let options = GraphOptions {
-        origin: "https://graph.facebook.com".parse().expect("an origin"),
-        api_version: "v25.0".parse().expect("a version"),
-        token: AccessToken::new("NOBODYS").expect("a token"),
-        app_secret: None,
-        auth: Auth::default(),
-        platform: Platform::Messenger,
-        retry: RetryPolicy::default(),
-    };
+    let token = AccessToken::new("NOBODYS").expect("a token");
+    let options = GraphOptions::new(Origin::GRAPH.parse().expect("an origin"), token);
     let limits = PaceLimits {
         messages_per_second: UNBOUNDED,
         media_per_second: UNBOUNDED,

@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reattach::clock::Clock;
-use reattach::graph::{
-    Auth, Governor, GraphClient, GraphError, GraphOptions, Message, PaceLimits, RetryPolicy, SendRequest, Sent,
-};
-use reattach::ids::{PageId, Platform, Recipient};
+use reattach::graph::{Governor, GraphClient, GraphError, GraphOptions, Message, PaceLimits, SendRequest, Sent};
+use reattach::ids::{PageId, Recipient};
 use reattach::secret::AccessToken;
 use reattach::stop::Stop;
 use tokio::sync::Notify;
@@ -140,13 +138,6 @@ fn page_id(page: usize) -> PageId {
 }
 
 fn options() -> GraphOptions {
-    GraphOptions {
-        origin: "https://graph.example".parse().expect("an origin"),
-        api_version: "v25.0".parse().expect("a version"),
-        token: AccessToken::new("FLEET").expect("a token"),
-        app_secret: None,
-        auth: Auth::default(),
-        platform: Platform::Messenger,
-        retry: RetryPolicy::default(),
-    }
+    let token = AccessToken::new("FLEET").expect("a token");
+    GraphOptions::new("https://graph.example".parse().expect("an origin"), token)
 }

@@ -59,6 +59,22 @@ pub struct GraphOptions {
     pub retry: RetryPolicy,
 }
 
+impl GraphOptions {
+    /// `token`'s Page on Messenger, at `origin`: the version, the tries and the token's way are the usual ones, and no call
+    /// proves a secret.
+    pub fn new(origin: Origin, token: AccessToken) -> Self {
+        Self {
+            origin,
+            api_version: ApiVersion::default(),
+            token,
+            app_secret: None,
+            auth: Auth::default(),
+            platform: Platform::default(),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
 /// A client for one Page's token. Clones share the transport and the budget.
 #[derive(Debug, Clone)]
 pub struct GraphClient {

@@ -46,8 +46,8 @@ mod tests {
 
     use super::*;
     use crate::clock::{ManualClock, Timestamp};
-    use crate::graph::{Answered, ApiVersion, Attempt, Auth, Call, GraphOptions, RetryPolicy, Transport};
-    use crate::ids::{Origin, Platform};
+    use crate::graph::{Answered, Attempt, Call, GraphOptions, Transport};
+    use crate::ids::Origin;
     use crate::secret::AccessToken;
 
     const TAKEN: Option<(u16, &str)> = Some((200, r#"{"id":"1","name":"Shop","metadata":{"type":"page"}}"#));
@@ -74,15 +74,8 @@ mod tests {
 
     fn meta(says: Option<(u16, &'static str)>) -> (Arc<Meta>, GraphClient) {
         let meta = Arc::new(Meta { says, asked: AtomicUsize::default() });
-        let options = GraphOptions {
-            origin: Origin::GRAPH.parse().expect("an origin"),
-            api_version: ApiVersion::default(),
-            token: AccessToken::new("TOKEN").expect("a token"),
-            app_secret: None,
-            auth: Auth::default(),
-            platform: Platform::Messenger,
-            retry: RetryPolicy::default(),
-        };
+        let token = AccessToken::new("TOKEN").expect("a token");
+        let options = GraphOptions::new(Origin::GRAPH.parse().expect("an origin"), token);
         let clock = ManualClock::new(Timestamp::from_unix_millis(1_800_000_000_000));
         let client = GraphClient::new(options, Arc::<Meta>::clone(&meta), Arc::new(clock));
         (meta, client)

@@ -23,9 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use reattach::clock::{ManualClock, Timestamp};
-use reattach::graph::{
-    Auth, FileUpload, GraphClient, GraphError, GraphOptions, Message, ReqwestTransport, RetryPolicy, SendRequest,
-};
+use reattach::graph::{FileUpload, GraphClient, GraphError, GraphOptions, Message, ReqwestTransport, SendRequest};
 use reattach::ids::{MediaKind, PageId, Platform, Recipient};
 use reattach::secret::AccessToken;
 
@@ -109,15 +107,8 @@ async fn run(cell: &Cell, quiet: &Quiet, large: &Bytes) -> Option<String> {
 }
 
 fn client(origin: &str) -> GraphClient {
-    let options = GraphOptions {
-        origin: origin.parse().expect("an origin"),
-        api_version: "v25.0".parse().expect("a version"),
-        token: AccessToken::new("SANDBOX-PAGE-1").expect("a token"),
-        app_secret: None,
-        auth: Auth::Header,
-        platform: Platform::Messenger,
-        retry: RetryPolicy { max_wait: Duration::from_mins(10), ..RetryPolicy::default() },
-    };
+    let token = AccessToken::new("SANDBOX-PAGE-1").expect("a token");
+    let options = GraphOptions::new(origin.parse().expect("an origin"), token);
     let clock = ManualClock::new(Timestamp::from_unix_millis(1_790_000_000_000));
     GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::new(clock))
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::graph::error::Certainty;
-use crate::graph::{ApiVersion, Auth, Call, GraphOptions, Message, RetryPolicy, Scope, SenderAction, Transport};
-use crate::ids::{MediaKind, Origin, Platform, Recipient};
+use crate::graph::{Call, GraphOptions, Message, RetryPolicy, Scope, SenderAction, Transport};
+use crate::ids::{MediaKind, Origin, Recipient};
 use crate::secret::{AccessToken, AppSecret};
 
 /// Gives the same answer to every call, and remembers the calls.
@@ -38,14 +38,11 @@ impl Transport for Always {
 fn answering(status: u16, body: &impl ToString) -> (Arc<Always>, GraphClient) {
     let transport =
         Arc::new(Always { status, body: body.to_string(), calls: Mutex::default(), afresh: Mutex::default() });
+    let token = AccessToken::new("PAGE-TOKEN-canary").expect("a token");
     let options = GraphOptions {
-        origin: Origin::GRAPH.parse().expect("an origin"),
-        api_version: ApiVersion::default(),
-        token: AccessToken::new("PAGE-TOKEN-canary").expect("a token"),
         app_secret: AppSecret::new("secret"),
-        auth: Auth::Header,
-        platform: Platform::Messenger,
         retry: RetryPolicy { max_wait: Duration::ZERO, ..RetryPolicy::default() },
+        ..GraphOptions::new(Origin::GRAPH.parse().expect("an origin"), token)
     };
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_millis(0)));
     let client = GraphClient::new(options, Arc::<Always>::clone(&transport), clock);

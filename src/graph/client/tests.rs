@@ -41,14 +41,10 @@ impl Scripted {
     }
 
     fn client(self: &Arc<Self>, app_secret: Option<&str>) -> GraphClient {
+        let token = AccessToken::new("PAGE-TOKEN-canary").expect("a token");
         let options = GraphOptions {
-            origin: Origin::GRAPH.parse().expect("an origin"),
-            api_version: ApiVersion::default(),
-            token: AccessToken::new("PAGE-TOKEN-canary").expect("a token"),
             app_secret: app_secret.and_then(AppSecret::new),
-            auth: Auth::default(),
-            platform: Platform::Messenger,
-            retry: RetryPolicy::default(),
+            ..GraphOptions::new(Origin::GRAPH.parse().expect("an origin"), token)
         };
         let clock = ManualClock::new(Timestamp::from_unix_millis(1_760_000_000_999));
         GraphClient::new(options, Arc::<Self>::clone(self), Arc::new(clock))

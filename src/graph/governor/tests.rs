@@ -9,10 +9,9 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
-use crate::graph::api_version::ApiVersion;
 use crate::graph::{
-    Answered, Attempt, Auth, Body, Call, GraphClient, GraphError, GraphOptions, Hook, Message, RetryPolicy,
-    SendRequest, Transport, Waiting,
+    Answered, Attempt, Body, Call, GraphClient, GraphError, GraphOptions, Hook, Message, RetryPolicy, SendRequest,
+    Transport, Waiting,
 };
 use crate::ids::{MediaKind, Origin, PageId, Recipient};
 use crate::secret::AccessToken;
@@ -43,14 +42,10 @@ impl Meta {
     }
 
     fn client(self: &Arc<Self>, governor: &Arc<Governor>, max_wait: Duration) -> GraphClient {
+        let token = AccessToken::new("PAGE-TOKEN").expect("a token");
         let options = GraphOptions {
-            origin: Origin::GRAPH.parse().expect("an origin"),
-            api_version: ApiVersion::default(),
-            token: AccessToken::new("PAGE-TOKEN").expect("a token"),
-            app_secret: None,
-            auth: Auth::Header,
-            platform: crate::ids::Platform::Messenger,
             retry: RetryPolicy { max_wait, ..RetryPolicy::default() },
+            ..GraphOptions::new(Origin::GRAPH.parse().expect("an origin"), token)
         };
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_millis(0)));
         GraphClient::new(options, Arc::<Self>::clone(self), clock).with_governor(Arc::clone(governor))

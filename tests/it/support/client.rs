@@ -3,21 +3,13 @@
 use std::sync::Arc;
 
 use reattach::clock::Clock;
-use reattach::graph::{Auth, Governor, GraphClient, GraphOptions, PaceLimits, RetryPolicy, Transport};
-use reattach::ids::Platform;
+use reattach::graph::{Governor, GraphClient, GraphOptions, PaceLimits, RetryPolicy, Transport};
 use reattach::secret::AccessToken;
 
 /// How to reach the Page of `token` at `origin`.
 pub(crate) fn graph_options(origin: &str, token: &str, retry: RetryPolicy) -> GraphOptions {
-    GraphOptions {
-        origin: origin.parse().expect("an origin"),
-        api_version: "v25.0".parse().expect("a version"),
-        token: AccessToken::new(token).expect("a token"),
-        app_secret: None,
-        auth: Auth::default(),
-        platform: Platform::Messenger,
-        retry,
-    }
+    let token = AccessToken::new(token).expect("a token");
+    GraphOptions { retry, ..GraphOptions::new(origin.parse().expect("an origin"), token) }
 }
 
 /// A client that need not spare anybody: the sandbox takes whatever comes, and months of messages need not take hours.
