@@ -18,7 +18,7 @@ use reattach::campaign::{CampaignSpec, PlanOptions, Replan, Run, RunParts, plan}
 use reattach::clock::{Clock, SystemClock};
 use reattach::graph::{Governor, GraphClient, GraphOptions, Message, PaceLimits, ReqwestTransport, SendRequest};
 use reattach::ids::{KeySpace, PageId, Platform, Recipient};
-use reattach::library::{AssetLibrary, Inspector, LibraryParts, NoReport, UrlQuery};
+use reattach::library::{AssetLibrary, Inspector, LibraryParts};
 use reattach::media::{BytePool, Reader};
 use reattach::record::{self, Record};
 use reattach::sandbox::{Sandbox, SandboxOptions};
@@ -141,22 +141,12 @@ fn library(
     graph: &Arc<GraphClient>,
     record: &Arc<dyn Record>,
 ) -> Result<AssetLibrary, Box<dyn Error>> {
-    let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock)));
+    let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
+    let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
     let space = KeySpace {
         origin: sandbox.url().parse()?,
         page: sandbox.pages()[0].id.parse()?,
         platform: Platform::Messenger,
     };
-    Ok(AssetLibrary::new(LibraryParts {
-        graph: Arc::clone(graph),
-        record: Arc::clone(record),
-        inspector: Inspector::new(reader(), Arc::new(FileCache::disabled())),
-        upload_reader: reader(),
-        space,
-        url_query: UrlQuery::Kept,
-        concurrency: 4,
-        clock: Arc::new(SystemClock),
-        stop: Stop::new(),
-        reporter: Arc::new(NoReport),
-    }))
+    Ok(AssetLibrary::new(LibraryParts::new(Arc::clone(graph), Arc::clone(record), inspector, space)))
 }

@@ -16,12 +16,11 @@ use reattach::clock::{Clock, SystemClock};
 use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport};
 use reattach::ids::{AliasName, Asset, AssetKey, ContentHash, KeySpace, MediaKind, Platform};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, Inspector, Known, LibraryParts, NoReport, PlanRules, ResolveOptions, UrlQuery,
+    AssetLibrary, AssetOutcome, AssetRef, Inspector, Known, LibraryParts, PlanRules, ResolveOptions,
 };
 use reattach::media::{BytePool, Reader};
 use reattach::record::{self, Alias, AliasTarget, Record, Upload, UploadState};
 use reattach::secret::AccessToken;
-use reattach::stop::Stop;
 use sha2::{Digest, Sha256};
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -135,20 +134,10 @@ fn library(record: &Arc<dyn Record>, url: &str, space: &KeySpace, folder: &Path)
     let token = AccessToken::new("NOBODYS").ok_or("no token")?;
     let options = GraphOptions { platform: space.platform, ..GraphOptions::new(space.origin.clone(), token) };
     let graph = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::new(SystemClock));
-    let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock)));
+    let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
     let cache = Arc::new(FileCache::open(&folder.join("cache"), &SystemClock).cache);
     let known = Known::of(Arc::clone(record)).kept_in(Arc::clone(&cache), url.to_owned());
-    let library = AssetLibrary::new(LibraryParts {
-        graph: Arc::new(graph),
-        record: Arc::clone(record),
-        inspector: Inspector::new(reader(), cache),
-        upload_reader: reader(),
-        space: space.clone(),
-        url_query: UrlQuery::Kept,
-        concurrency: 4,
-        clock: Arc::new(SystemClock),
-        stop: Stop::new(),
-        reporter: Arc::new(NoReport),
-    });
-    Ok(library.with_known(Arc::new(known)))
+    let inspector = Inspector::new(Arc::new(reader), cache);
+    let parts = LibraryParts::new(Arc::new(graph), Arc::clone(record), inspector, space.clone());
+    Ok(AssetLibrary::new(parts).with_known(Arc::new(known)))
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::clock::Clock;
-use crate::graph::{Envelope, GraphClient};
+use crate::clock::{Clock, SystemClock};
+use crate::graph::{CorrectedClock, Envelope, GraphClient};
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
-use crate::media::{Follow, Problem, Reader, Verdict, judge, judge_as_file};
+use crate::media::{BytePool, Follow, Problem, Reader, Verdict, judge, judge_as_file};
 use crate::record::{Claim, Record, Upload};
 use crate::stop::Stop;
 
@@ -19,7 +19,12 @@ use super::known::Known;
 use super::single_flight::SingleFlight;
 use super::subject::{Candidate, media_type_of};
 use super::survey::{Inspected, Inspector, readers};
-use super::{AssetOutcome, AssetReport, LibraryError, Plan, PlanRules, Reporter, plan};
+use super::{AssetOutcome, AssetReport, LibraryError, NoReport, Plan, PlanRules, Reporter, plan};
+
+/// What files that are read again for their upload may hold, unless told otherwise.
+const UPLOAD_MEMORY: usize = 64 << 20;
+/// Uploads that run at once, unless told otherwise.
+const CONCURRENCY: usize = 4;
 
 /// What an [`AssetLibrary`] is made of.
 #[derive(Debug)]
@@ -46,6 +51,28 @@ pub struct LibraryParts {
     pub stop: Stop,
     /// Hears of progress.
     pub reporter: Arc<dyn Reporter>,
+}
+
+impl LibraryParts {
+    /// The usual: a few uploads at once, files read again as `inspector` reads them but into buffers of their own, web
+    /// addresses with their queries, and this machine's time, put right by what `graph` hears of Meta's. Nothing stops it, and
+    /// nobody hears of progress.
+    pub fn new(graph: Arc<GraphClient>, record: Arc<dyn Record>, inspector: Inspector, space: KeySpace) -> Self {
+        let upload_reader = inspector.reader.with_pool(Arc::new(BytePool::new(UPLOAD_MEMORY)));
+        let clock = CorrectedClock::new(Arc::new(SystemClock), Arc::clone(graph.server_time()));
+        Self {
+            graph,
+            record,
+            inspector,
+            upload_reader: Arc::new(upload_reader),
+            space,
+            url_query: UrlQuery::default(),
+            concurrency: CONCURRENCY,
+            clock: Arc::new(clock),
+            stop: Stop::new(),
+            reporter: Arc::new(NoReport),
+        }
+    }
 }
 
 /// What the query of a web address means.

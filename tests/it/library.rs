@@ -14,8 +14,8 @@ use reattach::clock::{Clock, ManualClock, SystemClock};
 use reattach::graph::{Attempt, Call, GraphClient, ReqwestTransport, RetryPolicy, Transport};
 use reattach::ids::{ContentHash, KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, AssetReport, Fitter, Inspector, LibraryParts, NoReport, PlanRules,
-    ResolveOptions, SyncOptions, UrlQuery, Via,
+    AssetLibrary, AssetOutcome, AssetRef, AssetReport, Fitter, Inspector, LibraryParts, PlanRules, ResolveOptions,
+    SyncOptions, Via,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
 use reattach::record::{Derivation, Record};
@@ -82,17 +82,11 @@ async fn build(
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
     let record = reattach::record::open(&world.store().join("record.db")).await.expect("a record");
     let graph = Arc::new(unhindered(options, transport, clock()));
+    let inspector = Inspector { fitter, ..Inspector::new(reader(&survey_pool), Arc::new(cache)) };
     let library = AssetLibrary::new(LibraryParts {
-        graph: Arc::clone(&graph),
-        record: Arc::clone(&record),
-        inspector: Inspector { fitter, ..Inspector::new(reader(&survey_pool), Arc::new(cache)) },
         upload_reader: reader(&upload_pool),
-        space,
-        url_query: UrlQuery::Kept,
-        concurrency: 4,
         clock: clock(),
-        stop: Stop::new(),
-        reporter: Arc::new(NoReport),
+        ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, space)
     });
     Opened { library, graph, record, survey_pool, upload_pool }
 }

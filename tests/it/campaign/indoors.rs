@@ -16,7 +16,7 @@ use reattach::campaign::{CampaignSpec, PlanOptions, Replan, Run, RunParts, RunSu
 use reattach::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use reattach::graph::{Answered, Attempt, Body, Call, GraphClient, RetryPolicy, Transport};
 use reattach::ids::{KeySpace, Platform};
-use reattach::library::{AssetLibrary, Inspector, LibraryParts, NoReport, UrlQuery};
+use reattach::library::{AssetLibrary, Inspector, LibraryParts};
 use reattach::media::{BytePool, Reader};
 use reattach::record::{self, Campaign, Record};
 use reattach::stop::Stop;
@@ -150,19 +150,12 @@ impl Room {
         let options = graph_options("https://graph.facebook.com", "SANDBOX-PAGE-1", retry);
         let meta: Arc<dyn Transport> = Arc::<Meta>::clone(&self.meta);
         let graph = Arc::new(GraphClient::new(options, meta, Arc::clone(&clock)));
-        let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock)));
-        let cache = Arc::new(FileCache::disabled());
+        let reader = Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock));
+        let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
         let library = AssetLibrary::new(LibraryParts {
-            graph: Arc::clone(&graph),
-            record: Arc::clone(&record),
-            inspector: Inspector::new(reader(), cache),
-            upload_reader: reader(),
-            space: Self::space(),
-            url_query: UrlQuery::Kept,
             concurrency: 1,
             clock: Arc::clone(&clock),
-            stop: Stop::new(),
-            reporter: Arc::new(NoReport),
+            ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, Self::space())
         });
         RunParts { record, graph, library, clock, stop: Stop::new() }
     }

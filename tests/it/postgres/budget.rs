@@ -14,10 +14,9 @@ use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock, Timestamp};
 use reattach::graph::{Answered, Attempt, Call, GraphClient, Message, RetryPolicy, SendRequest, Transport};
 use reattach::ids::{KeySpace, PageId, Platform, Recipient};
-use reattach::library::{AssetLibrary, Inspector, LibraryParts, NoReport, UrlQuery};
+use reattach::library::{AssetLibrary, Inspector, LibraryParts};
 use reattach::media::{BytePool, Reader};
 use reattach::record;
-use reattach::stop::Stop;
 use serde_json::json;
 
 use crate::campaign::{TEXT, campaign, truth};
@@ -143,24 +142,11 @@ async fn bot(url: &str, meta: &Arc<Meta>) {
     let (origin, page): (_, PageId) = ("https://graph.facebook.com", "1".parse().expect("a Page"));
     let options = graph_options(origin, "SANDBOX-PAGE-1", RetryPolicy::default());
     let graph = Arc::new(GraphClient::new(options, Arc::<Meta>::clone(meta), Arc::new(SystemClock)));
-    let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock)));
-    let cache = Arc::new(FileCache::disabled());
-    let _library = AssetLibrary::new(LibraryParts {
-        graph: Arc::clone(&graph),
-        record,
-        inspector: Inspector::new(reader(), cache),
-        upload_reader: reader(),
-        space: KeySpace {
-            origin: origin.parse().expect("an origin"),
-            page: page.clone(),
-            platform: Platform::Messenger,
-        },
-        url_query: UrlQuery::Kept,
-        concurrency: 1,
-        clock: Arc::new(SystemClock),
-        stop: Stop::new(),
-        reporter: Arc::new(NoReport),
-    });
+    let reader = Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock));
+    let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
+    let origin = origin.parse().expect("an origin");
+    let space = KeySpace { origin, page: page.clone(), platform: Platform::Messenger };
+    let _library = AssetLibrary::new(LibraryParts::new(Arc::clone(&graph), record, inspector, space));
     let request = SendRequest::new(Recipient::Psid("1".to_owned()), Message::text("hi"));
     let endless = futures::stream::repeat(()).map(|()| graph.send(&page, &request)).buffer_unordered(16);
     endless.for_each(async |sent| _ = sent.expect("sent")).await;

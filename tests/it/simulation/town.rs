@@ -15,8 +15,8 @@ use reattach::clock::Clock;
 use reattach::graph::{CorrectedClock, Governor, GraphClient, PaceLimits, RetryPolicy, ServerTime};
 use reattach::ids::{Asset, CampaignName, KeySpace, Platform};
 use reattach::library::{
-    AssetLibrary, AssetRef, AssetReport, Inspector, LibraryError, LibraryParts, NoReport, PlanRules, RefreshOptions,
-    Renewal, ResolveOptions, UrlQuery,
+    AssetLibrary, AssetRef, AssetReport, Inspector, LibraryError, LibraryParts, PlanRules, RefreshOptions, Renewal,
+    ResolveOptions,
 };
 use reattach::media::{BytePool, Reader};
 use reattach::record::{Campaign, Change, Record, RecordError};
@@ -255,19 +255,13 @@ impl Day {
         );
         let graph = graph.with_server_time(server_time).with_governor(Arc::new(Governor::new(limits)));
         let graph = Arc::new(graph.until(life.stop.clone()));
-        let reader = || Arc::new(Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::clone(&machine)));
-        let cache = Arc::new(FileCache::disabled());
+        let reader = Reader::new(Arc::new(BytePool::new(1 << 20)), machine);
+        let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
         let library = AssetLibrary::new(LibraryParts {
-            graph: Arc::clone(&graph),
-            record: Arc::clone(&record),
-            inspector: Inspector::new(reader(), cache),
-            upload_reader: reader(),
-            space: space(),
-            url_query: UrlQuery::Kept,
             concurrency: 2,
             clock: Arc::clone(&clock),
             stop: life.stop.clone(),
-            reporter: Arc::new(NoReport),
+            ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, space())
         });
         let (town, life) = (Arc::clone(town), Arc::clone(life));
         Self { town, life, record, graph, library, clock, season }

@@ -7,10 +7,9 @@ use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock};
 use reattach::graph::{CorrectedClock, GraphClient, ReqwestTransport, RetryPolicy, ServerTime, Transport};
 use reattach::ids::{KeySpace, PageId, Platform};
-use reattach::library::{AssetLibrary, Inspector, LibraryParts, Progress, Reporter, UrlQuery};
+use reattach::library::{AssetLibrary, Inspector, LibraryParts, Progress, Reporter};
 use reattach::media::{BytePool, Reader};
 use reattach::record::Record;
-use reattach::stop::Stop;
 
 use super::World;
 use super::client::graph_options;
@@ -84,16 +83,10 @@ impl Keeper {
         let graph = GraphClient::new(options, Arc::new(transport), Arc::clone(&self.machine))
             .with_server_time(Arc::clone(&self.server_time));
         AssetLibrary::new(LibraryParts {
-            graph: Arc::new(graph),
-            record: Arc::clone(&self.record),
-            inspector: self.inspector.clone(),
             upload_reader: Arc::clone(&self.upload_reader),
-            space,
-            url_query: UrlQuery::Kept,
-            concurrency: 4,
             clock: Arc::new(CorrectedClock::new(Arc::clone(&self.machine), Arc::clone(&self.server_time))),
-            stop: Stop::new(),
             reporter: Arc::<ReadCounter>::clone(&self.reads),
+            ..LibraryParts::new(Arc::new(graph), Arc::clone(&self.record), self.inspector.clone(), space)
         })
     }
 }
