@@ -11,6 +11,10 @@
 //! - [`Governor`](graph::Governor): the rate budget of a Page, shared by all its uploads and messages.
 //! - [`Record`](record::Record): what was uploaded, and until when it lives. The truth.
 //! - [`FileCache`](cache::FileCache): what files' bytes said, so that unchanged files are not read. May vanish.
+//! - [`CampaignSpec`](campaign::CampaignSpec) and [`Run`](campaign::Run): one message to many people, once each, and the
+//!   truth about every one.
+//! - [`Service`](service::Service): ids for bots over HTTP, and a gallery for people.
+//! - [`cli::main`]: all of this from a command line, and the only part that prints.
 //! - [`Sandbox`](sandbox::Sandbox): a local Graph API for tests and demos.
 //!
 //! What Messenger would say of the files in a folder takes no token and no network:
@@ -38,6 +42,48 @@
 //! )
 //! .await?;
 //! assert_eq!((summary.ok, summary.rejected), (11, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One picture is one upload, however often it is asked for and whatever its name. Here a sandbox stands in for Meta:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use reattach::cache::FileCache;
+//! use reattach::clock::SystemClock;
+//! use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport};
+//! use reattach::ids::{KeySpace, Platform};
+//! use reattach::library::{AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, PlanRules, ResolveOptions};
+//! use reattach::media::{BytePool, Reader};
+//! use reattach::secret::AccessToken;
+//! use reattach::{record, sandbox};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let meta = sandbox::start(sandbox::SandboxOptions::default()).await?;
+//! let page = meta.pages()[0];
+//! let space = KeySpace { origin: meta.url().parse()?, page: page.id.parse()?, platform: Platform::Messenger };
+//! let token = AccessToken::new(page.access_token).ok_or("no token")?;
+//! let options = GraphOptions::new(space.origin.clone(), token);
+//! let graph = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::new(SystemClock));
+//!
+//! let folder = tempfile::tempdir()?;
+//! let record = record::open(&folder.path().join("record.db")).await?;
+//! let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
+//! let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
+//! let library = AssetLibrary::new(LibraryParts::new(Arc::new(graph), record, inspector, space));
+//!
+//! let copy = folder.path().join("copy.png");
+//! std::fs::copy("assets-example/banners/hero.png", &copy)?;
+//! let options = ResolveOptions::uploading(PlanRules::USUAL);
+//! let first = library.resolve(&AssetRef::File("assets-example/banners/hero.png".into()), &options).await;
+//! let second = library.resolve(&AssetRef::File(copy), &options).await;
+//! assert_eq!((first.outcome, second.outcome), (AssetOutcome::Uploaded, AssetOutcome::Reused));
+//! let [of_first, of_second] = [first, second].map(|report| report.upload.expect("an id").attachment_id);
+//! assert_eq!(of_first, of_second);
+//! assert_eq!(meta.counts().uploads_accepted, 1);
 //! # Ok(())
 //! # }
 //! ```
