@@ -3,7 +3,11 @@
 //! Facts depend on nothing but the bytes, so they can be remembered; verdicts, which also depend on the name, the
 //! platform and its limits, are made anew each time (`media::limits`).
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::ContentHash;
 
@@ -30,11 +34,45 @@ pub struct Facts {
     /// How many bytes there are.
     pub size_bytes: u64,
     /// The media type its first bytes declare, such as `image/png`; `None` when they declare none.
-    pub mime: Option<String>,
+    #[serde(deserialize_with = "media_type")]
+    pub mime: Option<Cow<'static, str>>,
     /// Width and height in pixels, where the bytes are an image whose header could be read.
     pub dimensions: Option<Dimensions>,
     /// What is wrong with the bytes themselves, such as a picture cut short.
     pub damage: Option<Damage>,
+}
+
+/// What most files of a library are. A library of many thousands is told from memory, and to keep a text for each of them
+/// would take longer than to look it up.
+const USUAL_MEDIA_TYPES: &[&str] =
+    &["image/jpeg", "image/png", "image/gif", "image/webp", "video/mp4", "application/pdf"];
+
+fn media_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'static, str>>, D::Error> {
+    struct MediaType(Cow<'static, str>);
+
+    struct Reads;
+
+    impl Visitor<'_> for Reads {
+        type Value = MediaType;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a media type")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<MediaType, E> {
+            let usual = USUAL_MEDIA_TYPES.iter().copied().find(|usual| *usual == text);
+            Ok(MediaType(usual.map_or_else(|| text.to_owned().into(), Cow::Borrowed)))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for MediaType {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Reads)
+        }
+    }
+
+    let found = Option::<MediaType>::deserialize(deserializer)?;
+    Ok(found.map(|MediaType(text)| text))
 }
 
 /// Width and height in pixels, as the header declares them (before any EXIF rotation).
@@ -60,4 +98,26 @@ pub enum Damage {
     BadHeader,
     /// The file ends before its own structure says it does.
     Truncated,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_media_types_are_read_without_a_text_of_their_own() {
+        for (mime, is_usual) in [("image/png", true), ("image/x-portable-anymap", false)] {
+            let facts = Facts {
+                hash: ContentHash([7; 32]),
+                size_bytes: 1,
+                mime: Some(mime.to_owned().into()),
+                dimensions: None,
+                damage: None,
+            };
+            let bytes = postcard::to_allocvec(&facts).expect("facts have no form postcard lacks");
+            let read: Facts = postcard::from_bytes(&bytes).expect("facts");
+            assert_eq!(read, facts);
+            assert_eq!(matches!(read.mime, Some(Cow::Borrowed(_))), is_usual, "{mime}");
+        }
+    }
 }

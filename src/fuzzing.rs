@@ -41,7 +41,7 @@ pub fn path_display(name: &[u8]) {
 pub fn media(bytes: &[u8]) {
     let probe = probe(bytes);
     assert!(probe.dimensions.is_none_or(|size| size.width > 0 && size.height > 0), "{probe:?}");
-    let mime = probe.mime.map(str::to_owned);
+    let mime = probe.mime.map(Into::into);
     let (dimensions, damage) = (probe.dimensions, probe.damage);
     let facts = Facts { hash: ContentHash([0; 32]), size_bytes: bytes.len() as u64, mime, dimensions, damage };
     for platform in Platform::ALL {

@@ -76,7 +76,7 @@ mod tests {
         Facts {
             hash: ContentHash([byte; 32]),
             size_bytes: 3,
-            mime: Some("image/png".to_owned()),
+            mime: Some("image/png".into()),
             dimensions: Some(Dimensions { width: 300, height: 2 }),
             damage: Some(Damage::Truncated),
         }

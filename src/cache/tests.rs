@@ -22,7 +22,7 @@ fn facts(number: u64) -> Facts {
     let mut hash = [0; 32];
     fastrand::Rng::with_seed(number).fill(&mut hash);
     let dimensions = Some(Dimensions { width: 1_920, height: 1_080 });
-    Facts { hash: ContentHash(hash), size_bytes: number, mime: Some("image/jpeg".to_owned()), dimensions, damage: None }
+    Facts { hash: ContentHash(hash), size_bytes: number, mime: Some("image/jpeg".into()), dimensions, damage: None }
 }
 
 fn open(folder: &Path) -> Opened {

@@ -58,7 +58,7 @@ impl<'a> AssetEvent<'a> {
             url: report.url.as_ref().map(WebUrl::as_str),
             sha256: report.facts.as_ref().map(|facts| facts.hash),
             kind: report.media.as_ref().map(|media| media.0),
-            mime: report.media.as_ref().map(|media| media.1.as_str()),
+            mime: report.media.as_ref().map(|media| &*media.1),
             size_bytes: report.size_bytes(),
             width: dimensions.map(|d| d.width),
             height: dimensions.map(|d| d.height),

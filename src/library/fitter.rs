@@ -140,7 +140,7 @@ impl Fitter {
             recipe,
             result: facts.hash,
             size_bytes: facts.size_bytes,
-            mime: facts.mime.unwrap_or_default(),
+            mime: facts.mime.unwrap_or_default().into_owned(),
             dimensions: facts.dimensions.unwrap_or(Dimensions { width: 0, height: 0 }),
         };
         lock(&self.made).remember(rules, &derivation, &bytes);

@@ -1,5 +1,6 @@
 //! What the library tells the outside: progress while it works, one report for each file, one summary at the end.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -95,7 +96,7 @@ pub struct AssetReport {
     /// What its bytes say; `None` when they could not be read.
     pub facts: Option<Facts>,
     /// The kind it is sent as, and its media type; `None` when its bytes could not be read.
-    pub media: Option<(MediaKind, String)>,
+    pub media: Option<(MediaKind, Cow<'static, str>)>,
     /// The copy that goes in its place, where one does. All the above is of the file itself.
     pub fitted: Option<Derivation>,
     /// What became of it.
@@ -149,12 +150,12 @@ impl AssetReport {
         let facts = upload.key.asset.hash().map(|hash| Facts {
             hash,
             size_bytes: upload.size_bytes,
-            mime: Some(upload.mime.clone()),
+            mime: Some(upload.mime.clone().into()),
             dimensions: upload.dimensions,
             damage: None,
         });
         let (path, url) = (upload.source.clone(), upload.key.asset.url().cloned());
-        let media = Some((upload.key.kind, upload.mime.clone()));
+        let media = Some((upload.key.kind, upload.mime.clone().into()));
         Self { path, url, facts, media, ..Self::bare(outcome).with(Some(upload)) }
     }
 

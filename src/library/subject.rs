@@ -109,7 +109,7 @@ impl Subject {
                 uploaded_at,
                 expires_at,
                 size_bytes: facts.size_bytes,
-                mime: verdict.mime.clone(),
+                mime: verdict.mime.clone().into_owned(),
                 dimensions: facts.dimensions,
                 source: std::path::absolute(path).ok(),
             },
@@ -130,7 +130,7 @@ impl Subject {
         match self {
             Self::File(candidate) => candidate.report(outcome),
             Self::Web(WebAddress { url, key }) => AssetReport {
-                media: Some((key.kind, media_type_of(&url).unwrap_or_default())),
+                media: Some((key.kind, media_type_of(&url).unwrap_or_default().into())),
                 url: Some(url),
                 ..AssetReport::bare(outcome)
             },

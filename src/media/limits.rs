@@ -2,6 +2,7 @@
 //!
 //! The only place that knows them. Pure: facts, a name and a platform go in. Says nothing about what was read.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::problem::{Problem, ProblemCode, Severity};
@@ -118,7 +119,7 @@ pub struct Verdict {
     /// The attachment `type` it is sent as.
     pub kind: MediaKind,
     /// The media type it is sent with, such as `image/png`.
-    pub mime: String,
+    pub mime: Cow<'static, str>,
     /// Everything that is wrong with it; empty when nothing is.
     pub problems: Vec<Problem>,
 }
@@ -162,7 +163,7 @@ struct Case<'a> {
     /// What the name says.
     named: Option<&'static str>,
     /// What it is sent as.
-    mime: &'a str,
+    mime: Cow<'static, str>,
     kind: MediaKind,
     platform: Platform,
 }
@@ -171,16 +172,17 @@ impl<'a> Case<'a> {
     fn new(facts: &'a Facts, name: &Path, platform: Platform) -> Self {
         let seen = facts.mime.as_deref();
         let named = mime_by_name(name);
-        let mime = match (seen, named) {
-            (Some(seen), Some(named)) if yields_to_name(seen, named) => named,
-            (Some(seen), _) => seen,
-            (None, Some(named)) => named,
-            (None, None) => "application/octet-stream",
+        let mime = match (&facts.mime, named) {
+            (Some(seen), Some(named)) if yields_to_name(seen, named) => Cow::Borrowed(named),
+            (Some(seen), _) => seen.clone(),
+            (None, Some(named)) => Cow::Borrowed(named),
+            (None, None) => Cow::Borrowed("application/octet-stream"),
         };
-        Self { facts, seen, named, mime, kind: MediaKind::of_mime(mime), platform }
+        let kind = MediaKind::of_mime(&mime);
+        Self { facts, seen, named, mime, kind, platform }
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(self) -> Verdict {
         let problems = match judge_size(self.facts.size_bytes) {
             Some(problem) => vec![problem],
             None => [self.unfit(), self.damage(), self.pixels(), self.weight(), self.mismatch()]
@@ -188,7 +190,7 @@ impl<'a> Case<'a> {
                 .flatten()
                 .collect(),
         };
-        Verdict { kind: self.kind, mime: self.mime.to_owned(), problems }
+        Verdict { kind: self.kind, mime: self.mime, problems }
     }
 
     /// Why the platform would refuse what the file is, whatever its size.
@@ -215,7 +217,7 @@ impl<'a> Case<'a> {
     }
 
     fn blocked(&self) -> Option<Problem> {
-        BLOCKED_FORMATS.contains(&self.mime).then(|| {
+        BLOCKED_FORMATS.contains(&&*self.mime).then(|| {
             Problem::error(
                 ProblemCode::UnsupportedFormat,
                 format!("it is {}; Meta refuses programs and web pages (code 546)", self.mime),
@@ -230,8 +232,8 @@ impl<'a> Case<'a> {
             Some(Problem::error(ProblemCode::UnsupportedFormat, message, hint))
         };
         match (self.platform, self.kind) {
-            (_, MediaKind::Image) if IMAGE_FORMATS.contains(&self.mime) => None,
-            (Platform::Messenger, MediaKind::Image) if UNDOCUMENTED_IMAGE_FORMATS.contains(&self.mime) => {
+            (_, MediaKind::Image) if IMAGE_FORMATS.contains(&&*self.mime) => None,
+            (Platform::Messenger, MediaKind::Image) if UNDOCUMENTED_IMAGE_FORMATS.contains(&&*self.mime) => {
                 Some(Problem::warning(
                     ProblemCode::UnsupportedFormat,
                     format!("it is {}; Meta names JPEG, PNG and GIF only", self.mime),
@@ -243,7 +245,7 @@ impl<'a> Case<'a> {
                 refused("Instagram takes no files but PDF", "convert it to PDF")
             }
             (Platform::Messenger, _) | (Platform::Instagram, MediaKind::File) => None,
-            (Platform::Instagram, _) if INSTAGRAM_FORMATS.contains(&self.mime) => None,
+            (Platform::Instagram, _) if INSTAGRAM_FORMATS.contains(&&*self.mime) => None,
             (Platform::Instagram, MediaKind::Video) => {
                 refused("Instagram takes MP4, MOV, WebM, Ogg and AVI video", "convert it to MP4")
             }

@@ -5,6 +5,7 @@
 //! opened beneath them, whatever happens to the way there. User files are never mapped into
 //! memory: one that shrinks would kill the process.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -165,7 +166,7 @@ impl Reader {
             return Err(Problem::changed());
         }
         let Probe { mime, dimensions, damage } = probe_guarded(&buffer);
-        let facts = Facts { hash, size_bytes: before.len(), mime: mime.map(str::to_owned), dimensions, damage };
+        let facts = Facts { hash, size_bytes: before.len(), mime: mime.map(Cow::Borrowed), dimensions, damage };
         // Times can be set back; the time of the inode's own change cannot.
         let fingerprint = settled.filter(|settled| fingerprint(&after) == Some(*settled));
         Ok(Content { bytes: buffer.into(), facts, fingerprint })

@@ -38,7 +38,7 @@ impl Derivation {
         Facts {
             hash: self.result,
             size_bytes: self.size_bytes,
-            mime: Some(self.mime.clone()),
+            mime: Some(self.mime.clone().into()),
             dimensions: Some(self.dimensions),
             damage: None,
         }

@@ -146,7 +146,7 @@ impl Import {
             asset: Asset::Bytes(facts.hash),
             kind,
             size_bytes: facts.size_bytes,
-            mime: verdict.mime,
+            mime: verdict.mime.into_owned(),
             dimensions: facts.dimensions,
             source: std::path::absolute(path).ok(),
         })

@@ -1,5 +1,6 @@
 //! The making of a copy: decode, turn, scale, and encode until it fits.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -118,7 +119,7 @@ fn one_picture(mime: &str, bytes: &[u8]) -> Result<(), Problem> {
 fn finished(bytes: Vec<u8>, step: Step, rules: FitRules) -> FittedCopy {
     let Probe { mime, dimensions, damage } = probe(&bytes);
     let hash = ContentHasher::hash(&bytes);
-    let facts = Facts { hash, size_bytes: bytes.len() as u64, mime: mime.map(str::to_owned), dimensions, damage };
+    let facts = Facts { hash, size_bytes: bytes.len() as u64, mime: mime.map(Cow::Borrowed), dimensions, damage };
     let recipe = format!("{rules};{};{}x{}", step.form, step.size.width, step.size.height);
     FittedCopy { bytes, facts, recipe }
 }

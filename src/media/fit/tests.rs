@@ -44,7 +44,7 @@ fn facts(bytes: &[u8]) -> Facts {
     Facts {
         hash: ContentHash([0; 32]),
         size_bytes: bytes.len() as u64,
-        mime: found.mime.map(str::to_owned),
+        mime: found.mime.map(Into::into),
         dimensions: found.dimensions,
         damage: found.damage,
     }
@@ -71,7 +71,8 @@ fn assert_fits(copy: &FittedCopy, platform: Platform) {
 /// What is to be done about a file of this type, size and name.
 fn decided(mime: &str, size_bytes: u64, dimensions: (u32, u32), platform: Platform) -> Fit {
     let dimensions = Some(Dimensions { width: dimensions.0, height: dimensions.1 });
-    let facts = Facts { hash: ContentHash([0; 32]), size_bytes, mime: Some(mime.into()), dimensions, damage: None };
+    let facts =
+        Facts { hash: ContentHash([0; 32]), size_bytes, mime: Some(mime.to_owned().into()), dimensions, damage: None };
     let verdict = judge(&facts, Path::new("name without an extension"), platform);
     fit(&facts, &verdict, platform)
 }
