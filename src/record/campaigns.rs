@@ -272,8 +272,20 @@ pub enum Change {
     Stage(u8, String),
 }
 
-/// What a campaign is paused for whose record turned out to lack what it had acknowledged, whatever it was paused for before.
-pub const LOST: &str = "the server has lost what it had acknowledged: messages may have left that it lacks";
+/// How the reason of a campaign begins whose record turned out to lack what it had acknowledged, or may do so. It stands
+/// until somebody resumes the campaign: pauses and stages are told behind it, and no plan takes it away.
+pub const LOST: &str =
+    "the record may have lost what it had acknowledged: messages may have left of which it knows nothing";
+
+/// Whether the campaign is paused for that.
+pub(super) fn is_lost(paused: Option<&str>) -> bool {
+    paused.is_some_and(|why| why.starts_with(LOST))
+}
+
+/// What a campaign is paused for once somebody pauses it for this.
+pub(super) fn paused_anew(before: Option<&str>, why: String) -> String {
+    if is_lost(before) { format!("{LOST}; {why}") } else { why }
+}
 
 /// Campaigns as planners and operators see them.
 ///

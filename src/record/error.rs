@@ -157,11 +157,13 @@ impl RecordError {
             Self::Full { .. } => Some("make room on the disk, and try again: what did not fit is not on record"),
             Self::Corrupt { .. } | Self::Damaged { .. } => Some(
                 "check the disk, and try again, for one that cannot be read looks the same; if it stays so, restore the file \
-                 from a copy; without one, move it and record.db.mark away, and everything is uploaded again",
+                 from a copy; without one, move it and record.db.mark away: everything is uploaded again, and campaigns are \
+                 forgotten, so whoever runs one anew sends it to all, those who have it too",
             ),
             Self::Behind { .. } => Some(
                 "restore the newest copy; to go on with what there is, such as an older copy or nothing, delete \
-                 record.db.mark beside it: who was sent what since is forgotten then",
+                 record.db.mark beside it: who was sent what since is forgotten then, and campaigns with somebody left wait for \
+                 a resume",
             ),
             Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
             Self::Away { .. } => Some("see whether the server runs and can be reached, and try again: nothing is lost"),
@@ -170,7 +172,8 @@ impl RecordError {
                  docs/POSTGRES.md",
             ),
             Self::Forgotten { .. } => Some(
-                "pause its campaigns before anything else: messages may have left of which it knows nothing: docs/HA.md",
+                "its campaigns are paused, as far as it could be reached: messages may have left of which it knows nothing; \
+                 what to do before they are resumed: docs/HA.md",
             ),
             Self::Lapsed => Some("run it again: it goes on where it stopped"),
             Self::Unlike { .. } => Some("carry it to an empty place, while nobody works with either"),

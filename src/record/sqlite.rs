@@ -90,7 +90,8 @@ impl SqliteRecord {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
-            let state = State { connection, owners, mark, reserve, ended: Vec::new(), failed: None };
+            let mut state = State { connection, owners, mark, reserve, ended: Vec::new(), failed: None };
+            state.distrust_where_unmarked().map_err(|fault| fault.opening(&path))?;
             Ok(Self {
                 path,
                 state: Arc::new(Mutex::new(state)),
@@ -337,6 +338,18 @@ impl State {
             self.failed = Some(source.to_string());
         }
         result
+    }
+
+    /// Without its mark nobody can tell whether the record is an older copy: who is to go on with a campaign has to say so.
+    fn distrust_where_unmarked(&mut self) -> Result<(), Fault> {
+        if self.mark.is_missing()
+            && !campaigns::with_somebody_left(&self.connection.transaction()?)?.is_empty()
+            // Whoever began it may have made the mark in between.
+            && self.mark.is_missing()
+        {
+            self.write(campaigns::pause_what_is_left)?;
+        }
+        Ok(())
     }
 
     /// Does `work` in a transaction that waits its turn to write, and makes what it did durable.

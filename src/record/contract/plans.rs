@@ -7,7 +7,7 @@ use super::{NOW, Store};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
 use crate::ids::Recipient;
-use crate::record::{Begun, CampaignId, Change, Entry, NewCampaign, Reach, Record, RecordError};
+use crate::record::{Begun, CampaignId, Change, Entry, LOST, NewCampaign, Reach, Record, RecordError};
 
 pub(in crate::record) async fn those_who_try_it_out_begin_again(store: &dyn Store) {
     let record = store.open().await;
@@ -73,6 +73,32 @@ pub(in crate::record) async fn a_stage_waits_for_a_yes_and_another_message_for_t
     assert_eq!(shown(&*record).await.stage, 2, "it is not planned yet");
     record.seal_plan(&planner, &other, DIGEST, 0, NOW).await.expect("sealed");
     assert_eq!(shown(&*record).await.stage, 0);
+}
+
+pub(in crate::record) async fn that_something_may_be_lost_is_told_until_there_is_a_yes(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=3, 1).await;
+    let pause = async |why: &str| record.change(campaign, Change::Pause(why.to_owned())).await.expect("paused");
+    let paused = async || shown(&*record).await.paused;
+    pause(LOST).await;
+    for why in ["by hand", "by hand, later"] {
+        pause(why).await;
+        assert_eq!(
+            paused().await,
+            Some(format!("{LOST}; {why}")),
+            "who was about to resume sees that it is another pause"
+        );
+    }
+    let other = NewCampaign { replaces: Some(DIGEST), ..another(1) };
+    let Begun::Won(planner) = record.begin_plan(&other, PID, NOW).await.expect("begun") else {
+        panic!("nobody has it");
+    };
+    record.seal_plan(&planner, &other, DIGEST, 0, NOW).await.expect("sealed");
+    let why = paused().await.expect("another message finds nothing that was lost");
+    assert!(why.starts_with(LOST), "{why}");
+    record.change(campaign, Change::Unpause(why)).await.expect("a yes");
+    pause("by hand").await;
+    assert_eq!(paused().await.as_deref(), Some("by hand"));
 }
 
 pub(in crate::record) async fn a_plan_takes_the_place_of_no_other_than_it_knew(store: &dyn Store) {

@@ -26,7 +26,7 @@ fn pause() -> String {
     format!(
         "BEGIN; SET LOCAL synchronous_commit = local;
          UPDATE campaigns SET paused = '{LOST}'
-         WHERE paused IS DISTINCT FROM '{LOST}'
+         WHERE NOT coalesce(starts_with(paused, '{LOST}'), false)
              AND (EXISTS (SELECT FROM campaign_recipients WHERE campaign = campaigns.id AND seq > frontier)
                  OR EXISTS (SELECT FROM deliveries WHERE campaign = campaigns.id AND state IN ('planned', 'retry_at'))
                  OR EXISTS (SELECT FROM campaign_workers WHERE campaign = campaigns.id));

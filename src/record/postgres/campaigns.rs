@@ -14,7 +14,7 @@ use super::uploads::{column, space, space_id};
 use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
-use crate::record::campaigns::NO_PLAN;
+use crate::record::campaigns::{LOST, NO_PLAN};
 use crate::record::delivery_rows::{DeliveryRows, is_meant};
 use crate::record::rows;
 use crate::record::{
@@ -88,8 +88,9 @@ impl Campaigns for PostgresRecord {
         self.sessions
             .write(|tx| async move {
                 let mut number = 0;
+                let anew = format!("paused = CASE WHEN starts_with(paused, '{LOST}') THEN '{LOST}; ' || $2 ELSE $2 END");
                 let (set, value): (&str, &(dyn ToSql + Sync)) = match change {
-                    Change::Pause(why) => ("paused = $2", why),
+                    Change::Pause(why) => (&anew, why),
                     Change::PauseUnlessPaused(why) => ("paused = coalesce(paused, $2)", why),
                     Change::Unpause(why) => ("paused = nullif(paused, $2)", why),
                     Change::Settings(settings) => {

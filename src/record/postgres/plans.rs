@@ -10,7 +10,7 @@ use super::session::Tx;
 use super::uploads::{column, space_id_for_writing};
 use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
-use crate::record::campaigns::NO_PLAN;
+use crate::record::campaigns::{LOST, NO_PLAN};
 use crate::record::delivery_rows::{DeliveryRows, PASSING, last_settled, time_of_plan};
 use crate::record::rows;
 use crate::record::{Added, Begun, Campaign, CampaignId, NewCampaign, NewRecipient, PlanDigest, Worker};
@@ -153,14 +153,15 @@ pub(super) async fn seal_plan(
         leave_out(tx, &stored, now).await?;
         readmit(tx, &stored, &PASSING, now).await?;
     }
-    let sql =
+    let sql = format!(
         "UPDATE campaigns SET message = $2, settings = $3, parts = $4, planned_at = $5, digest = $6, malformed = $7,
-               assets = NULL, paused = CASE WHEN message = $2 THEN paused END,
+               assets = NULL, paused = CASE WHEN message = $2 OR starts_with(paused, '{LOST}') THEN paused END,
                stage = CASE WHEN message = $2 THEN stage ELSE 0 END,
-               recipients = (SELECT count(*) FROM campaign_recipients WHERE campaign = $1) WHERE id = $1";
+               recipients = (SELECT count(*) FROM campaign_recipients WHERE campaign = $1) WHERE id = $1"
+    );
     let (parts, planned_at) = (i64::from(new.parts), planned_at.as_unix_millis());
     let (digest, malformed) = (digest.to_vec(), signed(malformed));
-    tx.execute(sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at, &digest, &malformed]).await?;
+    tx.execute(&sql, &[&id.0, &new.message, &new.settings, &parts, &planned_at, &digest, &malformed]).await?;
     dismiss(tx, planner.epoch).await
 }
 

@@ -12,6 +12,7 @@ use super::uploads::{column, space_id, spaces};
 use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
+use crate::record::campaigns::{LOST, is_lost, paused_anew};
 use crate::record::delivery_rows::{DeliveryRows, is_meant};
 use crate::record::rows;
 use crate::record::{
@@ -101,7 +102,7 @@ impl Campaigns for SqliteRecord {
                 let mut stored = load(transaction, campaign)?;
                 let row = &mut stored.campaign;
                 match change {
-                    Change::Pause(why) => row.paused = Some(why),
+                    Change::Pause(why) => row.paused = Some(paused_anew(row.paused.as_deref(), why)),
                     Change::PauseUnlessPaused(why) => row.paused = row.paused.take().or(Some(why)),
                     Change::Unpause(why) => row.paused = row.paused.take().filter(|paused| *paused != why),
                     Change::Uploads(more) => row.uploads += more,
@@ -290,6 +291,30 @@ pub(super) fn id_of(transaction: &Transaction, space: i64, name: &CampaignName) 
         .prepare_cached("SELECT id FROM campaigns WHERE space = ?1 AND name = ?2")?
         .query_row(params![space, name.as_str()], |row| row.get(0).map(CampaignId))
         .optional()?)
+}
+
+/// Pauses whatever still has somebody to send to, for the record may have lost some of what it knew.
+pub(super) fn pause_what_is_left(transaction: &Transaction) -> Result<(), Fault> {
+    for id in with_somebody_left(transaction)? {
+        let mut stored = load(transaction, id)?;
+        if !is_lost(stored.campaign.paused.as_deref()) {
+            stored.campaign.paused = Some(LOST.to_owned());
+            save(transaction, &stored)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn with_somebody_left(transaction: &Transaction) -> Result<Vec<CampaignId>, Fault> {
+    let mut query = transaction.prepare_cached(
+        "SELECT id FROM campaigns
+         WHERE EXISTS (SELECT 1 FROM campaign_recipients WHERE campaign = campaigns.id AND seq > frontier)
+             OR EXISTS (SELECT 1 FROM deliveries WHERE campaign = campaigns.id AND state IN ('planned', 'retry_at'))
+             OR EXISTS (SELECT 1 FROM campaign_workers WHERE campaign = campaigns.id)
+         ORDER BY id",
+    )?;
+    let ids = query.query_map([], |row| row.get(0).map(CampaignId))?;
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 fn all(transaction: &Transaction) -> Result<Vec<Campaign>, Fault> {

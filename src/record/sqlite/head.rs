@@ -1,9 +1,10 @@
 //! How far the record has come: the table `head`, and the mark beside the record's file.
 //!
 //! The mark `record.db.mark` holds the record's name (16 bytes), how many changes were made (8, little-endian) and a
-//! CRC-32 of both (4, little-endian). It is written after a change is durable, and never synced. So it costs next to
+//! CRC-32 of both (4, little-endian). It is written after a change is durable, and not synced. So it costs next to
 //! nothing, and a power cut can only let it lag behind: a mark that is ahead of the record means that changes are gone.
-//! One that does not parse is as good as none.
+//! One that does not parse says nothing. Its name is made durable once: where there is no mark beside a record that has been
+//! written to, somebody took it away, or brought the record from elsewhere, and it may be an older copy.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction};
 
 use super::fault::Fault;
+use super::file::folder_of;
 use super::uploads::column;
 use crate::record::RecordError;
 use crate::record::rows::damaged;
@@ -91,6 +93,11 @@ impl Mark {
         Head::from_bytes(&fs::read(&self.path).ok()?)
     }
 
+    /// Whether there is none, not even one that says nothing.
+    pub(super) fn is_missing(&self) -> bool {
+        fs::metadata(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Remembers that the record has come so far. Where it cannot, a loss may go unnoticed, which is no reason to stop.
     pub(super) fn keep(&mut self, head: Head) {
         let _ = self.file().and_then(|file| file.write_all_at(&head.to_bytes(), 0));
@@ -98,7 +105,18 @@ impl Mark {
 
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+            let mut options = OpenOptions::new();
+            options.write(true).mode(0o600);
+            let file = match options.create_new(true).open(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    options.create_new(false).open(&self.path)?
+                }
+                made => {
+                    let made = made?;
+                    File::open(folder_of(&self.path))?.sync_all()?;
+                    made
+                }
+            };
             self.file = Some(file);
         }
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())

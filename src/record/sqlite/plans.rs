@@ -9,7 +9,7 @@ use super::ledger::{enlist, is_enlisted, seqs_of};
 use super::uploads::space_id_for_writing;
 use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
-use crate::record::campaigns::NO_PLAN;
+use crate::record::campaigns::{NO_PLAN, is_lost};
 use crate::record::delivery_rows::{DeliveryRows, PASSING, last_settled, time_of_plan};
 use crate::record::{Added, Begun, Campaign, CampaignId, Enlisted, NewCampaign, NewRecipient, PlanDigest, Worker};
 
@@ -87,7 +87,7 @@ fn create(transaction: &Transaction, space: i64, new: &NewCampaign, now: Timesta
 fn take_on(row: &mut Campaign, new: &NewCampaign, planned_at: Timestamp) {
     if row.message != new.message {
         // Nobody has seen it, nor said yes or no to it.
-        (row.stage, row.paused) = (0, None);
+        (row.stage, row.paused) = (0, row.paused.take().filter(|why| is_lost(Some(why))));
     }
     (row.message, row.settings, row.parts) = (new.message.clone(), new.settings.clone(), new.parts);
     (row.assets, row.planned_at) = (None, planned_at);

@@ -18,7 +18,7 @@ use super::*;
 use crate::delivery::Event;
 use crate::record::contract::{self, key, result, store, win};
 use crate::record::rows::UploadRow;
-use crate::record::{Answer, Campaigns, Derivations, Ledger, Reach, Request, Requests, UploadState};
+use crate::record::{Answer, Campaigns, Change, Derivations, LOST, Ledger, Reach, Request, Requests, UploadState};
 
 contract::suite!(place());
 contract::suite! { place() => one_works_on_a_campaign_at_a_time }
@@ -472,4 +472,29 @@ async fn the_first_claim_of_a_record_settles_what_the_dead_left() {
     win(&record, &key(2)).await;
     assert_eq!(record.count_orphans().await.expect("counted"), 1);
     assert_eq!(fs::read_dir(owners).expect("a folder").count(), 1);
+}
+
+#[tokio::test]
+async fn without_its_mark_a_record_sends_to_nobody_unasked() {
+    let place = place();
+    let mark = place.path().with_extension("db.mark");
+    let paused =
+        async |record: &SqliteRecord| record.campaigns(contract::NOW).await.expect("campaigns").remove(0).paused;
+    let campaign = contract::plan(&place.record().await, 1..=2, 1).await;
+    assert_eq!(paused(&place.record().await).await, None, "it has its mark");
+    fs::write(&mark, "torn").expect("a mark that says nothing");
+    assert_eq!(paused(&place.record().await).await, None, "a power cut may leave that");
+    fs::remove_file(&mark).expect("taken away");
+    let record = place.record().await;
+    assert_eq!(paused(&record).await.as_deref(), Some(LOST));
+    record.change(campaign, Change::Unpause(LOST.to_owned())).await.expect("a yes");
+    assert_eq!(paused(&place.record().await).await, None, "it has a mark again");
+    let worker = contract::enlist(&record, campaign).await;
+    contract::claim(&record, &worker, 2).await;
+    let all = [1, 2].map(|seq| [contract::intent(seq, 0), contract::sent(seq, 0)]).concat();
+    contract::write(&record, &worker, &all).await;
+    record.retire(&worker, contract::NOW).await.expect("retired");
+    drop(record);
+    fs::remove_file(&mark).expect("taken away");
+    assert_eq!(paused(&place.record().await).await, None, "nobody is left to send to");
 }

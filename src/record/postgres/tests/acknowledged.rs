@@ -48,7 +48,7 @@ async fn a_server_that_lacks_what_was_acknowledged_is_not_used_until_it_has_it()
     );
     asked(&other).await.expect("it was told of nothing");
     assert_eq!(
-        place.sql("SELECT count(*) FROM campaigns WHERE paused LIKE '%has lost%'"),
+        place.sql("SELECT count(*) FROM campaigns WHERE paused LIKE '%lost what it had acknowledged%'"),
         "1",
         "so this one has to know"
     );
