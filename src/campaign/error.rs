@@ -216,7 +216,8 @@ impl CampaignError {
                 Some(format!("make a new Page access token, and ask for {SEND_PERMISSION} when it is made"))
             }
             Self::Changed { .. } => Some(
-                "give it another name, or say --replan: what was sent stays sent, and the rest goes by the new plan"
+                "say --replan: what was sent stays sent, and the rest goes by the new plan; under another name it is \
+                 another campaign, and goes to everybody on the list, those who have it too"
                     .into(),
             ),
             Self::AssetChanged { .. } => {
@@ -224,11 +225,15 @@ impl CampaignError {
             }
             Self::Held { .. } => Some("wait for it, or pause the campaign: `reattach campaign pause NAME`".into()),
             Self::BegunElsewhere { .. } => Some(
-                "go on with it there (--graph-url), or give it another name: by this one people got it already".into(),
+                "go on with it there (--graph-url): people got it already; under another name it goes to everybody on the \
+                 list, those who have it too"
+                    .into(),
             ),
-            Self::OtherParts { .. } => {
-                Some("give it another name: who has which part of another message could not be told".into())
-            }
+            Self::OtherParts { .. } => Some(
+                "give it the parts it had: who has which part of another message could not be told; under another name it \
+                 goes to everybody on the list, those who have it too"
+                    .into(),
+            ),
             Self::Panicked => Some("that is a defect of reattach's: report what stands above".into()),
             Self::OtherStage { .. } => Some("look at what those before got, and say yes to what comes next".into()),
             Self::Overtaken { .. } => {

@@ -6,8 +6,9 @@
 //! killed leaves nothing to guess: what may have left is *unknown*, and stays so until somebody settles it
 //! ([`settle`]).
 //!
-//! Nothing here prints or asks; who wants to watch reads a [`Watch`].
+//! Nothing here prints or asks; who wants to watch reads a [`Tally`].
 
+mod counts;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -21,9 +22,9 @@ mod portion;
 mod preflight;
 mod ramp;
 mod recipients;
-mod round;
+mod run;
 mod scribe;
-mod sender;
+mod sending;
 pub mod settle;
 mod spec;
 mod stand;
@@ -31,8 +32,10 @@ mod summary;
 mod tally;
 mod template;
 mod times;
+mod unsaved;
 mod verdict;
 
+pub use counts::{Counts, VariantCounts};
 pub use error::CampaignError;
 pub use nonce::Nonce;
 pub use part::{Part, Variant};
@@ -43,9 +46,10 @@ pub use portion::Portion;
 pub use preflight::{Preflight, PreflightAsset};
 pub use ramp::{Ramp, Stage};
 pub use recipients::{BadRow, RecipientReader, read_suppressed};
-pub use sender::{Run, RunParts};
-pub use spec::{CampaignMessage, CampaignSpec, Delivery, Settings};
-pub use stand::{at_own_pace, counts, must_come_next, next_stage};
-pub use summary::{Counts, End, RunSummary, State, Unsaved, VariantCounts};
-pub use tally::{ErrorCount, Waiting, Watch};
+pub use run::{Run, RunParts};
+pub use spec::{CampaignMessage, CampaignSpec, Guarantee, Settings};
+pub use stand::{State, at_own_pace, counts, must_come_next, next_stage};
+pub use summary::{End, RunSummary};
+pub use tally::{ErrorCount, Tally, Waiting};
 pub use times::{QuietHours, Times, Zone};
+pub use unsaved::{Fate, Unsaved};

@@ -6,6 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_json::Value;
+
+use crate::graph::Message;
 use crate::ids::CampaignName;
 use crate::record::DeliveryKey;
 
@@ -62,8 +65,19 @@ impl FromStr for Nonce {
     }
 }
 
+/// The message with the nonce before whatever metadata it has.
+pub(super) fn with_nonce(message: Message, nonce: &str) -> Message {
+    let metadata = match message.as_json().get("metadata").and_then(Value::as_str) {
+        Some(own) if !own.is_empty() => format!("{nonce} {own}"),
+        _ => nonce.to_owned(),
+    };
+    message.with_metadata(metadata)
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -76,5 +90,13 @@ mod tests {
         {
             assert_eq!(Nonce::in_metadata(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_nonce_stands_before_whatever_metadata_there_is() {
+        let metadata = |message| with_nonce(message, "n0nce").as_json()["metadata"].clone();
+        assert_eq!(metadata(Message::text("Hi")), json!("n0nce"));
+        assert_eq!(metadata(Message::text("Hi").with_metadata("")), json!("n0nce"));
+        assert_eq!(metadata(Message::text("Hi").with_metadata("shop 7")), json!("n0nce shop 7"));
     }
 }

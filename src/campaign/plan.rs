@@ -6,27 +6,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
+use self::list::{List, read_through, write_down};
 use super::hold::Hold;
-use super::recipients::{BadRow, RecipientReader};
-use super::spec::{CampaignMessage, CampaignSpec, Delivery, Settings};
-use super::template::Template;
-use super::{CampaignError, Nonce, settle};
+use super::recipients::BadRow;
+use super::spec::{CampaignSpec, Guarantee, Settings};
+use super::{CampaignError, settle};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::State;
-use crate::ids::{CampaignName, KeySpace, Platform, Recipient};
-use crate::record::{
-    Begun, Campaign, Change, DeliveryKey, NewCampaign, NewRecipient, PlanDigest, Record, RecordError, Worker,
-};
+use crate::ids::{CampaignName, KeySpace};
+use crate::record::{Begun, Campaign, Change, NewCampaign, PlanDigest, Record, RecordError};
 use crate::stop::Stop;
 
-/// How many rows go to the record at once.
-const BATCH: usize = 4_000;
+mod check;
+mod list;
+
 /// How often to look whether somebody else's plan is complete.
 const LOOK: Duration = Duration::from_millis(500);
-/// How many bad rows are told one by one.
-const TOLD: usize = 100;
 
 /// Whether a campaign may be planned anew with something else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -203,8 +198,8 @@ async fn doubt_no_more(
     now: &CampaignSpec,
     at: Timestamp,
 ) -> Result<(), CampaignError> {
-    let is_wanted = |delivery| delivery == Delivery::AtLeastOnce;
-    let was_wanted = serde_json::from_str::<Settings>(&was.settings).is_ok_and(|was| is_wanted(was.delivery));
+    let is_wanted = |delivery| delivery == Guarantee::AtLeastOnce;
+    let was_wanted = Settings::of(was).is_ok_and(|was| is_wanted(was.delivery));
     if was_wanted && !is_wanted(now.settings.delivery) {
         settle::leave_unknown(record, was.id, at).await?;
     }
@@ -253,201 +248,6 @@ async fn again(
 ) -> Result<Campaign, CampaignError> {
     let campaign = record.campaign(&options.space, name, clock.now()).await?;
     campaign.ok_or_else(|| CampaignError::NotPlanned { name: name.clone() })
-}
-
-/// The list, read to its end.
-async fn read_through(spec: &CampaignSpec, platform: Platform, stop: &Stop) -> Result<List, CampaignError> {
-    let mut list = List::open(spec, platform)?;
-    loop {
-        list = list.forward().await?;
-        if stop.is_requested() {
-            return Err(CampaignError::Stopped);
-        }
-        if list.ended {
-            return Ok(list);
-        }
-    }
-}
-
-/// Writes all rows down; one batch is read while the one before it is written.
-async fn write_down(record: &dyn Record, planner: &Worker, mut list: List, stop: &Stop) -> Result<List, CampaignError> {
-    loop {
-        let batch = std::mem::take(&mut list.batch);
-        if batch.is_empty() {
-            return Ok(list);
-        }
-        if stop.is_requested() {
-            return Err(CampaignError::Stopped);
-        }
-        let (added, read) = futures::join!(record.add_recipients(planner, batch), list.forward());
-        added?;
-        list = read?;
-    }
-}
-
-/// A list being read.
-struct List {
-    reader: RecipientReader,
-    check: RowCheck,
-    hasher: Sha256,
-    batch: Vec<NewRecipient>,
-    malformed: u64,
-    bad_rows: Vec<BadRow>,
-    ended: bool,
-    /// Testers who have not been found on the list.
-    missing: Vec<Recipient>,
-    first: Option<NewRecipient>,
-    added: u64,
-    path: std::path::PathBuf,
-}
-
-impl List {
-    fn open(spec: &CampaignSpec, platform: Platform) -> Result<Self, CampaignError> {
-        let check = RowCheck::new(&spec.name, &spec.message, platform)?;
-        let mut reader = RecipientReader::open(&spec.recipients, &check.variables())?;
-        if spec.settings.times.quiet_hours.is_some() {
-            reader = reader.with_timezones();
-        }
-        Ok(Self {
-            reader,
-            hasher: Sha256::new().chain_update(text_of(&spec.message)),
-            check,
-            batch: Vec::new(),
-            malformed: 0,
-            bad_rows: Vec::new(),
-            ended: false,
-            missing: spec.settings.ramp.testers.clone(),
-            first: None,
-            added: 0,
-            path: spec.recipients.clone(),
-        })
-    }
-
-    /// Reads the first rows that can be used: without any there is no campaign.
-    async fn begin(self) -> Result<Self, CampaignError> {
-        let begun = self.forward().await?;
-        if begun.batch.is_empty() {
-            let first = begun.bad_rows.first().map(ToString::to_string);
-            return Err(CampaignError::Nobody { path: begun.path, first });
-        }
-        Ok(begun)
-    }
-
-    /// Reads the next batch, on a thread that may block: as many rows that can be used as it holds, or all that are left.
-    async fn forward(mut self) -> Result<Self, CampaignError> {
-        let reading = tokio::task::spawn_blocking(move || self.read_batch().map(|()| self));
-        reading.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
-    }
-
-    fn read_batch(&mut self) -> Result<(), CampaignError> {
-        self.batch.clear();
-        while self.batch.len() < BATCH {
-            let Some(row) = self.reader.next_row()? else {
-                self.ended = true;
-                self.add_missing();
-                return Ok(());
-            };
-            let row = row.and_then(|(line, person)| match self.check.problem(&person) {
-                None => Ok(person),
-                Some(reason) => Err(BadRow { line, reason }),
-            });
-            match row {
-                Ok(person) => self.take(person),
-                Err(bad) => {
-                    self.malformed += 1;
-                    if self.bad_rows.len() < TOLD {
-                        self.bad_rows.push(bad);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, person: NewRecipient) {
-        self.digest_row(&person);
-        self.missing.retain(|tester| *tester != person.recipient);
-        self.first.get_or_insert_with(|| person.clone());
-        self.batch.push(person);
-    }
-
-    /// Puts testers on the list who are not: they get what the first on it gets.
-    fn add_missing(&mut self) {
-        let Some(first) = self.first.clone() else { return };
-        for recipient in std::mem::take(&mut self.missing) {
-            self.added += 1;
-            self.take(NewRecipient { recipient, last_interaction_at: None, timezone: None, ..first.clone() });
-        }
-    }
-
-    fn planned(self, campaign: Campaign, unchanged: bool) -> Planned {
-        Planned { campaign, unchanged, bad_rows: self.bad_rows, added: self.added }
-    }
-
-    fn digest_row(&mut self, person: &NewRecipient) {
-        let NewRecipient { recipient, variables, last_interaction_at, timezone } = person;
-        // JSON escapes line ends, so no row passes for two.
-        let row = (recipient.to_string(), variables, last_interaction_at.map(Timestamp::as_unix_millis));
-        self.hasher.update(b"\n");
-        self.hasher.update(text_of(&row));
-        if let Some(timezone) = timezone {
-            self.hasher.update(text_of(timezone));
-        }
-    }
-
-    fn digest(&self) -> PlanDigest {
-        self.hasher.clone().finalize().into()
-    }
-}
-
-/// Looks at every message before anything is sent.
-struct RowCheck {
-    name: CampaignName,
-    message: CampaignMessage,
-    templates: Vec<Vec<Template>>,
-    platform: Platform,
-    /// As long as any nonce of this campaign's.
-    longest_nonce: String,
-}
-
-impl RowCheck {
-    fn new(name: &CampaignName, message: &CampaignMessage, platform: Platform) -> Result<Self, CampaignError> {
-        let key = DeliveryKey { seq: u64::MAX / 100, part: 9 };
-        let nonce = Nonce { campaign: name.clone(), key, attempt: 1_000, random: u32::MAX };
-        let templates = message.templates()?;
-        Ok(Self { name: name.clone(), templates, message: message.clone(), platform, longest_nonce: nonce.to_string() })
-    }
-
-    /// The variables the message uses.
-    fn variables(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.templates.iter().flatten().flat_map(Template::variables).map(ToOwned::to_owned).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// What is wrong with the message this person would get.
-    fn problem(&self, person: &NewRecipient) -> Option<String> {
-        self.templates.iter().zip(&self.message.parts).zip(1..).find_map(|((templates, said), part)| {
-            let template = &templates[said.draw(&self.name, &person.recipient)];
-            let message = with_nonce(template.fill(&person.variables), &self.longest_nonce);
-            let request = self.message.request(person.recipient.clone(), message);
-            request.check_for(self.platform).err().map(|error| match self.templates.len() {
-                1 => error.to_string(),
-                _ => format!("part {part}: {error}"),
-            })
-        })
-    }
-}
-
-/// The message with the nonce before whatever metadata it has.
-pub(super) fn with_nonce(message: crate::graph::Message, nonce: &str) -> crate::graph::Message {
-    let metadata = match message.as_json().get("metadata").and_then(serde_json::Value::as_str) {
-        Some(own) if !own.is_empty() => format!("{nonce} {own}"),
-        _ => nonce.to_owned(),
-    };
-    message.with_metadata(metadata)
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::counts::Counts;
 use super::part::Variant;
 use super::ramp::Stage;
-use super::spec::Delivery;
-use super::summary::Counts;
+use super::run::as_seen;
+use super::spec::Guarantee;
 use super::template::Template;
 use super::times::Times;
 use super::{CampaignError, Permission, Run};
@@ -53,7 +54,7 @@ pub struct Preflight {
     /// Bytes that are not uploaded once for each person.
     pub bytes_saved: u64,
     /// What becomes of a message that may have arrived.
-    pub delivery: Delivery,
+    pub delivery: Guarantee,
     /// Who gets it now.
     pub stage: Stage,
     /// How many people those are, who already have it included.
@@ -166,7 +167,7 @@ impl Run {
         if uploads > 0 {
             self.parts.record.change(self.campaign.id, Change::Uploads(uploads)).await?;
         }
-        self.watch.add_uploads(uploads);
+        self.tally.add_uploads(uploads);
         let closed_windows = if self.message.needs_open_window() {
             self.parts.record.count_silent(self.campaign.id, begins_at.minus(OPEN_WINDOW)).await?
         } else {
@@ -234,10 +235,14 @@ impl Run {
             })
             .collect();
         let now = serde_json::to_value(&frozen).unwrap_or_default();
-        let Some(before) = &self.campaign.assets else {
-            return Ok(self.parts.record.change(self.campaign.id, Change::FreezeAssets(now.to_string())).await?);
-        };
-        let before: serde_json::Value = serde_json::from_str(before).unwrap_or_default();
+        let mut before = self.campaign.assets.clone();
+        if before.is_none() {
+            self.parts.record.change(self.campaign.id, Change::FreezeAssets(now.to_string())).await?;
+            // Another machine may have begun it meanwhile, with other files under these names.
+            let overtaken = || CampaignError::Overtaken { name: self.campaign.name.clone() };
+            before = as_seen(&self.parts, &self.campaign).await?.ok_or_else(overtaken)?.assets;
+        }
+        let before: serde_json::Value = serde_json::from_str(&before.unwrap_or_default()).unwrap_or_default();
         if before == now {
             return Ok(());
         }

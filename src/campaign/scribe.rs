@@ -14,12 +14,10 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::delivery::Event;
-use crate::record::{Entry, Record, RecordError, Worker, Written};
+use crate::record::{Entry, Record, RecordError, Worker, Written, patiently};
 
 /// The most that is written at once.
 const MOST: usize = 2_048;
-/// A record that is locked or full gets a little time: what is to be written has happened already.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 /// Why nothing was written: the same for all that were to be.
 pub(super) type WriteError = Arc<RecordError>;
@@ -128,16 +126,15 @@ impl Desk {
         if entries.is_empty() { Ok(Vec::new()) } else { self.write_patiently(&entries).await.map_err(Arc::new) }
     }
 
+    /// A record that is locked or full gets a little time: what is to be written has happened already.
     async fn write_patiently(&self, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
-        for pause in PAUSES {
-            match self.record.write(&self.worker, entries).await {
-                // The time is not spent before the room that is kept for results.
-                Err(error @ RecordError::Full { .. }) if self.full.get().is_none() => return Err(error),
-                Err(RecordError::Locked { .. } | RecordError::Full { .. }) => self.clock.sleep(pause).await,
-                done => return done,
-            }
-        }
-        self.record.write(&self.worker, entries).await
+        let may_pass = |error: &RecordError| match error {
+            RecordError::Locked { .. } => true,
+            // The time is not spent before the room that is kept for results.
+            RecordError::Full { .. } => self.full.get().is_some(),
+            _ => false,
+        };
+        patiently(&*self.clock, may_pass, || self.record.write(&self.worker, entries)).await
     }
 
     /// Whether it is worth another try: the disk is full, and among the jobs is a result, for which room is kept.

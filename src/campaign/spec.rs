@@ -5,6 +5,7 @@ use std::fs;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::CampaignError;
@@ -16,6 +17,7 @@ use super::template::Template;
 use super::times::{QuietHours, Times, Zone, moment};
 use crate::graph::{Message, MessagingType, NotificationType, SendRequest, Tag};
 use crate::ids::{CampaignName, InvalidId, Platform, Recipient};
+use crate::record::Campaign;
 
 /// A campaign as its file describes it.
 #[derive(Debug, Clone)]
@@ -53,7 +55,7 @@ pub struct Settings {
     pub base: PathBuf,
     /// What becomes of a message that may have arrived.
     #[serde(default)]
-    pub delivery: Delivery,
+    pub delivery: Guarantee,
     /// How many messages go in one call; 1 for a call each.
     #[serde(default = "one")]
     pub batch: u16,
@@ -82,11 +84,19 @@ const fn one() -> u16 {
 }
 
 impl Settings {
+    /// How the campaign is sent, as it was planned.
+    ///
+    /// # Errors
+    /// `Unintelligible`, as of a plan that was cut off.
+    pub fn of(campaign: &Campaign) -> Result<Self, CampaignError> {
+        on_record(campaign, &campaign.settings)
+    }
+
     /// The usual ways, with paths read from `base`.
     pub fn new(base: PathBuf) -> Self {
         Self {
             base,
-            delivery: Delivery::default(),
+            delivery: Guarantee::default(),
             batch: 1,
             concurrency: None,
             messages_per_second: None,
@@ -101,7 +111,7 @@ impl Settings {
 /// What becomes of a message that may have arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Delivery {
+pub enum Guarantee {
     /// It stays unknown until it is settled: nobody gets it twice, and who may have got none is named.
     #[default]
     AtMostOnce,
@@ -111,7 +121,7 @@ pub enum Delivery {
     Ask,
 }
 
-impl Delivery {
+impl Guarantee {
     /// The word in the campaign file.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,6 +139,11 @@ impl Delivery {
             Self::Ask => "nobody gets it twice by itself; you decide about those who may not have got it",
         }
     }
+}
+
+fn on_record<T: DeserializeOwned>(campaign: &Campaign, json: &str) -> Result<T, CampaignError> {
+    serde_json::from_str(json)
+        .map_err(|error| CampaignError::Unintelligible { name: campaign.name.clone(), reason: error.to_string() })
 }
 
 mod words {
@@ -154,7 +169,7 @@ struct SpecFile {
     tag: Option<String>,
     notification_type: Option<String>,
     persona_id: Option<String>,
-    delivery: Option<Delivery>,
+    delivery: Option<Guarantee>,
     batch: Option<u16>,
     concurrency: Option<NonZeroU16>,
     #[serde(default)]
@@ -285,6 +300,14 @@ fn line_of(text: &str, key: &str) -> usize {
 }
 
 impl CampaignMessage {
+    /// What the campaign says, as it was planned.
+    ///
+    /// # Errors
+    /// `Unintelligible`, as of a plan that was cut off.
+    pub fn of(campaign: &Campaign) -> Result<Self, CampaignError> {
+        on_record(campaign, &campaign.message)
+    }
+
     /// The variants of each part as templates.
     ///
     /// # Errors
@@ -384,7 +407,7 @@ stop_after_failures = "5%"
         assert_eq!(message(1), *json!({"attachment": {"payload": {"file": "hero.png"}}}).as_object().unwrap());
         assert_eq!(message(2)["attachment"]["payload"]["elements"][0]["file"], "hero.png");
         assert_eq!(spec.settings.stop_after_failures, Some(Portion::Percent(5.0)));
-        assert_eq!(spec.settings.delivery, Delivery::AtMostOnce);
+        assert_eq!(spec.settings.delivery, Guarantee::AtMostOnce);
         spec.message.check(Platform::Messenger).unwrap();
         let stored = serde_json::to_string(&spec.message).unwrap();
         assert_eq!(serde_json::from_str::<CampaignMessage>(&stored).unwrap(), spec.message);

@@ -8,17 +8,60 @@ use crate::clock::Timestamp;
 use crate::graph::{Governor, GraphClient, PaceLimits};
 use crate::record::{Campaign, Record, RecordError};
 
+/// Where a campaign stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Written down, and nothing sent.
+    Planned,
+    /// Somebody is sending it.
+    Running,
+    /// Begun, not at its end, and nobody is sending it.
+    Paused,
+    /// Nothing is left to be sent, and everything is known.
+    Finished,
+    /// Some of it may have arrived, and nothing else is left to be sent but what waits for that.
+    NeedsSettling,
+}
+
+impl State {
+    /// Where `campaign` stands, its deliveries counted.
+    pub fn of(campaign: &Campaign, counts: &Counts) -> Self {
+        match (campaign.holder, campaign.digest) {
+            (Some(_), _) => Self::Running,
+            (None, None) => Self::Planned,
+            _ if counts.unknown > 0 && counts.pending == counts.held_back && campaign.paused.is_none() => {
+                Self::NeedsSettling
+            }
+            _ if counts.pending > 0 && (campaign.paused.is_some() || campaign.started_at.is_some()) => Self::Paused,
+            _ if counts.pending > 0 => Self::Planned,
+            _ if counts.unknown > 0 => Self::NeedsSettling,
+            _ => Self::Finished,
+        }
+    }
+
+    /// The word used in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::NeedsSettling => "needs_settling",
+        }
+    }
+}
+
 /// The deliveries of a campaign, counted.
 pub async fn counts(record: &dyn Record, campaign: &Campaign, now: Timestamp) -> Result<Counts, RecordError> {
     let counted = record.count(campaign.id, now).await?;
     // A plan that was never completed has no message.
-    let message: Option<CampaignMessage> = serde_json::from_str(&campaign.message).ok();
+    let message = CampaignMessage::of(campaign).ok();
     Ok(message.map(|message| Counts::new(&message, &counted)).unwrap_or_default())
 }
 
 /// The stage a run of the campaign would send now; `None` where nobody can tell, as of a plan that was cut off.
 pub fn next_stage(campaign: &Campaign) -> Option<Stage> {
-    let settings: Settings = serde_json::from_str(&campaign.settings).ok()?;
+    let settings = Settings::of(campaign).ok()?;
     campaign.digest.map(|_| settings.ramp.stage(campaign))
 }
 
@@ -35,7 +78,7 @@ pub fn must_come_next(campaign: &Campaign, asked: Stage) -> Result<(), CampaignE
 
 /// The Page's client at the campaign's own pace, where that is slower than the Page's; `None` where it is not.
 pub fn at_own_pace(graph: &GraphClient, campaign: &Campaign) -> Option<Arc<GraphClient>> {
-    let settings: Settings = serde_json::from_str(&campaign.settings).ok()?;
+    let settings = Settings::of(campaign).ok()?;
     let page = graph.governor().limits();
     let slower = |own: Option<NonZeroU32>, page: u32| own.map_or(page, |own| own.get().min(page));
     let limits = PaceLimits {

@@ -23,7 +23,7 @@ const TELLING: u64 = 20;
 
 /// Counts of one run, as they stand. Cheap to read as often as one likes.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct Tally {
     sent: AtomicU64,
     failed: AtomicU64,
     unknown: AtomicU64,
@@ -77,7 +77,7 @@ impl ErrorCount {
     }
 }
 
-impl Watch {
+impl Tally {
     /// Deliveries Meta has.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -229,30 +229,30 @@ mod tests {
     #[test]
     fn five_of_a_kind_and_nothing_else_are_a_reason_to_pause() {
         use AfterRefusal::{Go, Pause, Wait};
-        let watch = Watch::default();
+        let tally = Tally::default();
         for _ in 1..SAME_REFUSALS {
-            assert_eq!(watch.add_failed(&refused(100), None), Wait);
+            assert_eq!(tally.add_failed(&refused(100), None), Wait);
         }
-        assert!(matches!(watch.add_failed(&refused(100), None), Pause(_)));
-        let mixed = Watch::default();
+        assert!(matches!(tally.add_failed(&refused(100), None), Pause(_)));
+        let mixed = Tally::default();
         mixed.add_failed(&refused(551), None);
         let after: Vec<_> = (0..9).map(|_| mixed.add_failed(&refused(100), None)).collect();
         assert!(
             after[..3].iter().all(|after| *after == Wait) && after[3..].iter().all(|after| *after == Go),
             "{after:?}"
         );
-        let going = Watch::default();
+        let going = Tally::default();
         going.add_sent();
         assert!((0..9).all(|_| !matches!(going.add_failed(&refused(100), None), Pause(_))));
     }
 
     #[test]
     fn five_refusals_in_a_row_that_may_be_about_the_page_are_a_reason_to_pause_at_any_time() {
-        let watch = Watch::default();
+        let tally = Tally::default();
         let unlisted = Refusal { subcode: Some(9_999_999), ..refused(10) };
-        let refuse = || matches!(watch.add_failed(&unlisted, None), AfterRefusal::Pause(_));
+        let refuse = || matches!(tally.add_failed(&unlisted, None), AfterRefusal::Pause(_));
         for _ in 0..3 {
-            watch.add_sent();
+            tally.add_sent();
             assert!((1..SAME_REFUSALS).all(|_| !refuse()));
         }
         assert!(refuse());
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn refusals_counted_at_once_let_nobody_go() {
         for _ in 0..200 {
-            let watch = Watch::default();
-            let count = || watch.add_failed(&refused(100), None);
+            let tally = Tally::default();
+            let count = || tally.add_failed(&refused(100), None);
             let after: Vec<_> = std::thread::scope(|scope| {
                 let counting: Vec<_> = (0..SAME_REFUSALS).map(|_| scope.spawn(count)).collect();
                 counting.into_iter().map(|counting| counting.join().unwrap()).collect()
@@ -273,26 +273,26 @@ mod tests {
 
     #[test]
     fn doubts_in_a_row_are_a_reason_to_pause_and_scattered_ones_are_not() {
-        let watch = Watch::default();
+        let tally = Tally::default();
         let doubt = || {
-            watch.add_doubtful_call();
-            watch.add_unknown("reset")
+            tally.add_doubtful_call();
+            tally.add_unknown("reset")
         };
         assert!((1..DOUBTS_IN_A_ROW).all(|_| doubt().is_none()));
-        watch.add_sent();
+        tally.add_sent();
         assert!((1..DOUBTS_IN_A_ROW).all(|_| doubt().is_none()));
         assert!(doubt().is_some());
     }
 
     #[test]
     fn a_batch_that_is_lost_is_no_outage_and_three_of_them_are() {
-        let watch = Watch::default();
+        let tally = Tally::default();
         let batch = || {
-            watch.add_doubtful_call();
-            (0..50).filter_map(|_| watch.add_unknown("reset")).last()
+            tally.add_doubtful_call();
+            (0..50).filter_map(|_| tally.add_unknown("reset")).last()
         };
         assert_eq!((batch(), batch()), (None, None));
-        watch.add_sent();
+        tally.add_sent();
         assert_eq!((batch(), batch()), (None, None));
         assert_eq!(batch(), Some("150 messages in a row got no answer: reset".to_owned()));
     }
@@ -306,10 +306,10 @@ mod tests {
 
     #[test]
     fn too_many_failures_are_a_reason_to_pause() {
-        let watch = Watch::default();
-        watch.add_sent();
-        assert_eq!(watch.add_failed(&refused(1), Some(Portion::Count(2))), AfterRefusal::Wait);
-        let why = watch.add_failed(&refused(2), Some(Portion::Count(2)));
+        let tally = Tally::default();
+        tally.add_sent();
+        assert_eq!(tally.add_failed(&refused(1), Some(Portion::Count(2))), AfterRefusal::Wait);
+        let why = tally.add_failed(&refused(2), Some(Portion::Count(2)));
         assert_eq!(why, AfterRefusal::Pause("2 of 3 messages failed".to_owned()));
     }
 }

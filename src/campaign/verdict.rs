@@ -1,7 +1,7 @@
 //! What the end of an attempt means for the delivery, and for the campaign.
 
 use crate::delivery::Refusal;
-use crate::graph::{self, Certainty, Failure, GraphError, Scope, is_unlisted};
+use crate::graph::{self, Certainty, Class, Failure, GraphError, Scope, is_unlisted, lookup};
 
 /// How much of Meta's words is kept, in characters; codes and trace are kept whatever they are.
 const WORDS: usize = 160;
@@ -46,6 +46,13 @@ impl Verdict {
             }
         }
     }
+}
+
+/// Whether it may be about the one message it was said of, though it is taken for all: Meta says no more than that something
+/// is not allowed.
+pub(super) fn may_be_about_one(error: &GraphError) -> bool {
+    let entry = error.refusal().and_then(|said| lookup(said.code, said.subcode));
+    entry.is_some_and(|entry| entry.class == Class::Permission)
 }
 
 /// What is kept of a refusal: its codes, and in words what Meta said and what its support asks for.
@@ -125,6 +132,11 @@ mod tests {
         let refused = Refusal { code: Some(10), subcode: Some(9_999_999), reason: "words".to_owned() };
         assert_eq!(verdict(10, Some(9_999_999)), Verdict::Refused(refused));
         assert_eq!((verdict(10, None), verdict(190, Some(7))), (Verdict::Page, Verdict::Page));
+        let one = |code| {
+            let refusal = Box::new(said(code, None));
+            may_be_about_one(&GraphError::Refused { operation: Operation::Send, scope: Scope::Page, refusal })
+        };
+        assert_eq!((one(230), one(200), one(190)), (true, true, false));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How the fate of files is told to people: a line for each file worth a line, and one line for all.
 
+use crate::events::{AssetEvent, PageOf};
 use crate::facts::Dimensions;
 use crate::ids::WebUrl;
 use crate::library::{AssetOutcome, AssetReport, Summary};
@@ -10,7 +11,6 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Palette, shown, shown_text};
 use super::values::{count, human_size, thousands};
-use crate::events::{AssetEvent, PageOf};
 
 /// Prints what became of one file, where that is worth a line; on which Page, where there are several.
 pub(super) fn print_report(output: &Output, report: &AssetReport, page: Option<&PageOf>) {

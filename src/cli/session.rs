@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::events::PageOf;
 use crate::graph::{
     Governor, GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, TokenOwner, Waiting, Why,
 };
@@ -20,7 +21,6 @@ use super::context::{Context, reporter};
 use super::failure::Failure;
 use super::progress::Bars;
 use super::values::local_time;
-use crate::events::PageOf;
 
 /// Buffers for files that are read again by an upload.
 const UPLOAD_MEMORY: usize = 64 << 20;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::graph::{Envelope, FileUpload, GraphError, Hook, Message, SendRequest, Sent, UrlUpload};
 use crate::ids::{AssetKey, AttachmentId};
 use crate::media::{Follow, Reader};
-use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState};
+use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState, patiently};
 
 use super::errand::Errand;
 use super::manager::{AssetLibrary, Via, blocking};
@@ -257,14 +257,10 @@ impl AssetLibrary {
     /// Records the result. A record that is locked, or a disk that is full, gets a little time: the bytes are uploaded,
     /// and it would be a pity to lose their id.
     async fn complete(&self, claim: &Claim, upload: &NewUpload) -> Result<Completed, LibraryError> {
-        const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
-        for pause in PAUSES {
-            match self.parts.record.complete(claim, upload).await {
-                Err(RecordError::Locked { .. } | RecordError::Full { .. }) => self.parts.clock.sleep(pause).await,
-                done => return Ok(done?),
-            }
-        }
-        self.parts.record.complete(claim, upload).await.map_err(|error| {
+        let record = &self.parts.record;
+        let may_pass = |error: &RecordError| matches!(error, RecordError::Locked { .. } | RecordError::Full { .. });
+        let completed = patiently(&*self.parts.clock, may_pass, || record.complete(claim, upload)).await;
+        completed.map_err(|error| {
             let id = &upload.attachment_id;
             tracing::error!(asset = %claim.key.asset, %id, "uploaded, but the id could not be recorded");
             error.into()

@@ -26,6 +26,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod heals;
 mod pages;
+mod patience;
 mod postgres;
 mod requests;
 mod rows;
@@ -45,6 +46,7 @@ pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Find
 pub use self::error::RecordError;
 pub use self::heals::{Heal, Heals};
 pub use self::pages::{PageIdentity, Pages};
+pub(crate) use self::patience::patiently;
 pub use self::postgres::{AddressError, PostgresRecord, ServerAddress};
 pub use self::requests::{Answer, Request, Requests, Standing, TakenUp};
 pub use self::server_times::ServerTimes;

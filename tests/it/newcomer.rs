@@ -397,7 +397,7 @@ fn a_campaign_of_a_name_that_is_taken() {
     insta::assert_snapshot!(told(&world, &run("Hello")), @r#"
     exit 2
     error: the campaign spring was planned with another message
-      hint: give it another name, or say --replan: what was sent stays sent, and the rest goes by the new plan
+      hint: say --replan: what was sent stays sent, and the rest goes by the new plan; under another name it is another campaign, and goes to everybody on the list, those who have it too
     "#);
 }
 

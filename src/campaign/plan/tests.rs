@@ -1,14 +1,15 @@
 use std::fmt::Write as _;
 
-use serde_json::json;
 use tempfile::TempDir;
 
+use super::check::RowCheck;
+use super::list::{BATCH, List, TOLD};
 use super::*;
-use crate::campaign::Portion;
+use crate::campaign::{Nonce, Portion};
 use crate::clock::ManualClock;
 use crate::delivery::{Event, Refusal, State};
-use crate::graph::Message;
-use crate::record::{self, CampaignId, Enlisted, Entry, Holder, Reach};
+use crate::ids::Platform;
+use crate::record::{self, CampaignId, DeliveryKey, Enlisted, Entry, Holder, Reach};
 
 const HELLO: &str = "[[message]]\ntext = \"Hi {name}\"\n";
 const PEOPLE: &str = "recipient,name\n11,Ada\n22,Grace\n33,Edsger\n";
@@ -248,13 +249,13 @@ async fn lists_of_any_length_are_written_down_whole() {
 }
 
 #[tokio::test]
-async fn bad_rows_are_counted_and_the_first_hundred_told() {
+async fn bad_rows_are_counted_and_the_first_hundred_thousand_told() {
     let desk = Desk::new().await;
-    let list = format!("recipient,name\n{}11,Ada\n", "nobody,x\n".repeat(101));
+    let list = format!("recipient,name\n{}11,Ada\n", "nobody,x\n".repeat(TOLD + 1));
     let planned = desk.planned(&list, HELLO).await;
-    assert_eq!((planned.campaign.recipients, planned.campaign.malformed, planned.bad_rows.len()), (1, 101, 100));
+    assert_eq!((planned.campaign.recipients, planned.campaign.malformed), (1, TOLD as u64 + 1));
     let lines: Vec<u64> = planned.bad_rows.iter().map(|row| row.line).collect();
-    assert_eq!(lines, (2..102).collect::<Vec<_>>());
+    assert_eq!(lines, (2..TOLD as u64 + 2).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -422,12 +423,4 @@ async fn columns_are_asked_for_once_each() {
     let key = DeliveryKey { seq: 100_000_000_000_000_000, part: 9 };
     let nonce = Nonce { campaign: spec.name, key, attempt: 999, random: u32::MAX };
     assert!(check.longest_nonce.len() >= nonce.to_string().len());
-}
-
-#[test]
-fn a_nonce_stands_before_whatever_metadata_there_is() {
-    let metadata = |message| with_nonce(message, "n0nce").as_json()["metadata"].clone();
-    assert_eq!(metadata(Message::text("Hi")), json!("n0nce"));
-    assert_eq!(metadata(Message::text("Hi").with_metadata("")), json!("n0nce"));
-    assert_eq!(metadata(Message::text("Hi").with_metadata("shop 7")), json!("n0nce shop 7"));
 }

@@ -77,6 +77,13 @@ pub enum Unclear {
     Held,
 }
 
+impl Unclear {
+    /// Whether what is known speaks for its having arrived, or for its arriving still.
+    pub const fn speaks_for_it(&self) -> bool {
+        matches!(self, Self::TooEarly(_) | Self::Resembling(_) | Self::Shared(_) | Self::Held)
+    }
+}
+
 impl fmt::Display for Unclear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,9 +143,7 @@ impl Inquiry<'_> {
         &self,
         mut told: impl FnMut(&DoubtfulDelivery, &Verdict),
     ) -> Result<InquirySummary, CampaignError> {
-        let message: CampaignMessage = serde_json::from_str(&self.campaign.message).map_err(|error| {
-            CampaignError::Unintelligible { name: self.campaign.name.clone(), reason: error.to_string() }
-        })?;
+        let message = CampaignMessage::of(self.campaign)?;
         let templates = message.templates()?;
         let (mut summary, mut refused) = (InquirySummary::default(), 0);
         for state in [State::Unknown, State::RetryAt] {

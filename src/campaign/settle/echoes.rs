@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::{PAGE, decide_all};
-use crate::campaign::summary::UNRECORDED;
+use crate::campaign::unsaved::{Fate, UNRECORDED};
 use crate::campaign::{BadRow, CampaignError, Nonce, Unsaved};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
@@ -124,10 +124,10 @@ fn collect(value: &Value, to: Option<&str>, campaign: &CampaignName, echoes: &mu
                 echoes.found.push(echo(nonce, mid));
             }
             if let (Some(UNRECORDED), Some(nonce)) = (text("event"), nonce("nonce")) {
-                match (text("outcome"), text("message_id")) {
-                    (Some("sent"), Some(mid)) => echoes.found.push(echo(nonce, mid)),
-                    (Some("failed" | "not sent"), _) => echoes.not_sent.push(nonce),
-                    _ => {}
+                match Fate::read(text("outcome"), text("message_id")) {
+                    Some(Fate::Sent(Some(mid))) => echoes.found.push(echo(nonce, &mid)),
+                    Some(Fate::Failed | Fate::NotSent) => echoes.not_sent.push(nonce),
+                    Some(Fate::Sent(None)) | None => {}
                 }
             }
             object.values().for_each(|value| collect(value, to, campaign, echoes));
@@ -193,12 +193,12 @@ pub(in crate::campaign) async fn apply_unsaved(
 ) -> Result<Vec<Unsaved>, CampaignError> {
     let (mut left, mut proofs, mut not_sent) = (Vec::new(), Vec::new(), Vec::new());
     for some in unsaved {
-        match (some.outcome, &some.nonce, &some.message_id) {
-            ("sent", Some(nonce), Some(message_id)) => {
+        match (&some.fate, &some.nonce) {
+            (Fate::Sent(Some(message_id)), Some(nonce)) => {
                 let echo = Echo { nonce: nonce.clone(), message_id: message_id.clone(), to: None };
                 proofs.push((some, Proof::from(&echo)));
             }
-            ("failed" | "not sent", Some(nonce), _) if nonce.attempt == 1 => not_sent.push(nonce.clone()),
+            (Fate::Failed | Fate::NotSent, Some(nonce)) if nonce.attempt == 1 => not_sent.push(nonce.clone()),
             _ => left.push(some.clone()),
         }
     }
@@ -266,16 +266,17 @@ mod tests {
     #[test]
     fn what_a_run_could_not_record_is_evidence() {
         let (spring, other) = ("spring".parse().unwrap(), "other".parse().unwrap());
-        let line = |seq, outcome, message_id: Option<&str>, campaign: &CampaignName| {
+        let sent = |mid: &str| Fate::Sent(Some(mid.to_owned()));
+        let line = |seq, fate, campaign: &CampaignName| {
             let key = crate::record::DeliveryKey { seq, part: 0 };
             let nonce = Some(Nonce { campaign: campaign.clone(), key, attempt: 1, random: 10 });
-            Unsaved { key, outcome, message_id: message_id.map(Into::into), nonce }.to_line(campaign)
+            Unsaved { key, fate, nonce }.to_line(campaign)
         };
         let lines = [
-            line(1, "sent", Some("m_1"), &spring),
-            line(2, "failed", None, &spring),
-            line(3, "not sent", None, &spring),
-            line(4, "sent", Some("m_4"), &other),
+            line(1, sent("m_1"), &spring),
+            line(2, Fate::Failed, &spring),
+            line(3, Fate::NotSent, &spring),
+            line(4, sent("m_4"), &other),
         ];
         let echoes = read(&lines, None);
         let sent: Vec<_> = echoes.found.iter().map(|echo| (echo.nonce.key.seq, echo.message_id.as_str())).collect();
@@ -291,7 +292,7 @@ mod tests {
             ("spring".parse::<CampaignName>().unwrap(), crate::record::DeliveryKey { seq: 1, part: 0 });
         let refused = |attempt| {
             let nonce = Some(Nonce { campaign: campaign.clone(), key, attempt, random: 10 });
-            Unsaved { key, outcome: "failed", message_id: None, nonce }
+            Unsaved { key, fate: Fate::Failed, nonce }
         };
         let (again, now) = ([refused(2)], Timestamp::from_unix_millis(0));
         assert_eq!(apply_unsaved(&*record, CampaignId(1), &again, now).await.unwrap(), again);

@@ -8,10 +8,10 @@ mod conversations;
 mod echoes;
 mod likeness;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::CampaignError;
-use super::round::{DOUBT_LASTS, MOST_ATTEMPTS};
+use super::sending::{DOUBT_LASTS, MOST_ATTEMPTS};
 use crate::clock::Timestamp;
 use crate::delivery::{Event, State};
 use crate::ids::Recipient;
@@ -64,17 +64,19 @@ impl Scope {
     }
 }
 
-/// Takes an operator's word for all deliveries that may have arrived; says how many there were.
+/// Takes an operator's word for all deliveries that may have arrived, but for those `left`; says how many there were.
 pub async fn assume(
     record: &dyn Record,
     campaign: CampaignId,
     assumption: Assumption,
+    left: &BTreeSet<DeliveryKey>,
     now: Timestamp,
 ) -> Result<u64, CampaignError> {
-    let event = |_: &ListedDelivery| match assumption {
-        Assumption::Sent => Some(Event::AssumeSent),
-        Assumption::NotSent => Some(Event::AssumeNotSent),
+    let assumed = match assumption {
+        Assumption::Sent => Event::AssumeSent,
+        Assumption::NotSent => Event::AssumeNotSent,
     };
+    let event = |listed: &ListedDelivery| (!left.contains(&listed.key)).then(|| assumed.clone());
     decide_all(record, campaign, State::Unknown, event, now).await
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/campaigns`: how they stand, and the levers an operator has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -223,7 +223,7 @@ pub(super) async fn settle(
             Word::NotSent => Assumption::NotSent,
         };
         let campaign = find(&shared, &name, &of).await?;
-        assume(&*shared.parts.record, campaign.id, assumption, shared.parts.clock.now()).await?;
+        assume(&*shared.parts.record, campaign.id, assumption, &BTreeSet::new(), shared.parts.clock.now()).await?;
         changed(&shared, &campaign).await
     })
     .await

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use reattach::cache::FileCache;
 use reattach::campaign::{CampaignSpec, PlanOptions, Replan, Run, RunParts, RunSummary, plan};
 use reattach::clock::{Clock, ManualClock, SystemClock, Timestamp};
-use reattach::graph::{Answered, Attempt, Body, Call, GraphClient, RetryPolicy, Transport};
+use reattach::graph::{Answered, Attempt, Body, Call, GraphClient, Phase, RetryPolicy, Transport, TransportError};
 use reattach::ids::{KeySpace, Platform};
 use reattach::library::{AssetLibrary, Inspector, LibraryParts};
 use reattach::media::{BytePool, Reader};
@@ -36,6 +36,8 @@ const LATENCY: Duration = Duration::from_millis(40);
 struct Meta {
     begun: Instant,
     storm: Range<Duration>,
+    /// When it cannot be reached.
+    outage: Range<Duration>,
     seen: Mutex<Seen>,
 }
 
@@ -50,6 +52,10 @@ struct Seen {
 impl Transport for Meta {
     async fn execute(&self, call: Call) -> Attempt {
         let now = self.begun.elapsed();
+        if self.outage.contains(&now) {
+            self.seen.lock().expect("whole").refused += 1;
+            return Attempt::Failed { phase: Phase::BeforeRequest, cause: TransportError::new("no route to host") };
+        }
         let Body::Json(body) = call.body else {
             // Whether the token may send is not for it to know.
             let body = r#"{"error":{"code":100,"message":"(#100) You must provide an app access token"}}"#.into();
@@ -89,6 +95,13 @@ impl Room {
         Self::with_storm(now, Duration::ZERO..Duration::ZERO).await
     }
 
+    /// The same, where Meta cannot be reached for a time, counted from now.
+    pub(super) async fn with_outage(now: &str, outage: Range<Duration>) -> Self {
+        let room = Self::at(now).await;
+        let meta = Meta { begun: room.meta.begun, storm: room.meta.storm.clone(), outage, seen: Mutex::default() };
+        Self { meta: Arc::new(meta), ..room }
+    }
+
     /// The same, where Meta refuses everything for a time, counted from now.
     pub(super) async fn with_storm(now: &str, storm: Range<Duration>) -> Self {
         // Thousands of waits for a disk are not what this is about.
@@ -97,7 +110,8 @@ impl Room {
         let folder = folder.expect("a folder");
         let record = record::open(&folder.path().join("record.db")).await.expect("a record");
         let clock = Arc::new(ManualClock::new(now.parse::<Timestamp>().expect("a time")));
-        let meta = Arc::new(Meta { begun: Instant::now(), storm, seen: Mutex::default() });
+        let outage = Duration::ZERO..Duration::ZERO;
+        let meta = Arc::new(Meta { begun: Instant::now(), storm, outage, seen: Mutex::default() });
         Self { folder, record, clock, meta }
     }
 

@@ -1,5 +1,6 @@
 //! What may have arrived, settled by conversations, echoes and people.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -105,6 +106,25 @@ fn what_an_earlier_plan_sent_is_not_looked_for_by_the_words_of_this_one() {
     let asked = world.json(ASK_META).ended_with(7);
     assert_eq!(verdicts(&asked.events_of("settled")), inferred(&["unknown"]), "it arrived, in other words");
     assert!(asked.stdout.contains("may be it, or not"), "{}", asked.stdout);
+    // Nobody's word sends it again to those in whose conversation it may have been found.
+    let assumed = world.json(ASK_META.into_iter().chain(["--assume", "not-sent"])).ended_with(7);
+    assert!(assumed.stderr.contains("1 message left unknown"), "{}", assumed.stderr);
+    run(&world).ended_with(7);
+    assert_eq!(world.truth().message_count, 1);
+}
+
+#[test]
+fn evidence_that_cannot_be_read_takes_nothing_for_not_sent() {
+    let world = fast_world();
+    campaign(&world, 1, TEXT);
+    lose_answers(&world, 1);
+    run(&world).ended_with(7);
+    world.put("echoes.jsonl", echoes(&world).split_at(20).0);
+    let settle = ["campaign", "settle", "spring", "--assume", "not-sent", "--echoes", "library/echoes.jsonl"];
+    let refused = world.json(settle).ended_with(7);
+    assert_eq!(closing(&refused)["unknown"], 1, "it may be in what was cut off");
+    assert!(refused.stderr.contains("nothing is taken for not sent"), "{}", refused.stderr);
+    assert_eq!(closing(&world.json(&settle[..5]).ended_with(0))["pending"], 1, "without it, it is their word");
 }
 
 #[test]
@@ -215,12 +235,12 @@ fn a_campaign_that_asks_does_as_is_answered() {
 
 #[test]
 fn a_capital_answers_for_all_and_the_end_of_input_for_none() {
-    for (typed, unknown) in [("y\nS\n", 0), ("y\ns\n\u{4}", 2)] {
+    for (typed, unknown, ends) in [("y\nS\n", 0, 0), ("y\nA\n", 0, 5), ("y\ns\n\u{4}", 2, 7)] {
         let world = fast_world();
         campaign(&world, 5, &format!("{ASK}{TEXT}"));
         lose_answers(&world, 3);
         let (code, said) = on_a_terminal(&world, &["campaign", "run", "library/spring.toml"], typed);
-        assert_eq!(code, Some(if unknown > 0 { 7 } else { 0 }), "{said}");
+        assert_eq!(code, Some(ends), "{said}");
         let left = exported(&world).into_values().filter(|outcome| outcome == "unknown").count();
         assert_eq!(left, unknown, "{said}");
     }
@@ -254,7 +274,8 @@ async fn two_who_decide_at_once_are_not_in_each_others_way() {
         room.record.write(&worker, &entries).await.expect("written");
     }
     room.record.retire(&worker, now).await.expect("retired");
-    let decide = || assume(&*room.record, campaign.id, Assumption::Sent, now);
+    let nothing = BTreeSet::new();
+    let decide = || assume(&*room.record, campaign.id, Assumption::Sent, &nothing, now);
     let (one, other) = tokio::join!(decide(), decide());
     assert_eq!(one.expect("decided") + other.expect("decided"), PEOPLE);
 }

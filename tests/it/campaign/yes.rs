@@ -1,5 +1,7 @@
 //! What a campaign does before somebody says yes: nothing.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::{TEXT, campaign, check_against_truth, closing, fast_world, run};
@@ -60,7 +62,29 @@ fn whoever_is_left_out_gets_nothing_that_failed_once_more() {
 }
 
 #[test]
-fn another_number_of_parts_asks_for_another_name() {
+fn an_older_copy_of_the_record_sends_to_nobody_unasked() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    let record = world.store().join("record.db");
+    let copy = fs::read(&record).expect("a record");
+    run(&world).ended_with(0);
+    fs::write(&record, copy).expect("put back");
+    assert!(run(&world).ended_with(6).stdout.contains("wait for a resume"), "it has its mark still");
+    fs::remove_file(world.store().join("record.db.mark")).expect("a mark");
+    for replan in [&[][..], &["--replan"]] {
+        campaign(&world, 3, if replan.is_empty() { TEXT } else { "[[message]]\ntext = \"Hello {name}\"\n" });
+        let run = ["campaign", "run", "library/spring.toml", "--yes"];
+        let refused = world.run(run.iter().chain(replan)).ended_with(2);
+        assert!(refused.stderr.contains("may have lost") && refused.stderr.contains("--echoes"), "{}", refused.stderr);
+    }
+    assert_eq!(world.truth().message_count, 3);
+    let resumed = world.json(["campaign", "resume", "spring", "--yes"]).ended_with(0);
+    assert!(resumed.stderr.contains("gets it again"), "{}", resumed.stderr);
+}
+
+#[test]
+fn another_number_of_parts_is_refused_once_something_was_sent() {
     let world = fast_world();
     let testers = "testers = [\"1001\"]\n";
     campaign(&world, 2, &format!("{testers}{TEXT}"));
@@ -74,7 +98,7 @@ fn another_number_of_parts_asks_for_another_name() {
     let replanned = world.run(["campaign", "run", "library/spring.toml", "--yes", "--replan"]).ended_with(2);
     let words = "error: something of the campaign spring was sent in 1 part already, and not in 2";
     assert!(
-        replanned.stderr.starts_with(words) && replanned.stderr.contains("give it another name"),
+        replanned.stderr.starts_with(words) && replanned.stderr.contains("under another name it goes to everybody"),
         "{}",
         replanned.stderr
     );

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::campaign::settle::{self, Decision};
-use crate::campaign::{Delivery, Settings};
+use crate::campaign::{Guarantee, Settings};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::shown_text;
@@ -40,8 +40,7 @@ impl Answer {
 
 /// Whether this campaign wants its doubts decided by somebody, and there is somebody to decide.
 pub(super) fn is_wanted(context: &Context, campaign: &Campaign) -> bool {
-    let settings: Option<Settings> = serde_json::from_str(&campaign.settings).ok();
-    let asks = settings.is_some_and(|settings| settings.delivery == Delivery::Ask);
+    let asks = Settings::of(campaign).is_ok_and(|settings| settings.delivery == Guarantee::Ask);
     asks && !context.global.yes && !context.stop.is_requested() && std::io::stdin().is_terminal()
 }
 

@@ -4,17 +4,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::campaign::{CampaignError, Counts, Pause, State};
+use crate::campaign::{CampaignError, Counts};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::values::local_moment;
+use crate::events::CampaignEvent;
 use crate::record::{Campaign, Holder, Record};
 
-use super::closing::{exit_by_counts, print_closing};
+use super::closing::{ending, print_closing};
 use super::counts;
 use super::live::{Live, Meter, View};
-use crate::events::CampaignEvent;
 
 /// How often it is asked whether somebody still sends.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -68,21 +68,6 @@ pub(super) async fn look_on(
     };
     output.event(&CampaignEvent::new(&campaign, &counts));
     Ok(exit)
-}
-
-/// How a run ended of which only the record is left to tell.
-fn ending(context: &Context, campaign: &Campaign, counts: &Counts) -> Exit {
-    match (State::of(campaign, counts), Pause::of(campaign)) {
-        (State::Paused, None) => {
-            context.output.note(format_args!(
-                "  it ended before everything was sent: `reattach campaign resume {}` goes on",
-                campaign.name
-            ));
-            Exit::TryLater.or_worse(exit_by_counts(campaign, counts))
-        }
-        (State::Paused, Some(Pause::Refusal)) => Exit::Credentials.or_worse(exit_by_counts(campaign, counts)),
-        _ => exit_by_counts(campaign, counts),
-    }
 }
 
 /// Counts, now and then: it takes long where there are many to count, and may not slow down who sends.

@@ -3,32 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::campaign::{CampaignError, Counts, End, ErrorCount, Pause, RunSummary};
+use crate::campaign::{CampaignError, Counts, End, ErrorCount, Pause, RunSummary, State};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::values::{count, thousands};
+use crate::events::CampaignEvent;
 use crate::events::ErrorEvent;
 use crate::record::{Campaign, Record};
 
 use super::show::{figures, print_variants, proof};
 use super::{ask, emergency, find};
-use crate::events::CampaignEvent;
 
 /// Prints how a run ended.
 pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &RunSummary) -> Result<Exit, Failure> {
     let output = &context.output;
     let failure = match &summary.end {
-        End::Page(error) | End::Busy(error) => Some(Failure::Graph(error.clone())),
+        End::Page { error, .. } | End::Busy(error) => Some(Failure::Graph(error.clone())),
         End::Asset(error) => Some(Failure::of_library(error)),
         End::Store(error) => Some(Failure::Campaign(CampaignError::Ledger(Arc::clone(error)))),
         End::Panicked => Some(Failure::Campaign(CampaignError::Panicked)),
         End::Finished | End::Interrupted | End::Paused(_) | End::Stage { .. } => None,
     };
     for unsaved in &summary.unsaved {
-        let id = unsaved.message_id.as_deref().unwrap_or_default();
-        output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.outcome, shown_text(id)));
+        let id = unsaved.fate.message_id().unwrap_or_default();
+        output.complain(format_args!("not recorded: {} is {} {}", unsaved.key, unsaved.fate.as_str(), shown_text(id)));
     }
     if !summary.unsaved.is_empty() {
         keep_unsaved(context, summary);
@@ -51,6 +51,12 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
     if let Some(failure) = &failure {
         output.event(&ErrorEvent::new(failure.body()));
         failure.print(output);
+        if let End::Page { to: Some(to), .. } = &summary.end {
+            output.note(format_args!(
+                "  it was the message to {}; if it holds for them alone, `--suppress FILE` leaves them out",
+                shown_text(&to.to_string())
+            ));
+        }
         if counts.pending > 0 {
             output.note(format_args!(
                 "  {} untouched: `reattach campaign resume {}` goes on",
@@ -64,12 +70,13 @@ pub(super) async fn conclude(context: &Context, record: &dyn Record, summary: &R
         }
     }
     output.event(&CampaignEvent::new(&campaign, &counts));
-    let came_to = exit_by_counts(&campaign, &counts);
     Ok(match (&failure, &summary.end) {
-        (Some(failure), End::Page(_)) => failure.exit().or_worse(Exit::Credentials).or_worse(came_to),
-        (Some(failure), _) => failure.exit().or_worse(came_to),
+        (Some(failure), End::Page { .. }) => {
+            failure.exit().or_worse(Exit::Credentials).or_worse(exit_by_counts(&campaign, &counts))
+        }
+        (Some(failure), _) => failure.exit().or_worse(exit_by_counts(&campaign, &counts)),
         (None, End::Interrupted) => Exit::Interrupted,
-        _ => came_to,
+        _ => ending(context, &campaign, &counts),
     })
 }
 
@@ -112,8 +119,23 @@ pub(super) fn print_closing(
     }
 }
 
+/// How a run ended, as far as the record tells.
+pub(super) fn ending(context: &Context, campaign: &Campaign, counts: &Counts) -> Exit {
+    match (State::of(campaign, counts), Pause::of(campaign)) {
+        (State::Paused, None) => {
+            context.output.note(format_args!(
+                "  it ended before everything was sent: `reattach campaign resume {}` goes on",
+                campaign.name
+            ));
+            Exit::TryLater.or_worse(exit_by_counts(campaign, counts))
+        }
+        (State::Paused, Some(Pause::Refusal)) => Exit::Credentials.or_worse(exit_by_counts(campaign, counts)),
+        _ => exit_by_counts(campaign, counts),
+    }
+}
+
 /// How a command ends whose campaign is at its end, or paused.
-pub(super) fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
+fn exit_by_counts(campaign: &Campaign, counts: &Counts) -> Exit {
     match counts {
         Counts { unknown: 1.., .. } => Exit::UnknownOutcome,
         Counts { pending: 1.., .. } if Pause::of(campaign) == Some(Pause::Lost) => Exit::Store,

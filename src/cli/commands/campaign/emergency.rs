@@ -32,8 +32,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::campaign::Nonce;
     use crate::campaign::settle::read_echoes;
+    use crate::campaign::{Fate, Nonce};
     use crate::record::DeliveryKey;
 
     #[test]
@@ -42,8 +42,8 @@ mod tests {
         let campaign: CampaignName = "spring".parse().unwrap();
         let key = DeliveryKey { seq: 7, part: 0 };
         let nonce = Nonce { campaign: campaign.clone(), key, attempt: 1, random: 10 };
-        let message_id = Some("m_1".to_owned());
-        let unsaved = [Unsaved { key, outcome: "sent", message_id, nonce: Some(nonce.clone()) }];
+        let fate = Fate::Sent(Some("m_1".to_owned()));
+        let unsaved = [Unsaved { key, fate, nonce: Some(nonce.clone()) }];
         let now = Timestamp::from_unix_millis(0);
         let (path, written) = keep(folder.path(), &campaign, &unsaved, now);
         written.unwrap();

@@ -8,10 +8,10 @@ use crate::cli::args::{LedgerExportArgs, LedgerFormat};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::events::RecipientEvent;
 use crate::record::ListedDelivery;
 
 use super::find;
-use crate::events::RecipientEvent;
 
 /// How many deliveries are read at once.
 const PAGE: usize = 2_000;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::campaign::{Counts, ErrorCount, Preflight, Waiting, Watch};
+use crate::campaign::{Counts, ErrorCount, Preflight, Tally, Waiting};
 use crate::cli::context::Context;
 use crate::cli::output::shown_text;
 use crate::cli::values::{human_span, local_moment, thousands};
@@ -72,14 +72,14 @@ impl Live {
     }
 
     /// The view of a run of our own, which `ahead` was said of; drawn without being asked.
-    pub(super) fn of_run(context: &Context, ahead: &Preflight, watch: Arc<Watch>, graph: Arc<GraphClient>) -> Self {
-        let Some(mut live) = Self::new(context) else { return Self::in_words(context, watch) };
+    pub(super) fn of_run(context: &Context, ahead: &Preflight, tally: Arc<Tally>, graph: Arc<GraphClient>) -> Self {
+        let Some(mut live) = Self::new(context) else { return Self::in_words(context, tally) };
         let (lines, clock) = (live.lines.clone(), Arc::clone(&live.clock));
         let mut own = OwnRun { before: ahead.counts.clone(), forecast: Forecast::of(ahead), meter: Meter::default() };
         live.task = Some(tokio::spawn(async move {
             loop {
                 let now = clock.now();
-                let view = own.look(&watch, &graph.governor().pace(), now);
+                let view = own.look(&tally, &graph.governor().pace(), now);
                 if let Some(lines) = &lines {
                     lines.draw(&view, now);
                 }
@@ -89,12 +89,12 @@ impl Live {
         live
     }
 
-    fn in_words(context: &Context, watch: Arc<Watch>) -> Self {
+    fn in_words(context: &Context, tally: Arc<Tally>) -> Self {
         let (output, clock) = (Arc::clone(&context.output), Arc::clone(&context.clock));
         let mut waits = Waits::default();
         let task = tokio::spawn(async move {
             loop {
-                if let Some(words) = waits.news(watch.waiting(), clock.now()) {
+                if let Some(words) = waits.news(tally.waiting(), clock.now()) {
                     output.note(shown_text(&words));
                 }
                 tokio::time::sleep(EVERY).await;
@@ -208,8 +208,8 @@ struct OwnRun {
 }
 
 impl OwnRun {
-    fn look(&mut self, watch: &Watch, pace: &Pace, now: Timestamp) -> View {
-        let (sent, failed, unknown, skipped) = (watch.sent(), watch.failed(), watch.unknown(), watch.skipped());
+    fn look(&mut self, tally: &Tally, pace: &Pace, now: Timestamp) -> View {
+        let (sent, failed, unknown, skipped) = (tally.sent(), tally.failed(), tally.unknown(), tally.skipped());
         let done = sent + failed + unknown + skipped;
         let pending = self.before.pending.saturating_sub(done);
         let counts = Counts {
@@ -220,7 +220,7 @@ impl OwnRun {
             skipped: self.before.skipped + skipped,
             ..self.before.clone()
         };
-        let wait = watch.waiting().filter(|waiting| waiting.until.is_none_or(|until| until > now));
+        let wait = tally.waiting().filter(|waiting| waiting.until.is_none_or(|until| until > now));
         let shut_for = pace.shut_for;
         self.meter.note(Instant::now(), done, wait.is_none() && shut_for.is_none());
         let rest = wait.as_ref().and_then(|wait| wait.until).map(|until| until.since(now)).max(shut_for);
@@ -234,12 +234,12 @@ impl OwnRun {
         let slowed_to = (pace.per_second < pace.full_per_second).then_some(pace.per_second);
         View {
             counts,
-            in_flight: watch.in_flight(),
+            in_flight: tally.in_flight(),
             per_second: self.meter.per_second(),
             slowed_to,
             left,
             waiting,
-            errors: watch.errors(),
+            errors: tally.errors(),
         }
     }
 }
@@ -368,16 +368,16 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_is_said_and_lengthens_the_forecast() {
-        let watch = Watch::default();
+        let tally = Tally::default();
         let before = Counts { total: 100, pending: 100, ..Counts::default() };
         let mut run = OwnRun { before, forecast: Forecast { secs_per_message: 0.1 }, meter: Meter::default() };
         let shut = Pace { shut_for: Some(Duration::from_secs(50)), ..PACE };
-        let view = run.look(&watch, &shut, NOON);
+        let view = run.look(&tally, &shut, NOON);
         assert_eq!(view.left, Some(Duration::from_mins(1)));
         assert!(view.waiting.as_deref().is_some_and(|why| why.contains(":50: Meta's limit")), "{view:?}");
-        assert_eq!(run.look(&watch, &PACE, NOON).waiting, None);
+        assert_eq!(run.look(&tally, &PACE, NOON).waiting, None);
         let probing = Pace { shut_for: Some(Duration::ZERO), ..PACE };
-        assert!(run.look(&watch, &probing, NOON).waiting.is_some());
+        assert!(run.look(&tally, &probing, NOON).waiting.is_some());
     }
 
     #[test]

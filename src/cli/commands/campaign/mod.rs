@@ -13,7 +13,7 @@ mod settle;
 mod show;
 mod unknown;
 
-use crate::campaign::{self, Counts, State};
+use crate::campaign::{self, Counts, Pause, State};
 use crate::cli::args::{CampaignArgs, CampaignCommand};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -53,9 +53,22 @@ async fn pause(context: &Context, name: &CampaignName) -> Result<Exit, Failure> 
         Some(holder) => {
             context.output.remark(format_args!("{name} is paused: process {} finishes what is under way", holder.pid));
         }
-        None => context.output.remark(format_args!("{name} is paused: `reattach campaign resume {name}` goes on")),
+        None => context.output.remark(format_args!("{name} is paused: {}", how_to_go_on(&campaign))),
     }
     Ok(Exit::Done)
+}
+
+/// What leads on from a pause that only a resume lifts.
+fn how_to_go_on(campaign: &Campaign) -> String {
+    let name = &campaign.name;
+    let resume = format!("`reattach campaign resume {name}` goes on with it");
+    if Pause::of(campaign) == Some(Pause::Lost) {
+        return format!(
+            "`reattach campaign settle {name} --echoes FILE` names who has it all the same; {resume}, and with --suppress FILE \
+             without them"
+        );
+    }
+    resume
 }
 
 /// Where campaigns of the chosen Page stand on record.

@@ -19,6 +19,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::progress::Bars;
 use crate::cli::session::Session;
 use crate::cli::values::count;
+use crate::events::CampaignEvent;
 use crate::graph::MessagingType;
 use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
@@ -29,8 +30,7 @@ use super::closing::conclude;
 use super::events::{BadRowEvent, PreflightEvent};
 use super::live::Live;
 use super::show::print_status;
-use super::{counts, find, space};
-use crate::events::CampaignEvent;
+use super::{counts, find, how_to_go_on, space};
 
 /// How many bad rows people are shown.
 const SHOWN: usize = 10;
@@ -65,7 +65,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
         }
         return Err(Failure::Usage {
             message: format!("the campaign {} is paused: {why}", spec.name),
-            hint: format!("`reattach campaign resume {}` goes on with it", spec.name),
+            hint: how_to_go_on(&campaign),
         });
     }
     drive(context, record, campaign, None, args.suppress).await
@@ -76,6 +76,13 @@ pub(super) async fn resume(context: &Context, args: ResumeArgs) -> Result<Exit, 
     let campaign = find(context, &*record, &args.name).await?;
     if let Some(asked) = args.stage {
         must_come_next(&campaign, asked.into())?;
+    }
+    if let Some(why) = campaign.paused.as_deref().filter(|_| Pause::of(&campaign) == Some(Pause::Lost)) {
+        context.output.complain(format_args!(
+            "{} was paused: {}; who has it all the same gets it again",
+            args.name,
+            shown_text(why)
+        ));
     }
     let counts = counts(context, &*record, &campaign).await?;
     let again = match args.scope {
@@ -112,7 +119,9 @@ async fn planned(
     }
     let hidden = planned.campaign.malformed.saturating_sub(SHOWN as u64);
     if hidden > 0 && !context.output.is_json() {
-        context.output.complain(format_args!("… and {} more that cannot be used", count(hidden, "row")));
+        context
+            .output
+            .complain(format_args!("… and {} more that cannot be used: `--json` names them", count(hidden, "row")));
     }
     Ok(planned)
 }
@@ -229,7 +238,7 @@ async fn drive(
         if let Some(why) = campaign.paused.clone() {
             record.change(campaign.id, Change::Unpause(why)).await?;
         }
-        let live = Live::of_run(context, &ahead, run.watch(), Arc::clone(&session.graph));
+        let live = Live::of_run(context, &ahead, run.tally(), Arc::clone(&session.graph));
         let sent = run.send().await;
         drop(live);
         let summary = sent?;

@@ -1,6 +1,6 @@
 //! `campaign settle`: what may have been sent, and what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::values::{count, local_time, thousands};
+use crate::events::CampaignEvent;
 use crate::events::ErrorEvent;
-use crate::record::{Campaign, DoubtfulDelivery, Record};
+use crate::record::{Campaign, DeliveryKey, DoubtfulDelivery, Record};
 
 use super::events::{DuplicateEvent, SettledEvent};
 use super::show::figures;
 use super::unknown::show_unknown;
 use super::{counts, find};
-use crate::events::CampaignEvent;
 
 /// How many people who got it twice are shown.
 const SHOWN: usize = 20;
@@ -31,20 +31,34 @@ const SHOWN: usize = 20;
 pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
     let campaign = find(context, &*record, &args.name).await?;
+    let mut is_whole = true;
     if let Some(path) = &args.echoes {
-        echoes(context, &*record, &campaign, path).await?;
+        is_whole = echoes(context, &*record, &campaign, path).await?;
     }
-    let inquiry = if args.from_conversations { Some(inquire(context, &record, &campaign).await?) } else { None };
+    let mut leaning = BTreeSet::new();
+    let inquiry =
+        if args.from_conversations { Some(inquire(context, &record, &campaign, &mut leaning).await?) } else { None };
     let failure = inquiry.as_ref().and_then(|inquiry| inquiry.end.clone()).map(Failure::Graph);
     let cut_short = failure.is_some() || inquiry.is_some_and(|inquiry| inquiry.stopped);
     // Nobody's word is taken for what was still to be asked about.
-    if let Some(what) = args.assume.filter(|_| !cut_short) {
-        let (assumption, words) = match what {
-            SettleAssumption::Sent => (Assumption::Sent, "taken for sent"),
-            SettleAssumption::NotSent => (Assumption::NotSent, "taken for not sent: the next run sends them"),
-        };
-        let settled = assume(&*record, campaign.id, assumption, context.clock.now()).await?;
-        context.output.remark(format_args!("{} {words}", count(settled, "message")));
+    match args.assume.filter(|_| !cut_short) {
+        None => {}
+        Some(SettleAssumption::NotSent) if !is_whole => context.output.complain(
+            "nothing is taken for not sent: what could not be read may say that it was; mend the file, or say so without it",
+        ),
+        Some(what) => {
+            let (assumption, words) = match what {
+                SettleAssumption::Sent => (Assumption::Sent, "taken for sent"),
+                SettleAssumption::NotSent => (Assumption::NotSent, "taken for not sent: the next run sends them"),
+            };
+            let left = if assumption == Assumption::Sent { BTreeSet::new() } else { leaning };
+            let settled = assume(&*record, campaign.id, assumption, &left, context.clock.now()).await?;
+            context.output.remark(format_args!("{} {words}", count(settled, "message")));
+            if !left.is_empty() {
+                let left = count(left.len() as u64, "message");
+                context.output.complain(format_args!("{left} left unknown: there are signs that they arrived, or may still"));
+            }
+        }
     }
     show_unknown(context, &*record, &campaign).await?;
     let duplicates = show_duplicates(context, &*record, &campaign).await?;
@@ -64,7 +78,8 @@ pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Fai
     })
 }
 
-async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, path: &Path) -> Result<(), Failure> {
+/// Takes the echoes for evidence; whether all of the file could be read.
+async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, path: &Path) -> Result<bool, Failure> {
     let secret = context.settings.page.chosen().ok().map(PageSettings::app_secret).transpose()?.flatten();
     let echoes = read_echoes(path, &campaign.name, secret.as_ref())?;
     for bad in &echoes.bad {
@@ -91,7 +106,7 @@ async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, pat
     }
     let unchecked = if echoes.verified || echoes.found.is_empty() { "" } else { " (signatures were not checked)" };
     context.output.remark(format_args!("{words}{unchecked}"));
-    Ok(())
+    Ok(echoes.bad.is_empty())
 }
 
 /// Names who has a message of which the record does not know that it was sent.
@@ -114,8 +129,13 @@ fn name_forgotten(context: &Context, forgotten: &[Echo]) {
     ));
 }
 
-/// Asks Meta, conversation by conversation.
-async fn inquire(context: &Context, record: &Arc<dyn Record>, campaign: &Campaign) -> Result<InquirySummary, Failure> {
+/// Asks Meta, conversation by conversation; `leaning` gets those that stay unknown though something speaks for them.
+async fn inquire(
+    context: &Context,
+    record: &Arc<dyn Record>,
+    campaign: &Campaign,
+    leaning: &mut BTreeSet<DeliveryKey>,
+) -> Result<InquirySummary, Failure> {
     let session = context.session(&**record).await?;
     if campaign.space.page != session.page.id {
         return Err(Failure::WrongPage {
@@ -130,7 +150,12 @@ async fn inquire(context: &Context, record: &Arc<dyn Record>, campaign: &Campaig
     let told = |doubt: &DoubtfulDelivery, verdict: &Verdict| {
         context.output.event(&SettledEvent::new(campaign, &doubt.listed, verdict));
         match verdict {
-            Verdict::Unclear(why) => *unclear.entry(kind_of(why)).or_default() += 1,
+            Verdict::Unclear(why) => {
+                *unclear.entry(kind_of(why)).or_default() += 1;
+                if why.speaks_for_it() {
+                    leaning.insert(doubt.listed.key);
+                }
+            }
             Verdict::Sent { .. } | Verdict::NotSent { .. } => {
                 context.output.result(verdict_line(context, doubt, verdict));
             }

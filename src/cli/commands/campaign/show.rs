@@ -6,11 +6,11 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, shown_text};
 use crate::cli::values::{count, local_time, thousands};
+use crate::events::CampaignEvent;
 use crate::ids::CampaignName;
 use crate::record::Campaign;
 
 use super::{counts, find};
-use crate::events::CampaignEvent;
 
 pub(super) async fn status(context: &Context, name: &CampaignName) -> Result<Exit, Failure> {
     let record = context.record().await?;

@@ -8,14 +8,16 @@ use std::time::Duration;
 use tokio::sync::{self, Semaphore, SemaphorePermit};
 
 use super::Nonce;
-use super::plan::with_nonce;
+use super::nonce::with_nonce;
 use super::preflight::{OPEN_WINDOW, ReadyPart};
+use super::run::{Run, RunParts};
 use super::scribe::Scribe;
-use super::spec::{CampaignMessage, Delivery, Settings};
-use super::summary::{End, Unsaved};
-use super::tally::{AfterRefusal, SAME_REFUSALS, Waiting, Watch};
+use super::spec::{CampaignMessage, Guarantee, Settings};
+use super::summary::End;
+use super::tally::{AfterRefusal, SAME_REFUSALS, Tally, Waiting};
 use super::times::{Times, Turn};
-use super::verdict::{Verdict, refusal};
+use super::unsaved::{Fate, Unsaved};
+use super::verdict::{Verdict, may_be_about_one, refusal};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::{EXPIRED, Event, LONGEST_CALL, Refusal, WINDOW};
 use crate::graph::{GraphClient, GraphError, SendRequest, Sent};
@@ -27,10 +29,11 @@ use crate::stop::Stop;
 pub(super) const MOST_ATTEMPTS: u32 = 3;
 /// How long to wait for a sign of it before sending it again.
 pub(super) const DOUBT_LASTS: Duration = Duration::from_mins(2);
-/// How often Meta may not be reached before the run ends.
+/// How often Meta is not reached, at least, before the run ends for it.
 const UNREACHABLE: u32 = 4;
-/// The first pause after that; each further one is twice as long.
+/// The first pause after that; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a part's ids are made anew in one run.
 const MOST_HEALED: u32 = 2;
 /// More permits than there are workers.
@@ -58,6 +61,14 @@ impl From<ClaimedRow> for Job {
     }
 }
 
+impl Job {
+    /// The end of a run whose Page may send nothing, as Meta said of this message.
+    fn end_of_page(&self, error: GraphError) -> End {
+        let to = may_be_about_one(&error).then(|| self.recipient.recipient.clone());
+        End::Page { error, to }
+    }
+}
+
 /// What all workers of a run share.
 pub(super) struct Sending {
     scribe: Scribe,
@@ -73,7 +84,7 @@ pub(super) struct Sending {
     /// One at a time makes ids anew.
     healing: sync::Mutex<()>,
     healed: AtomicU64,
-    watch: Arc<Watch>,
+    tally: Arc<Tally>,
     /// Few until somebody has got the first message: a mistake in it should not reach many.
     permits: Semaphore,
     /// Why nothing more is begun.
@@ -99,13 +110,9 @@ enum Then {
 }
 
 impl Sending {
-    pub(super) fn new(
-        scribe: Scribe,
-        (graph, library, clock, stop): (Arc<GraphClient>, AssetLibrary, Arc<dyn Clock>, Stop),
-        (campaign, message, settings, times): (Campaign, CampaignMessage, Settings, Times),
-        ready: Ready,
-        watch: Arc<Watch>,
-    ) -> Self {
+    /// What the run is to send, at these times.
+    pub(super) fn new(scribe: Scribe, run: &Run, times: Times) -> Self {
+        let RunParts { graph, library, clock, stop, .. } = run.parts.clone();
         let over = stop.child();
         Self {
             scribe,
@@ -114,14 +121,14 @@ impl Sending {
             library,
             clock,
             over,
-            campaign,
-            message,
-            settings,
+            campaign: run.campaign.clone(),
+            message: run.message.clone(),
+            settings: run.settings.clone(),
             times,
-            ready: Mutex::new(Arc::new(ready)),
+            ready: Mutex::new(Arc::new(run.ready.clone())),
             healing: sync::Mutex::new(()),
             healed: AtomicU64::new(0),
-            watch,
+            tally: Arc::clone(&run.tally),
             permits: Semaphore::new(usize::try_from(SAME_REFUSALS).unwrap_or(1)),
             halt: OnceLock::new(),
             unsaved: Mutex::default(),
@@ -159,7 +166,7 @@ impl Sending {
     /// Sends to these recipients all that is to be sent to them.
     pub(super) async fn deliver(&self, mut jobs: Vec<Job>) {
         let mut patience = self.graph.patience();
-        let mut unreachable = 0;
+        let (mut unreachable, mut outage) = (0, Duration::ZERO);
         while !jobs.is_empty() && !self.is_over() {
             jobs = self.whose_turn_it_is(jobs).await;
             if jobs.is_empty() {
@@ -169,17 +176,20 @@ impl Sending {
             jobs = again;
             if let Some(error) = lost {
                 unreachable += 1;
-                if unreachable >= UNREACHABLE {
+                // An outage is waited out for as long as Meta's limits are.
+                if unreachable >= UNREACHABLE && outage >= self.graph.patience() {
                     return self.halt(End::Busy(error));
                 }
-                let pause = FIRST_PAUSE * 2_u32.pow(unreachable - 1);
-                self.watch.set_waiting(Some(Waiting::unreachable(self.clock.now().plus(pause))));
+                let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(unreachable - 1)).min(LONGEST_PAUSE);
+                outage += pause;
+                self.tally.set_waiting(Some(Waiting::unreachable(self.clock.now().plus(pause))));
                 tokio::select! {
                     () = self.clock.sleep(pause) => {}
                     () = self.over() => {}
                 }
             } else if std::mem::take(&mut unreachable) > 0 {
-                self.watch.set_waiting(None);
+                outage = Duration::ZERO;
+                self.tally.set_waiting(None);
             }
         }
     }
@@ -191,7 +201,7 @@ impl Sending {
         for job in jobs {
             let skip = |reason: &str| Event::Skip { reason: reason.to_owned() };
             // One that a campaign would have sent twice is left unknown where it is to do so no more.
-            let is_once = self.settings.delivery != Delivery::AtLeastOnce;
+            let is_once = self.settings.delivery != Guarantee::AtLeastOnce;
             let event = match self.times.turn(now, job.recipient.timezone.as_deref(), !job.follows) {
                 _ if is_once && job.is_doubtful => skip(super::settle::ONCE),
                 Turn::TooLate => skip(EXPIRED),
@@ -206,7 +216,7 @@ impl Sending {
             entries.push(self.entry(&job, event));
         }
         if !entries.is_empty() && self.write(entries).await {
-            self.watch.add_skipped(skipped);
+            self.tally.add_skipped(skipped);
         }
         going
     }
@@ -265,7 +275,7 @@ impl Sending {
         if !entries.is_empty() && !self.write_results(entries, &nonces).await {
             return (Vec::new(), None);
         }
-        if self.watch.sent() == 0 {
+        if self.tally.sent() == 0 {
             // A refusal uses its permit up: so many have been refused, and no more, when that is reason enough to stop.
             let refused = told.iter().filter(|event| matches!(event, Event::Refused(_))).count();
             if let Some(used) = permits.split(refused) {
@@ -273,7 +283,7 @@ impl Sending {
             }
         }
         if told.iter().any(|event| matches!(event, Event::Doubt { .. } | Event::DoubtAndRetry { .. })) {
-            self.watch.add_doubtful_call();
+            self.tally.add_doubtful_call();
         }
         for event in &told {
             self.count(event);
@@ -324,7 +334,7 @@ impl Sending {
             let yes = !self.is_over() && self.write(intents.collect()).await;
             if yes {
                 begun.store(count, Ordering::SeqCst);
-                self.watch.flying(count as u64);
+                self.tally.flying(count as u64);
             }
             if yes && !self.scribe.may_begin(LONGEST_CALL) {
                 self.halt(lapsed());
@@ -344,7 +354,7 @@ impl Sending {
                 }
             }
         };
-        self.watch.landed(begun.load(Ordering::SeqCst) as u64);
+        self.tally.landed(begun.load(Ordering::SeqCst) as u64);
         results
     }
 
@@ -387,7 +397,7 @@ impl Sending {
             Verdict::Invalid(reason) if !begun => (Some(Event::Invalid { reason }), Then::Done),
             Verdict::Invalid(reason) => (Some(Event::Refused(Refusal::in_words(reason))), Then::Done),
             Verdict::Doubt(why) => {
-                let again = self.settings.delivery == Delivery::AtLeastOnce && job.attempt + 1 < MOST_ATTEMPTS;
+                let again = self.settings.delivery == Guarantee::AtLeastOnce && job.attempt + 1 < MOST_ATTEMPTS;
                 let due = self.clock.now().plus(DOUBT_LASTS);
                 let event = if again { Event::DoubtAndRetry { why, due } } else { Event::Doubt { why } };
                 (Some(event), Then::Done)
@@ -397,7 +407,7 @@ impl Sending {
                 (Some(Event::Refused(refusal(&error))), Then::Done)
             }
             Verdict::Attachment => (not_sent(), Then::Heal(error)),
-            Verdict::Page => (not_sent(), Then::Halt(End::Page(error))),
+            Verdict::Page => (not_sent(), Then::Halt(job.end_of_page(error))),
             // One that was let go and then refused waits with all others; one that was not let go has waited long enough.
             Verdict::Rate if begun => (not_sent(), Then::Again),
             Verdict::Rate => (None, Then::Halt(End::Busy(error))),
@@ -410,11 +420,11 @@ impl Sending {
     fn count(&self, event: &Event) {
         let refusal = match event {
             Event::Sent { .. } => {
-                self.watch.add_sent();
+                self.tally.add_sent();
                 return self.let_everybody_go();
             }
             Event::Doubt { why } | Event::DoubtAndRetry { why, .. } => {
-                if let Some(why) = self.watch.add_unknown(&why.reason) {
+                if let Some(why) = self.tally.add_unknown(&why.reason) {
                     self.halt(End::Paused(Some(why)));
                 }
                 return;
@@ -423,7 +433,7 @@ impl Sending {
             Event::Invalid { reason } => Refusal::in_words(reason.clone()),
             _ => return,
         };
-        match self.watch.add_failed(&refusal, self.settings.stop_after_failures) {
+        match self.tally.add_failed(&refusal, self.settings.stop_after_failures) {
             AfterRefusal::Pause(why) => self.halt(End::Paused(Some(why))),
             AfterRefusal::Go => self.let_everybody_go(),
             AfterRefusal::Wait => {}
@@ -474,7 +484,7 @@ impl Sending {
         }
         let ReadyPart { prepared, healed, .. } = self.ready_for(&now, job).clone();
         if healed >= MOST_HEALED {
-            return Err(End::Page(error));
+            return Err(job.end_of_page(error));
         }
         tracing::info!(%error, "making the ids of the message anew");
         let failed = |error: LibraryError| End::Asset(Arc::new(error));
@@ -483,7 +493,7 @@ impl Sending {
         let said = &self.message.parts[part].variants()[variant];
         let renewed = ReadyPart::new(said, prepared, healed + 1).map_err(|why| End::Paused(Some(why)))?;
         self.healed.fetch_add(renewed.uploads(), Ordering::Relaxed);
-        self.watch.add_uploads(renewed.uploads());
+        self.tally.add_uploads(renewed.uploads());
         let mut parts = Ready::clone(&now);
         parts[part][variant] = renewed;
         *locked(&self.ready) = Arc::new(parts);
@@ -514,13 +524,13 @@ impl Sending {
             }
             Err(error) => {
                 let unsaved = entries.iter().filter_map(|entry| {
-                    let (outcome, message_id) = match &entry.event {
-                        Event::Sent { message_id } => ("sent", message_id.clone()),
-                        Event::Refused(_) => ("failed", None),
-                        Event::NotSent => ("not sent", None),
+                    let fate = match &entry.event {
+                        Event::Sent { message_id } => Fate::Sent(message_id.clone()),
+                        Event::Refused(_) => Fate::Failed,
+                        Event::NotSent => Fate::NotSent,
                         _ => return None,
                     };
-                    Some(Unsaved { key: entry.key, outcome, message_id, nonce: nonces.get(&entry.key).cloned() })
+                    Some(Unsaved { key: entry.key, fate, nonce: nonces.get(&entry.key).cloned() })
                 });
                 locked(&self.unsaved).extend(unsaved);
                 self.halt(End::Store(error));

@@ -12,22 +12,24 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::CampaignError;
+use super::counts::Counts;
 use super::hold::Hold;
 use super::pause::question;
 use super::plan::must_not_be_begun_elsewhere;
 use super::ramp::Stage;
-use super::round::{Job, Ready, Sending};
 use super::scribe::Scribe;
+use super::sending::{Job, Ready, Sending};
 use super::settle::{self, Scope};
-use super::spec::{CampaignMessage, Delivery, Settings};
-use super::summary::{Counts, End, RunSummary, Unsaved};
-use super::tally::{Waiting, Watch};
+use super::spec::{CampaignMessage, Guarantee, Settings};
+use super::summary::{End, RunSummary};
+use super::tally::{Tally, Waiting};
+use super::unsaved::Unsaved;
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::State;
 use crate::graph::GraphClient;
 use crate::ids::Recipient;
 use crate::library::AssetLibrary;
-use crate::record::{Campaign, Change, ClaimedRow, Reach, Record, RecordError};
+use crate::record::{Campaign, Change, ClaimedRow, Reach, Record, RecordError, patiently};
 use crate::stop::Stop;
 
 /// How many calls are under way at once, unless the campaign says otherwise. A call that waits for the Page's pace costs
@@ -62,7 +64,7 @@ pub struct Run {
     pub(super) campaign: Campaign,
     pub(super) message: CampaignMessage,
     pub(super) settings: Settings,
-    pub(super) watch: Arc<Watch>,
+    pub(super) tally: Arc<Tally>,
     pub(super) ready: Ready,
     pub(super) stage: Stage,
     /// What is sent once more, and to whom not.
@@ -77,8 +79,6 @@ impl Run {
     /// `Held` while somebody else has it; `Overtaken` where it was planned anew; `NotPlanned` where its plan was cut off.
     pub async fn begin(parts: RunParts, seen: &Campaign) -> Result<Self, CampaignError> {
         let name = &seen.name;
-        let unintelligible =
-            |error: serde_json::Error| CampaignError::Unintelligible { name: name.clone(), reason: error.to_string() };
         if seen.digest.is_none() {
             return Err(CampaignError::NotPlanned { name: name.clone() });
         }
@@ -92,11 +92,10 @@ impl Run {
             hold.let_go().await?;
             return Err(CampaignError::Overtaken { name: name.clone() });
         };
-        let message = serde_json::from_str(&campaign.message).map_err(unintelligible)?;
-        let settings: Settings = serde_json::from_str(&campaign.settings).map_err(unintelligible)?;
+        let (message, settings) = (CampaignMessage::of(&campaign)?, Settings::of(&campaign)?);
         let stage = settings.ramp.stage(&campaign);
-        let (watch, ready, again) = (Arc::default(), Vec::new(), None);
-        Ok(Self { parts, campaign, message, settings, watch, ready, stage, again, hold })
+        let (tally, ready, again) = (Arc::default(), Vec::new(), None);
+        Ok(Self { parts, campaign, message, settings, tally, ready, stage, again, hold })
     }
 
     /// Sends these as well, once more, but not to people who are to be left out.
@@ -107,8 +106,8 @@ impl Run {
     }
 
     /// What can be seen of it while it sends.
-    pub fn watch(&self) -> Arc<Watch> {
-        Arc::clone(&self.watch)
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// Lets go of the campaign with nothing sent.
@@ -133,7 +132,7 @@ impl Run {
             settle::reopen(&**record, self.campaign.id, *scope, left_out, clock.now()).await?;
         }
         let is_over = self.settings.times.expires_at.is_some_and(|end| end <= self.parts.clock.now());
-        if self.settings.delivery == Delivery::AtLeastOnce && !is_over {
+        if self.settings.delivery == Guarantee::AtLeastOnce && !is_over {
             // What a crash left in doubt is sent again as well.
             settle::resend_doubtful(&*self.parts.record, self.campaign.id, self.parts.clock.now()).await?;
         }
@@ -175,7 +174,7 @@ impl Run {
                 (self.campaign.clone(), Counts::default())
             }
         };
-        let (sent, errors) = (self.watch.sent(), self.watch.errors());
+        let (sent, errors) = (self.tally.sent(), self.tally.errors());
         Ok(RunSummary { end, campaign, counts, sent, errors, unsaved, elapsed: began.elapsed() })
     }
 
@@ -208,7 +207,8 @@ impl Run {
             record.change(self.campaign.id, Change::Uploads(uploads)).await?;
         }
         let why = match end {
-            End::Page(error) => error.to_string(),
+            End::Page { error, to: None } => error.to_string(),
+            End::Page { error, to: Some(to) } => format!("{error}; it was the message to {to}"),
             End::Asset(error) => error.to_string(),
             End::Stage { stage, has_arrived } => {
                 let change = Change::Stage(stage.next().number(), question(*stage, *has_arrived));
@@ -235,7 +235,7 @@ impl Run {
     async fn has_arrived(&self) -> Result<bool, RecordError> {
         let Campaign { id, space, planned_at, .. } = &self.campaign;
         let (record, testers) = (&self.parts.record, &self.settings.ramp.testers);
-        if self.watch.sent() > 0 {
+        if self.tally.sent() > 0 {
             return Ok(true);
         }
         if self.stage == Stage::Testers {
@@ -263,7 +263,7 @@ impl Run {
     async fn wait_for_start(&self, sending: &Sending) {
         let clock = &self.parts.clock;
         let Some(start) = self.settings.times.start_at.filter(|_| self.stage != Stage::Testers) else { return };
-        self.watch.set_waiting(Some(Waiting { reason: "it begins then".to_owned(), until: Some(start) }));
+        self.tally.set_waiting(Some(Waiting { reason: "it begins then".to_owned(), until: Some(start) }));
         while let Some(wait) = Some(start.since(clock.now())).filter(|wait| !wait.is_zero()) {
             tokio::select! {
                 () = clock.sleep(wait.min(LOOK)) => {}
@@ -271,7 +271,7 @@ impl Run {
             }
             self.look_around(sending).await;
         }
-        self.watch.set_waiting(None);
+        self.tally.set_waiting(None);
     }
 
     /// Ends the run where somebody has paused the campaign, and sees to it that the time is known: who sends learns both of
@@ -286,7 +286,9 @@ impl Run {
             },
             Ok(true) => sending.halt(End::Paused(None)),
             // Nothing is lost by looking later: before anything is sent, it has to be there again.
-            Err(error @ RecordError::Away { .. }) => tracing::warn!(%error, "looking later whether it is paused"),
+            Err(error @ (RecordError::Away { .. } | RecordError::Locked { .. })) => {
+                tracing::warn!(%error, "looking later whether it is paused");
+            }
             Err(error) => sending.halt(End::Store(Arc::new(error))),
         }
     }
@@ -307,19 +309,13 @@ impl Run {
     }
 
     fn sending(&self) -> Sending {
-        let RunParts { record, graph, library, clock, stop } = self.parts.clone();
-        let scribe = Scribe::new(record, self.hold.worker(), Arc::clone(&clock));
+        let RunParts { record, clock, .. } = &self.parts;
+        let scribe = Scribe::new(Arc::clone(record), self.hold.worker(), Arc::clone(clock));
         let mut times = self.settings.times.clone();
         if self.stage == Stage::Testers {
             times.quiet_hours = None;
         }
-        Sending::new(
-            scribe,
-            (graph, library, clock, stop),
-            (self.campaign.clone(), self.message.clone(), self.settings.clone(), times),
-            self.ready.clone(),
-            Arc::clone(&self.watch),
-        )
+        Sending::new(scribe, self, times)
     }
 
     async fn send_all(&self, sending: &Arc<Sending>) {
@@ -398,7 +394,11 @@ impl Run {
             if sending.is_over() {
                 return;
             }
-            let claims = match record.claim_deliveries(&self.hold.worker(), reach, chunk, clock.now()).await {
+            let worker = self.hold.worker();
+            let claiming = || record.claim_deliveries(&worker, reach, chunk, clock.now());
+            // Somebody may be planning another campaign, for many people.
+            let claims = match patiently(&**clock, |error| matches!(error, RecordError::Locked { .. }), claiming).await
+            {
                 Ok(claims) => claims,
                 Err(error) => return sending.halt(End::Store(Arc::new(error))),
             };
@@ -408,7 +408,7 @@ impl Run {
                     return;
                 };
                 if idle {
-                    self.watch.set_waiting(claims.next_due.map(|due| self.waiting_until(due)));
+                    self.tally.set_waiting(claims.next_due.map(|due| self.waiting_until(due)));
                 }
                 tokio::select! {
                     biased;
@@ -418,7 +418,7 @@ impl Run {
                 }
                 continue;
             }
-            self.watch.set_waiting(None);
+            self.tally.set_waiting(None);
             for row in claims.rows {
                 handed_out.add();
                 if !self.hand_over(row, sending, rows).await {
@@ -430,7 +430,7 @@ impl Run {
 }
 
 /// The campaign as it stands now, if its plan is still the one that was seen.
-async fn as_seen(parts: &RunParts, seen: &Campaign) -> Result<Option<Campaign>, RecordError> {
+pub(super) async fn as_seen(parts: &RunParts, seen: &Campaign) -> Result<Option<Campaign>, RecordError> {
     let found = parts.record.campaign(&seen.space, &seen.name, parts.clock.now()).await?;
     Ok(found.filter(|found| (found.id, found.digest) == (seen.id, seen.digest)))
 }
