@@ -165,6 +165,7 @@ impl PartFile {
         if self.into_json().is_ok() {
             return Err("a part says something itself, or has variants".to_owned());
         }
+        // More than there are letters are refused below, for their number.
         let letters = 'a'..='z';
         let named = variants.into_iter().zip(letters.chain(std::iter::repeat('z')));
         let variants: Result<_, String> = named.map(|(variant, letter)| variant.into_variant(letter)).collect();

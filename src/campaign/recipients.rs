@@ -261,7 +261,7 @@ fn csv_row(line: u64, row: &csv::ByteRecord, columns: &Columns, variables: &[Str
             .map_err(|_| bad("it is not UTF-8".into()))
     };
     let last = match columns.last_interaction {
-        Some(place) => moment(field(place)?).map_err(bad)?,
+        Some(place) => last_interaction(field(place)?).map_err(bad)?,
         None => None,
     };
     let values = columns.variables.iter().zip(variables);
@@ -285,7 +285,7 @@ fn jsonl_row(line: u64, text: &[u8], variables: &[String]) -> Row {
         Some(Value::Bool(word)) => Ok(word.to_string()),
         Some(other) => Err(bad(format!("{key} is {other}, and not a text"))),
     };
-    let last = moment(&text(LAST_INTERACTION)?).map_err(bad)?;
+    let last = last_interaction(&text(LAST_INTERACTION)?).map_err(bad)?;
     let values: Map<String, Value> =
         variables.iter().map(|name| present(name, &text(name)?).map_err(bad)).collect::<Result<_, _>>()?;
     Ok((line, person(&text(RECIPIENT)?, values, last, Some(&text(TIMEZONE)?)).map_err(bad)?))
@@ -330,7 +330,7 @@ fn with_timezone(zones: bool, line: u64, mut person: NewRecipient) -> Row {
 }
 
 /// A time in RFC 3339, without a zone in UTC, or in seconds or milliseconds since 1970; nothing where nothing stands.
-fn moment(text: &str) -> Result<Option<Timestamp>, String> {
+fn last_interaction(text: &str) -> Result<Option<Timestamp>, String> {
     const SECONDS_END: i64 = 100_000_000_000;
     if text.is_empty() {
         return Ok(None);

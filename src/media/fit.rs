@@ -16,8 +16,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
-use image::ImageFormat;
-
+use super::format::decodable;
 use super::limits::{MAX_IMAGE_BYTES, MAX_PIXELS, NEAR_LIMIT_BYTES, Verdict, grouped, mime_by_name};
 use super::problem::{Problem, ProblemCode, Severity};
 use crate::facts::{Damage, Dimensions, Facts};
@@ -130,20 +129,6 @@ pub fn extension(mime: &str) -> &'static str {
 /// Whether a copy can mend it.
 fn mends(problem: &Problem) -> bool {
     matches!(problem.code, ProblemCode::TooLarge | ProblemCode::TooManyPixels | ProblemCode::UnsupportedFormat)
-}
-
-/// The format of this type, where its pixels can be had.
-fn decodable(mime: &str) -> Option<ImageFormat> {
-    Some(match mime {
-        "image/jpeg" => ImageFormat::Jpeg,
-        "image/png" => ImageFormat::Png,
-        "image/gif" => ImageFormat::Gif,
-        "image/webp" => ImageFormat::WebP,
-        "image/bmp" => ImageFormat::Bmp,
-        "image/tiff" => ImageFormat::Tiff,
-        "image/x-icon" => ImageFormat::Ico,
-        _ => return None,
-    })
 }
 
 // A file these stand against is refused for what is wrong with it, or goes as it is: so they are warnings.

@@ -6,6 +6,7 @@ use std::io::Cursor;
 
 use image::{ImageError, ImageFormat, ImageReader, Limits};
 
+use super::format::decodable;
 use super::sniff::sniff;
 use super::structure::is_cut_short;
 use crate::facts::{Damage, Dimensions};
@@ -49,14 +50,13 @@ enum Measured {
 
 fn measure(mime: &str, bytes: &[u8]) -> Measured {
     let format = match mime {
-        "image/jpeg" => ImageFormat::Jpeg,
-        "image/png" => ImageFormat::Png,
-        "image/gif" => ImageFormat::Gif,
-        "image/webp" => ImageFormat::WebP,
-        "image/bmp" => ImageFormat::Bmp,
-        "image/tiff" => ImageFormat::Tiff,
         "image/heic" | "image/avif" => return measure_with_imagesize(bytes),
-        _ => return Measured::NotAnImage,
+        // It holds several pictures, each of its own size.
+        "image/x-icon" => return Measured::NotAnImage,
+        mime => match decodable(mime) {
+            Some(format) => format,
+            None => return Measured::NotAnImage,
+        },
     };
     match header_dimensions(format, bytes) {
         // To `image`, a WebP that is 16,384 pixels long is not long at all.

@@ -16,7 +16,7 @@ use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use super::fingerprint::fingerprint;
 use super::problem::Problem;
 use super::scan::{Found, ScanError, ScanOptions, is_rule, scan};
-use super::settle::{Settling, Touched};
+use super::settling::{Settling, Touched};
 use crate::clock::Timestamp;
 
 /// How often the watched folders themselves are looked for: the system does not say when one comes back.

@@ -159,14 +159,14 @@ fn a_missing_column_is_named() {
 
 #[test]
 fn times_are_read_as_people_write_them() {
-    let at = |text: &str| moment(text).unwrap().map(|time| time.to_string());
+    let at = |text: &str| last_interaction(text).unwrap().map(|time| time.to_string());
     for text in
         ["2026-04-01T09:30:00Z", "2026-04-01 09:30:00", "1775035800", "1775035800000", "2026-04-01T11:30:00+02:00"]
     {
         assert_eq!(at(text).as_deref(), Some("2026-04-01T09:30:00Z"), "{text}");
     }
     assert_eq!(at(""), None);
-    assert!(moment("yesterday").is_err());
+    assert!(last_interaction("yesterday").is_err());
 }
 
 #[test]

@@ -9,8 +9,8 @@ use image::codecs::gif::GifEncoder;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{
-    DynamicImage, Frame, GrayImage, ImageDecoder, ImageEncoder, ImageReader, Luma, LumaA, Rgb, RgbImage, Rgba,
-    RgbaImage,
+    DynamicImage, Frame, GrayImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Luma, LumaA, Rgb, RgbImage,
+    Rgba, RgbaImage,
 };
 
 use super::profile::tests::profile;
