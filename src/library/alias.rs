@@ -8,7 +8,7 @@ use crate::media::{Follow, Severity, Verdict, judge, judge_as_file};
 use crate::record::{Alias, AliasTarget, Record, UploadFilter};
 
 use super::manager::{blocking, kind_of};
-use super::{AssetRef, Inspector, LibraryError, NoReport};
+use super::{AssetRef, Inspector, LibraryError, NoReport, place_of};
 
 /// A name to be given to something.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ async fn target_of_file(
         }
         asked => asked.unwrap_or(actual),
     };
-    Ok(AliasTarget { asset: Asset::Bytes(facts.hash), kind, source: std::path::absolute(path).ok() })
+    Ok(AliasTarget { asset: Asset::Bytes(facts.hash), kind, source: place_of(path).ok() })
 }
 
 /// Bytes known by their digest were uploaded somewhere, or nothing is known of them.

@@ -7,7 +7,7 @@
 //! this one does not.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ids::{AssetKey, ContentHash};
@@ -17,7 +17,7 @@ use crate::stop::Stop;
 
 use super::manager::{AssetLibrary, blocking};
 use super::subject::Candidate;
-use super::{Agreement, Inspector, NoReport};
+use super::{Agreement, Inspector, NoReport, place_of};
 
 /// How many moves are recorded at a time.
 const BATCH: usize = 4_000;
@@ -62,7 +62,7 @@ impl Moves {
     /// None yet, of a run over these roots.
     pub(super) fn of(library: &AssetLibrary, roots: &[PathBuf]) -> Self {
         let (record, inspector) = (Arc::clone(&library.parts.record), library.parts.inspector.clone());
-        let roots = record.is_shared().then(|| roots.iter().filter_map(|root| absolute(root).ok()).collect());
+        let roots = record.is_shared().then(|| roots.iter().filter_map(|root| place_of(root).ok()).collect());
         let (here, seen) = (std::env::current_dir().unwrap_or_default(), Vec::new());
         Self { record, inspector, here, roots, seen, unsure: HashMap::new(), moved: HashMap::new() }
     }
@@ -72,11 +72,14 @@ impl Moves {
         let recorded = stored.source.as_deref();
         let is_ours =
             |place: &Path| self.roots.as_ref().is_none_or(|roots| roots.iter().any(|root| place.starts_with(root)));
-        let path = self.here.join(&candidate.path);
+        let mut path = self.here.join(&candidate.path);
+        if path.components().any(|step| step == Component::ParentDir) {
+            path = place_of(&path).unwrap_or(path);
+        }
         if recorded == Some(&*path) || !recorded.is_none_or(is_ours) {
             return;
         }
-        let Ok(source) = absolute(path) else { return };
+        let Ok(source) = place_of(&path) else { return };
         let facts = candidate.original.as_ref().map_or(&candidate.facts, |original| &original.facts);
         let moved = Moved { key: stored.key.clone(), attachment_id: stored.attachment_id.clone(), source };
         self.seen.push(Sighting { file: facts.hash, recorded: stored.source.clone(), moved });

@@ -14,7 +14,7 @@ use crate::media::fit::extension;
 use crate::media::{Reader, Verdict};
 use crate::record::{Derivation, NewUpload};
 
-use super::{AssetOutcome, AssetReport, ID_LIFETIME};
+use super::{AssetOutcome, AssetReport, ID_LIFETIME, place_of};
 
 /// A file that was looked at, and the key its id is stored under.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Subject {
                 size_bytes: facts.size_bytes,
                 mime: verdict.mime.clone().into_owned(),
                 dimensions: facts.dimensions,
-                source: std::path::absolute(path).ok(),
+                source: place_of(path).ok(),
             },
             Self::Web(address) => NewUpload {
                 attachment_id,

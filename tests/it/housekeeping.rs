@@ -353,3 +353,21 @@ fn what_cannot_be_read_is_told_by_verify_and_keeps_prune_from_guessing() {
     world.run(prune).ended_with(0);
     assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 2);
 }
+
+#[test]
+fn a_library_named_by_a_step_back_stays_where_it_is() {
+    let world = World::new();
+    world.put("a.png", png(1));
+    let work = world.library().with_file_name("work");
+    fs::create_dir(&work).expect("a folder");
+    let sync = || Ran::new(world.command(["sync", "../library", "--json"]).current_dir(&work).output().expect("runs"));
+    assert_eq!(sync().ended_with(0).summary()["uploaded"], 1);
+    assert_eq!(sync().ended_with(0).summary()["reused"], 1);
+    fs::remove_dir(&work).expect("gone");
+    let listed = world.json(["ls"]).ended_with(0).events_of("asset");
+    let place = listed[0]["path"].as_str().expect("a path");
+    assert!(place.ends_with("/library/a.png") && !place.contains(".."), "{place}");
+    world.run(["verify"]).ended_with(0);
+    world.run(["prune", "--unreferenced", "--yes"]).ended_with(0);
+    assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset").len(), 1);
+}

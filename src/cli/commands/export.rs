@@ -13,7 +13,7 @@ use crate::cli::output::{shown, shown_text};
 use crate::cli::values::count;
 use crate::ids::{AliasName, Asset, ContentHash, MediaKind};
 use crate::library::manifest::{self, Entry, Lookup};
-use crate::library::{Inspector, PlanRules, staleness};
+use crate::library::{Inspector, PlanRules, place_of, staleness};
 use crate::record::{Alias, Derivation, Record, Upload, UploadFilter};
 
 use super::recorded::each_recorded;
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<Exit, Fai
     let uploads = uploads(context, &*record).await?;
     let copies = copies(&*record, &uploads).await?;
     let export = Export { context, uploads, copies, aliases: record.aliases().await? };
-    let base = std::path::absolute(args.output.as_deref().map_or_else(|| ".".into(), files::folder_of));
+    let base = place_of(&args.output.as_deref().map_or_else(|| ".".into(), files::folder_of));
     let base = base.map_err(|source| Failure::File { action: "found", path: ".".into(), source })?;
     let Exported { text, entries } = export.write(args.format, &base).await?;
     match &args.output {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::args::PruneArgs;
@@ -16,7 +16,7 @@ use crate::cli::values::{count, human_size};
 use crate::clock::Moment;
 use crate::events::RecordedEvent;
 use crate::ids::{Asset, ContentHash};
-use crate::library::{CheckOptions, Known, LibraryError, PlanRules, Reason, check, staleness};
+use crate::library::{CheckOptions, Known, LibraryError, PlanRules, Reason, check, place_of, staleness};
 use crate::media::{ProblemCode, ScanOptions};
 use crate::record::{Derivation, Record, Upload, UploadFilter, UploadState};
 
@@ -78,7 +78,7 @@ fn roots_of(record: &dyn Record, args: &PruneArgs) -> Result<Option<Vec<PathBuf>
         });
     }
     let resolve =
-        |root: &PathBuf| absolute(root).map_err(|source| Failure::File { action: "found", path: root.clone(), source });
+        |root: &PathBuf| place_of(root).map_err(|source| Failure::File { action: "found", path: root.clone(), source });
     args.keep.iter().map(resolve).collect::<Result<_, _>>().map(Some)
 }
 

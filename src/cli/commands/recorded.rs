@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::values::human_span;
 use crate::clock::Moment;
 use crate::ids::{AliasName, Asset, KeySpace};
-use crate::library::{AssetRef, LibraryError, UrlQuery, standing, without_alias};
+use crate::library::{AssetRef, LibraryError, UrlQuery, place_of, standing, without_alias};
 use crate::record::{Record, Upload, UploadFilter};
 
 use super::references::{inspector_for, must_exist, reference};
@@ -23,7 +23,7 @@ pub(super) async fn find(context: &Context, record: &dyn Record, text: &OsStr) -
     let written = reference(text)?;
     let reference = without_alias(record, &written).await?;
     let (asset, source) = match &reference {
-        AssetRef::File(path) if must_exist(path).is_err() => (None, std::path::absolute(path).ok()),
+        AssetRef::File(path) if must_exist(path).is_err() => (None, place_of(path).ok()),
         _ => {
             // A file may be larger than what is uploaded, where a copy was in its place.
             let inspector = context.fitting(inspector_for(context, std::slice::from_ref(&reference)), true);

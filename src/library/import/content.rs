@@ -13,7 +13,7 @@ use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind};
 use crate::library::manager::kind_of;
 use crate::library::manifest::{CopyOf, Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
-use crate::library::{ID_LIFETIME, NoReport, in_folder};
+use crate::library::{ID_LIFETIME, NoReport, in_folder, place_of};
 use crate::media::{FitRules, Follow, Found, ScanOptions, Severity, judge, judge_as_file, scan};
 use crate::record::{AliasTarget, Derivation, Upload, UploadState};
 
@@ -115,7 +115,7 @@ impl Import {
             size_bytes: entry.size_bytes.unwrap_or(0),
             mime: entry.mime.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
             dimensions: entry.dimensions,
-            source: source.and_then(|path| std::path::absolute(path).ok()),
+            source: source.and_then(|path| place_of(&path).ok()),
         })
     }
 
@@ -148,7 +148,7 @@ impl Import {
             size_bytes: facts.size_bytes,
             mime: verdict.mime.into_owned(),
             dimensions: facts.dimensions,
-            source: std::path::absolute(path).ok(),
+            source: place_of(&path).ok(),
         })
     }
 

@@ -57,6 +57,8 @@ pub(super) fn print_status(context: &Context, campaign: &Campaign, counts: &Coun
         output.result(format_args!("  process {} has been at it since {}", holder.pid, local_time(holder.since)));
     } else if let Some(why) = campaign.paused.as_deref().filter(|_| counts.pending > 0) {
         output.result(format_args!("  {}", shown_text(why)));
+    } else if State::of(campaign, counts) == State::Paused {
+        output.result(format_args!("  it ended before all was sent: `reattach campaign resume {}`", campaign.name));
     }
     if counts.unknown > 0 {
         output.result(format_args!(
