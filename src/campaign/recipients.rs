@@ -313,7 +313,7 @@ fn person(
             let timezone = timezone.filter(|zone| !zone.is_empty()).map(ToOwned::to_owned);
             Ok(NewRecipient { recipient, variables, last_interaction_at, timezone })
         }
-        Err(_) if recipient.parse::<f64>().is_ok() => {
+        Err(_) if recipient.contains(['.', 'e', 'E']) && recipient.parse::<f64>().is_ok() => {
             Err(format!("{recipient:?} is a number a spreadsheet has rounded; have it keep the column as text"))
         }
         Err(error) => Err(error.to_string()),

@@ -94,7 +94,7 @@ pub(super) struct Global {
 /// When to use colours. The values have no help of their own, which would stretch everybody's to two lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ColorWhen {
-    // On a terminal, unless `NO_COLOR` is set.
+    // On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
     Auto,
     Always,
     Never,

@@ -124,9 +124,11 @@ fn refused(error: &clap::Error) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
         _ => {
             if std::env::args_os().any(|argument| argument == "--json") {
-                let message = error.to_string();
-                let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                let failure = Failure::Usage { message: message.to_owned(), hint: "see --help".into() };
+                // What is missing stands on lines of its own; the usage comes behind an empty one.
+                let text = error.to_string();
+                let message: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+                let message = message.join(" ").trim_start_matches("error: ").to_owned();
+                let failure = Failure::Usage { message, hint: "see --help".into() };
                 let _ = writeln!(std::io::stdout(), "{}", ErrorEvent::new(failure.body()).to_json());
             }
             Exit::Usage

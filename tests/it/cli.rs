@@ -166,6 +166,8 @@ fn a_wrong_path_ends_with_2() {
         assert_eq!(run.events_of("error")[0]["class"], "usage");
     }
     world.run(["check"]).ended_with(2);
+    let told = world.json(["check"]).ended_with(2).events_of("error").remove(0)["message"].to_string();
+    assert!(told.contains("not provided: <PATH>"), "JSON names what is missing as well: {told}");
     world.run(["frobnicate"]).ended_with(2);
     world.run(["check", "library", "--frobnicate"]).ended_with(2);
 }

@@ -240,8 +240,8 @@ Examples:
 
 Every row of the record is read and compared with its checksum; then each file that was uploaded
 (from PATH, if there is one) with its bytes: ok, missing, changed or unreadable; replaced, where the
-new bytes have an id and no @alias stands for the old ones. With PATH, bytes found under another name
-there count as moved, and files that were never uploaded are named. Ends with 3 where a file is
+new bytes have an id and no @alias stands for the old ones. With PATH, bytes found under another
+name there count as moved, and files that were never uploaded are named. Ends with 3 where a file is
 missing, changed, unreadable or never uploaded, and with 6 where the record is damaged.")]
 pub(in crate::cli) struct VerifyArgs {
     /// Files and folders; without any, all that was ever uploaded is looked for.

@@ -240,7 +240,9 @@ impl InvalidRequest {
                 Some("put it where the attachment_id would stand, such as under payload")
             }
             Self::Unresolved { .. } => Some("resolve it first, and put the attachment id in its place"),
-            Self::AttachmentList => Some("send one message per picture, or insist on attachment lists"),
+            Self::AttachmentList => {
+                Some("send one message per picture, or insist on attachment lists: --allow-attachments")
+            }
             Self::SecretInBody { .. } => Some("tokens come from the configuration; take it out of the JSON"),
             Self::ItemCount { .. }
             | Self::BatchTooLarge { .. }
