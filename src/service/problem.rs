@@ -157,6 +157,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
     }
 
+    /// Bytes are asked for that lie behind the last of so many.
+    pub(super) fn behind_the_end(whole: usize) -> Self {
+        let detail = format!("the range lies behind the end: there are {whole} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", "No such bytes", detail)
+    }
+
     /// Its headers go on and on.
     pub(super) fn too_much_said() -> Self {
         let detail = "the request's headers have more than 32 kB";

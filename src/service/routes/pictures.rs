@@ -64,12 +64,12 @@ pub(super) async fn thumbnail(
 #[utoipa::path(
     get,
     path = "/v1/assets/{sha256}/content",
-    params(("sha256" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    params(("sha256" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes; of several, or in another unit, all bytes come")),
     responses(
         (status = 200, description = "All of them"),
         (status = 206, description = "Some of them"),
         (status = 404, description = "No file with these bytes is there", body = Problem),
-        (status = 416, description = "There are none in that range"),
+        (status = 416, description = "The range lies behind the end", body = Problem),
     )
 )]
 pub(super) async fn content(
@@ -85,18 +85,17 @@ pub(super) async fn content(
         let mime = facts.mime.unwrap_or_default();
         let shown = SHOWN.contains(&&*mime);
         let whole = bytes.len();
-        let mut response = match headers.get(RANGE) {
-            None => bytes.into_response(),
-            Some(range) => match range.to_str().ok().and_then(|range| one_range(range, whole)) {
-                None => {
-                    let whole = format!("bytes */{whole}");
-                    return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, whole)]).into_response());
-                }
-                Some((first, last)) => {
-                    let range = format!("bytes {first}-{last}/{whole}");
-                    (StatusCode::PARTIAL_CONTENT, [(CONTENT_RANGE, range)], bytes.slice(first..=last)).into_response()
-                }
-            },
+        let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+        let mut response = match range.map_or(Part::Whole, |range| part_of(range, whole)) {
+            Part::Whole => bytes.into_response(),
+            Part::Range(first, last) => {
+                let range = format!("bytes {first}-{last}/{whole}");
+                (StatusCode::PARTIAL_CONTENT, [(CONTENT_RANGE, range)], bytes.slice(first..=last)).into_response()
+            }
+            Part::Behind => {
+                let range = format!("bytes */{whole}");
+                return Ok(([(CONTENT_RANGE, range)], Problem::behind_the_end(whole)).into_response());
+            }
         };
         let sealed = response.headers_mut();
         let mime = if shown { &mime } else { "application/octet-stream" };
@@ -128,16 +127,41 @@ async fn known(shared: &Arc<Shared>, hash: ContentHash) -> Result<(MediaKind, Wa
     Ok((first.kind, Wanted { paths: here.chain(recorded).collect(), hash }))
 }
 
-/// The one range that is asked for, first and last byte; `None` where it is none, lies behind the end, or is several.
-pub(super) fn one_range(range: &str, whole: usize) -> Option<(usize, usize)> {
-    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
-    let end = whole.checked_sub(1)?;
-    let (first, last) = match (first.trim(), last.trim()) {
-        ("", last) => (whole.saturating_sub(last.parse().ok().filter(|last| *last > 0)?), end),
-        (first, "") => (first.parse().ok()?, end),
-        (first, last) => (first.parse().ok()?, last.parse::<usize>().ok()?.min(end)),
-    };
-    (first <= last).then_some((first, last))
+/// Which of a file's bytes are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of them.
+    Whole,
+    /// The first and the last of them, and those between.
+    Range(usize, usize),
+    /// None of them: what is asked for lies behind the last.
+    Behind,
+}
+
+impl Part {
+    fn between(first: usize, last: usize, whole: usize) -> Self {
+        if first < whole { Self::Range(first, last.min(whole - 1)) } else { Self::Behind }
+    }
+}
+
+/// What a `Range` asks for, of so many bytes. One in another unit, several at once and what is none ask for nothing.
+///
+/// **Source**: RFC 9110, sections 14.1.2 and 14.2.
+pub(super) fn part_of(range: &str, whole: usize) -> Part {
+    let asked = range.split_once('=').filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"));
+    let Some((first, last)) = asked.and_then(|(_, range)| range.trim().split_once('-')) else { return Part::Whole };
+    match (place(first), place(last)) {
+        (Some(first), Some(last)) if first <= last => Part::between(first, last, whole),
+        (Some(first), None) if last.is_empty() => Part::between(first, usize::MAX, whole),
+        (None, Some(count)) if first.is_empty() => Part::between(whole.saturating_sub(count), usize::MAX, whole),
+        _ => Part::Whole,
+    }
+}
+
+/// The number, or the largest there is; `None` where it is none.
+fn place(digits: &str) -> Option<usize> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(usize::MAX))
 }
 
 /// How it is to be saved: under its name, as far as a header can hold it.
@@ -166,16 +190,29 @@ mod tests {
 
     #[test]
     fn one_range_is_given_and_no_other() {
-        assert_eq!(one_range("bytes=0-", 10), Some((0, 9)));
-        assert_eq!(one_range("bytes=2-4", 10), Some((2, 4)));
-        assert_eq!(one_range("bytes=2-99", 10), Some((2, 9)));
-        assert_eq!(one_range("bytes=-3", 10), Some((7, 9)));
-        assert_eq!(one_range("bytes=-99", 10), Some((0, 9)));
-        for odd in ["bytes=10-", "bytes=4-2", "bytes=-0", "bytes=0-1,3-4", "bytes=a-b", "lines=0-1", "bytes=-", "0-1"] {
-            assert_eq!(one_range(odd, 10), None, "{odd}");
+        for (range, first, last) in [
+            ("bytes=0-", 0, 9),
+            ("bytes=2-4", 2, 4),
+            ("bytes=2-99", 2, 9),
+            ("bytes=-3", 7, 9),
+            ("bytes=-99", 0, 9),
+            ("Bytes=9-9", 9, 9),
+            ("bytes=0-99999999999999999999", 0, 9),
+            ("bytes=-99999999999999999999", 0, 9),
+        ] {
+            assert_eq!(part_of(range, 10), Part::Range(first, last), "{range}");
         }
-        assert_eq!(one_range("bytes=0-0", 0), None);
-        assert_eq!(one_range("bytes=0-18446744073709551616", 10), None);
+        for behind in ["bytes=10-", "bytes=10-99", "bytes=99999999999999999999-", "bytes=-0"] {
+            assert_eq!(part_of(behind, 10), Part::Behind, "{behind}");
+        }
+        for none in
+            ["lines=0-1", "bytes=0-1,3-4", "bytes=4-2", "bytes=a-b", "bytes=-", "bytes=+1-2", "bytes", "0-1", ""]
+        {
+            assert_eq!(part_of(none, 10), Part::Whole, "{none}");
+        }
+        for range in ["bytes=0-0", "bytes=-1"] {
+            assert_eq!(part_of(range, 0), Part::Behind, "{range}");
+        }
     }
 
     #[test]

@@ -188,8 +188,23 @@ fn pictures_are_shown_small_and_everything_else_is_handed_over_to_be_saved() {
     assert_eq!(saved.header("content-type"), Some("application/octet-stream"));
     assert!(saved.header("content-disposition").expect("one").starts_with("attachment;"));
     assert!(saved.header("content-security-policy").expect("one").starts_with("sandbox"));
-    // A file that holds other bytes by now is not what was asked for.
     let asked = format!("/v1/assets/{}/content", hash_of("hero.png"));
+    let bearer = format!("Bearer {}", served.read_token);
+    let part = |range: &str| served.ask("GET", &asked, &[("Authorization", &bearer), ("Range", range)], b"");
+    let first = part("Bytes=0-99999999999999999999");
+    let whole = shown.body.len();
+    let range = format!("bytes 0-{}/{whole}", whole - 1);
+    assert_eq!((first.status, first.header("content-range"), &first.body), (206, Some(&*range), &shown.body));
+    // Who asks for what is no range of bytes, or for several, asks for all.
+    for range in ["lines=0-1", "bytes=0-1,3-4", "bytes=4-2", "bytes"] {
+        let all = part(range);
+        assert_eq!((all.status, all.header("content-range"), &all.body), (200, None, &shown.body), "{range}");
+    }
+    let behind = part(&format!("bytes={whole}-"));
+    assert_eq!((behind.status, behind.header("content-range")), (416, Some(&*format!("bytes */{whole}"))));
+    assert_eq!(behind.header("content-type"), Some("application/problem+json"));
+    assert_eq!(behind.json()["type"], "urn:reattach:problem:range");
+    // A file that holds other bytes by now is not what was asked for.
     std::fs::write(&picture, png(8)).expect("written");
     assert_eq!(served.call("GET", &asked, "").status, 404);
 }
