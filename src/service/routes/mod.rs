@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -187,13 +187,17 @@ fn is_form(request: &Request<Body>) -> bool {
     request.method() == Method::POST && request.uri().path() == "/v1/assets"
 }
 
-/// The request with its whole body, unless that is too large or does not come.
+/// The request with its whole body, unless that is too large, breaks off or does not come.
 async fn with_body(request: Request<Body>) -> Result<Request<Body>, Problem> {
     let (head, body) = request.into_parts();
-    let whole = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, BODY_BYTES)).await;
-    match whole {
+    let mut limited = Request::new(body);
+    DefaultBodyLimit::max(BODY_BYTES).apply(&mut limited);
+    match tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(limited, &())).await {
         Ok(Ok(body)) => Ok(Request::from_parts(head, body.into())),
-        Ok(Err(_)) => Err(Problem::too_large("the body breaks off, or has more than 1 MB")),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Problem::too_large("the body has more than 1 MB"))
+        }
+        Ok(Err(_)) => Err(Problem::invalid("the body breaks off, or is not in chunks as it says")),
         Err(_) => Err(Problem::slow()),
     }
 }
@@ -226,6 +230,19 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_not_called_too_large() {
+        let status = async |body: Body| {
+            let read = with_body(Request::new(body)).await;
+            read.map_or_else(|problem| problem.status().as_u16(), |_| 200)
+        };
+        let half = [Ok("{\"refs\":"), Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))];
+        assert_eq!(status(Body::from_stream(futures::stream::iter(half))).await, 400);
+        for (length, expected) in [(BODY_BYTES, 200), (BODY_BYTES + 1, 413)] {
+            assert_eq!(status(vec![b' '; length].into()).await, expected, "{length}");
+        }
+    }
 
     #[test]
     fn what_is_said_to_stand_in_a_path_stands_there() {

@@ -348,6 +348,7 @@ fn what_is_no_request_is_none() {
         // Two lengths, or a length and chunks: whoever stands in between may read it differently.
         ("POST /v1/resolve HTTP/1.1\nHost: HOST\nTOKEN\nContent-Length: 11\nContent-Length: 12\nConnection: close\n\n{\"refs\":[]}".to_owned(), &[400, 0]),
         ("POST /v1/resolve HTTP/1.1\nHost: HOST\nTOKEN\nTransfer-Encoding: xchunked\nConnection: close\n\n0\n\n".to_owned(), &[400, 501, 0]),
+        ("POST /v1/resolve HTTP/1.1\nHost: HOST\nTOKEN\nTransfer-Encoding: chunked\nConnection: close\n\n5\n{\"ref\nzz\n".to_owned(), &[400]),
         ("POST /v1/resolve HTTP/1.1\nHost: HOST\nTOKEN\nTransfer-Encoding : chunked\nConnection: close\n\n0\n\n".to_owned(), &[400, 0]),
     ];
     let attacks: Vec<(&str, &[u16])> =
