@@ -52,6 +52,8 @@ impl Bounds {
         let (folder, rest) = self.folders.iter().find_map(|folder| Some((folder, path.strip_prefix(folder).ok()?)))?;
         // Nobody has resolved a path that climbs, and it may well lie elsewhere.
         let climbs = rest.components().any(|part| part == Component::ParentDir);
+        // Of the path of the folder itself nothing is left, and nothing names nothing.
+        let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest };
         (!climbs).then(|| step(enter(folder)?, rest, flags, Way::Within).map(File::from))
     }
 
@@ -143,6 +145,9 @@ mod tests {
         assert_eq!(look("fine/a", Follow::Never).expect("metadata").len(), 6);
         assert!(look("fine", Follow::Never).expect("metadata").is_symlink());
         assert!(look("fine", Follow::Named).expect("metadata").is_dir());
+        // The folder itself is one as well.
+        assert!(look("", Follow::Named).expect("metadata").is_dir());
+        assert!(part_by_part(enter(&library).expect("a folder"), ".".as_ref(), LOOK).is_ok());
     }
 
     #[test]

@@ -45,6 +45,11 @@ fn references_of_every_sort_lead_to_ids() {
         again[0].as_object().expect("an object").keys().filter(|key| !told.contains_key(*key)).collect();
     assert!(lacking.is_empty(), "{lacking:?} are not in {told:?}");
     assert_eq!(served.call("POST", "/v1/resolve", r#"{"refs":[""]}"#).status, 400);
+    // A folder is no file, be it the library's own.
+    let folders = resolve(&served, &json!({"refs": ["sub", "."]}));
+    for place in 0..2_usize {
+        assert_eq!(folders[place]["problems"][0]["code"], "not_a_regular_file", "{folders}");
+    }
     // What is not to be uploaded is missing, by whoever asks; who may only look may not upload.
     world.put("new.png", png(3));
     assert_eq!(outcome(&resolve(&served, &json!({"refs": ["new.png"], "upload": false})), 0), "missing");
