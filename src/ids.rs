@@ -24,9 +24,9 @@ pub use web_url::WebUrl;
 
 /// A value that cannot be one of this module's ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not {expected}")]
 pub struct InvalidId {
-    value: String,
+    /// `None` of what holds a secret.
+    value: Option<String>,
     expected: &'static str,
 }
 
@@ -38,7 +38,21 @@ impl InvalidId {
         if characters.next().is_some() {
             value.push('…');
         }
-        Self { value, expected }
+        Self { value: Some(value), expected }
+    }
+
+    /// Of a value that is not repeated: it holds a secret.
+    fn untold(expected: &'static str) -> Self {
+        Self { value: None, expected }
+    }
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{value:?} is not {}", self.expected),
+            None => write!(f, "what was given is not {}", self.expected),
+        }
     }
 }
 
