@@ -25,6 +25,7 @@ mod thumbnails;
 mod tls;
 mod tokens;
 mod visitor;
+mod words;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,9 @@
 //! What a route asks of whoever calls it: to be let in, or to be let do something.
 
+use std::error::Error;
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, FromRequestParts, Query};
 use http::Uri;
 use http::request::Parts;
@@ -10,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::access::{Scope, Visitor};
 use super::problem::Problem;
 use super::shared::Shared;
+use super::words::plainly;
 
 /// Somebody who may look. Every route behind the door is given one.
 #[derive(Debug, Clone)]
@@ -72,8 +75,18 @@ pub(super) fn asked_in<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
 }
 
 fn query_of<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
-    let Query(asked) = Query::try_from_uri(uri).map_err(|error| Problem::invalid(error.body_text()))?;
+    let Query(asked) = Query::try_from_uri(uri).map_err(|rejection| not_understood(&rejection))?;
     Ok(asked)
+}
+
+/// Which of the words behind the `?` is none, and why.
+fn not_understood(rejection: &QueryRejection) -> Problem {
+    let said = rejection.source().map(ToString::to_string).unwrap_or_default();
+    let (what, why) = match said.split_once(": ") {
+        Some((name, why)) if !name.contains(' ') => (name, why),
+        _ => ("the address", &*said),
+    };
+    Problem::invalid(format!("{what} cannot be understood: {}", plainly(why)))
 }
 
 /// The same to the letter, for what must not do more than it is asked for: a name without a value asks for that.
@@ -97,7 +110,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = extract::Path::from_request_parts(parts, state).await;
-        path.map(|extract::Path(part)| Self(part)).map_err(|error| Problem::invalid(error.body_text()))
+        path.map(|extract::Path(part)| Self(part)).map_err(|_| Problem::invalid("a part of the address cannot be read"))
     }
 }
 
@@ -106,6 +119,26 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::service::catalogue::Query as Wanted;
+
+    #[test]
+    fn what_is_asked_in_vain_is_said_in_plain_words() {
+        let why = |asked: &str| {
+            let uri = format!("/v1/assets?{asked}").parse().expect("an address");
+            asked_in::<Wanted>(&uri).expect_err(asked).detail().to_owned()
+        };
+        for (asked, said) in [
+            ("limit=many", "limit cannot be understood: it is no whole number"),
+            ("offset=99999999999999999999", "offset cannot be understood: the number is too large"),
+            (
+                "sort=odd",
+                "sort cannot be understood: `odd` is unknown: use one of `name`, `expires`, `uploaded`, `size`",
+            ),
+            ("q=a&q=b", "the address cannot be understood: `q` stands there twice"),
+        ] {
+            assert_eq!(why(asked), said, "{asked}");
+        }
+    }
 
     #[test]
     fn a_name_without_a_value_asks_for_nothing() {

@@ -32,7 +32,7 @@ use crate::service::problem::{PROBLEM_JSON, Problem};
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
 
-use super::body::not_asked_for;
+use super::body::{no_object, not_asked_for};
 use super::resolve::asset_json;
 
 /// The header that names a request.
@@ -114,7 +114,7 @@ pub(super) fn key_in(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem>
 /// The Page a body names, and what it wants sent.
 pub(super) fn read(body: &[u8]) -> Result<(Option<String>, SendRequest), Problem> {
     let json = crate::json::from_slice(body).map_err(|error| not_asked_for(&error))?;
-    let Value::Object(mut json) = json else { return Err(Problem::invalid("the body is JSON, but no object")) };
+    let Value::Object(mut json) = json else { return Err(no_object()) };
     let page = match json.shift_remove("page") {
         None | Some(Value::Null) => None,
         Some(Value::String(page)) => Some(page),
