@@ -39,7 +39,7 @@ pub(in crate::service) struct Query {
     /// `image`, `video`, `audio` or `file`.
     #[param(value_type = Option<String>)]
     pub(in crate::service) kind: Option<MediaKind>,
-    /// A Page's id.
+    /// A Page's id or configured name.
     pub(in crate::service) page: Option<String>,
     /// A day in UTC, `2026-12-01`: only ids that end on it. A month, `2026-12`, will do as well.
     pub(in crate::service) expires: Option<String>,
@@ -51,7 +51,7 @@ pub(in crate::service) struct Query {
     /// Rows to leave out before the first; not with a cursor.
     #[serde(default)]
     pub(in crate::service) offset: usize,
-    /// Rows at once, 500 at most.
+    /// Rows at once: 1 at least, and 500 at most, though more be asked for.
     pub(in crate::service) limit: Option<usize>,
 }
 
@@ -121,11 +121,14 @@ impl Snapshot {
     /// The rows that match, from the cursor or the offset on.
     ///
     /// # Errors
-    /// A cursor that is none, or of another order; a state nothing can be in; an end that is no day.
+    /// A cursor that is none, or of another order; a state nothing can be in; an end that is no day; no rows at all.
     pub(in crate::service) fn search(&self, query: &Query) -> Result<Found<'_>, Problem> {
         let wanted = Wanted::new(self, query)?;
         let after = query.cursor.as_deref().map(|cursor| Place::parse(cursor, query.sort)).transpose()?;
-        let limit = query.limit.unwrap_or(USUAL).clamp(1, MOST);
+        let limit = query.limit.unwrap_or(USUAL).min(MOST);
+        if limit == 0 {
+            return Err(Problem::invalid("limit must be 1 at least"));
+        }
         let mut found =
             Found { rows: Vec::with_capacity(limit), next_cursor: None, total: 0, counts: Counts::default() };
         let mut more = false;

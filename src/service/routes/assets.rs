@@ -32,13 +32,24 @@ struct Found<'a> {
 }
 
 /// What is on record for the served Pages, and what lies in the folders and is not.
-#[utoipa::path(get, path = "/v1/assets", params(Wanted), responses((status = 200, body = Found)))]
+#[utoipa::path(
+    get,
+    path = "/v1/assets",
+    params(Wanted),
+    responses(
+        (status = 200, body = Found),
+        (status = 400, description = "Something is asked for that nothing can be", body = Problem),
+        (status = 404, description = "The Page is not one of those served", body = Problem),
+    )
+)]
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     _: MayRead,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, Problem> {
     in_time(async {
+        let page = wanted.page.as_deref().map(|page| shared.page(Some(page))).transpose()?;
+        let wanted = Wanted { page: page.map(|page| page.identity.id.to_string()), ..wanted };
         let snapshot = shared.catalogue.view(&shared).await?;
         let found = snapshot.search(&wanted)?;
         let assets = Found {

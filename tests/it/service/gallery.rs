@@ -47,6 +47,10 @@ fn the_library_is_searched_filtered_and_leafed_through() {
     assert_eq!(served.call("GET", "/v1/assets?cursor=abc", "").status, 400);
     assert_eq!(served.call("GET", "/v1/assets?sort=odd", "").status, 400);
     assert_eq!(served.call("GET", "/v1/assets?state=live,lively", "").status, 400);
+    assert_eq!(served.call("GET", "/v1/assets?limit=0", "").status, 400);
+    assert_eq!(served.call("GET", "/v1/assets?page=zzz", "").status, 404);
+    let page = all["assets"][0]["page_id"].as_str().expect("a Page");
+    assert_eq!(served.get(&format!("/v1/assets?page={page}"))["total"], 5);
     for nonsense in ["zz", "2026", "2026-13", "2026-12-32", "2026-12-1"] {
         let answer = served.call("GET", &format!("/v1/assets?expires={nonsense}"), "");
         assert_eq!(answer.status, 400, "{nonsense}");
