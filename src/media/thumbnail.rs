@@ -9,6 +9,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use super::format::decodable;
+
 /// The longer side of a thumbnail, in pixels.
 pub const EDGE: u32 = 320;
 
@@ -20,6 +22,11 @@ const MAX_SIDE: u32 = 16_384;
 const MAX_ALLOC: u64 = 256 << 20;
 /// How good the JPEG is, of 100.
 const QUALITY: u8 = 82;
+
+/// Whether there may be a thumbnail of what is of this type.
+pub(crate) fn may_be_made_of(mime: &str) -> bool {
+    decodable(mime).is_some()
+}
 
 /// The thumbnail of the picture in `bytes`, no larger than [`EDGE`] × [`EDGE`], turned as EXIF says: a JPEG, or a PNG where
 /// something shines through. Of an animation it is the first frame.

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::clock::Timestamp;
 use crate::events::JsonPath;
 use crate::ids::{AliasName, ContentHash, MediaKind, WebUrl};
+use crate::media::thumbnail::may_be_made_of;
 
 use super::snapshot::{Row, Snapshot};
 
@@ -70,7 +71,7 @@ impl<'a> Item<'a> {
             uploaded_at: upload.and_then(|upload| upload.uploaded_at),
             expires_at: upload.and_then(|upload| upload.expires_at),
             aliases: snapshot.names_of(&row.asset),
-            thumbnail: row.kind == MediaKind::Image && row.asset.hash().is_some(),
+            thumbnail: row.kind == MediaKind::Image && row.asset.hash().is_some() && may_be_made_of(&row.mime),
         }
     }
 }

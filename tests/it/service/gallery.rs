@@ -168,6 +168,7 @@ fn pictures_are_shown_small_and_everything_else_is_handed_over_to_be_saved() {
     let picture = world.put("hero.png", png(1));
     world.put("page.html", "<!doctype html><script>alert(1)</script>");
     world.put("broken.png", &png(2)[..40]);
+    world.put("evil.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>");
     world.run(["sync", "library"]);
     let served = Served::start(&world);
     let all = served.get("/v1/assets");
@@ -185,6 +186,10 @@ fn pictures_are_shown_small_and_everything_else_is_handed_over_to_be_saved() {
     }
     assert_eq!(look("broken.png", "thumbnail").status, 404);
     assert_eq!(look("page.html", "thumbnail").status, 404);
+    // Nobody need ask for what there never is.
+    let has = |name: &str| served.get(&format!("/v1/assets?q={name}"))["assets"][0]["thumbnail"].clone();
+    assert_eq!(["hero.png", "evil.svg", "page.html"].map(has), [true, false, false]);
+    assert_eq!(look("evil.svg", "thumbnail").status, 404);
     let shown = look("hero.png", "content");
     assert_eq!(shown.body, std::fs::read(&picture).expect("a file"));
     assert_eq!(shown.header("content-type"), Some("image/png"));
