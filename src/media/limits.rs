@@ -155,6 +155,12 @@ pub fn judge_size(size_bytes: u64) -> Option<Problem> {
     }
 }
 
+/// What a file of this name is sent as, as far as that can be told without its bytes.
+pub(crate) fn media_by_name(name: &Path) -> (MediaKind, &'static str) {
+    let mime = mime_by_name(name).unwrap_or("application/octet-stream");
+    (MediaKind::of_mime(mime), mime)
+}
+
 /// One file before the judge.
 struct Case<'a> {
     facts: &'a Facts,

@@ -81,7 +81,7 @@ pub enum Severity {
 /// One thing that is wrong with one file.
 ///
 /// Serialized as `{"code":"empty","severity":"error","message":"…","hint":"…"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Problem {
     /// What kind of problem it is.
     pub code: ProblemCode,

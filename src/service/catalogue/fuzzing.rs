@@ -8,6 +8,7 @@ use super::snapshot::{Row, RowUpload, Snapshot, State};
 use crate::clock::Timestamp;
 use crate::ids::{Asset, ContentHash, MediaKind};
 use crate::library::Standing;
+use crate::media::judge_size;
 
 /// What a query finds, page by page.
 pub(crate) fn search(query: &Query) {
@@ -38,6 +39,8 @@ fn library() -> Snapshot {
         row(1, "a/Ärger.png", Some((1, 2))),
         row(2, "a/b.png", Some((1, i64::MAX))),
         row(3, "@\u{1f337}.gif", None),
+        unread("a/Empty.png"),
+        unread("a/empty.png"),
     ];
     let orders: HashMap<Sort, Vec<u32>> = Sort::ALL.into_iter().map(|sort| (sort, sorted(&rows, sort))).collect();
     let pages = vec!["106".parse().expect("a Page")];
@@ -47,7 +50,7 @@ fn library() -> Snapshot {
 fn row(number: u8, path: &str, upload: Option<(i64, i64)>) -> Row {
     let time = |millis| Some(Timestamp::from_unix_millis(millis));
     Row {
-        asset: Asset::Bytes(ContentHash([number; 32])),
+        asset: Some(Asset::Bytes(ContentHash([number; 32]))),
         path: Some(Path::new(path).into()),
         folded: path.to_lowercase().into(),
         folder: Some(0),
@@ -56,6 +59,7 @@ fn row(number: u8, path: &str, upload: Option<(i64, i64)>) -> Row {
         size_bytes: Some(u64::from(number) << 60),
         dimensions: None,
         state: upload.map_or(State::NotUploaded, |_| State::Recorded(Standing::Live)),
+        problems: Vec::new(),
         upload: upload.map(|(from, to)| RowUpload {
             attachment_id: "12".parse().expect("an id"),
             page: 0,
@@ -63,4 +67,10 @@ fn row(number: u8, path: &str, upload: Option<(i64, i64)>) -> Row {
             expires_at: time(to),
         }),
     }
+}
+
+/// A file that is refused before anybody knows its bytes.
+fn unread(path: &str) -> Row {
+    let problems = judge_size(0).into_iter().collect();
+    Row { asset: None, size_bytes: Some(0), state: State::Unfit, problems, ..row(0, path, None) }
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AttachmentId, ContentHash, MediaKind, PageId};
-use crate::library::{AssetOutcome, CheckOptions, NoReport, Standing, check, standing};
-use crate::media::ScanOptions;
+use crate::library::{AssetOutcome, AssetReport, CheckOptions, NoReport, Standing, check, standing};
+use crate::media::limits::media_by_name;
+use crate::media::{self, ProblemCode, ScanOptions};
 use crate::record::UploadFilter;
 
 use super::super::problem::Problem;
@@ -36,7 +37,8 @@ pub(in crate::service) struct Snapshot {
 /// One asset on one Page; or a file that is on none.
 #[derive(Debug, Hash)]
 pub(in crate::service) struct Row {
-    pub(in crate::service) asset: Asset,
+    /// `None` of a file that is refused unread: nobody knows its bytes.
+    pub(super) asset: Option<Asset>,
     pub(in crate::service) path: Option<Arc<Path>>,
     /// Path or address in small letters, to be sorted and searched by.
     pub(super) folded: Box<str>,
@@ -46,6 +48,8 @@ pub(in crate::service) struct Row {
     pub(in crate::service) size_bytes: Option<u64>,
     pub(in crate::service) dimensions: Option<Dimensions>,
     pub(in crate::service) state: State,
+    /// What the platform would refuse the file for.
+    pub(super) problems: Vec<media::Problem>,
     pub(in crate::service) upload: Option<RowUpload>,
 }
 
@@ -83,12 +87,40 @@ impl State {
 /// One file as it was seen.
 struct Seen {
     path: Arc<Path>,
-    hash: ContentHash,
+    /// `None` where it is refused unread.
+    hash: Option<ContentHash>,
     kind: MediaKind,
     mime: Arc<str>,
-    size_bytes: u64,
+    size_bytes: Option<u64>,
     dimensions: Option<Dimensions>,
     is_fit: bool,
+    /// Why it is not.
+    problems: Vec<media::Problem>,
+}
+
+impl Seen {
+    /// The file a report is of; `None` where it is gone.
+    fn of(report: &AssetReport, mimes: &mut HashSet<Arc<str>>) -> Option<Self> {
+        let path = report.path.as_deref()?;
+        if report.problems.iter().any(|problem| problem.code == ProblemCode::Vanished) {
+            return None;
+        }
+        let (kind, mime) = match &report.media {
+            Some((kind, mime)) => (*kind, &**mime),
+            None => media_by_name(path),
+        };
+        let is_fit = report.outcome == AssetOutcome::Ok;
+        Some(Self {
+            path: Arc::from(path),
+            hash: report.facts.as_ref().map(|facts| facts.hash),
+            kind,
+            mime: interned(mimes, mime),
+            size_bytes: report.size_bytes(),
+            dimensions: report.facts.as_ref().and_then(|facts| facts.dimensions),
+            is_fit,
+            problems: if is_fit { Vec::new() } else { report.problems.clone() },
+        })
+    }
 }
 
 impl Snapshot {
@@ -98,7 +130,9 @@ impl Snapshot {
         let seen = look_through(shared, &mut mimes).await?;
         let mut files: HashMap<ContentHash, Vec<Arc<Path>>> = HashMap::new();
         for file in &seen {
-            files.entry(file.hash).or_default().push(Arc::clone(&file.path));
+            if let Some(hash) = file.hash {
+                files.entry(hash).or_default().push(Arc::clone(&file.path));
+            }
         }
         let (mut rows, mut uploaded) = (Vec::with_capacity(seen.len()), HashSet::new());
         for (number, page) in parts.pages.iter().enumerate() {
@@ -113,7 +147,7 @@ impl Snapshot {
                     let path = here.cloned().or_else(|| upload.source.as_deref().map(Arc::from));
                     uploaded.extend(hash);
                     rows.push(Row {
-                        folded: folded(path.as_deref(), &upload.key.asset),
+                        folded: folded(path.as_deref(), Some(&upload.key.asset)),
                         folder: path.as_deref().and_then(|path| shared.folders.of(path)),
                         path,
                         kind: upload.key.kind,
@@ -121,13 +155,14 @@ impl Snapshot {
                         size_bytes: upload.known_size(),
                         dimensions: upload.dimensions,
                         state: State::Recorded(standing(&upload, parts.clock.moment())),
+                        problems: Vec::new(),
                         upload: Some(RowUpload {
                             page: number,
                             uploaded_at: upload.known_upload_time(),
                             expires_at: upload.known_expiry(),
                             attachment_id: upload.attachment_id,
                         }),
-                        asset: upload.key.asset,
+                        asset: Some(upload.key.asset),
                     });
                 }
                 if after.is_none() {
@@ -136,7 +171,7 @@ impl Snapshot {
             }
         }
         for file in seen {
-            if uploaded.insert(file.hash) {
+            if file.hash.is_none_or(|hash| uploaded.insert(hash)) {
                 rows.push(Row::of_file(file, shared));
             }
         }
@@ -156,14 +191,14 @@ impl Snapshot {
         Ok(Self { orders, rows, files, names, pages, revision: revision.finish() })
     }
 
-    /// The names of an asset.
-    pub(in crate::service) fn names_of(&self, asset: &Asset) -> &[AliasName] {
-        self.names.get(asset).map_or(&[], Vec::as_slice)
+    /// The names of a row's asset.
+    pub(in crate::service) fn names_of(&self, row: &Row) -> &[AliasName] {
+        row.asset.as_ref().and_then(|asset| self.names.get(asset)).map_or(&[], Vec::as_slice)
     }
 
     /// All rows of these bytes.
     pub(in crate::service) fn rows_of(&self, hash: ContentHash) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(move |row| row.asset.hash() == Some(hash))
+        self.rows.iter().filter(move |row| row.sha256() == Some(hash))
     }
 
     pub(in crate::service) fn revision_word(&self) -> String {
@@ -173,19 +208,25 @@ impl Snapshot {
 
 impl Row {
     fn of_file(file: Seen, shared: &Shared) -> Self {
-        let asset = Asset::Bytes(file.hash);
+        let asset = file.hash.map(Asset::Bytes);
         Self {
-            folded: folded(Some(&file.path), &asset),
+            folded: folded(Some(&file.path), asset.as_ref()),
             folder: shared.folders.of(&file.path),
             asset,
             path: Some(file.path),
             kind: file.kind,
             mime: file.mime,
-            size_bytes: Some(file.size_bytes),
+            size_bytes: file.size_bytes,
             dimensions: file.dimensions,
             state: if file.is_fit { State::NotUploaded } else { State::Unfit },
+            problems: file.problems,
             upload: None,
         }
+    }
+
+    /// SHA-256 of its bytes; `None` of a web address, and of a file that is refused unread.
+    pub(in crate::service) fn sha256(&self) -> Option<ContentHash> {
+        self.asset.as_ref().and_then(Asset::hash)
     }
 }
 
@@ -209,17 +250,7 @@ async fn look_through(shared: &Shared, mimes: &mut HashSet<Arc<str>>) -> Result<
     let platform = parts.pages.first().map(|page| page.library.space().platform).unwrap_or_default();
     let options = CheckOptions { scan: ScanOptions { private, ..ScanOptions::default() }, platform };
     check(&parts.inspector, &roots, &options, Arc::new(NoReport), &parts.stop, |report| {
-        if let (Some(path), Some(facts), Some((kind, mime))) = (&report.path, &report.facts, &report.media) {
-            seen.push(Seen {
-                path: Arc::from(path.as_path()),
-                hash: facts.hash,
-                kind: *kind,
-                mime: interned(mimes, mime),
-                size_bytes: facts.size_bytes,
-                dimensions: facts.dimensions,
-                is_fit: report.outcome == AssetOutcome::Ok,
-            });
-        }
+        seen.extend(Seen::of(report, mimes));
     })
     .await
     .map_err(|error| {
@@ -238,7 +269,7 @@ fn interned(known: &mut HashSet<Arc<str>>, word: &str) -> Arc<str> {
     word
 }
 
-fn folded(path: Option<&Path>, asset: &Asset) -> Box<str> {
-    let text = path.map_or_else(|| asset.to_string(), |path| path.to_string_lossy().into_owned());
-    text.to_lowercase().into()
+fn folded(path: Option<&Path>, asset: Option<&Asset>) -> Box<str> {
+    let text = path.map(|path| path.to_string_lossy().into_owned()).or_else(|| asset.map(Asset::to_string));
+    text.unwrap_or_default().to_lowercase().into()
 }

@@ -97,7 +97,7 @@ pub(super) async fn one(
             "height": first.dimensions.map(|d| d.height),
             "state": first.state.as_str(),
             "paths": paths,
-            "aliases": snapshot.names_of(&first.asset),
+            "aliases": snapshot.names_of(first),
             "uploads": uploads,
         });
         Ok(Json(body).into_response())

@@ -56,7 +56,7 @@ pub(super) async fn duplicates(State(shared): State<Arc<Shared>>, _: MayRead) ->
 }
 
 fn sizes(snapshot: &Snapshot) -> std::collections::HashMap<crate::ids::ContentHash, u64> {
-    let size = |row: &crate::service::catalogue::Row| Some((row.asset.hash()?, row.size_bytes?));
+    let size = |row: &crate::service::catalogue::Row| Some((row.sha256()?, row.size_bytes?));
     snapshot.rows.iter().filter_map(size).collect()
 }
 

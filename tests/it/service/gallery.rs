@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ids::listen;
 use crate::campaign::{TEXT, campaign};
@@ -59,6 +60,48 @@ fn the_library_is_searched_filtered_and_leafed_through() {
     assert_eq!(served.get("/v1/assets?expires=2001-02-03")["total"], 0);
     // What is named and left empty is not asked for.
     assert_eq!(served.get("/v1/assets?q=&state=&kind=&page=&expires=&sort=&cursor=&offset=&limit=")["total"], 7);
+}
+
+#[test]
+fn what_is_refused_unread_is_rejected_and_shown() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    world.put("film.mp4", vec![0; 26_214_401]);
+    for empty in ["one.png", "other.png"] {
+        world.put(empty, "");
+    }
+    mkfifoat(CWD, world.library().join("pipe.png"), Mode::RWXU).expect("a pipe");
+    let served = Served::start(&world);
+    let all = served.get("/v1/assets");
+    assert_eq!(names(&all), ["film.mp4", "hero.png", "one.png", "other.png", "pipe.png"]);
+    assert_eq!(
+        (&all["total"], &all["counts"]["rejected"], &all["counts"]["not_uploaded"]),
+        (&5.into(), &4.into(), &1.into())
+    );
+    assert_eq!(all["assets"][1]["problems"], json!([]));
+    for (place, size, kind, mime, why) in [
+        (0_usize, json!(26_214_401), "video", "video/mp4", "too_large"),
+        (2, json!(0), "image", "image/png", "empty"),
+        (4, Value::Null, "image", "image/png", "not_a_regular_file"),
+    ] {
+        let asset = &all["assets"][place];
+        assert_eq!((&asset["state"], &asset["sha256"]), (&json!("rejected"), &Value::Null), "{asset}");
+        assert_eq!((&asset["size_bytes"], &asset["thumbnail"]), (&size, &json!(false)), "{asset}");
+        assert_eq!((&asset["kind"], &asset["mime"]), (&json!(kind), &json!(mime)), "{asset}");
+        assert_eq!(asset["problems"][0]["code"], why, "{asset}");
+    }
+    assert_eq!(names(&served.get("/v1/assets?q=film&state=rejected")), ["film.mp4"]);
+    assert_eq!(names(&served.get("/v1/assets?sort=size&limit=1")), ["film.mp4"]);
+    // Of bytes nobody has read, nobody knows whether they are the same.
+    assert_eq!(served.get("/v1/duplicates")["groups"], json!([]));
+    let mut leafed = Vec::new();
+    let mut next = Some(String::new());
+    while let Some(cursor) = next {
+        let page = served.get(&format!("/v1/assets?state=rejected&limit=1&cursor={cursor}"));
+        leafed.extend(names(&page));
+        next = page["next_cursor"].as_str().map(str::to_owned);
+    }
+    assert_eq!(leafed, ["film.mp4", "one.png", "other.png", "pipe.png"]);
 }
 
 #[test]
