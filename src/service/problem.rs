@@ -16,7 +16,7 @@ use super::UnservedPage;
 const UNKNOWN_OUTCOME: &str = "Nobody knows whether it was sent";
 
 /// What a problem document is served as.
-pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A problem document. Its `type` is a word that never changes; `detail` and `hint` are for people.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -304,7 +304,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.to_json()).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }

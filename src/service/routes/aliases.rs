@@ -48,7 +48,10 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Resul
     request_body = Target,
     responses(
         (status = 200, description = "The alias"),
-        (status = 400, body = Problem),
+        (status = 400, description = "No name, a body of another form, or a text that refers to nothing", body = Problem),
+        (status = 403, description = "A path outside of the library, or a token that may not do this", body = Problem),
+        (status = 404, description = "There is no such file in the library", body = Problem),
+        (status = 422, description = "The file cannot be read", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )
 )]
@@ -81,6 +84,7 @@ pub(super) async fn set(
     params(("name" = String, Path)),
     responses(
         (status = 200, description = "The alias as it was"),
+        (status = 400, description = "A name that is none", body = Problem),
         (status = 404, body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )

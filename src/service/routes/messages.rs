@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
@@ -61,7 +61,11 @@ const LIMIT_SECONDS: u32 = 30;
 #[utoipa::path(
     post,
     path = "/v1/messages",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        description = "1 to 255 visible ASCII characters, without `\"` and `\\`. It may stand in quotes, which are no part of it"
+    )),
     request_body(
         content = Object,
         description = "A body of the Send API. `\"file\": \"path\"` or `\"asset\": \"@alias\"` may stand for an \
@@ -331,7 +335,7 @@ fn kept(problem: &Problem) -> Answer {
 
 fn respond(answer: &Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let form = if status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+    let form = if status.is_success() { "application/json" } else { PROBLEM_JSON };
     (status, [(CONTENT_TYPE, form)], answer.body.clone()).into_response()
 }
 

@@ -30,12 +30,13 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::connection::Peer;
 use super::page;
-use super::problem::Problem;
+use super::problem::{PROBLEM_JSON, Problem};
 use super::shared::Shared;
 
 /// What every answer says, so that a browser does nothing with it but what the page asks for.
@@ -89,9 +90,29 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
 /// The `OpenAPI` document.
 pub(super) fn openapi() -> String {
     let mut document = documented().into_openapi();
+    tell_of_the_door(&mut document);
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("token", bearer);
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// Adds what each route is answered by before it is reached, where it says nothing of that itself.
+fn tell_of_the_door(document: &mut utoipa::openapi::OpenApi) {
+    const REFUSALS: [(&str, &str); 3] = [
+        ("401", "No token, or none this service knows"),
+        ("403", "From a page of another site, or by a token or a browser's session that may not do this"),
+        ("421", "For a host this service is not"),
+    ];
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+            let needs_token = operation.security.is_none();
+            for (status, description) in REFUSALS.into_iter().filter(|(status, _)| needs_token || *status != "401") {
+                let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                let refusal = ResponseBuilder::new().description(description).content(PROBLEM_JSON, problem);
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| refusal.into());
+            }
+        }
+    }
 }
 
 /// Everything that is answered.
@@ -242,6 +263,29 @@ mod tests {
         for (length, expected) in [(BODY_BYTES, 200), (BODY_BYTES + 1, 413)] {
             assert_eq!(status(vec![b' '; length].into()).await, expected, "{length}");
         }
+    }
+
+    #[test]
+    fn how_a_route_may_refuse_is_documented() {
+        let document: Value = serde_json::from_str(&openapi()).expect("json");
+        let says = |method: &str, path: &str, statuses: &[&str]| {
+            let responses = &document["paths"][path][method]["responses"];
+            let lacking: Vec<_> = statuses.iter().filter(|status| !responses[**status].is_object()).collect();
+            assert!(lacking.is_empty(), "{method} {path} says nothing of {lacking:?}");
+        };
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for method in methods.as_object().expect("methods").keys() {
+                says(method, path, &["403", "421"]);
+                let is_open = matches!(path.as_str(), "/healthz" | "/readyz");
+                assert_ne!(methods[method]["responses"]["401"].is_object(), is_open, "{method} {path}");
+            }
+        }
+        says("post", "/v1/resolve", &["400", "404", "413"]);
+        says("get", "/v1/assets", &["400", "404"]);
+        says("put", "/v1/aliases/{name}", &["400", "404", "422"]);
+        says("delete", "/v1/aliases/{name}", &["400", "404"]);
+        let key = &document["paths"]["/v1/messages"]["post"]["parameters"][0];
+        assert!(key["description"].as_str().is_some_and(|said| said.contains('"') && said.contains('\\')), "{key}");
     }
 
     #[test]

@@ -64,7 +64,10 @@ pub(super) async fn thumbnail(
 #[utoipa::path(
     get,
     path = "/v1/assets/{sha256}/content",
-    params(("sha256" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes; of several, or in another unit, all bytes come")),
+    params(
+        ("sha256" = String, Path),
+        ("Range" = Option<String>, Header, description = "One range of bytes. Of several, or in another unit, all come"),
+    ),
     responses(
         (status = 200, description = "All of them"),
         (status = 206, description = "Some of them"),

@@ -69,7 +69,10 @@ pub(super) struct Wait {
     responses(
         (status = 200, description = "One object for each reference, in their order: `{\"assets\":[…]}`. Its `outcome` is \
             `reused`, `uploaded`, `refreshed`, `missing`, `rejected`, `failed` or `pending`."),
+        (status = 400, description = "A body of another form, or a text that refers to nothing", body = Problem),
         (status = 403, description = "A path outside of the library, or a token that may not upload", body = Problem),
+        (status = 404, description = "The Page is not one of those served", body = Problem),
+        (status = 413, description = "More than 1,000 references, or 1 MB", body = Problem),
     )
 )]
 pub(super) async fn resolve(

@@ -47,7 +47,8 @@ pub(super) async fn begin(State(shared): State<Arc<Shared>>, MayRead(visitor): M
     ([(SET_COOKIE, cookie)], Json(body)).into_response()
 }
 
-/// Signs a browser out.
+/// Signs a browser out: it forgets its cookie. A copy of that is good until it is 30 days old, or the token it was made
+/// with is made anew.
 #[utoipa::path(delete, path = "/v1/session", responses((status = 204, description = "The cookie is gone")))]
 pub(super) async fn end(State(shared): State<Arc<Shared>>, _: MayRead) -> Response {
     (http::StatusCode::NO_CONTENT, [(SET_COOKIE, shared.access.no_session())]).into_response()
