@@ -186,7 +186,7 @@ impl Tally {
         let tried = sent + failed + self.unknown();
         match limit {
             Some(limit) if is_passed(limit, failed, tried) => {
-                AfterRefusal::Pause(format!("{failed} of {tried} messages failed"))
+                AfterRefusal::Pause(format!("{failed} of the first {tried} messages failed"))
             }
             _ if failed >= SAME_REFUSALS => AfterRefusal::Go,
             _ => AfterRefusal::Wait,
@@ -310,6 +310,6 @@ mod tests {
         tally.add_sent();
         assert_eq!(tally.add_failed(&refused(1), Some(Portion::Count(2))), AfterRefusal::Wait);
         let why = tally.add_failed(&refused(2), Some(Portion::Count(2)));
-        assert_eq!(why, AfterRefusal::Pause("2 of 3 messages failed".to_owned()));
+        assert_eq!(why, AfterRefusal::Pause("2 of the first 3 messages failed".to_owned()));
     }
 }
