@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { confirmed } from "./dialog.js";
 import { icon } from "./icons.js";
 import { announce, complain } from "./tell.js";
+import { told } from "./words.js";
 
 /** The section for the aliases of `ref`; `changed` is called when there are others. */
 export function aliases(ref, names, { mayChange, changed }) {
@@ -41,7 +42,7 @@ export function aliases(ref, names, { mayChange, changed }) {
       field.value = "";
       changed();
     } catch (problem) {
-      wrong.textContent = [problem.message, problem.hint].filter(Boolean).join(" – ");
+      wrong.textContent = told(problem);
     }
   };
   section.append(
@@ -72,9 +73,5 @@ function remover(name, changed) {
     );
     changed();
   };
-  return h(
-    "button",
-    { type: "button", "aria-label": `Remove alias ${name}`, title: "Remove", onclick: remove },
-    icon("close"),
-  );
+  return h("button", { "aria-label": `Remove alias ${name}`, title: "Remove", onclick: remove }, icon("close"));
 }

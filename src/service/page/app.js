@@ -5,6 +5,7 @@ import { line } from "./api.js";
 import { h } from "./dom.js";
 import { listen, throttled, untilBack } from "./events.js";
 import { header, keys, noHeader } from "./header.js";
+import { empty } from "./icons.js";
 import { library } from "./library.js";
 import { end, session as current, signIn } from "./session.js";
 import { announce, complain } from "./tell.js";
@@ -29,9 +30,7 @@ async function start() {
     if (session) run(session);
     else out();
   } catch (problem) {
-    main.replaceChildren(
-      h("div", { class: "empty" }, h("h2", null, problem.message), h("p", null, problem.hint ?? "")),
-    );
+    main.replaceChildren(empty(null, problem.message, problem.hint));
     line.addEventListener("back", () => location.reload(), { once: true });
   }
 }
@@ -141,7 +140,7 @@ function watchLine() {
       "div",
       { class: "notice away", role: "alert" },
       h("p", null, "The service does not answer. What you see may be old; it is asked again by itself."),
-      h("button", { class: "button small", type: "button", onclick: again }, "Ask now"),
+      h("button", { class: "button small", onclick: again }, "Ask now"),
     );
     document.body.append(banner);
   });

@@ -3,7 +3,7 @@
 import { follow, only } from "./address.js";
 import { call } from "./api.js";
 import { h } from "./dom.js";
-import { icon } from "./icons.js";
+import { empty } from "./icons.js";
 import { counted, number, onDay, short, size } from "./words.js";
 
 const WEEKDAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
@@ -44,13 +44,8 @@ export function calendar() {
 }
 
 function nothing() {
-  return h(
-    "div",
-    { class: "empty" },
-    icon("calendar"),
-    h("h2", null, "No id ends"),
-    h("p", null, "No upload’s end lies ahead. The last day of each will be marked here."),
-  );
+  const words = "No upload’s end lies ahead. The last day of each will be marked here.";
+  return empty("calendar", "No id ends", h("p", null, words));
 }
 
 function drawn(days, soon) {
@@ -130,7 +125,6 @@ function oneDay(date, day, most, soon) {
   return h(
     "button",
     {
-      type: "button",
       class: `day l${level}${mark}`,
       "data-when": date <= soon ? "soon" : "later",
       title: `${onDay(date)}: ${number(day.count)} ${ends}, ${weigh}`,

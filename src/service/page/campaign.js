@@ -16,8 +16,7 @@ const FIRST = { testers: "Its testers get it.", canary: "A few get it." };
 
 /** The view of the campaign `name` of a Page, which need not be said where one alone has a campaign of that name. */
 export function campaign(name, page, session) {
-  const path = (verb = "", more = {}) =>
-    `/v1/campaigns/${encodeURIComponent(name)}${verb}${query({ page, ...more })}`;
+  const path = (verb = "", more = {}) => `/v1/campaigns/${encodeURIComponent(name)}${verb}${query({ page, ...more })}`;
   const mayChange = session.scope === "send";
   const state = h("span");
   const actions = h("span", { class: "push" });
@@ -26,7 +25,7 @@ export function campaign(name, page, session) {
   const bar = meter();
   const sent = chart("Sent over time", ["sent"], 240);
   const trouble = chart("Failed and unknown over time", ["failed", "unknown"], 130);
-  const table = h("table", { class: "plain" });
+  const numbersOverTime = wide("Figures over time");
   const curveless = h("p", { class: "quiet" }, "There is no curve: the service was not there while it was sent.");
   const [reasons, unknown, variants, facts] = Array.from({ length: 4 }, () => h("div"));
   const numbers = new Map();
@@ -52,12 +51,7 @@ export function campaign(name, page, session) {
         sent.element,
         h("h2", null, "Failed and unknown"),
         trouble.element,
-        h(
-          "details",
-          null,
-          h("summary", null, "As a table"),
-          h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Figures over time" }, table),
-        ),
+        h("details", null, h("summary", null, "As a table"), numbersOverTime),
       ),
       unknown,
       reasons,
@@ -99,27 +93,13 @@ export function campaign(name, page, session) {
     trouble.draw(history);
     const every = Math.max(1, Math.ceil(history.length / 24));
     const samples = history.filter((_, place) => place % every === 0 || place === history.length - 1);
-    table.replaceChildren(
-      h(
-        "thead",
-        null,
-        h(
-          "tr",
-          null,
-          ["At", "Sent", "Failed", "Unknown", "Pending"].map((words) => h("th", { scope: "col" }, words)),
-        ),
-      ),
-      h(
-        "tbody",
-        null,
-        samples.map((sample) =>
-          h(
-            "tr",
-            null,
-            h("td", null, at(sample.at)),
-            ["sent", "failed", "unknown", "pending"].map((part) => h("td", null, number(sample[part]))),
-          ),
-        ),
+    numbersOverTime.replaceChildren(
+      table(
+        [["At"], ["Sent"], ["Failed"], ["Unknown"], ["Pending"]],
+        samples.map(({ at: when, sent, failed, unknown, pending }) => [
+          at(when),
+          ...[sent, failed, unknown, pending].map(number),
+        ]),
       ),
     );
   };
@@ -166,52 +146,67 @@ function buttons({ name, state, stage }, pending, change) {
     if (await confirmed(`Resume ${name}?`, [`${who} Nobody who has one gets it again.`], "Resume"))
       await change("resume", undefined, { stage });
   };
-  if (state === "running")
-    return [h("button", { class: "button", type: "button", onclick: pause }, icon("pause"), "Pause")];
-  if (state === "paused")
-    return [h("button", { class: "button main", type: "button", onclick: resume }, icon("play"), "Resume")];
+  if (state === "running") return [h("button", { class: "button", onclick: pause }, icon("pause"), "Pause")];
+  if (state === "paused") return [h("button", { class: "button main", onclick: resume }, icon("play"), "Resume")];
   return [];
 }
 
-function why(reasons) {
-  if (!reasons.length) return [];
-  const rows = reasons.map(({ code, subcode, count, message, meaning, action }) =>
+/** A table of columns `[words, class]`. */
+function table(columns, rows) {
+  return h(
+    "table",
+    { class: "plain" },
     h(
-      "tr",
+      "thead",
       null,
-      h("td", { class: "number" }, number(count)),
       h(
-        "td",
-        { class: "words" },
-        h("b", null, meaning || message),
-        action && h("div", null, `→ ${action}`),
+        "tr",
+        null,
+        columns.map(([words, kind]) => h("th", { scope: "col", class: kind }, words)),
+      ),
+    ),
+    h(
+      "tbody",
+      null,
+      rows.map((cells) =>
         h(
-          "div",
-          { class: "quiet" },
-          [meaning && message, code && `${code}${subcode ? `/${subcode}` : ""}`].filter(Boolean).join(" · "),
+          "tr",
+          null,
+          cells.map((cell, place) => h("td", { class: columns[place][1] }, cell)),
         ),
       ),
     ),
   );
-  return [
-    h(
-      "section",
-      { class: "card stack" },
-      h("h2", null, "Why some failed"),
+}
+
+const wide = (label, ...children) =>
+  h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": label }, children);
+
+const card = (title, ...children) => h("section", { class: "card stack" }, h("h2", null, title), children);
+
+function why(reasons) {
+  if (!reasons.length) return [];
+  const rows = reasons.map(({ code, subcode, count, message, meaning, action }) => [
+    number(count),
+    [
+      h("b", null, meaning || message),
+      action && h("div", null, `→ ${action}`),
       h(
-        "table",
-        { class: "plain" },
-        h(
-          "thead",
-          null,
-          h(
-            "tr",
-            null,
-            h("th", { class: "number narrow", scope: "col" }, "Messages"),
-            h("th", { scope: "col" }, "Reason"),
-          ),
-        ),
-        h("tbody", null, rows),
+        "div",
+        { class: "quiet" },
+        [meaning && message, code && `${code}${subcode ? `/${subcode}` : ""}`].filter(Boolean).join(" · "),
+      ),
+    ],
+  ]);
+  return [
+    card(
+      "Why some failed",
+      table(
+        [
+          ["Messages", "number narrow"],
+          ["Reason", "words"],
+        ],
+        rows,
       ),
     ),
   ];
@@ -230,7 +225,6 @@ function doubtful(deliveries, { name, unknown }, change) {
         "button",
         {
           class: "button",
-          type: "button",
           onclick: () =>
             settle(
               "sent",
@@ -245,7 +239,6 @@ function doubtful(deliveries, { name, unknown }, change) {
         "button",
         {
           class: "button",
-          type: "button",
           onclick: () =>
             settle(
               "not-sent",
@@ -259,86 +252,43 @@ function doubtful(deliveries, { name, unknown }, change) {
     );
   const rows = deliveries
     .slice(0, LISTED)
-    .map(({ recipient, part, attempts, at: when, reason, error }) =>
-      h(
-        "tr",
-        null,
-        h("td", null, h("code", null, recipient)),
-        h("td", { class: "number" }, String(part)),
-        h("td", { class: "number" }, String(attempts)),
-        h("td", null, at(when)),
-        h("td", { class: "words" }, reason ?? error?.message ?? ""),
-      ),
-    );
+    .map(({ recipient, part, attempts, at: when, reason, error }) => [
+      h("code", null, recipient),
+      part,
+      attempts,
+      at(when),
+      reason ?? error?.message ?? "",
+    ]);
   const beyond =
     deliveries.length > LISTED &&
     h("p", { class: "quiet" }, `The first ${LISTED}; all: reattach campaign export ${name}`);
-  return h(
-    "section",
-    { class: "card stack" },
-    h("h2", null, "Unknown"),
+  return card(
+    "Unknown",
     h(
       "p",
       { class: "quiet" },
       "The request left, and no answer came. They are not sent again by themselves: a message twice is worse than one that is missing and named.",
     ),
-    actions || "",
-    h(
-      "div",
-      { class: "wide", tabindex: "0", role: "region", "aria-label": "Unknown deliveries" },
-      h(
-        "table",
-        { class: "plain" },
-        h(
-          "thead",
-          null,
-          h(
-            "tr",
-            null,
-            [["Recipient"], ["Part", "number"], ["Tries", "number"], ["At"], ["Why"]].map(([words, kind]) =>
-              h("th", { scope: "col", class: kind }, words),
-            ),
-          ),
-        ),
-        h("tbody", null, rows),
-      ),
+    actions,
+    wide(
+      "Unknown deliveries",
+      table([["Recipient"], ["Part", "number"], ["Tries", "number"], ["At"], ["Why", "words"]], rows),
     ),
-    beyond || "",
+    beyond,
   );
 }
 
 function variantsOf(variants) {
   if (!variants.length) return [];
-  const rows = variants.map(({ part, variant, sent, failed, unknown }) =>
-    h(
-      "tr",
-      null,
-      h("td", null, String(part)),
-      h("td", null, String(variant)),
-      [sent, failed, unknown].map((value) => h("td", { class: "number" }, number(value))),
-    ),
-  );
+  const rows = variants.map(({ part, variant, sent, failed, unknown }) => [
+    part,
+    variant,
+    ...[sent, failed, unknown].map(number),
+  ]);
   return [
-    h(
-      "section",
-      { class: "card stack" },
-      h("h2", null, "Variants"),
-      h(
-        "table",
-        { class: "plain" },
-        h(
-          "thead",
-          null,
-          h(
-            "tr",
-            null,
-            [["Part"], ["Variant"], ["Sent", "number"], ["Failed", "number"], ["Unknown", "number"]].map(
-              ([words, kind]) => h("th", { scope: "col", class: kind }, words),
-            ),
-          ),
-        ),
-        h("tbody", null, rows),
-      ),
+    card(
+      "Variants",
+      table([["Part"], ["Variant"], ["Sent", "number"], ["Failed", "number"], ["Unknown", "number"]], rows),
     ),
   ];
 }
@@ -355,14 +305,8 @@ function factsOf(now, session) {
     ["Uploads", number(now.uploads)],
     ["Sent by", `${number(now.sends_by_id)} by id, ${number(now.sends_by_url)} by address`],
   ];
-  return h(
-    "section",
-    { class: "card stack" },
-    h("h2", null, "Facts"),
-    h(
-      "dl",
-      { class: "facts" },
-      list.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
-    ),
-  );
+  const facts = list
+    .filter(([, value]) => value)
+    .flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]);
+  return card("Facts", h("dl", { class: "facts" }, facts));
 }

@@ -3,7 +3,7 @@
 import { only } from "./address.js";
 import { call } from "./api.js";
 import { h, set, write } from "./dom.js";
-import { icon, shape } from "./icons.js";
+import { empty, shape } from "./icons.js";
 import { at, CAMPAIGN_STATES, number } from "./words.js";
 
 const ORDER = ["running", "needs_settling", "paused", "planned", "finished"];
@@ -101,10 +101,12 @@ function row(campaign) {
 function nothing() {
   return h(
     "li",
-    { class: "empty" },
-    icon("campaigns"),
-    h("h2", null, "No campaign yet"),
-    h("p", null, "One message to many people, once each. It begins in the terminal, and is followed here:"),
-    h("code", { class: "command" }, "reattach campaign run --name spring-sale --to recipients.csv --file hero.png"),
+    null,
+    empty(
+      "campaigns",
+      "No campaign yet",
+      h("p", null, "One message to many people, once each. It begins in the terminal, and is followed here:"),
+      h("code", { class: "command" }, "reattach campaign run --name spring-sale --to recipients.csv --file hero.png"),
+    ),
   );
 }

@@ -25,7 +25,6 @@ export function makeCell() {
     "button",
     {
       class: "button square small copy",
-      type: "button",
       tabindex: "-1",
       "aria-hidden": "true",
       title: "Copy the id (c)",

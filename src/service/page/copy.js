@@ -27,7 +27,7 @@ export function copyButton(text, what, { words = null } = {}) {
   const classes = words ? "button small" : "button square small";
   const button = h(
     "button",
-    { class: classes, type: "button", "aria-label": words ? null : `Copy ${what}`, title: `Copy ${what}` },
+    { class: classes, "aria-label": words ? null : `Copy ${what}`, title: `Copy ${what}` },
     icon("copy"),
     words,
   );

@@ -98,7 +98,6 @@ export class Detail {
       "button",
       {
         class: "button plain square",
-        type: "button",
         "aria-label": "Close",
         title: "Close (Esc)",
         onclick: () => this.close(),
@@ -225,7 +224,7 @@ export class Detail {
     };
     const button = h(
       "button",
-      { class: "button small", type: "button", onclick: run },
+      { class: "button small", onclick: run },
       icon(upload.attachment_id ? "renew" : "upload"),
       words,
     );

@@ -13,7 +13,7 @@ export function ask(title, words, buttons) {
     dialog.close();
   };
   const actions = buttons.map(({ text, value, kind = "", focus }) =>
-    h("button", { class: `button ${kind}`, type: "button", autofocus: focus, onclick: () => close(value) }, text),
+    h("button", { class: `button ${kind}`, autofocus: focus, onclick: () => close(value) }, text),
   );
   const paragraphs = words.map((word) => (typeof word === "string" ? h("p", null, word) : word));
   dialog.append(h("div", null, h("h2", { id }, title), paragraphs, h("div", { class: "actions" }, actions)));

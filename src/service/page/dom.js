@@ -1,8 +1,9 @@
 // Elements, made by hand. Whatever is text goes in as text, never as markup.
 
-/** An element: `on…` are listeners, true is an attribute without a value, false and null are none. */
+/** An element: `on…` are listeners, true is an attribute without a value, false and null are none. A button sends no form
+ * unless it says so. */
 export function h(tag, attributes, ...children) {
-  return fill(document.createElement(tag), attributes, children);
+  return fill(document.createElement(tag), tag === "button" ? { type: "button", ...attributes } : attributes, children);
 }
 
 /** The same for SVG. */

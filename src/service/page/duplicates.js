@@ -3,7 +3,7 @@
 import { only } from "./address.js";
 import { call } from "./api.js";
 import { h } from "./dom.js";
-import { glyph, icon } from "./icons.js";
+import { empty, glyph } from "./icons.js";
 import { counted, lastPart, size } from "./words.js";
 
 const AT_ONCE = 100;
@@ -12,11 +12,7 @@ const AT_ONCE = 100;
 export function duplicates() {
   const list = h("ul", { class: "stack" });
   const head = h("p");
-  const more = h(
-    "button",
-    { class: "button", type: "button", hidden: true, onclick: () => show(shown + AT_ONCE) },
-    "Show more",
-  );
+  const more = h("button", { class: "button", hidden: true, onclick: () => show(shown + AT_ONCE) }, "Show more");
   const element = h(
     "div",
     { class: "page" },
@@ -43,12 +39,10 @@ export function duplicates() {
       list.replaceChildren(
         h(
           "li",
-          { class: "empty" },
-          icon("duplicates"),
-          h("h2", null, "No file is kept twice"),
-          h(
-            "p",
-            null,
+          null,
+          empty(
+            "duplicates",
+            "No file is kept twice",
             "Copies under other names would be listed here. They cost disk, never an upload: ids belong to bytes.",
           ),
         ),

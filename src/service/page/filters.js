@@ -22,7 +22,6 @@ export function filters(session) {
   for (const [name, words] of STATES) chips.set(name, chip(name, words, shape(name)));
   const day = h("button", {
     class: "chip",
-    type: "button",
     "aria-pressed": "true",
     onclick: () => go({ expires: "", sort: "" }),
   });
@@ -35,7 +34,6 @@ export function filters(session) {
       "button",
       {
         class: "button square",
-        type: "button",
         "aria-label": words,
         title: words,
         onclick: () => go({ layout: name }),
@@ -83,7 +81,7 @@ function chip(name, words, sign) {
   const press = () => go({ state: read().state === name ? "" : name });
   return h(
     "button",
-    { class: "chip", type: "button", "data-state": name || null, onclick: press },
+    { class: "chip", "data-state": name || null, onclick: press },
     sign,
     words,
     h("span", { class: "count" }, "–"),

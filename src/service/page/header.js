@@ -60,16 +60,12 @@ export function header({ uploads, leave, version }) {
     uploads &&
     h(
       "button",
-      { class: "button main", type: "button", "aria-label": "Upload files", onclick: uploads.choose },
+      { class: "button main", "aria-label": "Upload files", onclick: uploads.choose },
       icon("upload"),
       h("span", { class: "word" }, "Upload"),
     );
   const tool = (id, label, sign, onclick) =>
-    h(
-      "button",
-      { id, class: "button plain square", type: "button", "aria-label": label, title: label, onclick },
-      icon(sign),
-    );
+    h("button", { id, class: "button plain square", "aria-label": label, title: label, onclick }, icon(sign));
   document.getElementById("views").replaceChildren(...links);
   document.getElementById("search").replaceChildren(field, icon("search"), h("kbd", { "aria-hidden": "true" }, "/"));
   document

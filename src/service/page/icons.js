@@ -1,6 +1,6 @@
 // Every picture the page draws itself, as paths on a square of 24.
 
-import { s } from "./dom.js";
+import { h, s } from "./dom.js";
 
 const PATHS = {
   library: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
@@ -55,6 +55,10 @@ export function shape(state) {
     fill: state === "live" || state === "due" ? "currentColor" : "none",
   });
 }
+
+/** What stands where there is nothing: a picture, what is not there, and what to do. */
+export const empty = (sign, title, ...more) =>
+  h("div", { class: "empty" }, sign && icon(sign), h("h2", null, title), more);
 
 /** What a thing without a picture shows: its kind, and the end of its name. */
 export function glyph(kind, name, ...classes) {

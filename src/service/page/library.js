@@ -7,7 +7,7 @@ import { Detail } from "./detail.js";
 import { h, settled } from "./dom.js";
 import { filters } from "./filters.js";
 import { Grid } from "./grid.js";
-import { icon } from "./icons.js";
+import { empty, icon } from "./icons.js";
 import { Rows } from "./rows.js";
 import { announce, complain } from "./tell.js";
 import { counted } from "./words.js";
@@ -25,7 +25,7 @@ export function library(session, uploads) {
     look: (asset) => read().asset && look(asset),
   });
   const detail = new Detail(session, { close: () => close(grid) });
-  const empty = h("div", { class: "empty", hidden: true });
+  const nothing = h("div", { hidden: true });
   const element = h(
     "div",
     { class: "library" },
@@ -34,12 +34,12 @@ export function library(session, uploads) {
     grid.element,
     detail.element,
   );
-  grid.element.append(empty);
+  grid.element.append(nothing);
 
   const answered = () => {
     bar.counted(rows.counts);
-    empty.hidden = rows.total > 0;
-    if (!rows.total) empty.replaceChildren(...teach(session, uploads));
+    nothing.hidden = rows.total > 0;
+    if (!rows.total) nothing.replaceChildren(teach(session, uploads));
   };
   rows.addEventListener("changed", answered);
   rows.addEventListener("fresh", () => {
@@ -86,35 +86,26 @@ function teach(session, uploads) {
   const asked = read();
   if (ASKED.some((name) => name !== "sort" && asked[name])) {
     const clear = () => go(Object.fromEntries(ASKED.map((name) => [name, ""])));
-    return [
-      icon("search"),
-      h("h2", null, asked.q ? `Nothing matches “${asked.q}”` : "Nothing matches these filters"),
+    return empty(
+      "search",
+      asked.q ? `Nothing matches “${asked.q}”` : "Nothing matches these filters",
       h("p", null, "The search knows names, paths, aliases, attachment ids, and how a hash begins."),
-      h(
-        "div",
-        { class: "actions" },
-        h("button", { class: "button", type: "button", onclick: clear }, "Show everything"),
-      ),
-    ];
+      h("button", { class: "button", onclick: clear }, "Show everything"),
+    );
   }
   if (!session.folders.length) {
-    return [
-      icon("folder"),
-      h("h2", null, "No folder to look into"),
+    return empty(
+      "folder",
+      "No folder to look into",
       h("p", null, "Start the service with the folder your pictures are in:"),
       h("code", { class: "command" }, "reattach serve --library FOLDER"),
-    ];
+    );
   }
-  return [
-    icon("image"),
-    h("h2", null, "Nothing here yet"),
+  return empty(
+    "image",
+    "Nothing here yet",
     h("p", null, "Drop files anywhere on this page, or upload a whole folder from the terminal:"),
     h("code", { class: "command" }, `reattach sync ${session.folders[0].name}`),
-    uploads &&
-      h(
-        "div",
-        { class: "actions" },
-        h("button", { class: "button main", type: "button", onclick: uploads.choose }, icon("upload"), "Choose files"),
-      ),
-  ].filter(Boolean);
+    uploads && h("button", { class: "button main", onclick: uploads.choose }, icon("upload"), "Choose files"),
+  );
 }

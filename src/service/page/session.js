@@ -3,6 +3,7 @@
 
 import { call, remember } from "./api.js";
 import { h } from "./dom.js";
+import { told } from "./words.js";
 
 /** The session there is; with a token in the address (`#token=…`), one begun with it. Null when there is none. */
 export async function session() {
@@ -71,10 +72,7 @@ export function signIn(onSession) {
       await begin(field.value.trim().replace(/^.*#token=/, ""));
       onSession(await known());
     } catch (problem) {
-      wrong.textContent =
-        problem.status === 401
-          ? "That is not this service's token."
-          : [problem.message, problem.hint].filter(Boolean).join(" – ");
+      wrong.textContent = problem.status === 401 ? "That is not this service's token." : told(problem);
       field.select();
     }
     button.disabled = false;

@@ -29,7 +29,7 @@ export function snippets(upload, version) {
   ];
   const shown = h("pre", { class: "snippet", id: "snippet", role: "tabpanel", tabindex: "0", "aria-label": "Snippet" });
   const tabs = texts.map(([name], place) =>
-    h("button", { type: "button", role: "tab", "aria-controls": "snippet", onclick: () => show(place) }, name),
+    h("button", { role: "tab", "aria-controls": "snippet", onclick: () => show(place) }, name),
   );
   let now = 0;
   const show = (place) => {
@@ -48,7 +48,7 @@ export function snippets(upload, version) {
   };
   const button = h(
     "button",
-    { class: "button small", type: "button", onclick: () => void copy(texts[now][1], `the ${texts[now][0]} snippet`) },
+    { class: "button small", onclick: () => void copy(texts[now][1], `the ${texts[now][0]} snippet`) },
     icon("copy"),
     "Copy",
   );

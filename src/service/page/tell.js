@@ -1,6 +1,7 @@
 // What is said in passing: on the screen for those who see, aloud for those who listen.
 
 import { h } from "./dom.js";
+import { told } from "./words.js";
 
 const said = document.getElementById("said");
 const toasts = document.getElementById("toasts");
@@ -23,5 +24,5 @@ export function tell(text, { bad = false } = {}) {
 /** Says what went wrong, and what to do about it. */
 export function complain(problem) {
   if (problem.name === "AbortError" || problem.status === 401 || problem.status === 0) return;
-  tell([problem.message, problem.hint].filter(Boolean).join(" – "), { bad: true });
+  tell(told(problem), { bad: true });
 }

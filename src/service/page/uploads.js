@@ -6,7 +6,7 @@ import { h, write } from "./dom.js";
 import { ask } from "./dialog.js";
 import { icon } from "./icons.js";
 import { announce, tell } from "./tell.js";
-import { counted, lastPart, size } from "./words.js";
+import { counted, lastPart, size, told } from "./words.js";
 
 const AT_ONCE = 3;
 const BAD = new Set(["rejected", "failed"]);
@@ -101,7 +101,7 @@ class Tray {
   constructor(running, queue) {
     this.#running = running;
     this.#queue = queue;
-    const clear = h("button", { class: "button plain small", type: "button", onclick: () => this.#clear() }, "Clear");
+    const clear = h("button", { class: "button plain small", onclick: () => this.#clear() }, "Clear");
     this.#box = h(
       "section",
       { class: "tray", "aria-label": "Uploads", hidden: true },
@@ -134,13 +134,13 @@ class Tray {
         end(bad ? "rejected" : "live", outcome);
         if (path && lastPart(path) !== file.name) row.firstChild.textContent = `${file.name} → ${lastPart(path)}`;
         row.append(...problems.map(problemNote));
-        if (error) row.append(h("p", { class: "wrong" }, [error.message, error.hint].filter(Boolean).join(" – ")));
+        if (error) row.append(h("p", { class: "wrong" }, told(error)));
         if (bad) announce(`${file.name}: ${outcome}`);
       },
       broke: (problem) => {
         this.#bad += 1;
         end("rejected", "failed");
-        row.append(h("p", { class: "wrong" }, [problem.message, problem.hint].filter(Boolean).join(" – ")));
+        row.append(h("p", { class: "wrong" }, told(problem)));
         announce(`${file.name}: ${problem.message}`);
       },
     };

@@ -58,6 +58,9 @@ export function standing({ state, expires_at: expires }, now = Date.now()) {
   return (STATES.find(([name]) => name === state)?.[1] ?? state).toLowerCase();
 }
 
+/** A problem as a sentence: what it is, and what helps. */
+export const told = ({ message, hint }) => [message, hint].filter(Boolean).join(" – ");
+
 /** The last part of a path or address. */
 export function lastPart(path) {
   return path?.split("/").findLast((part) => part !== "") ?? "";
