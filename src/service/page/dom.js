@@ -44,6 +44,5 @@ export function settled(ms, run) {
     clearTimeout(timer);
     run(...values);
   };
-  later.never = () => clearTimeout(timer);
   return later;
 }
