@@ -4,9 +4,10 @@ import { only } from "./address.js";
 import { call, query } from "./api.js";
 import { meter, PARTS, stateOf } from "./campaigns.js";
 import { chart } from "./chart.js";
+import { facts } from "./detail.js";
 import { confirmed } from "./dialog.js";
 import { h, write } from "./dom.js";
-import { icon } from "./icons.js";
+import { empty, icon } from "./icons.js";
 import { announce, complain } from "./tell.js";
 import { at, CAMPAIGN_STATES, counted, number } from "./words.js";
 
@@ -27,38 +28,38 @@ export function campaign(name, page, session) {
   const trouble = chart("Failed and unknown over time", ["failed", "unknown"], 130);
   const numbersOverTime = wide("Figures over time");
   const curveless = h("p", { class: "quiet" }, "There is no curve: the service was not there while it was sent.");
-  const [reasons, unknown, variants, facts] = Array.from({ length: 4 }, () => h("div"));
+  const [reasons, unknown, variants, about] = Array.from({ length: 4 }, () => h("div"));
   const numbers = new Map();
   for (const part of PARTS) {
     numbers.set(part, h("dd", null, "0"));
     figures.append(h("div", null, h("dt", { class: part }, part[0].toUpperCase() + part.slice(1)), numbers.get(part)));
   }
-  const element = h(
+  const plots = h(
     "div",
-    { class: "page" },
-    h("header", null, h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns")),
-    h("header", null, h("h1", null, name), state, actions),
-    h(
-      "div",
-      { class: "stack" },
-      notice,
-      h("section", { class: "card stack", "aria-label": "Progress" }, figures, bar.element),
-      h(
-        "section",
-        { class: "card stack" },
-        h("h2", null, "Sent"),
-        curveless,
-        sent.element,
-        h("h2", null, "Failed and unknown"),
-        trouble.element,
-        h("details", null, h("summary", null, "As a table"), numbersOverTime),
-      ),
-      unknown,
-      reasons,
-      variants,
-      facts,
-    ),
+    { class: "stack" },
+    sent.element,
+    h("h2", null, "Failed and unknown"),
+    trouble.element,
+    h("details", null, h("summary", null, "As a table"), numbersOverTime),
   );
+  const overTime = card("Sent", curveless, plots);
+  const all = h(
+    "div",
+    { class: "stack", hidden: true },
+    notice,
+    h("section", { class: "card stack", "aria-label": "Progress" }, figures, bar.element),
+    overTime,
+    unknown,
+    reasons,
+    variants,
+    about,
+  );
+  const back = h(
+    "header",
+    null,
+    h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns"),
+  );
+  const element = h("div", { class: "page" }, back, h("header", null, h("h1", null, name), state, actions), all);
 
   let history = [];
   let shown = { state: "", unknown: -1 };
@@ -69,7 +70,9 @@ export function campaign(name, page, session) {
 
   const draw = (now) => {
     const { state: before, stage, unknown: doubts } = shown;
+    const focused = document.activeElement;
     shown = now;
+    all.hidden = false;
     state.replaceChildren(stateOf(now));
     for (const [part, figure] of numbers) write(figure, number(now[part]));
     bar.draw(now);
@@ -78,9 +81,11 @@ export function campaign(name, page, session) {
       actions.replaceChildren(...(mayChange ? buttons(now, () => shown.pending, change) : []));
       if (before && before !== now.state) announce(`${name} is ${CAMPAIGN_STATES[now.state].toLowerCase()}`);
     }
-    facts.replaceChildren(factsOf(now, session));
+    about.replaceChildren(factsOf(now, session));
     variants.replaceChildren(...variantsOf(now.variants ?? []));
     if (doubts !== now.unknown) void listed(now).catch(complain);
+    // Whoever was on a button that is gone goes on with the next.
+    if (!focused.isConnected) (actions.firstChild ?? element.parentNode).focus();
   };
   const listed = async (now) => {
     if (!now.unknown) return unknown.replaceChildren();
@@ -88,7 +93,11 @@ export function campaign(name, page, session) {
     unknown.replaceChildren(doubtful(deliveries, now, mayChange && change));
   };
   const curves = () => {
-    curveless.hidden = history.length > 0 || shown.state === "planned";
+    // Of one moment there is none.
+    const few = history.length < 2;
+    plots.hidden = few;
+    curveless.hidden = !few;
+    overTime.hidden = few && ["planned", "running"].includes(shown.state);
     sent.draw(history);
     trouble.draw(history);
     const every = Math.max(1, Math.ceil(history.length / 24));
@@ -96,15 +105,19 @@ export function campaign(name, page, session) {
     numbersOverTime.replaceChildren(
       table(
         [["At"], ["Sent"], ["Failed"], ["Unknown"], ["Pending"]],
-        samples.map(({ at: when, sent, failed, unknown, pending }) => [
-          at(when),
-          ...[sent, failed, unknown, pending].map(number),
+        samples.map((sample) => [
+          at(sample.at),
+          ...["sent", "failed", "unknown", "pending"].map((part) => number(sample[part])),
         ]),
       ),
     );
   };
   const refresh = async () => {
-    const now = await call(path());
+    const now = await call(path()).catch((problem) => {
+      if (problem.status !== 404) throw problem;
+      element.replaceChildren(back, empty("campaigns", `There is no campaign “${name}”`));
+    });
+    if (!now) return;
     history = now.history ?? [];
     draw(now);
     curves();
@@ -126,9 +139,16 @@ export function campaign(name, page, session) {
   };
 }
 
-function told({ state, paused, unknown }) {
+function told({ name, state, paused, unknown }) {
   const note = (words) => [h("div", { class: "notice", "data-campaign": state, role: "note" }, h("p", null, words))];
-  if (paused) return note(`Paused: ${typeof paused === "string" ? paused : (paused.message ?? paused.reason)}.`);
+  if (paused)
+    return note(`Paused: ${paused.replace(/^paused /, "").replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, (time) => at(time))}.`);
+  if (state === "planned")
+    return note([
+      "Nobody has it yet. In the terminal, ",
+      h("code", null, `reattach campaign resume ${name}`),
+      " begins it.",
+    ]);
   if (state === "needs_settling")
     return note(
       `All is done but ${counted(unknown, "message")} of which nobody can say whether ${unknown === 1 ? "it" : "they"} arrived. Settle ${unknown === 1 ? "it" : "them"} below.`,
@@ -213,41 +233,29 @@ function why(reasons) {
 }
 
 function doubtful(deliveries, { name, unknown }, change) {
-  const settle = async (assume, title, words, yes) =>
-    (await confirmed(title, [words], yes)) && change("settle", { assume });
   const many = counted(unknown, "message");
+  const button = (words, assume, title, why, yes) => {
+    const settle = async () => (await confirmed(title, [why], yes)) && change("settle", { assume });
+    return h("button", { class: "button", onclick: settle }, words);
+  };
   const actions =
     change &&
     h(
       "div",
       { class: "line" },
-      h(
-        "button",
-        {
-          class: "button",
-          onclick: () =>
-            settle(
-              "sent",
-              `Count ${many} as sent?`,
-              "Nobody gets it again. Whoever did not get it never will, from this campaign.",
-              "They were sent",
-            ),
-        },
+      button(
+        "They were sent",
+        "sent",
+        `Count ${many} as sent?`,
+        "Nobody gets it again. Whoever did not get it never will, from this campaign.",
         "They were sent",
       ),
-      h(
-        "button",
-        {
-          class: "button",
-          onclick: () =>
-            settle(
-              "not-sent",
-              `Send ${many} again?`,
-              "Whoever did get it gets it twice, when the campaign goes on.",
-              "Send again",
-            ),
-        },
+      button(
         "They were not",
+        "not-sent",
+        `Send ${many} again?`,
+        "Whoever did get it gets it twice, when the campaign goes on.",
+        "Send again",
       ),
     );
   const rows = deliveries
@@ -295,18 +303,17 @@ function variantsOf(variants) {
 
 function factsOf(now, session) {
   const page = session.pages.find(({ id }) => id === now.page_id)?.name ?? now.page_id;
-  const list = [
-    ["Page", page],
-    ["Planned", at(now.planned_at)],
-    ["Started", at(now.started_at)],
-    ["Recipients", number(now.recipients)],
-    ["Left out", `${counted(now.duplicates ?? 0, "duplicate")}, ${number(now.malformed)} malformed`],
-    ["Messages each", number(now.parts)],
-    ["Uploads", number(now.uploads)],
-    ["Sent by", `${number(now.sends_by_id)} by id, ${number(now.sends_by_url)} by address`],
-  ];
-  const facts = list
-    .filter(([, value]) => value)
-    .flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]);
-  return card("Facts", h("dl", { class: "facts" }, facts));
+  return card(
+    "Facts",
+    facts([
+      ["Page", page],
+      ["Planned", at(now.planned_at)],
+      ["Started", at(now.started_at)],
+      ["Recipients", number(now.recipients)],
+      ["Left out", `${counted(now.duplicates ?? 0, "duplicate")}, ${number(now.malformed)} malformed`],
+      ["Messages each", number(now.parts)],
+      ["Uploads", number(now.uploads)],
+      ["Sent by", `${number(now.sends_by_id)} by id, ${number(now.sends_by_url)} by address`],
+    ]),
+  );
 }

@@ -4,6 +4,8 @@ import { h, s, settled } from "./dom.js";
 import { number } from "./words.js";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [52, 14, 10, 26];
+// A moment is no time to draw a curve over.
+const LEAST = 5000;
 const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
 const exact = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const date = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
@@ -22,17 +24,17 @@ export function chart(title, names, height) {
   const draw = (given) => {
     samples = given.map((sample) => ({ ...sample, time: Date.parse(sample.at) }));
     const width = element.clientWidth;
-    if (!width) return;
+    if (!width || !samples.length) return;
     scales = measure(samples, names, width, height);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute(
       "aria-label",
-      `${title}: ${names.map((name) => `${number(samples.at(-1)?.[name])} ${name}`).join(", ")}`,
+      `${title}: ${names.map((name) => `${number(samples.at(-1)[name])} ${name}`).join(", ")}`,
     );
-    svg.replaceChildren(...axes(scales), ...(samples.length ? curves(samples, names, scales) : []));
+    svg.replaceChildren(...axes(scales), ...curves(samples, names, scales));
   };
   element.addEventListener("pointermove", (event) => {
-    if (!samples.length || !scales) return;
+    if (!scales) return;
     const where = event.clientX - element.getBoundingClientRect().left;
     const nearest = samples.reduce((best, sample) =>
       Math.abs(scales.x(sample.time) - where) < Math.abs(scales.x(best.time) - where) ? sample : best,
@@ -47,9 +49,10 @@ export function chart(title, names, height) {
 }
 
 function measure(samples, names, width, height) {
-  const [from, to] = [samples[0]?.time ?? Date.now() - 60_000, samples.at(-1)?.time ?? Date.now()];
+  const to = samples.at(-1).time;
+  const from = Math.min(samples[0].time, to - LEAST);
   const top = ceiling(Math.max(1, ...samples.flatMap((sample) => names.map((name) => sample[name] ?? 0))));
-  const x = (time) => LEFT + ((time - from) / Math.max(1000, to - from)) * (width - LEFT - RIGHT);
+  const x = (time) => LEFT + ((time - from) / (to - from)) * (width - LEFT - RIGHT);
   const y = (value) => height - BOTTOM - (value / top) * (height - TOP - BOTTOM);
   return { x, y, from, to, top, width, height };
 }

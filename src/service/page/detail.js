@@ -147,7 +147,7 @@ export class Detail {
       ),
       best && snippets({ kind: asset.kind, ...best }, this.#session.api_version ?? "v25.0"),
       aliases(ref, asset.aliases ?? [], { mayChange, changed: () => this.refresh() }),
-      h("section", null, h("h3", null, "Facts"), facts(asset)),
+      h("section", null, h("h3", null, "Facts"), factsOf(asset)),
     ].filter(Boolean);
   }
 
@@ -278,7 +278,7 @@ export function problemNote({ code, severity, message, hint }) {
   );
 }
 
-function facts(asset) {
+function factsOf(asset) {
   const paths = asset.paths ?? [];
   const list = [
     [
@@ -300,11 +300,15 @@ function facts(asset) {
         ),
     ],
   ];
-  return h(
+  return facts(list);
+}
+
+/** What is known of a thing, by name. */
+export const facts = (list) =>
+  h(
     "dl",
     { class: "facts" },
     list
       .filter(([, value]) => value && value.length !== 0)
       .flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
   );
-}
