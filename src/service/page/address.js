@@ -9,6 +9,7 @@ const listeners = new Set();
 export function read() {
   const query = new URLSearchParams(location.search);
   if (!VIEWS.includes(query.get("view"))) query.delete("view");
+  if (query.get("layout") !== "list") query.delete("layout");
   return Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
 }
 

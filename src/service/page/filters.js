@@ -6,7 +6,7 @@ import { icon, shape } from "./icons.js";
 import { KINDS, number, onDay, STATES } from "./words.js";
 
 const SORTS = [
-  ["", "By name"],
+  ["", "By path"],
   ["expires", "Ending first"],
   ["uploaded", "Newest first"],
   ["size", "Largest first"],
@@ -42,7 +42,9 @@ export function filters(session) {
     ),
   );
 
+  let moved = false;
   const follow = (address) => {
+    moved = true;
     for (const [name, element] of chips) set(element, "aria-pressed", String(address.state === name));
     day.hidden = !address.expires;
     if (address.expires) day.replaceChildren(icon("calendar"), `Ends ${onDay(address.expires)}`, icon("close"));
@@ -73,6 +75,9 @@ export function filters(session) {
     }
     write(chips.get("").lastChild, number(all));
     element.classList.add("counted");
+    // Only now is it known how wide they are.
+    if (moved) chips.get(read().state)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    moved = false;
   };
   return { element, counted };
 }

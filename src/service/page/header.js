@@ -31,7 +31,7 @@ export function header({ uploads, leave, version }) {
   const field = h("input", {
     type: "search",
     "aria-label": "Search assets",
-    placeholder: "Search name, alias, id or hash",
+    placeholder: matchMedia("(max-width: 560px)").matches ? "Search" : "Search name, alias, id or hash",
     autocomplete: "off",
     spellcheck: "false",
     maxlength: 200,
