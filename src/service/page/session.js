@@ -11,7 +11,10 @@ export async function session() {
   if (token) {
     // Out of the address bar and the history before anything else happens.
     history.replaceState(history.state, "", location.pathname + location.search);
-    await begin(token).catch(whenOut);
+    await begin(token).catch((problem) => {
+      whenOut(problem);
+      refused = NOT_ITS;
+    });
   }
   return known().catch(whenOut);
 }
@@ -22,6 +25,9 @@ function whenOut(problem) {
 }
 
 const WORD = "session";
+const NOT_ITS = "That is not this service's token.";
+// What the form says from the start.
+let refused = "";
 
 async function begin(token) {
   const { csrf } = await call("/v1/session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
@@ -55,7 +61,7 @@ addEventListener("storage", ({ key, newValue }) => {
 
 /** The form for a token; calls back with the session. */
 export function signIn(onSession) {
-  const wrong = h("p", { class: "wrong", role: "alert" });
+  const wrong = h("p", { class: "wrong", role: "alert" }, refused);
   const field = h("input", {
     class: "field mono",
     type: "password",
@@ -72,7 +78,7 @@ export function signIn(onSession) {
       await begin(field.value.trim().replace(/^.*#token=/, ""));
       onSession(await known());
     } catch (problem) {
-      wrong.textContent = problem.status === 401 ? "That is not this service's token." : told(problem);
+      wrong.textContent = problem.status === 401 ? NOT_ITS : told(problem);
       field.select();
     }
     button.disabled = false;
