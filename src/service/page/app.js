@@ -1,7 +1,7 @@
 // Where everything is put together: who is signed in, which view is shown, what changed.
 
 import { follow, onAddress, read } from "./address.js";
-import { line } from "./api.js";
+import { line, lost } from "./api.js";
 import { h } from "./dom.js";
 import { listen, throttled, untilBack } from "./events.js";
 import { header, keys, noHeader } from "./header.js";
@@ -57,10 +57,7 @@ function run(session) {
     const wanted = `${name}/${one}/${one && address.page}`;
     if (wanted !== shown) {
       shown = wanted;
-      const next = await viewOf(name, one, address.page).catch((problem) => {
-        if (shown === wanted) shown = null;
-        throw problem;
-      });
+      const next = await viewOf(name, one, address.page).catch(missing);
       if (wanted !== shown) return;
       const before = view;
       view = next;
@@ -81,6 +78,13 @@ function run(session) {
   });
   document.addEventListener("click", linked);
   document.addEventListener("keydown", (event) => pressed(event, { bar, uploads, session }));
+}
+
+/** What is shown where a view's module does not come: once the service is back, the page begins anew. */
+function missing() {
+  lost();
+  line.addEventListener("back", () => location.reload(), { once: true });
+  return { element: empty(null, "Not here yet"), title: () => "Not here yet", refresh() {} };
 }
 
 /** Fetches what is shown again. */
@@ -142,7 +146,7 @@ function watchLine() {
       h("p", null, "The service does not answer. What you see may be old; it is asked again by itself."),
       h("button", { class: "button small", onclick: again }, "Ask now"),
     );
-    document.body.append(banner);
+    main.before(banner);
   });
   line.addEventListener("back", () => {
     banner?.remove();
