@@ -6,9 +6,11 @@ import { h, write } from "./dom.js";
 import { ask } from "./dialog.js";
 import { icon } from "./icons.js";
 import { announce, tell } from "./tell.js";
-import { counted, lastPart, size, told } from "./words.js";
+import { counted, lastPart, number, size, told } from "./words.js";
 
 const AT_ONCE = 3;
+// Of a larger file the service reads no more than shows that it is.
+const MOST_BYTES = 26_214_400;
 const BAD = new Set(["rejected", "failed"]);
 
 /** Takes files from now on; `came` is called when some are in the library. Null where nothing may be changed. */
@@ -65,6 +67,12 @@ export function uploads(session, came) {
 /** Sends one file, and says how far it is. Ends well whatever comes of it: the list says what did. */
 function send({ file, folder, item }) {
   return new Promise((resolve) => {
+    if (file.size > MOST_BYTES) {
+      const message = `it has ${number(file.size)} bytes; Meta takes at most ${number(MOST_BYTES)} (25 MB)`;
+      const hint = "compress it, shorten it, or send a link instead";
+      item.ended({ outcome: "rejected", problems: [{ code: "too_large", severity: "error", message, hint }] });
+      return resolve();
+    }
     const form = new FormData();
     form.append("folder", String(folder.id));
     form.append("file", file, file.name);
