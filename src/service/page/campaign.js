@@ -54,12 +54,13 @@ export function campaign(name, page, session) {
     variants,
     about,
   );
-  const back = h(
-    "header",
-    null,
-    h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns"),
+  const element = h(
+    "div",
+    { class: "page" },
+    h("header", null, h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns")),
+    h("header", null, h("h1", null, name), state, actions),
+    all,
   );
-  const element = h("div", { class: "page" }, back, h("header", null, h("h1", null, name), state, actions), all);
 
   let history = [];
   let shown = { state: "", unknown: -1 };
@@ -115,7 +116,8 @@ export function campaign(name, page, session) {
   const refresh = async () => {
     const now = await call(path()).catch((problem) => {
       if (problem.status !== 404) throw problem;
-      element.replaceChildren(back, empty("campaigns", `There is no campaign “${name}”`));
+      all.replaceChildren(empty("campaigns", "There is no campaign of that name"));
+      all.hidden = false;
     });
     if (!now) return;
     history = now.history ?? [];
