@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { visit } from "./browser.mjs";
+import { signIn, visit, visitor } from "./browser.mjs";
 
 const PEOPLE = 120;
 const people = Array.from({ length: PEOPLE }, (_, place) => String(1_254_459_154_000_000 + place));
@@ -36,6 +36,15 @@ const figures = (page) =>
     .locator(".figures > div")
     .evaluateAll((all) =>
       Object.fromEntries(all.map((one) => [one.firstChild.textContent, one.lastChild.textContent])),
+    );
+/** What lies beyond the window's edge, but for what scrolls there. */
+const beyond = (page) =>
+  page
+    .locator("main *")
+    .evaluateAll((all) =>
+      all
+        .filter((one) => !one.closest(".wide, svg, .unseen") && one.getBoundingClientRect().right > innerWidth)
+        .map((one) => one.outerHTML.slice(0, 80)),
     );
 const inState = (page, words) => page.locator(".state", { hasText: words }).waitFor({ timeout: 60_000 });
 
@@ -70,6 +79,8 @@ export const checks = {
     await page.getByRole("button", { name: "Pause" }).click();
     await page.locator("dialog").getByRole("button", { name: "Pause" }).click();
     await inState(page, "Paused");
+    await page.waitForFunction(() => document.activeElement.textContent === "Resume");
+    assert.match(await page.locator(".notice").textContent(), /^Paused: by hand at \w+ \d+, \d+/);
     await ended;
     const { sent } = await lab.ask("/v1/campaigns/thank-you");
     assert.ok(sent < PEOPLE - 3, `${sent} were sent before the pause`);
@@ -88,5 +99,38 @@ export const checks = {
       Skipped: "0",
       Pending: "0",
     });
+  },
+
+  async "fits campaigns into a narrow window, and draws no curve of one moment"({ browser, lab }) {
+    const { context, page, faults } = await visitor(browser, { viewport: { width: 320, height: 640 } });
+    await signIn(page, lab);
+    await visit(page, lab, "?view=campaigns", "a.campaign");
+    assert.deepEqual(await beyond(page), []);
+    const widths = await page.locator("a.campaign b").evaluateAll((all) => all.map((one) => one.clientWidth));
+    assert.ok(Math.min(...widths) > 200, `names are ${widths} wide`);
+    await visit(page, lab, "?view=campaigns&campaign=spring-sale", ".curve.sent");
+    assert.deepEqual(await beyond(page), []);
+    await page.route("**/v1/campaigns/spring-sale", async (route) => {
+      const response = await route.fetch();
+      const campaign = await response.json();
+      await route.fulfill({ response, json: { ...campaign, history: campaign.history.slice(0, 1) } });
+    });
+    await page.reload();
+    await page.getByText("There is no curve").waitFor();
+    assert.equal(await page.locator("svg.chart:visible").count(), 0);
+    await context.close();
+    return faults;
+  },
+
+  async "says that a campaign is not there"({ browser, lab }) {
+    const { context, page, faults } = await visitor(browser);
+    await signIn(page, lab);
+    await visit(page, lab, "?view=campaigns&campaign=nobodys", ".empty h2");
+    assert.match(await page.locator("main").textContent(), /nobodys/);
+    assert.equal(await page.locator(".figures, svg.chart, .toast").count(), 0);
+    await page.locator("main").getByRole("link", { name: "Campaigns" }).click();
+    await page.locator("a.campaign").first().waitFor();
+    await context.close();
+    return faults.filter((fault) => !fault.includes("404"));
   },
 };

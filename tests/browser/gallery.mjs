@@ -36,6 +36,8 @@ export const checks = {
 
   async "asks a stranger for the token"({ browser, lab }) {
     const { context, page, faults } = await visitor(browser);
+    await page.goto(`${lab.url}/#token=wrong`);
+    await page.getByText("That is not this service's token.").waitFor();
     await page.goto(lab.url);
     await page.getByLabel("Token").fill("wrong");
     await page.keyboard.press("Enter");
@@ -44,7 +46,7 @@ export const checks = {
     await page.keyboard.press("Enter");
     await page.locator(cells).first().waitFor();
     await context.close();
-    // A browser calls each refusal an error; these two were wanted.
+    // A browser calls each refusal an error; these were wanted.
     return faults.filter((fault) => !fault.includes("401"));
   },
 
@@ -64,6 +66,20 @@ export const checks = {
     assert.equal(total, counts.rejected);
     await visit(page, lab, "?q=nothing-is-called-so", ".empty h2");
     assert.match(await page.locator(".empty h2").textContent(), /nothing-is-called-so/);
+  },
+
+  async "keeps the chosen state in sight on a phone"({ browser, lab }) {
+    const { context, page, faults } = await visitor(browser, { viewport: { width: 390, height: 844 } });
+    await signIn(page, lab);
+    for (const state of ["not_uploaded", "rejected", "live"]) {
+      await visit(page, lab, `?state=${state}`, cells);
+      const [chip, chips] = await Promise.all(
+        [`.chip[data-state="${state}"]`, ".chips"].map((box) => sides(page, box)),
+      );
+      assert.ok(chip.left >= chips.left && chip.right <= chips.right, `${state} is out of sight`);
+    }
+    await context.close();
+    return faults;
   },
 
   async "is told by keyboard alone, and copies an id"({ page, lab }) {
@@ -243,13 +259,20 @@ export const checks = {
     await signIn(page, lab);
     const again = await lab.restart();
     await page.getByRole("alert").getByText("The service does not answer.").waitFor();
+    const [notice, filters] = await Promise.all([".away", ".filters"].map((box) => sides(page, box)));
+    assert.ok(notice.bottom <= filters.top, "the filters are covered");
+    await page.getByRole("link", { name: "Duplicates" }).click();
+    await page.getByRole("heading", { name: "Not here yet" }).waitFor();
+    assert.equal(await page.locator(".toast").count(), 0);
     await again();
     await page.getByRole("alert").waitFor({ state: "detached" });
-    await page.locator(cells).first().waitFor();
+    await page.locator(".double").first().waitFor();
     await context.close();
     return faults.filter((fault) => !fault.includes("ERR_") && !fault.includes("event-stream"));
   },
 };
+
+const sides = (page, box) => page.locator(box).evaluate((element) => element.getBoundingClientRect().toJSON());
 
 /** How many frames a second a page has at its best of three, since others on the machine only ever take some away; and
  * how many milliseconds of a processor each took the browser's page. */
