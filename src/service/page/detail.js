@@ -79,7 +79,7 @@ export class Detail {
     this.#drawn = text;
     if (another) this.#open(asset);
     this.#body.replaceChildren(...this.#sections(asset));
-    if (asset.state === "rejected" && !asset.problems && this.#session.scope === "send") void this.#explain(asset);
+    if (asset.state === "rejected" && !asset.problems?.length && this.#session.scope === "send") void this.#explain(asset);
   }
 
   /** Finds out why an asset is refused. Nothing is uploaded by that. */

@@ -20,7 +20,11 @@ export function library(session, uploads) {
   const bar = filters(session);
   const look = settled(120, (asset) => replace({ asset: idOf(asset) }));
   const grid = new Grid(rows, {
-    open: (asset) => (read().asset ? replace({ asset: idOf(asset) }) : go({ asset: idOf(asset) }, "opened")),
+    open(asset) {
+      // What was refused unread has nothing to open but the reason.
+      if (!idOf(asset)) return asset.problems.forEach(complain);
+      return read().asset ? replace({ asset: idOf(asset) }) : go({ asset: idOf(asset) }, "opened");
+    },
     copy: (asset) => asset.attachment_id && void copy(asset.attachment_id, `the id of ${asset.name}`),
     look: (asset) => read().asset && look(asset),
   });
