@@ -18,7 +18,7 @@ pub enum Pause {
     ByHand,
     /// A stage is through, and somebody has to say yes to the next.
     Question,
-    /// The record lacks what it had acknowledged: some may have the message of whom it knows nothing.
+    /// The record lacks what it had acknowledged, or may: some may have the message of whom it knows nothing.
     Lost,
     /// Meta refuses whatever its Page sends.
     Refusal,
@@ -39,6 +39,17 @@ impl Pause {
             _ if why.ends_with(ASKS) => Self::Question,
             _ if why.starts_with(REFUSED) => Self::Refusal,
             _ => Self::Brake,
+        }
+    }
+
+    /// The word in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ByHand => "by_hand",
+            Self::Question => "question",
+            Self::Lost => "lost",
+            Self::Refusal => "refusal",
+            Self::Brake => "brake",
         }
     }
 

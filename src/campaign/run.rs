@@ -397,8 +397,8 @@ impl Run {
             let worker = self.hold.worker();
             let claiming = || record.claim_deliveries(&worker, reach, chunk, clock.now());
             // Somebody may be planning another campaign, for many people.
-            let claims = match patiently(&**clock, |error| matches!(error, RecordError::Locked { .. }), claiming).await
-            {
+            let may_pass = |error: &RecordError| matches!(error, RecordError::Locked { .. }) && !sending.is_over();
+            let claims = match patiently(&**clock, may_pass, claiming).await {
                 Ok(claims) => claims,
                 Err(error) => return sending.halt(End::Store(Arc::new(error))),
             };

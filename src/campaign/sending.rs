@@ -34,6 +34,8 @@ const UNREACHABLE: u32 = 4;
 /// The first pause after that; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long an outage is waited out, unless Meta's limits are to be waited for less.
+const OUTAGE: Duration = Duration::from_mins(1);
 /// How often a part's ids are made anew in one run.
 const MOST_HEALED: u32 = 2;
 /// More permits than there are workers.
@@ -176,8 +178,7 @@ impl Sending {
             jobs = again;
             if let Some(error) = lost {
                 unreachable += 1;
-                // An outage is waited out for as long as Meta's limits are.
-                if unreachable >= UNREACHABLE && outage >= self.graph.patience() {
+                if unreachable >= UNREACHABLE && outage >= OUTAGE.min(self.graph.patience()) {
                     return self.halt(End::Busy(error));
                 }
                 let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(unreachable - 1)).min(LONGEST_PAUSE);

@@ -1,5 +1,6 @@
 //! How a run of a campaign ended.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,23 @@ pub enum End {
     Panicked,
     /// A file's new id was refused as well, or it cannot be uploaded again.
     Asset(Arc<LibraryError>),
+}
+
+/// In a few words, which name nobody.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("nothing more to send"),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Paused(None) => f.write_str("paused"),
+            Self::Paused(Some(why)) => write!(f, "paused: {why}"),
+            Self::Stage { stage, has_arrived } => f.write_str(stage.outcome(*has_arrived)),
+            Self::Page { error, .. } | Self::Busy(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Panicked => f.write_str("a defect of reattach's"),
+            Self::Asset(error) => error.fmt(f),
+        }
+    }
 }
 
 /// What a run came to.

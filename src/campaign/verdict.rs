@@ -1,7 +1,7 @@
 //! What the end of an attempt means for the delivery, and for the campaign.
 
 use crate::delivery::Refusal;
-use crate::graph::{self, Certainty, Class, Failure, GraphError, Scope, is_unlisted, lookup};
+use crate::graph::{self, Certainty, Class, Failure, GraphError, Operation, Scope, is_unlisted, lookup};
 
 /// How much of Meta's words is kept, in characters; codes and trace are kept whatever they are.
 const WORDS: usize = 160;
@@ -51,8 +51,9 @@ impl Verdict {
 /// Whether it may be about the one message it was said of, though it is taken for all: Meta says no more than that something
 /// is not allowed.
 pub(super) fn may_be_about_one(error: &GraphError) -> bool {
-    let entry = error.refusal().and_then(|said| lookup(said.code, said.subcode));
-    entry.is_some_and(|entry| entry.class == Class::Permission)
+    // What is said of a whole batch is said of nobody in it.
+    let GraphError::Refused { operation: Operation::Send, refusal, .. } = error else { return false };
+    lookup(refusal.code, refusal.subcode).is_some_and(|entry| entry.class == Class::Permission)
 }
 
 /// What is kept of a refusal: its codes, and in words what Meta said and what its support asks for.
@@ -81,7 +82,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{CATALOGUE, Operation, Phase, TransportError};
+    use crate::graph::{CATALOGUE, Phase, TransportError};
 
     fn said(code: i64, subcode: Option<i64>) -> graph::Refusal {
         graph::Refusal {
@@ -132,11 +133,12 @@ mod tests {
         let refused = Refusal { code: Some(10), subcode: Some(9_999_999), reason: "words".to_owned() };
         assert_eq!(verdict(10, Some(9_999_999)), Verdict::Refused(refused));
         assert_eq!((verdict(10, None), verdict(190, Some(7))), (Verdict::Page, Verdict::Page));
-        let one = |code| {
+        let one = |operation, code| {
             let refusal = Box::new(said(code, None));
-            may_be_about_one(&GraphError::Refused { operation: Operation::Send, scope: Scope::Page, refusal })
+            may_be_about_one(&GraphError::Refused { operation, scope: Scope::Page, refusal })
         };
-        assert_eq!((one(230), one(200), one(190)), (true, true, false));
+        assert_eq!([230, 200, 190].map(|code| one(Operation::Send, code)), [true, true, false]);
+        assert!(!one(Operation::Batch, 230), "it is said of all that went along");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::campaign::{Counts, Stage, State, VariantCounts, next_stage};
+use crate::campaign::{Counts, Pause, Stage, State, VariantCounts, next_stage};
 use crate::clock::Timestamp;
 use crate::delivery::{self, Delivery};
 use crate::graph::{Class, lookup};
@@ -29,6 +29,9 @@ pub(crate) struct CampaignEvent<'a> {
     parts: u8,
     page_id: &'a str,
     paused: Option<&'a str>,
+    /// `by_hand`, `question` (a stage is through), `lost` (the record may lack what was sent), `refusal` (Meta takes nothing) or
+    /// `brake` (too much went wrong).
+    paused_for: Option<&'static str>,
     /// Whom a run would send to now: those who try it out, a few, everybody.
     stage: Option<&'static str>,
     planned_at: Timestamp,
@@ -62,6 +65,7 @@ impl<'a> CampaignEvent<'a> {
             parts: campaign.parts,
             page_id: campaign.space.page.as_str(),
             paused: campaign.paused.as_deref(),
+            paused_for: Pause::of(campaign).map(Pause::as_str),
             stage: next_stage(campaign).map(Stage::as_str),
             planned_at: campaign.planned_at,
             started_at: campaign.started_at,

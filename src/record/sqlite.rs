@@ -342,10 +342,11 @@ impl State {
 
     /// Without its mark nobody can tell whether the record is an older copy: who is to go on with a campaign has to say so.
     fn distrust_where_unmarked(&mut self) -> Result<(), Fault> {
-        if self.mark.is_missing()
+        let head = Head::of(&self.connection)?;
+        if !self.mark.is_of(head)
             && !campaigns::with_somebody_left(&self.connection.transaction()?)?.is_empty()
             // Whoever began it may have made the mark in between.
-            && self.mark.is_missing()
+            && !self.mark.is_of(head)
         {
             self.write(campaigns::pause_what_is_left)?;
         }

@@ -198,7 +198,7 @@ impl Campaigns {
             let name = campaign.name.clone();
             match send(&shared, parts, campaign, begun).await {
                 Ok(summary) => {
-                    tracing::info!(campaign = %name, sent = summary.sent, end = ?summary.end, "a run has ended");
+                    tracing::info!(campaign = %name, sent = summary.sent, end = %summary.end, "a run has ended");
                     for unsaved in &summary.unsaved {
                         // Evidence, in the form `campaign settle --echoes` takes.
                         tracing::error!(line = unsaved.to_line(&name), "the record could not be told of a message");

@@ -145,6 +145,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_too_large_for_the_page_where_it_is_for_the_check() {
+        let (_, behind) = text("uploads.js").split_once("const MOST_BYTES = ").expect("a limit");
+        let (limit, _) = behind.split_once(';').expect("its end");
+        assert_eq!(limit.replace('_', "").parse(), Ok(crate::media::limits::MAX_BYTES));
+    }
+
+    #[test]
     fn what_is_needed_at_once_is_announced_in_the_page() {
         let announced: BTreeSet<_> = quoted(text("index.html"), "\"modulepreload\" href=\"/page/").collect();
         let needed: BTreeSet<_> = needed_at_once().into_iter().filter(|name| *name != "app.js").collect();

@@ -1,7 +1,7 @@
 //! `verify`: the record against itself, and against the files on disk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -114,7 +114,7 @@ struct OnDisk {
 impl OnRecord {
     /// What was uploaded from `paths`, or from anywhere where there are none.
     async fn read(context: &Context, record: &dyn Record, paths: &[PathBuf]) -> Result<Self, Failure> {
-        let ways = |path: &PathBuf| [place_of(path), std::fs::canonicalize(path)];
+        let ways = |path: &PathBuf| [place_of(path), absolute(path), std::fs::canonicalize(path)];
         let roots: Vec<_> = paths.iter().flat_map(ways).flatten().collect();
         let is_meant = |source: &Path| paths.is_empty() || roots.iter().any(|root| source.starts_with(root));
         let mut on_record = Self { sources: BTreeMap::new(), bytes: HashSet::new(), has_copies: false };
@@ -134,7 +134,7 @@ impl OnRecord {
 
     /// Whether something was uploaded from there.
     fn knows(&self, path: &Path) -> bool {
-        let ways = [place_of(path), std::fs::canonicalize(path)];
+        let ways = [place_of(path), absolute(path), std::fs::canonicalize(path)];
         ways.into_iter().flatten().any(|path| self.sources.keys().any(|(source, _)| *source == path))
     }
 

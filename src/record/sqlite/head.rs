@@ -3,8 +3,8 @@
 //! The mark `record.db.mark` holds the record's name (16 bytes), how many changes were made (8, little-endian) and a
 //! CRC-32 of both (4, little-endian). It is written after a change is durable, and not synced. So it costs next to
 //! nothing, and a power cut can only let it lag behind: a mark that is ahead of the record means that changes are gone.
-//! One that does not parse says nothing. Its name is made durable once: where there is no mark beside a record that has been
-//! written to, somebody took it away, or brought the record from elsewhere, and it may be an older copy.
+//! One that does not parse says nothing. Its name is made durable once: where there is none beside a record that has been
+//! written to, or another record's, somebody took it away, or brought the record from elsewhere, and it may be an older copy.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -93,9 +93,10 @@ impl Mark {
         Head::from_bytes(&fs::read(&self.path).ok()?)
     }
 
-    /// Whether there is none, not even one that says nothing.
-    pub(super) fn is_missing(&self) -> bool {
-        fs::metadata(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    /// Whether it is beside the record in this state, or says nothing of any.
+    pub(super) fn is_of(&self, head: Head) -> bool {
+        let is_there = || fs::metadata(&self.path).is_ok_and(|file| file.is_file());
+        self.read().map_or_else(is_there, |mark| mark.record == head.record)
     }
 
     /// Remembers that the record has come so far. Where it cannot, a loss may go unnoticed, which is no reason to stop.

@@ -489,6 +489,12 @@ async fn without_its_mark_a_record_sends_to_nobody_unasked() {
     assert_eq!(paused(&record).await.as_deref(), Some(LOST));
     record.change(campaign, Change::Unpause(LOST.to_owned())).await.expect("a yes");
     assert_eq!(paused(&place.record().await).await, None, "it has a mark again");
+    let another = self::place();
+    store(&another.record().await, &key(1), "id").await;
+    fs::copy(another.path().with_extension("db.mark"), &mark).expect("another's mark");
+    let record = place.record().await;
+    assert_eq!(paused(&record).await.as_deref(), Some(LOST), "it was put beside another's mark");
+    record.change(campaign, Change::Unpause(LOST.to_owned())).await.expect("a yes");
     let worker = contract::enlist(&record, campaign).await;
     contract::claim(&record, &worker, 2).await;
     let all = [1, 2].map(|seq| [contract::intent(seq, 0), contract::sent(seq, 0)]).concat();

@@ -54,11 +54,14 @@ export function campaign(name, page, session) {
     variants,
     about,
   );
+  const none = empty("campaigns", "There is no such campaign");
+  none.hidden = true;
   const element = h(
     "div",
     { class: "page" },
     h("header", null, h("a", { class: "back", href: only({ view: "campaigns" }) }, icon("back"), "Campaigns")),
     h("header", null, h("h1", null, name), state, actions),
+    none,
     all,
   );
 
@@ -74,6 +77,7 @@ export function campaign(name, page, session) {
     const focused = document.activeElement;
     shown = now;
     all.hidden = false;
+    none.hidden = true;
     state.replaceChildren(stateOf(now));
     for (const [part, figure] of numbers) write(figure, number(now[part]));
     bar.draw(now);
@@ -116,9 +120,8 @@ export function campaign(name, page, session) {
   const refresh = async () => {
     const now = await call(path()).catch((problem) => {
       if (problem.status !== 404) throw problem;
-      all.replaceChildren(empty("campaigns", "There is no campaign of that name"));
-      all.hidden = false;
     });
+    none.hidden = Boolean(now);
     if (!now) return;
     history = now.history ?? [];
     draw(now);
@@ -147,7 +150,7 @@ function told({ name, state, paused, unknown }) {
     return note(`Paused: ${paused.replace(/^paused /, "").replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, (time) => at(time))}.`);
   if (state === "planned")
     return note([
-      "Nobody has it yet. In the terminal, ",
+      "Nobody has it yet: ",
       h("code", null, `reattach campaign resume ${name}`),
       " begins it.",
     ]);
@@ -158,14 +161,15 @@ function told({ name, state, paused, unknown }) {
   return [];
 }
 
-function buttons({ name, state, stage }, pending, change) {
+function buttons({ name, state, stage, paused_for }, pending, change) {
   const pause = async () => {
     const words = ["Messages under way still arrive; no other begins. Resuming goes on where it stopped."];
     if (await confirmed(`Pause ${name}?`, words, "Pause")) await change("pause");
   };
   const resume = async () => {
     const who = FIRST[stage] ?? `${counted(pending(), "message")} will go out.`;
-    if (await confirmed(`Resume ${name}?`, [`${who} Nobody who has one gets it again.`], "Resume"))
+    const again = paused_for === "lost" ? "Who has one anyway gets another" : "Nobody who has one gets it again";
+    if (await confirmed(`Resume ${name}?`, [`${who} ${again}.`], "Resume"))
       await change("resume", undefined, { stage });
   };
   if (state === "running") return [h("button", { class: "button", onclick: pause }, icon("pause"), "Pause")];

@@ -21,7 +21,7 @@ export function library(session, uploads) {
   const look = settled(120, (asset) => replace({ asset: idOf(asset) }));
   const grid = new Grid(rows, {
     open(asset) {
-      // What was refused unread has nothing to open but the reason.
+      // Refused unread: there is nothing to open.
       if (!idOf(asset)) return asset.problems.forEach(complain);
       return read().asset ? replace({ asset: idOf(asset) }) : go({ asset: idOf(asset) }, "opened");
     },

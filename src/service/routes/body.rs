@@ -8,7 +8,7 @@ use crate::service::words::plainly;
 /// What the body says, which is an object.
 ///
 /// # Errors
-/// A body that is no JSON, or not the JSON that is asked for. No value in it is told back.
+/// A body that is no JSON, or not the JSON that is asked for. No value in it is told back, but for a word that is none of a list.
 pub(super) fn json_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // A list would be taken for an object's values, in whatever order they are kept here.
     if body.trim_ascii_start().first() != Some(&b'{') {

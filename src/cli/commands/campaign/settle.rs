@@ -16,6 +16,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::values::{count, local_time, thousands};
+use crate::delivery::State;
 use crate::events::CampaignEvent;
 use crate::events::ErrorEvent;
 use crate::record::{Campaign, DeliveryKey, DoubtfulDelivery, Record};
@@ -152,7 +153,7 @@ async fn inquire(
         match verdict {
             Verdict::Unclear(why) => {
                 *unclear.entry(kind_of(why)).or_default() += 1;
-                if why.speaks_for_it() {
+                if why.speaks_for_it() && doubt.listed.delivery.state == State::Unknown {
                     leaning.insert(doubt.listed.key);
                 }
             }
