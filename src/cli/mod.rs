@@ -31,9 +31,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::clock::SystemClock;
+use crate::events::ErrorEvent;
 use crate::stop::Stop;
 
-use crate::events::ErrorEvent;
 use args::{Cli, ColorWhen, Global};
 use config::Settings;
 use context::Context;

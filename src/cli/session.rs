@@ -11,7 +11,7 @@ use crate::graph::{
     Governor, GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, TokenOwner, Waiting, Why,
 };
 use crate::ids::{KeySpace, PageId};
-use crate::library::{AssetLibrary, Inspector, Known, LibraryParts};
+use crate::library::{AssetLibrary, Inspector, Known, LibraryParts, UPLOAD_MEMORY};
 use crate::media::Reader;
 use crate::record::{PageIdentity, Pages, Record};
 use crate::secret::AccessToken;
@@ -21,9 +21,6 @@ use super::context::{Context, reporter};
 use super::failure::Failure;
 use super::progress::Bars;
 use super::values::local_time;
-
-/// Buffers for files that are read again by an upload.
-const UPLOAD_MEMORY: usize = 64 << 20;
 
 /// A shorter pause before another attempt is over before it is read about.
 const WORTH_A_WORD: Duration = Duration::from_secs(3);

@@ -22,7 +22,7 @@ use super::survey::{Inspected, Inspector, readers};
 use super::{AssetOutcome, AssetReport, LibraryError, NoReport, Plan, PlanRules, Reporter, plan};
 
 /// What files that are read again for their upload may hold, unless told otherwise.
-const UPLOAD_MEMORY: usize = 64 << 20;
+pub(crate) const UPLOAD_MEMORY: usize = 64 << 20;
 /// Uploads that run at once, unless told otherwise.
 const CONCURRENCY: usize = 4;
 

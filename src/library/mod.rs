@@ -49,6 +49,7 @@ pub use error::LibraryError;
 pub use fitter::Fitter;
 pub use import::{ImportError, ImportOptions, ImportOutcome, ImportReport, ImportSummary, import};
 pub use known::Known;
+pub(crate) use manager::UPLOAD_MEMORY;
 pub use manager::{AssetLibrary, LibraryParts, UrlQuery, Via};
 pub use markers::{MarkedText, OpenMarker};
 pub use outgoing::{Prepared, PreparedAsset};

@@ -88,9 +88,12 @@ impl Campaigns for PostgresRecord {
         self.sessions
             .write(|tx| async move {
                 let mut number = 0;
-                let anew = format!("paused = CASE WHEN starts_with(paused, '{LOST}') THEN '{LOST}; ' || $2 ELSE $2 END");
+                let anew;
                 let (set, value): (&str, &(dyn ToSql + Sync)) = match change {
-                    Change::Pause(why) => (&anew, why),
+                    Change::Pause(why) => {
+                        anew = format!("paused = CASE WHEN starts_with(paused, '{LOST}') THEN '{LOST}; ' || $2 ELSE $2 END");
+                        (&anew, why)
+                    }
                     Change::PauseUnlessPaused(why) => ("paused = coalesce(paused, $2)", why),
                     Change::Unpause(why) => ("paused = nullif(paused, $2)", why),
                     Change::Settings(settings) => {

@@ -9,8 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::values::{count, thousands};
-use crate::events::CampaignEvent;
-use crate::events::ErrorEvent;
+use crate::events::{CampaignEvent, ErrorEvent};
 use crate::record::{Campaign, Record};
 
 use super::show::{figures, print_variants, proof};

@@ -18,10 +18,9 @@ use crate::cli::args::{CampaignArgs, CampaignCommand};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::events::CampaignEvent;
 use crate::ids::{CampaignName, KeySpace};
 use crate::record::{Campaign, Record};
-
-use crate::events::CampaignEvent;
 
 pub(super) async fn run(context: &Context, args: CampaignArgs) -> Result<Exit, Failure> {
     match args.command {

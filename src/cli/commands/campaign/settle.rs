@@ -17,8 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::values::{count, local_time, thousands};
 use crate::delivery::State;
-use crate::events::CampaignEvent;
-use crate::events::ErrorEvent;
+use crate::events::{CampaignEvent, ErrorEvent};
 use crate::record::{Campaign, DeliveryKey, DoubtfulDelivery, Record};
 
 use super::events::{DuplicateEvent, SettledEvent};
