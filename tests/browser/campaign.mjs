@@ -127,7 +127,7 @@ export const checks = {
     await signIn(page, lab);
     await visit(page, lab, "?view=campaigns&campaign=nobodys", ".empty h2");
     assert.match(await page.locator("main").textContent(), /nobodys/);
-    assert.equal(await page.locator(".figures, svg.chart, .toast").count(), 0);
+    assert.equal(await page.locator(".figures:visible, svg.chart:visible, .toast").count(), 0);
     await page.locator("main").getByRole("link", { name: "Campaigns" }).click();
     await page.locator("a.campaign").first().waitFor();
     await context.close();
