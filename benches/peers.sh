@@ -200,11 +200,18 @@ if wanted growth; then
         files "$scratch/many" "$count" 100
         # What python has just written must not be on its way to the disk while we measure.
         sync
+        grown=$(quoted "$reattach" --store "sled:$scratch/grown" check "$scratch/many")
         for pass in first again; do
-            /usr/bin/time -o "$scratch/time" -f '%e %M' "$reattach" --store "sled:$scratch/grown" check "$scratch/many" >/dev/null
-            awk -v count="$count" -v pass="$pass" '{
-                printf "%-8s files, %-5s %8.2f s %6.1f us a file %5.0f MiB\n", count, pass, $1, $1 * 1e6 / count, $2 / 1024
-            }' "$scratch/time"
+            forget=(true)
+            [[ $pass == again ]] || forget=(rm -rf "$scratch/grown")
+            hyperfine -N --runs "$pairs" --style none --export-csv "$scratch/run.csv" --prepare "$(quoted "${forget[@]}")" "$grown"
+            "${forget[@]}"
+            memory "" "$reattach" --store "sled:$scratch/grown" check "$scratch/many" >"$scratch/peak"
+            awk -F, -v count="$count" -v pass="$pass" -v peak="$(cat "$scratch/peak")" 'NR == 2 {
+                split(peak, mebibytes, " ")
+                printf "%-8s files, %-5s %7.3f s [%.3f-%.3f] %6.2f us a file %5.0f MiB\n",
+                    count, pass, $4, $7, $8, $4 * 1e6 / count, mebibytes[1]
+            }' "$scratch/run.csv"
         done
         if ((count == 1000000)) && wanted resolve; then
             own_sandbox
