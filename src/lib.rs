@@ -104,6 +104,7 @@ mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod graph;
+mod handwritten;
 pub mod ids;
 #[cfg(test)]
 mod interleave;

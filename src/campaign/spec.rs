@@ -16,6 +16,7 @@ use super::ramp::Ramp;
 use super::template::Template;
 use super::times::{QuietHours, Times, Zone, moment};
 use crate::graph::{Message, MessagingType, NotificationType, SendRequest, Tag};
+use crate::handwritten;
 use crate::ids::{CampaignName, InvalidId, Platform, Recipient};
 use crate::record::Campaign;
 
@@ -227,10 +228,7 @@ impl CampaignSpec {
 
     fn parse(text: &str, path: &Path, base: PathBuf) -> Result<Self, CampaignError> {
         let malformed = |line, reason| CampaignError::Malformed { path: path.to_owned(), line, reason };
-        let file: SpecFile = toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            malformed(1 + before.matches('\n').count(), error.message().to_owned())
-        })?;
+        let file: SpecFile = handwritten::from_toml(text).map_err(|(line, reason)| malformed(line, reason))?;
         let key = |key: &str, reason: String| malformed(line_of(text, key), reason);
         let messaging_type: MessagingType = match &file.messaging_type {
             Some(word) => word.parse().map_err(|error| key("messaging_type", format!("{error}")))?,

@@ -1,5 +1,6 @@
 //! What is printed: results on stdout, as text or as JSON Lines; notes and errors on stderr.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 use std::path::Path;
@@ -186,11 +187,7 @@ impl Palette {
         let colored = match when {
             ColorWhen::Always => true,
             ColorWhen::Never => false,
-            ColorWhen::Auto => {
-                let says_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-                io::stdout().is_terminal() && !says_no && !is_dumb
-            }
+            ColorWhen::Auto => io::stdout().is_terminal() && takes_colors(|name| std::env::var_os(name)),
         };
         Self { colored }
     }
@@ -223,6 +220,14 @@ impl Palette {
     fn paint(self, style: Style, text: impl fmt::Display) -> String {
         if self.colored { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
+}
+
+/// Whether a terminal in this environment takes colours, and whoever reads it wants them.
+///
+/// **Source**: <https://no-color.org>: a `NO_COLOR` that is empty counts for nothing.
+fn takes_colors(environment: impl Fn(&str) -> Option<OsString>) -> bool {
+    environment("NO_COLOR").is_none_or(|value| value.is_empty())
+        && environment("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// A path fit for a terminal: nothing in it moves the cursor, changes colours or turns the text around.
@@ -258,6 +263,16 @@ pub(super) fn is_treacherous(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colors_are_left_out_where_they_are_not_wanted_or_not_known() {
+        let with = |name, value: &str| takes_colors(|asked| (asked == name).then(|| value.into()));
+        assert!(takes_colors(|_| None));
+        assert!(with("TERM", "xterm-256color"));
+        assert!(!with("TERM", "dumb"));
+        assert!(!with("NO_COLOR", "1"));
+        assert!(with("NO_COLOR", ""));
+    }
 
     #[test]
     fn a_path_cannot_speak_to_the_terminal() {

@@ -122,6 +122,19 @@ export const checks = {
     return faults;
   },
 
+  async "says what a resume may cost where the record may be an older copy"({ page, lab }) {
+    await page.route("**/v1/campaigns/thank-you", async (route) => {
+      const response = await route.fetch();
+      const campaign = await response.json();
+      await route.fulfill({ response, json: { ...campaign, state: "paused", paused_for: "lost", pending: 5 } });
+    });
+    await visit(page, lab, "?view=campaigns&campaign=thank-you", ".figures");
+    await page.getByRole("button", { name: "Resume" }).click();
+    assert.match(await page.locator("dialog").textContent(), /Who has one anyway gets another\./);
+    await page.keyboard.press("Escape");
+    await page.unroute("**/v1/campaigns/thank-you");
+  },
+
   async "says that a campaign is not there"({ browser, lab }) {
     const { context, page, faults } = await visitor(browser);
     await signIn(page, lab);

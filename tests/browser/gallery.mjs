@@ -68,6 +68,15 @@ export const checks = {
     assert.match(await page.locator(".empty h2").textContent(), /nothing-is-called-so/);
   },
 
+  async "tells why a file was refused that has nothing to open"({ page, lab }) {
+    await visit(page, lab, "?q=unfinished", cells);
+    const [unread] = (await lab.ask("/v1/assets?q=unfinished")).assets;
+    assert.deepEqual([unread.state, unread.sha256], ["rejected", null]);
+    await page.locator(cells).first().click();
+    await page.locator(".toast").getByText(unread.problems[0].message).waitFor();
+    assert.equal(await page.locator(".panel:visible").count(), 0);
+  },
+
   async "keeps the chosen state in sight on a phone"({ browser, lab }) {
     const { context, page, faults } = await visitor(browser, { viewport: { width: 390, height: 844 } });
     await signIn(page, lab);

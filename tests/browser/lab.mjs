@@ -116,6 +116,7 @@ async function ended(child) {
 function furnish(tulips, archive) {
   cpSync(EXAMPLES, join(tulips, "examples"), { recursive: true });
   mkdirSync(join(tulips, "campaigns"));
+  writeFileSync(join(tulips, "campaigns/unfinished.png"), "");
   const lines = ["path,attachment_id,uploaded_at"];
   for (let number = 0; number < 40; number += 1) {
     const name = `campaigns/${NAMES[number % NAMES.length]}-${number}.png`;

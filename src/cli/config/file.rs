@@ -9,6 +9,7 @@ use etcetera::BaseStrategy;
 use serde::Deserialize;
 
 use crate::graph::{ApiVersion, Auth, PaceLimits};
+use crate::handwritten;
 use crate::ids::{Origin, PageId, Platform};
 
 use super::ConfigError;
@@ -143,11 +144,8 @@ fn config_file(asked: Option<&Path>) -> Option<PathBuf> {
 pub(super) fn load_file(asked: Option<&Path>) -> Result<File, ConfigError> {
     let Some(path) = config_file(asked) else { return Ok(File::default()) };
     let text = fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-    let mut file: File = toml::from_str(&text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = 1 + before.matches('\n').count();
-        ConfigError::Malformed { path: path.clone(), line, reason: error.message().to_owned() }
-    })?;
+    let malformed = |(line, reason)| ConfigError::Malformed { path: path.clone(), line, reason };
+    let mut file: File = handwritten::from_toml(&text).map_err(malformed)?;
     file.path = Some(path.clone());
     if asked.is_none()
         && let Some(origin) = file.graph_url.as_ref().filter(|origin| !origin.0.is_trusted())
