@@ -70,9 +70,9 @@ pub fn read_echoes(
     let unreadable = |source| CampaignError::Unreadable { path: path.to_owned(), source };
     let reader = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut echoes = Echoes { verified: app_secret.is_some(), ..Echoes::default() };
-    for (line, text) in (1..).zip(reader.lines()) {
+    for (line, text) in (1..).zip(reader.split(b'\n')) {
         let text = text.map_err(unreadable)?;
-        if text.trim().is_empty() {
+        if text.trim_ascii().is_empty() {
             continue;
         }
         match webhook(&text, app_secret) {
@@ -87,9 +87,9 @@ pub fn read_echoes(
 }
 
 /// The webhook in a line, and whether its signature was checked.
-fn webhook(line: &str, app_secret: Option<&AppSecret>) -> Result<(Value, bool), String> {
+fn webhook(line: &[u8], app_secret: Option<&AppSecret>) -> Result<(Value, bool), String> {
     let not_json = |error: serde_json::Error| format!("it is not JSON: {error}");
-    let value = json::from_slice(line.as_bytes()).map_err(not_json)?;
+    let value = json::from_slice(line).map_err(not_json)?;
     let Some(body) = value.get("body").and_then(Value::as_str) else { return Ok((value, false)) };
     let headers = value.get("headers").and_then(Value::as_object);
     let signature = headers
@@ -229,9 +229,13 @@ mod tests {
     use super::*;
 
     fn read(lines: &[String], secret: Option<&str>) -> Echoes {
+        read_bytes(lines.join("\n").as_bytes(), secret)
+    }
+
+    fn read_bytes(bytes: &[u8], secret: Option<&str>) -> Echoes {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("echoes.jsonl");
-        std::fs::write(&path, lines.join("\n")).unwrap();
+        std::fs::write(&path, bytes).unwrap();
         let secret = secret.map(|secret| AppSecret::new(secret).unwrap());
         read_echoes(&path, &"spring".parse().unwrap(), secret.as_ref()).unwrap()
     }
@@ -261,6 +265,13 @@ mod tests {
         let to: Vec<_> = echoes.found.iter().map(|echo| echo.to.as_deref()).collect();
         assert_eq!(to, [Some("24"), None]);
         assert_eq!((echoes.bad.len(), echoes.bad[0].line, echoes.verified), (1, 5, false));
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_one_bad_line() {
+        let lines = [b"\xff\xfe".as_slice(), body().as_bytes(), b"\r"].join(&b'\n');
+        let echoes = read_bytes(&lines, None);
+        assert_eq!((echoes.found.len(), echoes.bad.len(), echoes.bad[0].line), (1, 1, 1));
     }
 
     #[test]

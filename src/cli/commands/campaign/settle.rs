@@ -31,11 +31,10 @@ const SHOWN: usize = 20;
 pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Failure> {
     let record = context.record().await?;
     let campaign = find(context, &*record, &args.name).await?;
-    let mut is_whole = true;
+    let (mut is_whole, mut leaning) = (true, BTreeSet::new());
     if let Some(path) = &args.echoes {
-        is_whole = echoes(context, &*record, &campaign, path).await?;
+        is_whole = echoes(context, &*record, &campaign, path, &mut leaning).await?;
     }
-    let mut leaning = BTreeSet::new();
     let inquiry =
         if args.from_conversations { Some(inquire(context, &record, &campaign, &mut leaning).await?) } else { None };
     let failure = inquiry.as_ref().and_then(|inquiry| inquiry.end.clone()).map(Failure::Graph);
@@ -78,8 +77,15 @@ pub(super) async fn run(context: &Context, args: SettleArgs) -> Result<Exit, Fai
     })
 }
 
-/// Takes the echoes for evidence; whether all of the file could be read.
-async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, path: &Path) -> Result<bool, Failure> {
+/// Takes the echoes for evidence; whether all of the file could be read. `leaning` gets those that arrived by an attempt the
+/// record does not know of.
+async fn echoes(
+    context: &Context,
+    record: &dyn Record,
+    campaign: &Campaign,
+    path: &Path,
+    leaning: &mut BTreeSet<DeliveryKey>,
+) -> Result<bool, Failure> {
     let secret = context.settings.page.chosen().ok().map(PageSettings::app_secret).transpose()?.flatten();
     let echoes = read_echoes(path, &campaign.name, secret.as_ref())?;
     for bad in &echoes.bad {
@@ -96,6 +102,7 @@ async fn echoes(context: &Context, record: &dyn Record, campaign: &Campaign, pat
             words = format!("{words}, {} {what}", thousands(number));
         }
     }
+    leaning.extend(applied.forgotten.iter().map(|echo| echo.nonce.key));
     if !applied.forgotten.is_empty() {
         name_forgotten(context, &applied.forgotten);
     }
