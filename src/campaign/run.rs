@@ -210,6 +210,8 @@ impl Run {
             End::Page { error, to: None } => error.to_string(),
             End::Page { error, to: Some(to) } => format!("{error}; it was the message to {to}"),
             End::Asset(error) => error.to_string(),
+            // Whoever shares the campaign would go on into the same defect.
+            End::Panicked => CampaignError::Panicked.to_string(),
             End::Stage { stage, has_arrived } => {
                 let change = Change::Stage(stage.next().number(), question(*stage, *has_arrived));
                 return record.change(self.campaign.id, change).await;

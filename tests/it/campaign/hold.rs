@@ -5,7 +5,7 @@ use std::time::Duration;
 use reattach::campaign::{CampaignError, Counts, End, Pause, Replan, Run, RunParts, RunSummary, pause};
 use reattach::record::{Campaign, Change};
 
-use super::indoors::Room;
+use super::indoors::{Room, TRAP};
 
 const PEOPLE: u64 = 40;
 
@@ -89,6 +89,17 @@ async fn a_pause_by_hand_of_what_is_paused_by_hand_is_another() {
     assert_eq!(Pause::of(&now().await), Some(Pause::ByHand));
     let summary = ended(&room, &campaign).await;
     assert!(matches!(summary.end, End::Paused(_)) && room.taken().is_empty(), "{summary:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_defect_pauses_it_for_all_who_send_it() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let list = format!("recipient\n1\n{TRAP}\n2\n");
+    let campaign = room.plan(&list, "concurrency = 1\n[[message]]\ntext = \"Hi\"\n").await;
+    let summary = ended(&room, &campaign).await;
+    assert!(matches!(summary.end, End::Panicked), "{summary:?}");
+    assert!(summary.campaign.paused.is_some_and(|why| why.contains("panic")), "others go on into it");
+    assert_eq!((summary.counts.sent, summary.counts.pending), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

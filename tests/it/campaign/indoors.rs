@@ -30,6 +30,8 @@ use crate::support::secrecy::{Listener, folder_keeps_secrets};
 /// The longest wait of one call: `--max-wait`.
 const PATIENCE: Duration = Duration::from_mins(15);
 const LATENCY: Duration = Duration::from_millis(40);
+/// Whoever sends to them finds a defect.
+pub(super) const TRAP: &str = "666";
 
 /// A Graph API that takes every message, but for the time of a storm, and keeps count of its own.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Transport for Meta {
         };
         let body: Value = serde_json::from_slice(&body).expect("JSON");
         let recipient = body["recipient"]["id"].as_str().expect("a PSID").to_owned();
+        assert_ne!(recipient, TRAP, "that is the defect");
         let (status, body) = {
             let mut seen = self.seen.lock().expect("whole");
             if self.storm.contains(&now) {
