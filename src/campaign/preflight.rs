@@ -15,12 +15,16 @@ use super::template::Template;
 use super::times::Times;
 use super::{CampaignError, Permission, Run};
 use crate::clock::Timestamp;
-use crate::graph::{Load, Message};
-use crate::library::{AssetOutcome, PlanRules, Prepared, PreparedAsset};
+use crate::graph::{Load, Message, PaceLimits};
+use crate::library::{AssetOutcome, ID_LIFETIME, PlanRules, Prepared, PreparedAsset};
 use crate::record::Change;
 
 /// How much longer than the campaign an id must live.
-const MARGIN: Duration = Duration::from_hours(24);
+const MARGIN: Duration = DAY;
+const DAY: Duration = Duration::from_hours(24);
+/// The longest life that is asked of an id: one that was made in the last week is not made anew for a campaign that takes
+/// longer than any id lives.
+const LONGEST: Duration = ID_LIFETIME.saturating_sub(Duration::from_hours(7 * 24));
 /// The longest anybody's quiet hours put a message off: a night and a day, and another where clocks skip the hour between.
 const NIGHT: Duration = Duration::from_hours(50);
 /// How long after a person's last word the window counts as open: an hour less than Meta's 24, for clocks and queues.
@@ -144,13 +148,14 @@ impl Run {
             templates.iter().filter(|all| all.iter().any(|template| Load::of(&sampled(template)).media > 0));
         let share = (with_media.count() as u64, templates.len() as u64);
         let limits = parts.graph.governor().limits();
-        let duration = duration_of(&counts, share, limits.messages_per_second, limits.media_per_second);
+        let duration = duration_of(counts.pending, share, limits);
         let times = self.settings.times.clone();
         let begins_at = times.start_at.map_or(now, |start| start.max(now));
         let ends_at = begins_at.plus(duration);
         // Whoever sleeps when it begins gets it later.
         let night = if times.quiet_hours.is_some() { NIGHT } else { Duration::ZERO };
-        let rules = PlanRules { renew_within: ends_at.plus(night).since(now) + MARGIN, force: false };
+        let life = ends_at.plus(night).since(now) + MARGIN;
+        let rules = PlanRules { renew_within: life.min(LONGEST), force: false };
         let asked = self.settings.messages_per_second.map(NonZeroU32::get);
         let mut ready = Vec::new();
         for (part, (templates, said)) in templates.iter().zip(&self.message.parts).enumerate() {
@@ -252,17 +257,20 @@ impl Run {
     }
 }
 
-/// `with_media` of all parts have audio or video.
-fn duration_of(
-    counts: &Counts,
-    (with_media, all): (u64, u64),
-    messages_per_second: u32,
-    media_per_second: u32,
-) -> Duration {
-    let media = counts.pending * with_media / all.max(1);
-    let seconds =
-        (counts.pending / u64::from(messages_per_second.max(1))).max(media / u64::from(media_per_second.max(1)));
-    Duration::from_secs(seconds)
+/// How long so many messages take; `with_media` of all parts have audio or video. Whoever may make so many calls a day waits
+/// for the next day with the rest.
+fn duration_of(pending: u64, (with_media, all): (u64, u64), limits: PaceLimits) -> Duration {
+    let at_pace = |messages: u64| {
+        let media = messages * with_media / all.max(1);
+        let seconds = messages
+            .div_ceil(u64::from(limits.messages_per_second.max(1)))
+            .max(media.div_ceil(u64::from(limits.media_per_second.max(1))));
+        Duration::from_secs(seconds)
+    };
+    let a_day = limits.calls_per_day.unwrap_or(u64::MAX).max(1);
+    let days = pending.saturating_sub(1) / a_day;
+    let by_day = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX)) + at_pace(pending - days * a_day);
+    at_pace(pending).max(by_day)
 }
 
 fn listed(ready: &[Vec<ReadyPart>]) -> Vec<PreflightAsset> {
@@ -278,4 +286,24 @@ fn listed(ready: &[Vec<ReadyPart>]) -> Vec<PreflightAsset> {
             size_bytes: asset.upload.known_size(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_as_long_as_the_slowest_limit_and_whole_days_where_a_day_has_one() {
+        let limits = PaceLimits { messages_per_second: 40, media_per_second: 10, ..PaceLimits::default() };
+        let takes = |pending, share, limits| duration_of(pending, share, limits).as_secs();
+        assert_eq!(takes(0, (0, 1), limits), 0);
+        assert_eq!(takes(81, (0, 1), limits), 3);
+        assert_eq!(takes(80, (1, 1), limits), 8);
+        assert_eq!(takes(80, (1, 2), limits), 4);
+        let with_days = |calls| PaceLimits { calls_per_day: Some(calls), ..limits };
+        assert_eq!(takes(1_000, (0, 1), with_days(1_000)), 25);
+        assert_eq!(takes(2_400, (0, 1), with_days(1_000)), 2 * 86_400 + 10);
+        let slow = PaceLimits { messages_per_second: 1, ..with_days(1_000_000) };
+        assert_eq!(takes(1_500_000, (0, 1), slow), 1_500_000, "the pace is narrower than the day");
+    }
 }

@@ -51,7 +51,8 @@ pub(super) fn print_ahead(
         let how = if asset.uploaded { "uploaded just now" } else { "uploaded before" };
         let left = human_span(asset.expires_at.since(context.clock.now()));
         let reference = shown_text(&asset.reference);
-        line("asset", format!("{reference}{size}, {how}: {}, {left} left", asset.attachment_id));
+        let end = if asset.expires_at < ahead.ends_at { "; it ends first, and is made anew then" } else { "" };
+        line("asset", format!("{reference}{size}, {how}: {}, {left} left{end}", asset.attachment_id));
     }
     if campaign.started_at.is_some() && ahead.counts.pending < ahead.counts.total {
         line("so far", figures(&ahead.counts));
