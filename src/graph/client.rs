@@ -14,6 +14,7 @@ use sha2::Sha256;
 use url::Url;
 
 use super::api_version::ApiVersion;
+use super::catalogue::Class;
 use super::error::{Failure, GraphError, Operation, Refusal};
 use super::governor::{Governor, Load, PaceLimits};
 use super::hook::Hook;
@@ -161,11 +162,19 @@ impl GraphClient {
 
     /// Whose token this is: the Page's own id and name, or a person's where the token is not a Page's.
     ///
-    /// **Source**: Graph API, "Introspection": `metadata=1` adds the type of the object.
+    /// **Source**: Graph API, "Introspection": `metadata=1` adds the type of the object. Where Meta does not take that, it is
+    /// asked without, and does not say whether the token is a Page's.
     pub async fn me(&self) -> Result<Identity, GraphError> {
         let mut url = self.url(&["me"]);
-        url.query_pairs_mut().append_pair("fields", "id,name").append_pair("metadata", "1");
-        self.run(Operation::Read, Load::CALL, Method::GET, url, Body::Empty).await
+        url.query_pairs_mut().append_pair("fields", "id,name");
+        let mut with_type = url.clone();
+        with_type.query_pairs_mut().append_pair("metadata", "1");
+        let ask = |url| Box::pin(self.run(Operation::Read, Load::CALL, Method::GET, url, Body::Empty));
+        let is_of_the_question = |refusal: &Refusal| refusal.entry().is_none_or(|entry| entry.class == Class::Request);
+        match ask(with_type).await {
+            Err(error) if error.refusal().is_some_and(is_of_the_question) => ask(url).await,
+            told => told,
+        }
     }
 
     /// The id under which `page` may send the file to anyone, for 90 days.

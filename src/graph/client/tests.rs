@@ -155,6 +155,21 @@ async fn me_asks_for_id_and_name() {
     );
 }
 
+#[tokio::test]
+async fn where_meta_takes_no_question_about_the_type_me_asks_without() {
+    let meta = Scripted::new(vec![
+        answer(400, r#"{"error":{"code":100,"message":"(#100) The metadata parameter is no longer supported"}}"#),
+        answer(200, r#"{"id":"1234567890","name":"Shop"}"#),
+        answer(400, r#"{"error":{"code":190,"message":"Error validating access token"}}"#),
+    ]);
+    let client = meta.client(None);
+    assert_eq!(client.me().await.expect("an identity").id, page());
+    let asked: Vec<_> = meta.calls().iter().map(|call| call.url.query().unwrap_or_default().to_owned()).collect();
+    assert_eq!(asked, ["fields=id%2Cname&metadata=1", "fields=id%2Cname"]);
+    assert!(client.me().await.is_err());
+    assert_eq!(meta.calls().len(), 3, "a token that is refused is refused for any question");
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_attempt_carries_a_proof_of_its_own() {
     let meta = Scripted::new(vec![
