@@ -34,7 +34,7 @@ impl FromStr for Portion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("{text:?} is no number and no share: write 50, or 5%");
+        let refuse = || format!("{text:?} is neither a number above zero nor a share: write 50, or 5%");
         match text.trim().strip_suffix('%') {
             Some(percent) => match percent.trim().parse::<f64>() {
                 Ok(percent) if percent / 100.0 > 0.0 && percent <= 100.0 => Ok(Self::Percent(percent)),
@@ -66,7 +66,7 @@ impl Serialize for Portion {
 impl<'de> Deserialize<'de> for Portion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "it takes a number, such as 50, or a share, such as \"5%\"")]
         enum Written {
             Text(String),
             Number(u64),

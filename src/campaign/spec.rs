@@ -188,7 +188,7 @@ struct SpecFile {
 
 /// What may be written with quotes or without: a PSID, or a time.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it takes a word, a number or a time")]
 enum WordFile {
     Text(String),
     Number(u64),

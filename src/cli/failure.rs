@@ -99,7 +99,12 @@ impl Failure {
     /// The exit code it ends the command with.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Config(_) | Self::SamePage { .. } | Self::Tls(_) => Exit::Usage,
+            Self::Usage { .. }
+            | Self::Config(_)
+            | Self::SamePage { .. }
+            | Self::Tls(_)
+            | Self::Listen { .. }
+            | Self::Sandbox(SandboxError::Listen { .. }) => Exit::Usage,
             Self::Credentials(_)
             | Self::WrongPage { .. }
             | Self::NotAPage { .. }

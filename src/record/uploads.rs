@@ -40,6 +40,11 @@ impl Upload {
         self.key.asset.hash().map(|_| self.size_bytes)
     }
 
+    /// Its media type, where anybody knows.
+    pub fn known_mime(&self) -> Option<&str> {
+        Some(&*self.mime).filter(|mime| !mime.is_empty())
+    }
+
     /// When it was uploaded, where anybody knows.
     pub fn known_upload_time(&self) -> Option<Timestamp> {
         (self.state != UploadState::UnknownAge).then_some(self.uploaded_at)

@@ -103,7 +103,7 @@ impl Entry {
             uploaded_at: upload.known_upload_time(),
             expires_at: upload.known_expiry(),
             size_bytes: upload.known_size(),
-            mime: Some(upload.mime.clone()),
+            mime: upload.known_mime().map(str::to_owned),
             dimensions: upload.dimensions,
             page: Some(space.page.clone()),
             platform: Some(space.platform),

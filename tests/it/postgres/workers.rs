@@ -255,6 +255,7 @@ fn workers_that_begin_at_once_with_other_files_under_a_name_do_not_both_send() {
     assert_eq!((done.code, refused.code), (Some(0), Some(2)), "{ran:?}");
     assert!(refused.stdout.contains("hero.png holds something else"), "{refused:?}");
     let sent = world.truth().messages;
-    let pictures: HashSet<_> = sent.iter().map(|message| message.request["message"]["attachment"].to_string()).collect();
+    let pictures: HashSet<_> =
+        sent.iter().map(|message| message.request["message"]["attachment"].to_string()).collect();
     assert_eq!((sent.len(), pictures.len()), (20, 1), "{pictures:?}");
 }
