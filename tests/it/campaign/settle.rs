@@ -128,6 +128,21 @@ fn evidence_that_cannot_be_read_takes_nothing_for_not_sent() {
 }
 
 #[test]
+fn an_echo_of_an_attempt_nobody_knows_of_takes_nothing_for_not_sent() {
+    let world = fast_world();
+    campaign(&world, 1, TEXT);
+    lose_answers(&world, 1);
+    run(&world).ended_with(7);
+    // As the record would stand behind the loss of what came after the first attempt.
+    let later = echoes(&world).replacen(":1:", ":2:", 1);
+    world.put("later.jsonl", later);
+    let settle = ["campaign", "settle", "spring", "--assume", "not-sent", "--echoes", "library/later.jsonl"];
+    let kept = world.json(settle).ended_with(7);
+    assert_eq!((&closing(&kept)["unknown"], &closing(&kept)["pending"]), (&json!(1), &json!(0)), "they have it");
+    assert!(kept.stderr.contains("1 message left unknown"), "{}", kept.stderr);
+}
+
+#[test]
 fn a_missing_permission_ends_it_with_metas_words_and_keeps_what_was_settled() {
     let world = fast_world();
     campaign(&world, 6, TEXT);
