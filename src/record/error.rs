@@ -36,7 +36,8 @@ pub enum RecordError {
         /// The newest format this program reads.
         known: i32,
     },
-    /// Another program kept the record locked for ten seconds: try again.
+    /// Another program kept the record locked for ten seconds, or changed the form of a shared one for about a minute: try
+    /// again.
     #[error("use the record {}: another program keeps it locked", path.display())]
     Locked {
         /// The record's file.

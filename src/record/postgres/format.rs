@@ -1,5 +1,7 @@
 //! The form of the tables: found out at open, brought up to date by one process at a time, refused where it is newer.
 
+use std::time::Duration;
+
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 
@@ -14,7 +16,10 @@ mod embedded {
 /// The oldest server this is tried with.
 const OLDEST: i32 = 150_000;
 /// Held while the form changes: "reattach", in eight letters.
-const LOCK: i64 = i64::from_be_bytes(*b"reattach");
+pub(super) const LOCK: i64 = i64::from_be_bytes(*b"reattach");
+/// How long to wait for whoever else changes it: a little less than a call waits for a server, so that its caller hears
+/// why.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 pub(super) fn migrations() -> Runner {
     embedded::migrations::runner()
@@ -22,23 +27,24 @@ pub(super) fn migrations() -> Runner {
 
 /// Brings the tables to the newest form of `migrations`, which apply all together or not at all. Whoever finds them so
 /// needs no right to change them.
+///
+/// The connection is left with settings and a lock of its own, and has to be closed.
 pub(super) async fn prepare(client: &mut Client, address: &ServerAddress, migrations: Runner) -> Result<(), Fault> {
     check_server(client).await?;
     let newest = migrations.get_migrations().iter().map(Migration::version).max().unwrap_or_default();
     if current(client, address, newest).await? == newest {
         return Ok(());
     }
-    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+    let patience = PATIENCE.as_millis();
+    client.batch_execute(&format!("SET statement_timeout = 0; SET lock_timeout = {patience}")).await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     // Somebody else may have done so meanwhile.
-    let migrated = if current(client, address, newest).await? == newest {
-        Ok(())
-    } else {
-        client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")).await?;
-        migrations.set_grouped(true).run_async(client).await.map(drop).map_err(Fault::from)
-    };
-    client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await?;
-    migrated
+    if current(client, address, newest).await? == newest {
+        return Ok(());
+    }
+    client.batch_execute(&format!("SET lock_timeout = 0; CREATE SCHEMA IF NOT EXISTS {SCHEMA}")).await?;
+    migrations.set_grouped(true).run_async(client).await?;
+    Ok(())
 }
 
 async fn check_server(client: &Client) -> Result<(), Fault> {

@@ -10,6 +10,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use deadpool_postgres::{
 };
 use futures::future::join;
 use refinery::Runner;
-use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -56,7 +57,9 @@ pub(super) struct Sessions {
     pool: Pool,
     address: ServerAddress,
     /// Set once the tables are known to have the form this version needs.
-    formed: OnceCell<()>,
+    formed: Arc<AtomicBool>,
+    /// What gives them that form, while it does.
+    forming: tokio::sync::Mutex<Option<JoinHandle<Result<(), Fault>>>>,
     acknowledged: Acknowledged,
 }
 
@@ -140,7 +143,8 @@ impl Sessions {
             })
         });
         let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(fit).build();
-        Ok(Self { pool: pool.map_err(io::Error::other)?, address, formed: OnceCell::new(), acknowledged })
+        let (pool, formed, forming) = (pool.map_err(io::Error::other)?, Arc::default(), tokio::sync::Mutex::default());
+        Ok(Self { pool, address, formed, forming, acknowledged })
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
@@ -149,14 +153,35 @@ impl Sessions {
 
     /// Brings the tables to the newest form of `migrations`, unless that was done before.
     pub(super) async fn form(&self, migrations: Runner) -> Result<(), Fault> {
-        let form = || async {
-            let mut client = self.client().await?;
-            format::prepare(&mut client, &self.address, migrations).await?;
-            // Some of its settings were for the migration alone.
-            drop(Object::take(client));
-            Ok(())
-        };
-        self.formed.get_or_try_init(form).await.copied()
+        let mut forming = self.forming.lock().await;
+        if self.is_formed() {
+            return Ok(());
+        }
+        // What failed while nobody waited for it says nothing of now.
+        drop(forming.take_if(|forming| forming.is_finished()));
+        let formed = forming.get_or_insert_with(|| self.begin_to_form(migrations)).await;
+        *forming = None;
+        formed.unwrap_or_else(|stopped| match stopped.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime it was begun on is gone.
+            Err(_) => Err(Fault::Silence),
+        })
+    }
+
+    /// Goes on when nobody waits for it any more: what takes longer than its callers wait would be begun anew by each.
+    fn begin_to_form(&self, migrations: Runner) -> JoinHandle<Result<(), Fault>> {
+        let (pool, address, formed) = (self.pool.clone(), self.address.clone(), Arc::clone(&self.formed));
+        tokio::spawn(async move {
+            // Not the pool's any more: it is closed however this ends, and its lock and settings end with it.
+            let mut client = Object::take(client(&pool).await?);
+            format::prepare(&mut client, &address, migrations).await?;
+            formed.store(true, Ordering::SeqCst);
+            Ok::<_, Fault>(())
+        })
+    }
+
+    fn is_formed(&self) -> bool {
+        self.formed.load(Ordering::SeqCst)
     }
 
     /// Returns if the server is there, lets us in and has our tables. Asks once.
@@ -167,7 +192,7 @@ impl Sessions {
 
     /// Returns once the tables are known to have their form.
     pub(super) async fn formed(&self) -> Result<(), Fault> {
-        if self.formed.initialized() {
+        if self.is_formed() {
             return Ok(());
         }
         let formed = self.form(format::migrations()).await;
@@ -177,13 +202,7 @@ impl Sessions {
     /// A connection that was alive just now.
     pub(super) async fn connection(&self) -> Result<Object, Fault> {
         self.formed().await?;
-        self.client().await
-    }
-
-    /// A connection of its own use.
-    async fn client(&self) -> Result<Object, Fault> {
-        // The pool's own limits leave out what a new one is asked, and a server that hangs keeps its connections open.
-        Ok(timeout(2 * PATIENCE, self.pool.get()).await.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)))?)
+        client(&self.pool).await
     }
 
     /// The answer to one statement.
@@ -363,6 +382,12 @@ impl Sessions {
             }
         }
     }
+}
+
+/// A connection of its own use.
+async fn client(pool: &Pool) -> Result<Object, Fault> {
+    // The pool's own limits leave out what a new one is asked, and a server that hangs keeps its connections open.
+    Ok(timeout(2 * PATIENCE, pool.get()).await.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)))?)
 }
 
 impl fmt::Debug for Sessions {

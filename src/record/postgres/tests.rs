@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use refinery::{Migration, Runner};
+use tokio::task::spawn_blocking;
 
 use self::server::{Pair, Server};
 use super::*;
@@ -115,6 +116,51 @@ async fn a_migration_that_fails_changes_nothing_nor_do_those_before_it() {
     migrations.push(Migration::unapplied("V99__broken", "SELECT nonsense").expect("a migration"));
     assert!(PostgresRecord::open_with(&place.address(), Runner::new(&migrations)).await.is_err());
     assert!(place.record().await.find(&[key(1)]).await.expect("found")[0].is_some());
+}
+
+#[tokio::test]
+async fn who_may_not_make_the_tables_keeps_nobody_else_from_making_them() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database(None);
+    let role = format!("stranger_{database}");
+    server.sql("postgres", &format!("CREATE ROLE {role} LOGIN"));
+    let url = server.url(&database).replace("postgres@", &format!("{role}@"));
+    let stranger = PostgresRecord::at(&url.parse().expect("an address")).expect("a record");
+    let refused = stranger.aliases().await;
+    assert!(matches!(refused, Err(RecordError::NotLetIn { .. })), "{refused:?}");
+    let address: ServerAddress = server.url(&database).parse().expect("an address");
+    let opened = timeout(Duration::from_secs(30), PostgresRecord::open(&address)).await;
+    opened.expect("nobody is in the way").expect("a record");
+}
+
+#[tokio::test]
+async fn tables_are_made_though_whoever_asked_for_them_has_given_up() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database(None);
+    let address: ServerAddress = server.url(&database).parse().expect("an address");
+    let (other, connection) = connect::connect(&address).await.expect("a connection");
+    tokio::spawn(connection);
+    other.execute("SELECT pg_advisory_lock($1)", &[&format::LOCK]).await.expect("locked");
+    let record = PostgresRecord::at(&address).expect("a record");
+    let waits =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'advisory'");
+    let waiting = spawn_blocking(move || server.wait_until(&waits, "1"));
+    tokio::select! {
+        early = record.aliases() => panic!("{early:?}, although another makes them"),
+        waits = waiting => waits.expect("it waits"),
+    }
+    drop(other);
+    let made = async {
+        loop {
+            let database = database.clone();
+            let asked = move || server.sql(&database, "SELECT to_regclass('reattach.uploads') IS NOT NULL");
+            if spawn_blocking(asked).await.expect("an answer") == "t" {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), made).await.expect("they are made");
+    record.verify().await.expect("healthy");
 }
 
 #[tokio::test]
