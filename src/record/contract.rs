@@ -171,7 +171,7 @@ pub(super) fn result(id: &str) -> NewUpload {
     }
 }
 
-fn upload(key: &AssetKey, new: NewUpload) -> Upload {
+pub(super) fn upload(key: &AssetKey, new: NewUpload) -> Upload {
     let NewUpload { attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source } = new;
     let (key, state) = (key.clone(), UploadState::Live);
     Upload { key, attachment_id, uploaded_at, expires_at, size_bytes, mime, dimensions, source, state }

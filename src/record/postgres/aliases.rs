@@ -1,6 +1,7 @@
 //! What people call what: the table `aliases`.
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::fault::Fault;
 use super::session::Tx;
@@ -16,18 +17,23 @@ pub(super) async fn get(tx: &Tx, name: &AliasName) -> Result<Option<Alias>, Faul
     Ok(tx.one(&sql, &[&name.as_str()]).await?.as_ref().map(read).transpose()?)
 }
 
-/// What it pointed at before is read under a lock, so that of two who point it anew, one sees the other's.
+/// Of two who set it at the same time, the second waits for the first, and sees what that one pointed it at.
 pub(super) async fn set(tx: &Tx, alias: &Alias) -> Result<Option<Alias>, Fault> {
-    let sql = format!("SELECT {COLUMNS} FROM aliases WHERE name = $1 FOR UPDATE");
-    let before = tx.one(&sql, &[&alias.name.as_str()]).await?.as_ref().map(read).transpose()?;
     let row = AliasRow::new(alias);
-    let sql = format!(
-        "INSERT INTO aliases ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
-         sha256 = excluded.sha256, url = excluded.url, kind = excluded.kind, source = excluded.source,
-         set_at = excluded.set_at"
-    );
-    tx.execute(&sql, &[&row.name, &row.digest, &row.url, &row.kind, &row.source, &row.set_at]).await?;
-    Ok(before)
+    let values: [&(dyn ToSql + Sync); 6] = [&row.name, &row.digest, &row.url, &row.kind, &row.source, &row.set_at];
+    loop {
+        let sql =
+            format!("INSERT INTO aliases ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING");
+        if tx.execute(&sql, &values).await? == 1 {
+            return Ok(None);
+        }
+        let sql = format!("SELECT {COLUMNS} FROM aliases WHERE name = $1 FOR UPDATE");
+        // Removed meanwhile: then there is none.
+        let Some(before) = tx.one(&sql, &[&row.name]).await? else { continue };
+        let sql = "UPDATE aliases SET sha256 = $2, url = $3, kind = $4, source = $5, set_at = $6 WHERE name = $1";
+        tx.execute(sql, &values).await?;
+        return Ok(Some(read(&before)?));
+    }
 }
 
 pub(super) async fn remove(tx: &Tx, name: &AliasName) -> Result<Option<Alias>, Fault> {

@@ -266,6 +266,72 @@ async fn who_waits_for_a_key_hears_of_its_end() {
     timeout(Duration::from_secs(30), heard).await.expect("it hears");
 }
 
+/// Returns when a session in the place waits for another's transaction.
+async fn until_one_waits(place: &Place) {
+    let waiting = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'transactionid'",
+        place.database
+    );
+    let server = place.server;
+    spawn_blocking(move || server.wait_until(&waiting, "1")).await.expect("it waits");
+}
+
+#[tokio::test]
+async fn of_two_who_bring_an_id_at_the_same_time_the_better_one_stays() {
+    let Some(place) = place() else { return };
+    let (one, other) = (place.record().await, place.record().await);
+    // Of the same space, so that it is there.
+    contract::store(&one, &key(2), "id").await;
+    let young = &[contract::upload(&key(1), result("young"))];
+    let before = NOW.minus(Duration::from_hours(1));
+    let old = [contract::upload(&key(1), NewUpload { uploaded_at: before, ..result("old") })];
+    let gate = &tokio::sync::Barrier::new(2);
+    let first = one.sessions.write(|tx| async move {
+        let adopted = uploads::adopt(&tx, young).await?;
+        gate.wait().await;
+        gate.wait().await;
+        Ok(adopted)
+    });
+    let second = async {
+        gate.wait().await;
+        let and_commit = async {
+            until_one_waits(&place).await;
+            gate.wait().await;
+        };
+        tokio::join!(other.adopt(&old), and_commit).0
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.expect("adopted"), [Adopted::Stored]);
+    assert_eq!(second.expect("adopted"), [Adopted::Kept]);
+    assert_eq!(one.find(&[key(1)]).await.expect("found"), [Some(young[0].clone())]);
+}
+
+#[tokio::test]
+async fn of_two_who_give_a_new_name_at_the_same_time_one_sees_the_others() {
+    let Some(place) = place() else { return };
+    let (one, other) = (place.record().await, place.record().await);
+    let (before, after) = (&contract::alias("hero", key(1).asset), contract::alias("hero", key(2).asset));
+    let gate = &tokio::sync::Barrier::new(2);
+    let first = one.sessions.write(|tx| async move {
+        let replaced = aliases::set(&tx, before).await?;
+        gate.wait().await;
+        gate.wait().await;
+        Ok(replaced)
+    });
+    let second = async {
+        gate.wait().await;
+        let and_commit = async {
+            until_one_waits(&place).await;
+            gate.wait().await;
+        };
+        tokio::join!(other.set_alias(&after), and_commit).0
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.expect("set"), None);
+    assert_eq!(second.expect("set").as_ref(), Some(before));
+    assert_eq!(one.alias(&after.name).await.expect("an answer"), Some(after));
+}
+
 #[tokio::test]
 async fn who_has_lost_the_lease_claims_as_another() {
     let Some(place) = place() else { return };

@@ -111,16 +111,27 @@ pub(super) async fn adopt(tx: &Tx, uploads: &[Upload]) -> Result<Vec<Adopted>, F
             Some(space) => *space,
             None => *spaces.entry(&upload.key.space).or_insert(space_id_for_writing(tx, &upload.key.space).await?),
         };
-        let stored = upload_of(tx, space, &upload.key).await?;
-        if stored.is_some_and(|stored| !stored.gives_way_to(upload)) {
-            adopted.push(Adopted::Kept);
-            continue;
-        }
-        let (key, state, upload) = upload.clone().split();
-        store(tx, space, &key, &UploadRow::new(&upload, state, FROM_ELSEWHERE)).await?;
-        adopted.push(Adopted::Stored);
+        adopted.push(adopt_one(tx, space, upload).await?);
     }
     Ok(adopted)
+}
+
+/// A row that is not there cannot be locked: of two who bring one at the same time, the second waits for the first.
+async fn adopt_one(tx: &Tx, space: i64, upload: &Upload) -> Result<Adopted, Fault> {
+    let (key, state, new) = upload.clone().split();
+    let row = UploadRow::new(&new, state, FROM_ELSEWHERE);
+    loop {
+        if put(tx, space, &key, &row, "DO NOTHING").await? == 1 {
+            return Ok(Adopted::Stored);
+        }
+        // Forgotten meanwhile: then there is none.
+        let Some(stored) = upload_of(tx, space, &key).await? else { continue };
+        if !stored.gives_way_to(upload) {
+            return Ok(Adopted::Kept);
+        }
+        store(tx, space, &key, &row).await?;
+        return Ok(Adopted::Stored);
+    }
 }
 
 pub(super) async fn follow(tx: &Tx, moves: &[Moved]) -> Result<(), Fault> {
@@ -180,14 +191,21 @@ pub(super) async fn row_of(tx: &Tx, space: i64, key: &AssetKey) -> Result<Option
     Ok(found.as_ref().map(upload_row).transpose()?)
 }
 
+/// Stores the row, in the place of the one there may be.
 pub(super) async fn store(tx: &Tx, space: i64, key: &AssetKey, row: &UploadRow) -> Result<(), Fault> {
+    let instead = "DO UPDATE SET url = excluded.url, attachment_id = excluded.attachment_id,
+         state = excluded.state, uploaded_at = excluded.uploaded_at, expires_at = excluded.expires_at,
+         size_bytes = excluded.size_bytes, mime = excluded.mime, width = excluded.width, height = excluded.height,
+         source = excluded.source, epoch = excluded.epoch";
+    put(tx, space, key, row, instead).await.map(drop)
+}
+
+/// Stores the row, or does what `instead` says where the key has one; says how many rows that changed.
+async fn put(tx: &Tx, space: i64, key: &AssetKey, row: &UploadRow, instead: &str) -> Result<u64, Fault> {
     let sql = format!(
         "INSERT INTO uploads (space, sha256, kind, url, {COLUMNS})
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         ON CONFLICT (space, sha256, kind) DO UPDATE SET url = excluded.url, attachment_id = excluded.attachment_id,
-         state = excluded.state, uploaded_at = excluded.uploaded_at, expires_at = excluded.expires_at,
-         size_bytes = excluded.size_bytes, mime = excluded.mime, width = excluded.width, height = excluded.height,
-         source = excluded.source, epoch = excluded.epoch"
+         ON CONFLICT (space, sha256, kind) {instead}"
     );
     tx.execute(
         &sql,
@@ -208,8 +226,7 @@ pub(super) async fn store(tx: &Tx, space: i64, key: &AssetKey, row: &UploadRow) 
             &row.epoch,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// A row that begins with [`COLUMNS`].
