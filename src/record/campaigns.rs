@@ -361,7 +361,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
         but_for: &[Recipient],
     ) -> Result<Option<u64>, RecordError>;
 
-    /// How many people on the list last wrote before `since`, of those of whom that is known.
+    /// How many people last wrote before `since`, of those of whom that is known, whom the last plan names, and to whom the
+    /// first part is still to be sent.
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;
 
     /// How many deliveries are in which state; reads them all.

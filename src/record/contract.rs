@@ -98,6 +98,7 @@ macro_rules! suite {
             a_stage_waits_for_a_yes_and_another_message_for_the_first
             that_something_may_be_lost_is_told_until_there_is_a_yes
             whom_an_earlier_plan_named_is_no_sample_of_this_one
+            people_are_silent_who_are_still_to_get_the_first_part
             a_plan_takes_the_place_of_no_other_than_it_knew
             variants_are_counted_each
             people_on_the_stop_list_get_nothing_more

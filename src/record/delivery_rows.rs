@@ -278,12 +278,23 @@ pub(super) fn is_meant(since: Timestamp, plan: &str) -> String {
     )
 }
 
+/// SQL, for every engine: that a row of `campaign_recipients` is somebody the last plan, number `plan`, names, and the
+/// first part is still to be sent to them.
+pub(super) fn is_waiting(plan: &str) -> String {
+    format!("generation = {plan} AND {}", unsettled("campaign_recipients", ""))
+}
+
 /// SQL, for every engine: that nothing was settled before `since` with the recipient of a row of `table`.
 pub(super) fn untouched(table: &str, since: Timestamp) -> String {
+    unsettled(table, &format!("AND first.at < {}", since.as_unix_millis()))
+}
+
+/// SQL, for every engine: that the first part is not settled, by a row of which `condition` holds as well, with the
+/// recipient of a row of `table`.
+fn unsettled(table: &str, condition: &str) -> String {
     format!(
         "NOT EXISTS (SELECT 1 FROM deliveries AS first WHERE first.campaign = {table}.campaign AND first.seq = {table}.seq
-         AND first.part = 0 AND first.at < {} AND first.state IN ('sent', 'failed', 'unknown', 'skipped'))",
-        since.as_unix_millis()
+         AND first.part = 0 {condition} AND first.state IN ('sent', 'failed', 'unknown', 'skipped'))"
     )
 }
 

@@ -361,3 +361,22 @@ pub(in crate::record) async fn whom_an_earlier_plan_named_is_no_sample_of_this_o
     record.suppress(campaign, &all, NOW).await.expect("left out");
     assert_eq!(sample().await, Some(somebody(1).recipient), "anybody, where nobody is left");
 }
+
+pub(in crate::record) async fn people_are_silent_who_are_still_to_get_the_first_part(store: &dyn Store) {
+    let record = store.open().await;
+    let campaign = plan(&*record, 1..=6, 2).await;
+    let later = Timestamp::from_unix_millis(NOW.as_unix_millis() + 1);
+    let silent = async |since| record.count_silent(campaign, since).await.expect("a count");
+    assert_eq!((silent(NOW).await, silent(later).await), (0, 6), "all last wrote now");
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 4).await;
+    let put_off = entry(4, 0, Event::Defer { due: later });
+    let entries = [intent(1, 0), sent(1, 0), intent(2, 0), refused(2, 0), intent(3, 0), doubt(3, 0), put_off];
+    write(&*record, &worker, &entries).await;
+    record.retire(&worker, NOW).await.expect("retired");
+    assert_eq!(silent(later).await, 3, "4 is put off, and the turn of 5 and 6 is to come");
+    plan(&*record, [1, 4, 5], 2).await;
+    assert_eq!(silent(later).await, 2, "6 is not on the list any more");
+    record.suppress(campaign, &[somebody(5).recipient], NOW).await.expect("left out");
+    assert_eq!(silent(later).await, 1);
+}

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::campaigns::{LOST, NO_PLAN};
-use crate::record::delivery_rows::{DeliveryRows, is_meant};
+use crate::record::delivery_rows::{DeliveryRows, is_meant, is_waiting};
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
@@ -193,8 +193,11 @@ impl Campaigns for PostgresRecord {
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {
         self.sessions
             .ask(|tx| async move {
-                let sql = "SELECT count(*) FROM campaign_recipients WHERE campaign = $1 AND last_interaction_at < $2";
-                number(&tx, sql, campaign, since.as_unix_millis()).await
+                let sql = format!(
+                    "SELECT count(*) FROM campaign_recipients WHERE campaign = $1 AND last_interaction_at < $2 AND {}",
+                    is_waiting(PLAN)
+                );
+                number(&tx, &sql, campaign, since.as_unix_millis()).await
             })
             .await
     }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::campaigns::{LOST, is_lost, paused_anew};
-use crate::record::delivery_rows::{DeliveryRows, is_meant};
+use crate::record::delivery_rows::{DeliveryRows, is_meant, is_waiting};
 use crate::record::rows;
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
@@ -199,8 +199,11 @@ impl Campaigns for SqliteRecord {
 
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError> {
         self.call(move |engine| {
-            let sql = "SELECT count(*) FROM campaign_recipients WHERE campaign = ?1 AND last_interaction_at < ?2";
-            let mut query = engine.connection.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT count(*) FROM campaign_recipients WHERE campaign = ?1 AND last_interaction_at < ?2 AND {}",
+                is_waiting(PLAN)
+            );
+            let mut query = engine.connection.prepare_cached(&sql)?;
             Ok(unsigned(query.query_row([campaign.0, since.as_unix_millis()], |row| row.get(0))?))
         })
         .await
