@@ -196,6 +196,16 @@ pub(super) fn path_bytes(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().to_vec()
 }
 
+/// A number as it is stored. Places and counts never come near the end of either type.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number that was stored by [`signed`].
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
 pub(super) fn damaged(table: &'static str, what: impl fmt::Display) -> RecordError {
     RecordError::Damaged { table, what: what.to_string() }
 }

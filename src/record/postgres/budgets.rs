@@ -9,7 +9,8 @@ use super::session::Tx;
 use super::uploads::column;
 use crate::budget::{Ask, Gate, Group, Holding, LEASE, PoolAsk, Portion, Rates, Slice, divide};
 use crate::ids::{Origin, PageId};
-use crate::record::{Budgets, RecordError, rows};
+use crate::record::rows::{self, signed};
+use crate::record::{Budgets, RecordError};
 
 const TABLE: &str = "slices";
 
@@ -176,8 +177,4 @@ async fn portion(tx: &Tx, place: Place<'_>, ask: PoolAsk, now: i64) -> Result<Po
         tx.execute(sql, &[&place.origin, &place.page, &since]).await?;
     }
     Ok(portion)
-}
-
-fn signed(calls: u64) -> i64 {
-    i64::try_from(calls).unwrap_or(i64::MAX)
 }

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresRecord;
-use super::deliveries::{self, Sheet, by_and_by, signed, unsigned};
+use super::deliveries::{self, Sheet, by_and_by};
 use super::fault::Fault;
 use super::ledger::{holder, holder_in, seqs};
 use super::plans::{add_recipients, begin_plan, readmit, seal_plan};
@@ -16,7 +16,7 @@ use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::campaigns::{LOST, NO_PLAN};
 use crate::record::delivery_rows::{DeliveryRows, is_meant, is_waiting};
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
     NewRecipient, PartCount, PlanDigest, RecordError, Worker,

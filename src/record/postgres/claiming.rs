@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::deliveries::{
-    COLUMNS, COLUMNS_COUNT, RECIPIENT_COLUMNS, RECIPIENTS, Sheet, TABLE, prefixed, recipient, recipients, signed,
+    COLUMNS, COLUMNS_COUNT, RECIPIENT_COLUMNS, RECIPIENTS, Sheet, TABLE, prefixed, recipient, recipients,
 };
 use super::fault::Fault;
 use super::session::Tx;
@@ -18,7 +18,7 @@ use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Event};
 use crate::record::delivery_rows::{DeliveryRows, untouched};
-use crate::record::rows;
+use crate::record::rows::{self, signed};
 use crate::record::{CampaignId, ClaimedRow, Claims, DeliveryKey, NewRecipient, Worker};
 
 /// The states of `deliveries_open`, as it has them.

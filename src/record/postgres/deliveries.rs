@@ -15,7 +15,7 @@ use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, State};
 use crate::record::delivery_rows::{DeliveryRows, Stored, off_the_list, with_those_without_a_row};
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{
     CampaignId, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount, RecordError, Worker,
 };
@@ -428,13 +428,4 @@ pub(super) fn numbers(key: DeliveryKey) -> (i64, i64) {
 /// The one character PostgreSQL's texts lack.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
-}
-
-/// Numbers of recipients never come near the end of either.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }

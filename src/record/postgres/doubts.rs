@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::PostgresRecord;
 use super::campaigns::parts_of;
-use super::deliveries::{self, Sheet, columns_of, numbers, read, recipients, signed, small, unsigned};
+use super::deliveries::{self, Sheet, columns_of, numbers, read, recipients, small};
 use super::fault::Fault;
 use super::session::Tx;
 use super::uploads::column;
@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Doubted, Event, State};
 use crate::ids::{KeySpace, Recipient};
 use crate::record::delivery_rows::DeliveryRows;
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{
     CampaignId, DeliveryKey, DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Entry, Finding, ListedDelivery,
     PersonsDelivery, Proof, Proven, RecordError,

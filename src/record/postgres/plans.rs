@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::campaigns::{Stored, TABLE, drop_rest, id_of, lock, seqs_of};
-use super::deliveries::{Sheet, by_and_by, signed, unsigned};
+use super::deliveries::{Sheet, by_and_by};
 use super::fault::Fault;
 use super::ledger::{WORKERS, add_worker, dismiss, holder, standing};
 use super::session::Tx;
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
 use crate::record::campaigns::{LOST, NO_PLAN};
 use crate::record::delivery_rows::{DeliveryRows, PASSING, last_settled, time_of_plan};
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{Added, Begun, Campaign, CampaignId, NewCampaign, NewRecipient, PlanDigest, Worker};
 
 pub(super) async fn begin_plan(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::SqliteRecord;
-use super::deliveries::{Sheet, signed, unsigned};
+use super::deliveries::Sheet;
 use super::fault::Fault;
 use super::ledger::{holder, seqs_of};
 use super::plans::{add_recipients, begin_plan, readmit, seal_plan};
@@ -14,7 +14,7 @@ use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
 use crate::record::campaigns::{LOST, is_lost, paused_anew};
 use crate::record::delivery_rows::{DeliveryRows, is_meant, is_waiting};
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{
     Added, Begun, Campaign, CampaignId, Campaigns, Change, DeliveryKey, Entry, ListedDelivery, NewCampaign,
     NewRecipient, PartCount, PlanDigest, RecordError, Worker,

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
 use super::SqliteRecord;
 use super::campaigns::seal_row;
 use super::claims::bury_all_dead;
-use super::deliveries::{Sheet, recipient_checksum, unsigned};
+use super::deliveries::{Sheet, recipient_checksum};
 use super::fault::Fault;
 use super::requests::are_under_way;
 use super::uploads::spaces;
@@ -17,7 +17,7 @@ use crate::ids::{AssetKey, KeySpace};
 use crate::record::carry::{Cell, Portable, Table};
 use crate::record::derivations::DerivationRow;
 use crate::record::requests::RequestRow;
-use crate::record::rows::{self, AliasRow, UploadRow};
+use crate::record::rows::{self, AliasRow, UploadRow, unsigned};
 use crate::record::{CampaignId, DeliveryKey, DoubtedAttempt, Heal, Record, RecordError};
 
 #[async_trait]

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Doubted, State};
 use crate::record::campaigns::NO_PLAN;
 use crate::record::delivery_rows::{DeliveryRows, Stored, off_the_list, untouched, with_those_without_a_row};
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{
     CampaignId, Claims, DeliveryKey, DoubtedAttempt, Entry, ListedDelivery, NewRecipient, PartCount, RecordError,
     Worker,
@@ -397,13 +397,4 @@ pub(super) fn recipient_checksum(
     generation: i64,
 ) -> u32 {
     rows::crc_with(&(campaign.0, seq, recipient, variables, last_interaction_at, generation), timezone)
-}
-
-/// Numbers of recipients never come near the end of either.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }

@@ -5,14 +5,14 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::SqliteRecord;
 use super::campaigns::{campaigns_of, load_sheet};
-use super::deliveries::{Sheet, signed, unsigned};
+use super::deliveries::Sheet;
 use super::fault::Fault;
 use super::uploads::column;
 use crate::clock::Timestamp;
 use crate::delivery::{Doubted, Event, State};
 use crate::ids::{KeySpace, Recipient};
 use crate::record::delivery_rows::DeliveryRows;
-use crate::record::rows;
+use crate::record::rows::{self, signed, unsigned};
 use crate::record::{
     CampaignId, DeliveryKey, DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Entry, Finding, ListedDelivery,
     PersonsDelivery, Proof, Proven, RecordError,

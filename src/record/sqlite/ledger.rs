@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::campaigns::{load, save, sheet};
-use super::deliveries::{Sheet, unsigned};
+use super::deliveries::Sheet;
 use super::fault::Fault;
 use super::owners::Owners;
 use super::{SqliteRecord, State as Engine, commit};
 use crate::clock::Timestamp;
 use crate::ids::Recipient;
 use crate::record::delivery_rows::DeliveryRows;
+use crate::record::rows::unsigned;
 use crate::record::{CampaignId, Claims, Enlisted, Entry, Holder, Ledger, Reach, RecordError, Worker, Written};
 
 #[async_trait]

@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::campaigns::{Stored, id_of, load, save, sheet};
-use super::deliveries::{recipient_checksum, unsigned};
+use super::deliveries::recipient_checksum;
 use super::fault::Fault;
 use super::ledger::{enlist, is_enlisted, seqs_of};
 use super::uploads::space_id_for_writing;
@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::delivery::OFF_THE_LIST;
 use crate::record::campaigns::{NO_PLAN, is_lost};
 use crate::record::delivery_rows::{DeliveryRows, PASSING, last_settled, time_of_plan};
+use crate::record::rows::unsigned;
 use crate::record::{Added, Begun, Campaign, CampaignId, Enlisted, NewCampaign, NewRecipient, PlanDigest, Worker};
 
 pub(super) fn begin_plan(
