@@ -8,7 +8,7 @@ use super::deliveries::Sheet;
 use super::fault::Fault;
 use super::ledger::{holder, seqs_of};
 use super::plans::{add_recipients, begin_plan, readmit, seal_plan};
-use super::uploads::{column, space_id, spaces};
+use super::uploads::{column, space_id, space_of};
 use crate::clock::Timestamp;
 use crate::delivery::{EXPIRED, SUPPRESSED, State, WINDOW};
 use crate::ids::{CampaignName, KeySpace, Recipient};
@@ -350,12 +350,9 @@ fn load_unchecked(transaction: &Transaction, id: CampaignId) -> Result<(Stored, 
     };
     let number = |index| column::<i64>(row, TABLE, index);
     let text = |index| column::<String>(row, TABLE, index);
-    let space = number(0)?;
-    let key_space = spaces(transaction)?.into_iter().find(|(known, _)| *known == space);
-    let (_, key_space) = key_space.ok_or_else(|| rows::damaged(TABLE, format!("there is no space {space}")))?;
     let campaign = Campaign {
         id,
-        space: key_space,
+        space: space_of(transaction, number(0)?)?,
         name: rows::parse(TABLE, &text(1)?)?,
         message: text(2)?,
         settings: text(3)?,

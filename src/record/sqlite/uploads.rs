@@ -218,13 +218,23 @@ fn upload_row(row: &Row) -> Result<(UploadRow, i64), Fault> {
 }
 
 pub(super) fn spaces(transaction: &Transaction) -> Result<Vec<(i64, KeySpace)>, Fault> {
-    const TABLE: &str = "spaces";
     let mut query = transaction.prepare_cached("SELECT id, origin, page_id, platform FROM spaces ORDER BY id")?;
-    let selected = query.query_and_then([], |row| {
-        let text = |index| column::<String>(row, TABLE, index);
-        Ok((column(row, TABLE, 0)?, rows::space(&text(1)?, &text(2)?, &text(3)?)?))
-    })?;
+    let selected = query.query_and_then([], |row| Ok((column(row, "spaces", 0)?, space(row, 1)?)))?;
     selected.collect()
+}
+
+/// The space of that number, which another row refers to.
+pub(super) fn space_of(transaction: &Transaction, id: i64) -> Result<KeySpace, Fault> {
+    let mut query = transaction.prepare_cached("SELECT origin, page_id, platform FROM spaces WHERE id = ?1")?;
+    let mut found = query.query([id])?;
+    let row = found.next()?.ok_or_else(|| rows::damaged("spaces", format!("there is no space {id}")))?;
+    Ok(space(row, 0)?)
+}
+
+/// The space in three columns from `first` on.
+fn space(row: &Row, first: usize) -> Result<KeySpace, RecordError> {
+    let text = |index| column::<String>(row, "spaces", first + index);
+    rows::space(&text(0)?, &text(1)?, &text(2)?)
 }
 
 pub(super) fn space_id(transaction: &Transaction, space: &KeySpace) -> Result<Option<i64>, Fault> {
