@@ -58,7 +58,7 @@ impl fmt::Display for InvalidId {
 
 /// A Facebook Page's id. Meta's are decimal digits; any word of letters, digits, `_` and `-` is taken, so that another
 /// Graph API may name its Pages as it likes.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct PageId(Arc<str>);
 
 impl PageId {
@@ -81,12 +81,6 @@ impl FromStr for PageId {
 impl fmt::Display for PageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PageId({})", self.0)
     }
 }
 

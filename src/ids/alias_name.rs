@@ -12,7 +12,7 @@ use super::InvalidId;
 /// and `/`, of which the first is a letter, a digit or `_`. `Hero` and `hero` are two names.
 ///
 /// One alphabet keeps a name the same in every editor, shell and programming language.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct AliasName(Arc<str>);
 
 impl AliasName {
@@ -51,12 +51,6 @@ impl FromStr for AliasName {
 impl fmt::Display for AliasName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "@{}", self.0)
-    }
-}
-
-impl fmt::Debug for AliasName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AliasName({})", self.0)
     }
 }
 

@@ -10,7 +10,7 @@ use super::InvalidId;
 /// quotes of a header's string are none of it: `"a"` and `a` are one key.
 ///
 /// **Source**: IETF draft "The Idempotency-Key HTTP Header Field" (a string in quotes); most programs write none.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestKey(Arc<str>);
 
 impl RequestKey {
@@ -37,12 +37,6 @@ impl FromStr for RequestKey {
 impl fmt::Display for RequestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for RequestKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RequestKey({self})")
     }
 }
 
