@@ -22,7 +22,7 @@ pub enum Recipient {
     Comment(String),
     /// `post_id`: a private reply to a visitor's post.
     Post(String),
-    /// `phone_number`, in E.164 form.
+    /// `phone_number`: `+` and a number, as it was written. Two ways to write one are two recipients.
     Phone(String),
     /// `player_id`: an instant game's player.
     Player(String),

@@ -330,9 +330,10 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
     /// Changes the campaign's row.
     async fn change(&self, campaign: CampaignId, change: Change) -> Result<(), RecordError>;
 
-    /// Skips all that is not yet sent to these people, and says to how many of them something was to be sent. Only
-    /// while nobody works on it; what is unknown stays so. From then on nothing is sent to them, whatever is decided about
-    /// what they may have got, and whatever plan names them.
+    /// Skips all that is not yet sent to those of these people who are on the list now, and says to how many of them
+    /// something was to be sent. Only while nobody works on it; what is unknown stays so. From then on nothing is sent to
+    /// them, whatever is decided about what they may have got, and whatever plan names them. Who is not on the list is
+    /// not kept in mind.
     async fn suppress(
         &self,
         campaign: CampaignId,
@@ -361,8 +362,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync {
         but_for: &[Recipient],
     ) -> Result<Option<u64>, RecordError>;
 
-    /// How many people last wrote before `since`, of those of whom that is known, whom the last plan names, and to whom the
-    /// first part is still to be sent.
+    /// How many people last wrote before `since`, of those of whom that is known, whom the last plan names, and to whom
+    /// the first part is still to be sent.
     async fn count_silent(&self, campaign: CampaignId, since: Timestamp) -> Result<u64, RecordError>;
 
     /// How many deliveries are in which state; reads them all.

@@ -1,7 +1,7 @@
 //! The record's file: created for its owner alone, recognised, migrated.
 //!
-//! Opening an existing record reads its first page, how far it has come, and no more. Whatever changes the file's form happens under a lock
-//! on its folder, so any number of processes may open a new record at once.
+//! Opening an existing record reads its first page, how far it has come, and no more. Whatever changes the file's form
+//! happens under a lock on its folder, so any number of processes may open a new record at once.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
