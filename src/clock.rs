@@ -61,12 +61,6 @@ impl Moment {
     }
 }
 
-impl From<Timestamp> for Moment {
-    fn from(time: Timestamp) -> Self {
-        Self::Sure(time)
-    }
-}
-
 /// What Meta's clock showed, and what this machine's did at that moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {

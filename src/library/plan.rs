@@ -81,7 +81,7 @@ impl Reason {
 }
 
 /// Decides what to do about a file of this `verdict` whose id is recorded as `stored`.
-pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: impl Into<Moment>, rules: PlanRules) -> Plan {
+pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: Moment, rules: PlanRules) -> Plan {
     if !verdict.accepted() {
         return Plan::Reject;
     }
@@ -92,9 +92,8 @@ pub fn plan(verdict: &Verdict, stored: Option<&Upload>, now: impl Into<Moment>, 
 }
 
 /// Why the recorded id should not be used any more; `None` while it is alive. By a doubtful clock no id is.
-pub fn staleness(upload: &Upload, now: impl Into<Moment>, rules: PlanRules) -> Option<Reason> {
-    let moment = now.into();
-    let now = moment.shown();
+pub fn staleness(upload: &Upload, now: Moment, rules: PlanRules) -> Option<Reason> {
+    let (moment, now) = (now, now.shown());
     if upload.state == UploadState::Rejected {
         Some(Reason::Rejected)
     } else if moment != Moment::Sure(now)
@@ -142,7 +141,7 @@ impl Standing {
 }
 
 /// How the recorded id stands at this moment.
-pub fn standing(upload: &Upload, now: impl Into<Moment>) -> Standing {
+pub fn standing(upload: &Upload, now: Moment) -> Standing {
     match staleness(upload, now, PlanRules::USUAL) {
         None | Some(Reason::Forced) => Standing::Live,
         Some(Reason::Due) => Standing::Due,
@@ -187,8 +186,10 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_unix_millis(1_760_000_000_000);
 
+    const SURELY: Moment = Moment::Sure(START);
+
     fn planned_after(age: Duration, rules: PlanRules) -> Plan {
-        plan(&fine(), Some(&uploaded_at(START)), START.plus(age), rules)
+        plan(&fine(), Some(&uploaded_at(START)), Moment::Sure(START.plus(age)), rules)
     }
 
     #[test]
@@ -208,7 +209,7 @@ mod tests {
             (&rejected, DAY, Standing::Rejected, "rejected"),
             (&adopted, DAY, Standing::UnknownAge, "unknown_age"),
         ] {
-            let found = standing(upload, START.plus(age));
+            let found = standing(upload, Moment::Sure(START.plus(age)));
             assert_eq!((found, found.as_str()), (expected, word));
         }
         let reasons = [Reason::Expired, Reason::Due, Reason::Rejected, Reason::UnknownAge, Reason::Forced];
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_was_never_uploaded_is_uploaded() {
-        assert_eq!(plan(&fine(), None, START, RULES), Plan::Upload);
+        assert_eq!(plan(&fine(), None, SURELY, RULES), Plan::Upload);
     }
 
     #[test]
@@ -239,10 +240,10 @@ mod tests {
 
     #[test]
     fn an_upload_from_the_future_has_no_known_age() {
+        let planned_at = |now| plan(&fine(), Some(&uploaded_at(START)), Moment::Sure(now), RULES);
         let earlier = START.minus(CLOCK_TOLERANCE);
-        assert_eq!(plan(&fine(), Some(&uploaded_at(START)), earlier, RULES), Plan::Reuse);
-        let earlier = earlier.minus(Duration::from_millis(1));
-        assert_eq!(plan(&fine(), Some(&uploaded_at(START)), earlier, RULES), Plan::Refresh(Reason::UnknownAge));
+        assert_eq!(planned_at(earlier), Plan::Reuse);
+        assert_eq!(planned_at(earlier.minus(Duration::from_millis(1))), Plan::Refresh(Reason::UnknownAge));
     }
 
     #[test]
@@ -257,13 +258,13 @@ mod tests {
     #[test]
     fn a_rejected_id_is_never_reused() {
         let refused = Upload { state: UploadState::Rejected, ..uploaded_at(START) };
-        assert_eq!(plan(&fine(), Some(&refused), START, RULES), Plan::Refresh(Reason::Rejected));
+        assert_eq!(plan(&fine(), Some(&refused), SURELY, RULES), Plan::Refresh(Reason::Rejected));
     }
 
     #[test]
     fn an_id_of_unknown_age_is_due_whatever_its_times_say() {
         let adopted = Upload { state: UploadState::UnknownAge, ..uploaded_at(START) };
-        assert_eq!(plan(&fine(), Some(&adopted), START, PlanRules::ALIVE), Plan::Refresh(Reason::UnknownAge));
+        assert_eq!(plan(&fine(), Some(&adopted), SURELY, PlanRules::ALIVE), Plan::Refresh(Reason::UnknownAge));
         assert_eq!((adopted.known_upload_time(), adopted.known_expiry()), (None, None));
     }
 
@@ -276,6 +277,6 @@ mod tests {
     fn bytes_the_platform_refuses_are_rejected_whatever_is_recorded() {
         let problem = Problem::error(ProblemCode::TooLarge, "", "");
         let refused = Verdict { problems: vec![problem], ..fine() };
-        assert_eq!(plan(&refused, Some(&uploaded_at(START)), START, RULES), Plan::Reject);
+        assert_eq!(plan(&refused, Some(&uploaded_at(START)), SURELY, RULES), Plan::Reject);
     }
 }

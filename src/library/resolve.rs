@@ -195,12 +195,17 @@ impl AssetLibrary {
             }
         };
         // The live one first, where it was sent as several kinds.
-        let now = self.parts.clock.now();
-        let stored = stored.into_iter().flatten().min_by_key(|upload| staleness(upload, now, rules).is_some());
-        Ok(match stored {
-            Some(upload) if self.staleness_by_metas_time(&upload, rules).await.is_none() => Standing::Good(upload),
-            stored => Standing::Wanting(stored),
-        })
+        let now = self.parts.clock.moment();
+        let mut stored: Vec<_> = stored.into_iter().flatten().collect();
+        stored.sort_by_key(|upload| staleness(upload, now, rules).is_some());
+        let mut wanting = None;
+        for upload in stored {
+            if self.staleness_by_metas_time(&upload, rules).await.is_none() {
+                return Ok(Standing::Good(upload));
+            }
+            wanting.get_or_insert(upload);
+        }
+        Ok(Standing::Wanting(wanting))
     }
 
     /// Bytes that have no live id are looked for where they were uploaded from, at `remembered`, and where other Pages have

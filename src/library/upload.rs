@@ -174,7 +174,7 @@ impl AssetLibrary {
     }
 
     fn is_newer(&self, upload: &Upload, seen: Option<&AttachmentId>) -> bool {
-        Some(&upload.attachment_id) != seen && staleness(upload, self.parts.clock.now(), PlanRules::ALIVE).is_none()
+        Some(&upload.attachment_id) != seen && staleness(upload, self.parts.clock.moment(), PlanRules::ALIVE).is_none()
     }
 
     /// Uploads under a claim, unless somebody else's upload was completed just before it was won. Whatever takes the place

@@ -1,12 +1,15 @@
 //! Whose time counts: Meta's, once it is known; and without it, no age is taken for granted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reattach::clock::{Clock, ManualClock, SystemClock};
-use reattach::library::{AssetOutcome, AssetRef, AssetReport, PlanRules, ResolveOptions, UploadOnMiss};
+use reattach::clock::{Clock, ManualClock, Moment, SystemClock, Timestamp};
+use reattach::graph::{Attempt, Call, ReqwestTransport, RetryPolicy, Transport};
+use reattach::ids::MediaKind;
+use reattach::library::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, PlanRules, ResolveOptions, UploadOnMiss};
 use serde_json::json;
 
+use crate::library::{RULES, open, open_at};
 use crate::support::World;
 use crate::support::keeper::Keeper;
 use crate::support::pictures::png;
@@ -64,11 +67,92 @@ fn while_the_clock_is_doubtful_no_age_is_known_and_resolve_asks_first() {
     assert_eq!(world.json(["ls"]).ended_with(0).events_of("asset")[0]["state"], "unknown_age");
     let status = world.json(["status"]).ended_with(0);
     assert_eq!((&status.events()[0]["unknown_age"], &status.events()[0]["fresh"]), (&json!(1), &json!(0)));
+    let export = world.run(["export", "--format", "env"]).ended_with(0);
+    assert_eq!(export.stdout, "", "what may be dead is handed to nobody");
+    assert!(export.stderr.contains("no age is known") && export.stderr.contains("left out 1 id"), "{}", export.stderr);
     let asked = questions(&world);
     let run = world.json(["resolve", "library/a.png"]).ended_with(0);
     assert_eq!((run.asset("a.png")["outcome"].as_str(), world.uploads()), (Some("reused"), 1));
     world.run(["send", "--to", "1254459154682919", "--file", "library/a.png"]).ended_with(0);
     assert_eq!((questions(&world), world.uploads()), (asked + 2, 1), "each asks once");
+}
+
+/// The machine's clock, which never believes itself.
+#[derive(Debug)]
+struct Doubting;
+
+#[async_trait::async_trait]
+impl Clock for Doubting {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::Doubtful(self.now())
+    }
+
+    async fn sleep(&self, span: Duration) {
+        SystemClock.sleep(span).await;
+    }
+}
+
+/// Before its first call, another library makes the asset's id anew.
+#[derive(Debug)]
+struct Overtaken {
+    by: Mutex<Option<(AssetLibrary, AssetRef)>>,
+    transport: ReqwestTransport,
+}
+
+#[async_trait::async_trait]
+impl Transport for Overtaken {
+    async fn execute(&self, call: Call) -> Attempt {
+        let other = self.by.lock().expect("a lock").take();
+        if let Some((library, asset)) = other {
+            let anew = ResolveOptions::uploading(PlanRules { force: true, ..RULES });
+            assert_eq!(library.resolve(&asset, &anew).await.outcome, AssetOutcome::Refreshed);
+        }
+        self.transport.execute(call).await
+    }
+}
+
+#[test]
+fn by_a_doubtful_clock_what_another_uploaded_meanwhile_is_no_younger() {
+    let world = World::new();
+    let asset = AssetRef::File(world.put("a.png", png(1)));
+    world.runtime.block_on(async {
+        let other = open(&world, 1 << 20).await.library;
+        let options = ResolveOptions::uploading(RULES);
+        assert_eq!(other.resolve(&asset, &options).await.outcome, AssetOutcome::Uploaded);
+        let overtaken = Overtaken { by: Mutex::new(Some((other, asset.clone()))), transport: ReqwestTransport::new() };
+        let doubting = open_at(&world, 1 << 20, overtaken, Arc::new(Doubting), RetryPolicy::default()).await;
+        assert_eq!(doubting.library.resolve(&asset, &options).await.outcome, AssetOutcome::Refreshed);
+    });
+    assert_eq!(world.uploads(), 3);
+}
+
+#[test]
+fn of_the_ids_of_several_kinds_the_one_that_lives_by_metas_time_is_taken() {
+    let world = World::new();
+    let asset = AssetRef::File(world.put("a.png", png(1)));
+    let first_day = SystemClock.now();
+    let report = world.runtime.block_on(async {
+        let mut hash = None;
+        for (day, kind) in [(0_u32, MediaKind::File), (89, MediaKind::Image)] {
+            let machine = Arc::new(ManualClock::new(first_day.plus(day * DAY)));
+            let library = Keeper::start(&world, machine).await.library();
+            let options = ResolveOptions { kind: Some(kind), ..ResolveOptions::uploading(PlanRules::ALIVE) };
+            let report = library.resolve(&asset, &options).await;
+            assert_eq!(report.outcome, AssetOutcome::Uploaded);
+            hash = report.facts.map(|facts| facts.hash);
+            world.sandbox().advance_clock(if day == 0 { 89 * DAY } else { 2 * DAY });
+        }
+        // A machine that fell back to the first day.
+        let library = Keeper::start(&world, Arc::new(ManualClock::new(first_day))).await.library();
+        let options = ResolveOptions { on_miss: UploadOnMiss::Refused, ..ResolveOptions::uploading(PlanRules::ALIVE) };
+        library.resolve(&AssetRef::Hash(hash.expect("a hash")), &options).await
+    });
+    let kind = report.upload.map(|upload| upload.key.kind);
+    assert_eq!((report.outcome, kind), (AssetOutcome::Reused, Some(MediaKind::Image)));
 }
 
 #[test]

@@ -137,7 +137,8 @@ impl Export<'_> {
                 hint: "choose with --page and --platform".into(),
             });
         }
-        let now = self.context.clock.now();
+        self.context.mention_doubts();
+        let now = self.context.clock.moment();
         let is_alive = |upload: &&Upload| staleness(upload, now, PlanRules::ALIVE).is_none();
         let alive: Vec<_> = self.uploads.iter().filter(is_alive).cloned().collect();
         match self.uploads.len() - alive.len() {
