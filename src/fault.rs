@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use crate::campaign::CampaignError;
+use crate::causes::with_causes;
 use crate::graph::{Certainty, Class, GraphError, Operation, Scope};
 use crate::library::LibraryError;
 use crate::media::WatchError;
@@ -72,17 +73,12 @@ pub(crate) fn headline(fault: &dyn Fault) -> String {
 
 /// What happened and why, in one line.
 pub(crate) fn message(fault: &dyn Fault) -> String {
-    causes(fault.source()).fold(headline(fault), |text, cause| format!("{text}: {cause}"))
+    with_causes(&headline(fault), fault)
 }
 
 /// Whether the same may succeed later, unchanged.
 pub(crate) fn is_retryable(fault: &dyn Fault) -> bool {
     fault.graph().map_or_else(|| fault.is_passing(), GraphError::retryable)
-}
-
-/// The cause, what caused that, and so on.
-pub(crate) fn causes<'a>(first: Option<&'a (dyn Error + 'static)>) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(first, |cause| (*cause).source())
 }
 
 impl Fault for GraphError {

@@ -94,6 +94,7 @@ compile_error!("reattach runs on Unix alone");
 pub mod budget;
 pub mod cache;
 pub mod campaign;
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod delivery;

@@ -1,5 +1,6 @@
 //! What the end of an attempt means for the delivery, and for the campaign.
 
+use crate::causes::causes;
 use crate::delivery::Refusal;
 use crate::graph::{self, Certainty, Class, Failure, GraphError, Operation, Scope, is_unlisted, lookup};
 
@@ -70,8 +71,7 @@ fn doubt(error: &GraphError) -> Refusal {
         let said = graph::Refusal { message: short(&said.message), ..said.clone() };
         return Refusal { code, subcode, reason: Failure::Refused(Box::new(said)).to_string() };
     }
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
-    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    let words: Vec<_> = causes("", error).collect();
     Refusal::in_words(short(&if words.is_empty() { error.to_string() } else { words.join(": ") }))
 }
 

@@ -1,14 +1,14 @@
 //! Why a command could not do its work, and what that means: its words, its exit code, what to do.
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::campaign::CampaignError;
+use crate::causes::{causes, with_causes};
 use crate::events::ErrorBody;
-use crate::fault::{self, Fault, Sort, causes, class_of};
+use crate::fault::{self, Fault, Sort, class_of};
 use crate::graph::GraphError;
 use crate::ids::{AttachmentId, KeySpace, PageId};
 use crate::library::LibraryError;
@@ -135,7 +135,7 @@ impl Failure {
 
     /// What happened and why, in one line.
     pub(super) fn message(&self) -> String {
-        causes(self.source()).fold(self.headline(), |text, cause| format!("{text}: {cause}"))
+        with_causes(&self.headline(), self)
     }
 
     /// What happened, as a sentence. Errors of our own stores and files say what we failed to do.
@@ -202,10 +202,10 @@ impl Failure {
     }
 
     fn print_as(&self, output: &Output, heading: &str) {
-        let palette = output.palette;
-        output.complain(format_args!("{heading} {}", shown_text(&self.headline())));
-        for cause in causes(self.source()) {
-            output.complain(format_args!("  caused by: {}", shown_text(&cause.to_string())));
+        let (palette, headline) = (output.palette, self.headline());
+        output.complain(format_args!("{heading} {}", shown_text(&headline)));
+        for cause in causes(&headline, self) {
+            output.complain(format_args!("  caused by: {}", shown_text(&cause)));
         }
         if let Some(hint) = self.hint() {
             output.complain(format_args!("  {} {hint}", palette.strong("hint:")));

@@ -1,6 +1,5 @@
 //! Configuration, and names that are shown on a terminal.
 
-use std::error::Error;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use super::args::{ColorWhen, Global};
 use super::config::{Settings, record_place};
 use super::output::{is_treacherous, shown};
+use crate::causes::in_full;
 use crate::fuzzing::in_file;
 
 /// What no error may repeat.
@@ -37,10 +37,8 @@ pub(crate) fn configuration(text: &[u8]) {
             }
             Err(error) => error,
         };
-        let first: &dyn Error = &error;
-        let causes = std::iter::successors(Some(first), |error| (*error).source());
-        let said: Vec<_> = causes.map(ToString::to_string).collect();
-        assert!(!said.iter().any(|words| words.contains(SECRET)), "{said:?}");
+        let said = in_full(&error);
+        assert!(!said.contains(SECRET), "{said}");
     }
 }
 

@@ -7,7 +7,6 @@
 //! request it carries so; and each upload gets its own congestion window. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are
 //! honoured by reqwest itself; plain `http://`, which exists on loopback alone, goes around every proxy.
 
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{Answered, Attempt, Auth, Body, Call, Form, Phase, Transport, TransportError};
+use crate::causes::in_full;
 use crate::graph::hook::Hook;
 use crate::secret::AccessToken;
 
@@ -126,9 +126,7 @@ impl Transport for ReqwestTransport {
 
 /// The one way a `reqwest::Error` leaves this file: without its URL, and with its causes.
 fn redact(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    TransportError::new(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    TransportError::new(in_full(&error.without_url()))
 }
 
 fn bearer(token: &AccessToken) -> HeaderValue {

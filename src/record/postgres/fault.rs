@@ -8,6 +8,7 @@ use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use super::address::ServerAddress;
+use crate::causes::in_full;
 use crate::delivery::IllegalStep;
 use crate::record::RecordError;
 
@@ -60,7 +61,7 @@ impl From<IllegalStep> for Fault {
 
 impl From<refinery::Error> for Fault {
     fn from(error: refinery::Error) -> Self {
-        Self::Unfit(chain(&error))
+        Self::Unfit(in_full(&error))
     }
 }
 
@@ -156,10 +157,10 @@ impl Fault {
         Arc::new(Said(match self {
             Self::Engine(error) => match error.as_db_error() {
                 Some(said) => format!("{} ({})", said.message(), said.code().code()),
-                None => chain(&error),
+                None => in_full(&error),
             },
             Self::Pool(PoolError::Timeout(_)) => "no connection was to be had in time".to_owned(),
-            Self::Pool(error) => chain(&error),
+            Self::Pool(error) => in_full(&error),
             Self::Silence => "it did not answer in time".to_owned(),
             Self::Unfit(why) => why,
             other => format!("{other:?}"),
@@ -174,9 +175,4 @@ fn is_ours(error: &tokio_postgres::Error) -> bool {
     ["serializing", "deserializing", "invalid", "expected", "unexpected number", "TLS", "authentication"]
         .iter()
         .any(|word| said.contains(word))
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
