@@ -112,7 +112,7 @@ impl GraphClient {
         let body = Body::Form(form(&[Written { method: "GET", relative_url, body: None }]));
         let items: Items = self.run(operation, Load::CALL, Method::POST, self.url(&[""]), body).await?;
         match items.0.into_iter().next().flatten() {
-            Some(answered) => result(operation, classify(&Attempt::Answered(answered))),
+            Some(answered) => GraphError::of(operation, classify(&Attempt::Answered(answered))),
             None => Err(GraphError::Unknown { operation, failure: Failure::Unanswered { fits: true } }),
         }
     }
@@ -128,7 +128,7 @@ impl GraphClient {
         if outcomes.iter().any(is_strange) {
             self.get_back_into_step();
         }
-        outcomes.into_iter().map(|outcome| result(Operation::Send, outcome)).collect()
+        outcomes.into_iter().map(|outcome| GraphError::of(Operation::Send, outcome)).collect()
     }
 
     async fn send_at_once(
@@ -229,17 +229,6 @@ fn outcome(request: &SendRequest, answered: Option<&Answered>) -> Outcome<Sent> 
         return Outcome::Unknown { retry: Retry::Never, failure: Failure::Unanswered { fits: true } };
     };
     receipt::read(request, &Attempt::Answered(answered.clone()))
-}
-
-pub(super) fn result<T>(operation: Operation, outcome: Outcome<T>) -> Result<T, GraphError> {
-    match outcome {
-        Outcome::Done(answer) => Ok(answer),
-        Outcome::NotDone { scope, retry, failure } => {
-            let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
-            Err(GraphError::not_done(operation, scope, wait, failure))
-        }
-        Outcome::Unknown { failure, .. } => Err(GraphError::Unknown { operation, failure }),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::catalogue::{self, Class, Entry};
 use super::message::InvalidRequest;
-use super::outcome::Scope;
+use super::outcome::{Outcome, Retry, Scope};
 use super::transport::{Phase, TransportError};
 use crate::json;
 
@@ -73,8 +73,20 @@ pub enum GraphError {
 }
 
 impl GraphError {
+    /// The answer an attempt got, or the error it ended with.
+    pub(super) fn of<T>(operation: Operation, outcome: Outcome<T>) -> Result<T, Self> {
+        match outcome {
+            Outcome::Done(answer) => Ok(answer),
+            Outcome::NotDone { scope, retry, failure } => {
+                let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
+                Err(Self::not_done(operation, scope, wait, failure))
+            }
+            Outcome::Unknown { failure, .. } => Err(Self::Unknown { operation, failure }),
+        }
+    }
+
     /// The error for a failure that did nothing. An answer that could not be read proves no such thing.
-    pub(super) fn not_done(operation: Operation, scope: Scope, wait: Option<Duration>, failure: Failure) -> Self {
+    fn not_done(operation: Operation, scope: Scope, wait: Option<Duration>, failure: Failure) -> Self {
         match failure {
             Failure::Refused(refusal) if scope == Scope::Rate => {
                 Self::RateLimited { operation, wait, refusal: Some(refusal) }

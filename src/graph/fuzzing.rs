@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::batch::{Items, outcomes, result};
+use super::batch::{Items, outcomes};
 use super::conversation::Ids;
-use super::error::{Certainty, Failure, Operation};
+use super::error::{Certainty, Failure, GraphError, Operation};
 use super::message::{Message, SendRequest};
 use super::outcome::{Answer, Outcome, Retry, classify};
 use super::receipt::Sent;
@@ -36,7 +36,7 @@ pub fn graph_error(body: &[u8]) {
             }
         }
         let is_unknown = matches!(outcome, Outcome::Unknown { .. });
-        if let Err(error) = result(Operation::Send, outcome) {
+        if let Err(error) = GraphError::of(Operation::Send, outcome) {
             assert_eq!(error.outcome() == Certainty::Unknown, is_unknown, "{error:?}");
             assert!(!(is_unknown && error.retryable()), "{error:?}");
             let _ = (error.to_string(), error.hint(), error.class(), error.scope());

@@ -129,24 +129,24 @@ fn conclude<T: Answer>(
     operation: Operation,
     outcome: Outcome<T>,
 ) -> Result<T, (Retry, GraphError)> {
-    match outcome {
+    let retry = match &outcome {
         Outcome::Done(answer) => {
             match answer.throttle() {
                 Some(Throttle { wait, refusal }) => governor.throttled(wait, Some(refusal)),
                 None => pass.unhindered(),
             }
-            Ok(answer)
+            Retry::Never
         }
         Outcome::NotDone { scope, retry, failure } => {
-            settle(pass, governor, retry, &failure);
-            let wait = if let Retry::Throttled(wait) = retry { wait } else { None };
-            Err((allowed(operation, Some(scope), retry), GraphError::not_done(operation, scope, wait, failure)))
+            settle(pass, governor, *retry, failure);
+            allowed(operation, Some(*scope), *retry)
         }
         Outcome::Unknown { retry, failure } => {
-            settle(pass, governor, retry, &failure);
-            Err((allowed(operation, None, retry), GraphError::Unknown { operation, failure }))
+            settle(pass, governor, *retry, failure);
+            allowed(operation, None, *retry)
         }
-    }
+    };
+    GraphError::of(operation, outcome).map_err(|error| (retry, error))
 }
 
 impl<'a> Means<'a> {
