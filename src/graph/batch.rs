@@ -29,56 +29,18 @@ use crate::ids::PageId;
 pub const MAX_BATCH: usize = 50;
 
 impl GraphClient {
-    /// What became of each request, in their order. All of them are sent in one call, if the Page's pace lets so many go in
-    /// one second; otherwise in as few calls as it takes.
+    /// What became of as many of the requests, from the first on, as the Page's pace lets go in one second: they leave in one
+    /// call and, as with [`send_once`](Self::send_once), in one attempt. `ready` is told how many these are; so many outcomes
+    /// come back, in the order of the requests.
     ///
     /// Items run in parallel: two messages to one person may arrive in either order.
     ///
     /// # Errors
-    /// Of the call as a whole: then no item has an outcome of its own, and [`GraphError::outcome`] holds for each of them.
-    /// Where it takes several calls, the first that fails is the last, and its error is that of each of its items; the rest
-    /// is `Stopped`.
-    /// A request that breaks a rule of Meta's keeps the whole batch from leaving. No item is ever sent twice.
+    /// Of the call as a whole: then no item has an outcome of its own, and [`GraphError::outcome`] holds for each that was to
+    /// go in it. A request that breaks a rule of Meta's keeps the whole batch from leaving. No item is ever sent twice.
     ///
     /// # Cancel safety
     /// Dropping the future abandons the batch: the outcome of every item is then unknown.
-    pub async fn send_batch(
-        &self,
-        page: &PageId,
-        requests: &[SendRequest],
-    ) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
-        if requests.len() > MAX_BATCH {
-            return Err(InvalidRequest::BatchTooLarge { items: requests.len() }.into());
-        }
-        requests.iter().try_for_each(|request| request.check_ready_for(self.platform()))?;
-        let mut results = Vec::with_capacity(requests.len());
-        while results.len() < requests.len() {
-            let rest = &requests[results.len()..];
-            let (now, later) = rest.split_at(self.governor.portion(rest.iter().map(Load::of)));
-            match self.send_at_once(page, now).await {
-                Ok(outcomes) => results.extend(outcomes),
-                Err(error) if results.is_empty() && later.is_empty() => return Err(error),
-                Err(error) => {
-                    results.extend(now.iter().map(|_| Err(error.clone())));
-                    let not_begun = || Err(GraphError::Stopped { operation: Operation::Batch });
-                    results.extend(later.iter().map(|_| not_begun()));
-                }
-            }
-        }
-        Ok(results)
-    }
-
-    /// As [`send_once`](Self::send_once), for as many of the requests, from the first on, as the Page's pace lets go in one
-    /// call. `ready` is told how many these are; so many outcomes come back.
-    ///
-    /// # Errors
-    /// As [`send_batch`](Self::send_batch), of those that were to go in this call.
-    ///
-    /// # Cancel safety
-    /// As [`send_batch`](Self::send_batch).
     pub async fn send_batch_once<R: Future<Output = bool> + Send>(
         &self,
         page: &PageId,
@@ -86,6 +48,9 @@ impl GraphClient {
         patience: &mut Duration,
         ready: impl FnOnce(usize) -> R + Send,
     ) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
         if requests.len() > MAX_BATCH {
             return Err(InvalidRequest::BatchTooLarge { items: requests.len() }.into());
         }
@@ -129,17 +94,6 @@ impl GraphClient {
             self.get_back_into_step();
         }
         outcomes.into_iter().map(|outcome| GraphError::of(Operation::Send, outcome)).collect()
-    }
-
-    async fn send_at_once(
-        &self,
-        page: &PageId,
-        requests: &[SendRequest],
-    ) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
-        let load = requests.iter().map(Load::of).fold(Load::default(), Load::plus);
-        let body = Body::Form(body(page, requests));
-        let items: Items = self.run(Operation::Batch, load, Method::POST, self.url(&[""]), body).await?;
-        Ok(self.item_results(requests, &items))
     }
 }
 

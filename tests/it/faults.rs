@@ -23,7 +23,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use reattach::clock::{ManualClock, Timestamp};
-use reattach::graph::{FileUpload, GraphClient, GraphError, GraphOptions, Message, ReqwestTransport, SendRequest};
+use reattach::graph::{
+    FileUpload, GraphClient, GraphError, GraphOptions, Message, ReqwestTransport, RetryPolicy, Scope, SendRequest, Sent,
+};
 use reattach::ids::{MediaKind, PageId, Platform, Recipient};
 use reattach::secret::AccessToken;
 
@@ -125,10 +127,26 @@ async fn ask(client: &GraphClient, cell: &Cell, large: &Bytes) -> Vec<Verdict> {
             vec![verdict(&client.upload_file(&page, file).await)]
         }
         Endpoint::Send => vec![verdict(&client.send(&page, &hello("11")).await)],
-        Endpoint::Batch => match client.send_batch(&page, &[hello("11"), hello("22")]).await {
+        Endpoint::Batch => match ask_of_all(client, &page, &[hello("11"), hello("22")]).await {
             Ok(items) => items.iter().map(verdict).collect(),
             Err(error) => vec![verdict::<()>(&Err(error)); 2],
         },
+    }
+}
+
+/// The outcome of each request of a batch that is tried as a campaign does it: again, where none of it can have been sent.
+async fn ask_of_all(
+    client: &GraphClient,
+    page: &PageId,
+    requests: &[SendRequest],
+) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
+    let (mut patience, mut attempts) = (client.patience(), RetryPolicy::default().attempts);
+    loop {
+        attempts -= 1;
+        match client.send_batch_once(page, requests, &mut patience, |_| std::future::ready(true)).await {
+            Err(error) if attempts > 0 && matches!(error.scope(), Some(Scope::Connection | Scope::Rate)) => {}
+            result => return result,
+        }
     }
 }
 

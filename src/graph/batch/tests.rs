@@ -70,6 +70,11 @@ fn refused(code: i64) -> Value {
     json!({"code": 400, "body": json!({"error": {"code": code, "message": "no"}}).to_string()})
 }
 
+/// What became of as many of the requests as leave at once.
+async fn send(client: &GraphClient, requests: &[SendRequest]) -> Result<Vec<Result<Sent, GraphError>>, GraphError> {
+    client.send_batch_once(&page(), requests, &mut client.patience(), |_| std::future::ready(true)).await
+}
+
 /// `sent`, the scope of a refusal, or `unknown`, for each.
 fn words(results: &[Result<Sent, GraphError>]) -> Vec<String> {
     let word = |result: &Result<Sent, GraphError>| match result {
@@ -82,7 +87,7 @@ fn words(results: &[Result<Sent, GraphError>]) -> Vec<String> {
 
 async fn outcome_of(requests: &[SendRequest], answer: Value) -> Vec<String> {
     let (transport, client) = answering(200, &answer);
-    let results = client.send_batch(&page(), requests).await.expect("a list");
+    let results = send(&client, requests).await.expect("a list");
     assert_eq!(transport.calls.lock().unwrap().len(), 1, "nothing is ever sent twice");
     words(&results)
 }
@@ -90,7 +95,7 @@ async fn outcome_of(requests: &[SendRequest], answer: Value) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_a_form_of_forms_without_names_or_dependencies() {
     let (transport, client) = answering(200, &json!([sent("1"), sent("2")]));
-    client.send_batch(&page(), &people(2)).await.expect("a list");
+    send(&client, &people(2)).await.expect("a list");
     let calls = transport.calls.lock().unwrap();
     assert_eq!((&calls[0].method, calls[0].url.path()), (&Method::POST, "/v25.0/"));
     let query = calls[0].url.query().expect("a proof");
@@ -134,7 +139,7 @@ async fn the_answer_to_another_batch_leaves_no_connection() {
         (json!([sent("1")]), 1),
     ] {
         let (transport, client) = answering(200, &answer);
-        client.send_batch(&page(), &people(2)).await.expect("a list");
+        send(&client, &people(2)).await.expect("a list");
         assert_eq!(*transport.afresh.lock().unwrap(), times, "{answer}");
     }
 }
@@ -144,7 +149,7 @@ async fn an_action_needs_no_message_id_and_a_message_does() {
     let action = SendRequest::new(Recipient::Psid("1".to_owned()), SenderAction::MarkSeen);
     let answer = json!({"code": 200, "body": r#"{"recipient_id":"1"}"#});
     let (_, client) = answering(200, &json!([answer, answer]));
-    let results = client.send_batch(&page(), &[action, to("1")]).await.expect("a list");
+    let results = send(&client, &[action, to("1")]).await.expect("a list");
     assert_eq!(results[0].as_ref().expect("done").message_id, None);
     assert_eq!(results[1].as_ref().expect_err("in doubt").outcome(), Certainty::Unknown);
 }
@@ -176,7 +181,7 @@ async fn a_refusal_of_the_whole_says_whether_anything_was_sent() {
         (302, String::new(), Certainty::Unknown, None),
     ] {
         let (transport, client) = answering(status, &body);
-        let error = client.send_batch(&page(), &people(2)).await.expect_err("no list");
+        let error = send(&client, &people(2)).await.expect_err("no list");
         assert_eq!((error.outcome(), error.scope()), (certainty, scope), "{status} {body}");
         assert_eq!(transport.calls.lock().unwrap().len(), 1, "{status} {body}");
     }
@@ -187,16 +192,16 @@ async fn what_breaks_a_rule_keeps_the_batch_here() {
     let (transport, client) = answering(200, &json!([]));
     let mut broken = people(2);
     broken[1] = SendRequest::new(Recipient::Psid("2".to_owned()), Message::text(""));
-    client.send_batch(&page(), &broken).await.expect_err("an empty text");
-    client.send_batch(&page(), &people(51)).await.expect_err("too many");
-    assert_eq!(client.send_batch(&page(), &[]).await, Ok(Vec::new()));
+    send(&client, &broken).await.expect_err("an empty text");
+    send(&client, &people(51)).await.expect_err("too many");
+    assert_eq!(send(&client, &[]).await, Ok(Vec::new()));
     assert!(transport.calls.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_throttled_item_shuts_the_pages_gate_and_items_count_one_each() {
     let (_, client) = answering(200, &json!([sent("1"), refused(613)]));
-    client.send_batch(&page(), &people(2)).await.expect("a list");
+    send(&client, &people(2)).await.expect("a list");
     assert!(client.governor.pace().shut_for.is_some());
 
     let (_, client) = answering(200, &json!([]));
@@ -206,25 +211,27 @@ async fn a_throttled_item_shuts_the_pages_gate_and_items_count_one_each() {
         Message::attachment(MediaKind::Video, &"7".parse().expect("an id")),
     );
     let begun = tokio::time::Instant::now();
-    client.send_batch(&page(), &heavy).await.expect("a list");
-    client.send_batch(&page(), &people(1)).await.expect("a list");
+    let left = send(&client, &heavy).await.expect("a list").len();
+    send(&client, &heavy[left..]).await.expect("a list");
+    send(&client, &people(1)).await.expect("a list");
     assert!(begun.elapsed() >= Duration::from_secs(1), "forty messages are more than a second's worth");
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_more_leaves_in_one_call_than_may_leave_in_a_second() {
     let (transport, client) = answering(200, &json!([]));
-    let results = client.send_batch(&page(), &people(MAX_BATCH)).await.expect("a list");
-    assert_eq!(results.len(), 50);
-    let calls = transport.calls.lock().unwrap().len();
-    assert_eq!(calls, 2, "thirty, and twenty");
-
-    let (transport, client) = answering(400, &json!({"error": {"code": 190, "message": "no"}}));
-    let results = client.send_batch(&page(), &people(MAX_BATCH)).await.expect("a list");
-    assert_eq!(transport.calls.lock().unwrap().len(), 1, "what fails the first call fails the next");
-    let scopes: Vec<_> = results.iter().map(|result| result.as_ref().unwrap_err().scope()).collect();
-    assert_eq!((scopes[29], scopes[30]), (Some(Scope::Page), None));
-    assert!(matches!(results[30], Err(GraphError::Stopped { .. })));
+    let (all, mut told, mut left) = (people(MAX_BATCH), Vec::new(), 0);
+    while left < all.len() {
+        let ready = |count: usize| {
+            told.push(count);
+            std::future::ready(true)
+        };
+        let rest = &all[left..];
+        let results = client.send_batch_once(&page(), rest, &mut client.patience(), ready).await.expect("a list");
+        left += results.len();
+    }
+    assert_eq!((told, left), (vec![30, 20], MAX_BATCH));
+    assert_eq!(transport.calls.lock().unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +241,7 @@ async fn a_batch_that_is_refused_item_by_item_leaves_the_gate_shut_and_the_doubt
     let (_, client) = answering(200, &json!([item]));
     let mut pauses = Vec::new();
     for _ in 0..3 {
-        client.send_batch(&page(), &people(1)).await.expect("a list");
+        send(&client, &people(1)).await.expect("a list");
         pauses.push(client.governor.pace().shut_for.expect("shut"));
         tokio::time::sleep(pauses[pauses.len() - 1]).await;
     }
