@@ -1,7 +1,7 @@
 //! Meta's Graph API: one transport, one retry loop, typed calls, and a verdict for every answer.
 //!
 //! A call goes down through [`GraphClient`] (what to ask) → `retry` (whether to ask again) → [`Transport`] (one request,
-//! once) and comes back through [`classify`] (what is now known: done, not done, or unknown). Nothing in here remembers
+//! once) and comes back through `classify` (what is now known: done, not done, or unknown). Nothing in here remembers
 //! ids or recipients, and nothing prints.
 
 mod api_version;
@@ -40,7 +40,7 @@ pub use message::{
     PaymentType, QuickReply, QuickReplyData, QuickReplyType, Reference, ReferenceKey, Retirement, SendRequest,
     SenderAction, Tag, TemplateComponent, TemplateParameter, UtilityTemplate, WebView, WebViewHeight,
 };
-pub use outcome::{Answer, Outcome, Retry, Scope, classify};
+pub use outcome::{Retry, Scope};
 pub use receipt::Sent;
 pub use retry::{RetryPolicy, Waiting, Why};
 pub use server_time::{ClockSkew, CorrectedClock, ServerTime};

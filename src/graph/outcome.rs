@@ -17,7 +17,7 @@ use super::transport::{Answered, Attempt, Phase};
 use super::usage;
 
 /// What a successful call is answered with.
-pub trait Answer: Sized {
+pub(super) trait Answer: Sized {
     /// The answer in the body of a 2xx; `None` unless it carries, as a string of plausible form, the id it must.
     fn read(body: &[u8]) -> Option<Self>;
 
@@ -29,16 +29,16 @@ pub trait Answer: Sized {
 
 /// A refusal for the Page's rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Throttle {
+pub(super) struct Throttle {
     /// How long Meta says to stay away.
-    pub wait: Option<Duration>,
+    pub(super) wait: Option<Duration>,
     /// What it said.
-    pub refusal: Box<Refusal>,
+    pub(super) refusal: Box<Refusal>,
 }
 
 /// What is known after one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome<T> {
+pub(super) enum Outcome<T> {
     /// It was done.
     Done(T),
     /// It was not done.
@@ -106,7 +106,7 @@ pub enum Retry {
 const DOUBTFUL_CODES: [i64; 4] = [-1, 1, 2, 1200];
 
 /// The verdict on one attempt.
-pub fn classify<T: Answer>(attempt: &Attempt) -> Outcome<T> {
+pub(super) fn classify<T: Answer>(attempt: &Attempt) -> Outcome<T> {
     match attempt {
         Attempt::Answered(answered) => classify_answer(answered),
         Attempt::Failed { phase, cause } => {

@@ -38,5 +38,4 @@ pub use probe::{Probe, probe};
 pub use problem::{Problem, ProblemCode, Severity};
 pub use read::{Content, Follow, Reader, Stat, stat};
 pub use scan::{Found, Scan, ScanError, ScanOptions, scan};
-pub use settling::{Settling, Touched};
 pub use watch::{Seen, WatchError, Watcher};

@@ -11,7 +11,7 @@ use crate::facts::Fingerprint;
 
 /// Files that are perhaps still being written.
 #[derive(Debug)]
-pub struct Settling {
+pub(super) struct Settling {
     quiet: Duration,
     waiting: HashMap<PathBuf, Waiting>,
 }
@@ -27,7 +27,7 @@ type Shape = (u64, Option<Fingerprint>);
 
 /// What lies at a path something happened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touched {
+pub(super) enum Touched {
     /// A file, or something like one: it has to settle now.
     File,
     /// A folder, which has nothing to settle; what it holds is another matter.
@@ -38,12 +38,12 @@ pub enum Touched {
 
 impl Settling {
     /// Nothing yet. A file settles when nothing has changed about it for `quiet`.
-    pub fn new(quiet: Duration) -> Self {
+    pub(super) fn new(quiet: Duration) -> Self {
         Self { quiet, waiting: HashMap::new() }
     }
 
     /// Takes note that something happened to what lies at `path`.
-    pub fn touch(&mut self, path: PathBuf, now: Instant) -> Touched {
+    pub(super) fn touch(&mut self, path: PathBuf, now: Instant) -> Touched {
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_dir() => Touched::Folder,
             Ok(metadata) => {
@@ -58,7 +58,7 @@ impl Settling {
     }
 
     /// The files that have settled, which are not waited for any more. One that is gone is forgotten.
-    pub fn settled(&mut self, now: Instant) -> Vec<PathBuf> {
+    pub(super) fn settled(&mut self, now: Instant) -> Vec<PathBuf> {
         let quiet = self.quiet;
         let mut settled = Vec::new();
         self.waiting.retain(|path, waiting| {
@@ -79,7 +79,7 @@ impl Settling {
     }
 
     /// Whether nothing is waited for.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }

@@ -56,7 +56,7 @@ use crate::secret::TokenFingerprint;
 const POLL: Duration = Duration::from_millis(500);
 
 /// The record in a PostgreSQL database. Any number may be open on one database, anywhere.
-pub struct PostgresRecord {
+pub(super) struct PostgresRecord {
     sessions: Sessions,
     owners: Owners,
     /// As which owner each worker was enlisted.
@@ -67,7 +67,7 @@ pub struct PostgresRecord {
 
 impl PostgresRecord {
     /// The record at `address`, as [`connect`](super::connect) says.
-    pub async fn open(address: &ServerAddress) -> Result<Self, RecordError> {
+    pub(super) async fn open(address: &ServerAddress) -> Result<Self, RecordError> {
         Self::open_with(address, format::migrations()).await
     }
 
@@ -78,7 +78,7 @@ impl PostgresRecord {
     }
 
     /// The record at `address`, as [`at`](super::at) says.
-    pub fn at(address: &ServerAddress) -> Result<Self, RecordError> {
+    pub(super) fn at(address: &ServerAddress) -> Result<Self, RecordError> {
         let sessions = Sessions::new(address.clone());
         let sessions = sessions.map_err(|error| Fault::Unfit(error.to_string()).opening(address))?;
         Ok(Self { sessions, owners: Owners::new(address.clone()), workers: Mutex::default(), ended: Mutex::default() })
