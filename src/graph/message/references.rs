@@ -51,11 +51,6 @@ impl Message {
         scan(self.as_json()).into_iter().filter_map(Result::ok).collect()
     }
 
-    /// Whether it holds a local reference, and so cannot be sent as it is.
-    pub fn has_references(&self) -> bool {
-        !self.references().is_empty()
-    }
-
     /// The message with another text for each reference whose object is named, by its pointer.
     #[must_use]
     pub fn with_references(&self, texts: &[(String, String)]) -> Self {
@@ -336,7 +331,7 @@ mod tests {
             Value::Object(ready.as_json().clone()).to_string(),
             r#"{"metadata":"m","attachment":{"type":"template","payload":{"template_type":"media","elements":[{"media_type":"image","buttons":[],"attachment_id":"12","title":"t"}]}}}"#
         );
-        assert!(written.has_references() && !ready.has_references());
+        assert!(!written.references().is_empty() && ready.references().is_empty());
         assert_eq!(ready.attachment_ids(), ["12"]);
     }
 
