@@ -144,7 +144,9 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
     let (wanted, hash) = (name.to_owned(), hash.finish());
     let publish = move || {
         draft.file.sync_all()?;
-        draft.publish(&wanted, hash)
+        let name = draft.publish(&wanted, hash)?;
+        draft.sync_folder()?;
+        Ok(name)
     };
     Ok(folder.join(on_disk(publish).await.map_err(failed)?))
 }
@@ -202,6 +204,13 @@ impl Draft {
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Returns once the names in the folder outlive the power.
+    fn sync_folder(&self) -> io::Result<()> {
+        // What was opened to be looked at only cannot be synced.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        fs::File::from(openat(&self.folder, c".", flags, Mode::empty())?).sync_all()
     }
 
     /// Whether the folder has a file of that name with these bytes.
@@ -289,7 +298,9 @@ mod tests {
         let kept = |bytes: &[u8]| {
             let mut draft = Draft::begin(&folder.path().canonicalize().expect("a path")).expect("a draft");
             draft.file.write_all(bytes).expect("written");
-            draft.publish("a.png", ContentHasher::hash(bytes)).expect("kept")
+            let name = draft.publish("a.png", ContentHasher::hash(bytes)).expect("kept");
+            draft.sync_folder().expect("kept for good");
+            name
         };
         assert_eq!(kept(b"one"), "a.png");
         assert_eq!(kept(b"two"), "a (2).png");
