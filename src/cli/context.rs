@@ -120,7 +120,7 @@ impl Context {
             None => record::open(&self.settings.record_file()).await?,
         };
         if let Some(reading) = record.clock_reading(&self.settings.origin).await? {
-            self.server_time.recall(reading);
+            self.server_time.kept(reading);
         }
         Ok(record)
     }
@@ -141,7 +141,7 @@ impl Context {
             known.find_out().await?;
         }
         if let Some(reading) = known.clock_reading(&self.settings.origin).await? {
-            self.server_time.recall(reading);
+            self.server_time.kept(reading);
         }
         Ok(Arc::new(known))
     }

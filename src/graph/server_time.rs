@@ -56,20 +56,20 @@ pub struct ServerTime {
 #[derive(Debug, Default)]
 struct Known {
     /// From the last answer.
-    read: Option<Answered>,
-    /// What was kept of earlier answers.
+    read: Option<Heard>,
+    /// What is kept of earlier answers.
     kept: Option<ClockReading>,
     was_told: bool,
 }
 
 /// What an answer said, and how long the machine had been up when it came.
 #[derive(Debug, Clone, Copy)]
-struct Answered {
+struct Heard {
     reading: ClockReading,
     up: Duration,
 }
 
-impl Answered {
+impl Heard {
     fn since(self, up: Duration) -> Duration {
         up.saturating_sub(self.up)
     }
@@ -86,25 +86,21 @@ impl ServerTime {
         Self { on_correction: Some(hook), ..Self::default() }
     }
 
-    /// Takes note of what an earlier process kept.
-    pub fn recall(&self, kept: ClockReading) {
-        self.lock().kept = Some(kept);
+    /// Takes note of what is kept, by this process or one before it.
+    pub fn kept(&self, reading: ClockReading) {
+        self.lock().kept = Some(reading);
     }
 
     /// What is worth keeping for processes that cannot ask: the last answer's word, where it is an hour newer than what
-    /// is kept or says otherwise. It counts as kept from here on.
+    /// is [kept](Self::kept) or says otherwise.
     pub fn to_keep(&self) -> Option<ClockReading> {
-        let mut known = self.lock();
+        let known = self.lock();
         let read = known.read?.reading;
-        let says_the_same = |kept: ClockReading| {
+        let is_older = |kept: ClockReading| {
             let change = read.ahead_millis().abs_diff(kept.ahead_millis());
-            change <= JITTER_MILLIS && read.theirs.since(kept.theirs) <= TOLERANCE
+            change > JITTER_MILLIS || read.theirs.since(kept.theirs) > TOLERANCE
         };
-        if known.kept.is_some_and(says_the_same) {
-            return None;
-        }
-        known.kept = Some(read);
-        Some(read)
+        known.kept.is_none_or(is_older).then_some(read)
     }
 
     /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
@@ -118,7 +114,7 @@ impl ServerTime {
         let reading = ClockReading { theirs, ours: clock.now() };
         let is_news = {
             let mut known = self.lock();
-            known.read = Some(Answered { reading, up: clock.uptime() });
+            known.read = Some(Heard { reading, up: clock.uptime() });
             ClockSkew::from(reading).is_large() && !std::mem::replace(&mut known.was_told, true)
         };
         if let (true, Some(hook)) = (is_news, &self.on_correction) {
@@ -334,7 +330,7 @@ mod tests {
         ] {
             let time = Arc::new(ServerTime::default());
             let clock = CorrectedClock::new(Arc::new(ManualClock::new(NOW)), Arc::clone(&time));
-            time.recall(kept);
+            time.kept(kept);
             assert_eq!(clock.moment() == Moment::Doubtful(NOW), doubts, "{kept:?}");
             answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
             assert_eq!(clock.moment(), Moment::Sure(NOW), "{kept:?}");
@@ -347,13 +343,15 @@ mod tests {
         assert_eq!(time.to_keep(), None);
         answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
         assert_eq!(time.to_keep(), Some(reading(NOW)));
+        assert_eq!(time.to_keep(), Some(reading(NOW)), "nobody has kept it");
+        time.kept(reading(NOW));
         assert_eq!(time.to_keep(), None);
         answer(&time, "Thu, 09 Oct 2025 08:54:20 GMT");
         assert_eq!(time.to_keep(), None);
         answer(&time, "Thu, 09 Oct 2025 08:54:21 GMT");
         assert!(time.to_keep().is_some());
         let earlier = NOW.minus(2 * HOUR);
-        time.recall(ClockReading { theirs: earlier, ours: earlier });
+        time.kept(ClockReading { theirs: earlier, ours: earlier });
         answer(&time, "Thu, 09 Oct 2025 08:53:20 GMT");
         assert!(time.to_keep().is_some());
     }

@@ -59,10 +59,12 @@ impl AssetLibrary {
 
     /// Keeps in the record what Meta last said of the time, where that is news.
     pub async fn keep_the_time(&self) {
-        let Some(reading) = self.parts.graph.server_time().to_keep() else { return };
-        if let Err(error) = self.parts.record.keep_clock_reading(&self.space().origin, reading).await {
+        let server_time = self.parts.graph.server_time();
+        let Some(reading) = server_time.to_keep() else { return };
+        match self.parts.record.keep_clock_reading(&self.space().origin, reading).await {
+            Ok(()) => server_time.kept(reading),
             // Whatever else is to be recorded will say so louder.
-            tracing::debug!(%error, "what time it is at Meta could not be kept");
+            Err(error) => tracing::debug!(%error, "what time it is at Meta could not be kept"),
         }
     }
 

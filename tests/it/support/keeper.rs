@@ -49,7 +49,7 @@ impl Keeper {
         let keeper = Self::on(record, world, machine);
         let origin = world.url.parse().expect("an origin");
         if let Some(kept) = keeper.record.clock_reading(&origin).await.expect("an answer") {
-            keeper.server_time.recall(kept);
+            keeper.server_time.kept(kept);
         }
         keeper
     }
