@@ -6,18 +6,17 @@ mod error;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use futures::StreamExt;
 
 use crate::clock::Timestamp;
-use crate::ids::{AliasName, ContentHash, KeySpace};
-use crate::media::Follow;
+use crate::ids::{AliasName, KeySpace};
 use crate::record::{Adopted, Alias, AliasTarget, Derivation, Record, Upload, UploadState};
 
 use super::manager::blocking;
-use super::manifest::{BadEntry, Entry, checksum};
+use super::manifest::{BadEntry, Entry};
 use super::survey::readers;
 use super::{Inspector, LibraryError, UrlQuery};
 
@@ -238,14 +237,6 @@ impl Import {
             report.outcome = if self.options.dry_run { ImportOutcome::Planned } else { ImportOutcome::Imported };
         }
         Ok(())
-    }
-}
-
-impl Inspector {
-    /// What bottender calls the checksum of the file's bytes; `None` where they are no longer those of this digest.
-    pub fn checksum(&self, path: &Path, hash: ContentHash) -> Option<String> {
-        let content = self.reader.read(path, Follow::Named, &mut |_| {}).ok()?;
-        (content.facts.hash == hash).then(|| checksum(&content.bytes))
     }
 }
 

@@ -173,5 +173,5 @@ impl Export<'_> {
 
 async fn checksum(inspector: &Inspector, path: Option<PathBuf>, asset: Option<&Asset>) -> Option<String> {
     let (inspector, path, hash) = (inspector.clone(), path?, asset?.hash()?);
-    tokio::task::spawn_blocking(move || inspector.checksum(&path, hash)).await.ok()?
+    tokio::task::spawn_blocking(move || manifest::checksum(&inspector.reader, &path, hash)).await.ok()?
 }

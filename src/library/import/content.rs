@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::facts::{Dimensions, Facts};
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind};
 use crate::library::manager::kind_of;
-use crate::library::manifest::{CopyOf, Entry, FOLDER, Lookup, kind_there};
+use crate::library::manifest::{self, CopyOf, Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
 use crate::library::{ID_LIFETIME, NoReport, in_folder, place_of};
 use crate::media::{FitRules, Follow, Found, ScanOptions, Severity, judge, judge_as_file, scan};
@@ -172,7 +172,7 @@ impl Import {
         let mut files = places.iter().map(|path| self.file(path)).collect::<Result<Vec<_>, _>>()?;
         if let Some(checksum) = checksum {
             let fits = |(path, facts): &(PathBuf, Facts)| {
-                self.inspector.checksum(path, facts.hash).is_some_and(|sum| sum == checksum)
+                manifest::checksum(&self.inspector.reader, path, facts.hash).is_some_and(|sum| sum == checksum)
             };
             let path = files.first().map(|(path, _)| path.clone());
             files.retain(fits);

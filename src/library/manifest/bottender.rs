@@ -3,12 +3,15 @@
 //!
 //! Source: bottender, `src/cli/providers/messenger/attachment.js` and `src/utils/getAttachment.js` (0.15).
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 
 use super::fields::{Fields, attachment_id};
 use super::{Entry, Lookup};
-use crate::ids::{MediaKind, Platform};
+use crate::ids::{ContentHash, MediaKind, Platform};
+use crate::media::{Follow, Reader};
 
 /// Under which key the files stand.
 pub(super) const KEY: &str = "messenger";
@@ -61,9 +64,10 @@ pub(super) fn entry(name: &str, value: &Value, lookup: fn(Option<String>) -> Loo
     })
 }
 
-/// What bottender calls the checksum of these bytes.
-pub(in crate::library) fn checksum(bytes: &[u8]) -> String {
-    hex::encode(Sha512::digest(bytes))
+/// What bottender calls the checksum of the file's bytes; `None` where they are no longer those of this digest.
+pub(crate) fn checksum(reader: &Reader, path: &Path, hash: ContentHash) -> Option<String> {
+    let content = reader.read(path, Follow::Named, &mut |_| {}).ok()?;
+    (content.facts.hash == hash).then(|| hex::encode(Sha512::digest(&content.bytes)))
 }
 
 /// The kind bottender uploaded a file as, which knows fewer formats than Meta.

@@ -20,8 +20,9 @@ use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AttachmentId, ContentHash, MediaKind, Origin, PageId, Platform};
 use crate::record::{Alias, Derivation, Upload, UploadState};
 
+pub(crate) use bottender::checksum;
 pub use bottender::lockfile;
-pub(super) use bottender::{FOLDER, checksum, kind_there};
+pub(super) use bottender::{FOLDER, kind_there};
 pub use constants::{python, rust, typescript};
 pub use env::env;
 pub use read::{BadEntry, ManifestError, read};
