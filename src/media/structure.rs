@@ -23,19 +23,36 @@ pub(super) fn is_cut_short(mime: &str, bytes: &[u8]) -> bool {
 /// Where the last end-of-image marker stands, if it comes after the first scan. Thumbnails inside the metadata have
 /// such a marker too, but stand before it.
 fn jpeg_end(bytes: &[u8]) -> Option<usize> {
-    let scan = jpeg_scan(bytes)?;
+    let scan = jpeg_scan(bytes, |_| {})?;
     bytes[scan..].windows(2).rposition(|pair| pair == [0xff, 0xd9])
 }
 
-/// Where the first scan begins, or whatever else ends the walk over the segments in front of it.
-fn jpeg_scan(bytes: &[u8]) -> Option<usize> {
+/// Whether a JPEG is sure to be of the kind that is decoded a few rows at a time: nothing stands in front of its first scan
+/// but tables, metadata and the header of such a frame.
+pub(super) fn is_baseline_jpeg(bytes: &[u8]) -> bool {
+    let mut is_plain = true;
+    let scan = jpeg_scan(bytes, |marker| {
+        is_plain &= matches!(marker, 0xc0 | 0xc1 | 0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe);
+    });
+    is_plain && scan.is_some_and(|at| bytes[at..].starts_with(&[0xff, 0xda]))
+}
+
+/// Where the first scan begins, or whatever else ends the walk over the segments in front of it; `each` is told the marker
+/// of every one.
+fn jpeg_scan(bytes: &[u8], mut each: impl FnMut(u8)) -> Option<usize> {
     let mut at = 2;
     loop {
-        match bytes.get(at..at + 2)? {
+        match *bytes.get(at..at + 2)? {
             [0xff, 0xff] => at += 1,
-            [0xff, 0x01 | 0xd0..=0xd8] => at += 2,
+            [0xff, marker @ (0x01 | 0xd0..=0xd8)] => {
+                each(marker);
+                at += 2;
+            }
             [0xff, 0xda | 0xd9] => return Some(at),
-            [0xff, _] => at += 2 + usize::from(u16::from_be_bytes(*bytes.get(at + 2..)?.first_chunk()?)),
+            [0xff, marker] => {
+                each(marker);
+                at += 2 + usize::from(u16::from_be_bytes(*bytes.get(at + 2..)?.first_chunk()?));
+            }
             _ => return Some(at),
         }
     }
@@ -116,6 +133,21 @@ mod tests {
         let with_thumbnail = b"\xff\xd8\xff\xe1\x00\x06\xff\xd8\xff\xd9\xff\xda\x00\x02scan data".to_vec();
         assert!(is_cut_short("image/jpeg", &with_thumbnail));
         assert!(!is_cut_short("image/jpeg", &[&with_thumbnail[..], b"\xff\xd9"].concat()));
+    }
+
+    #[test]
+    fn a_jpeg_is_baseline_by_its_frame_and_not_by_what_its_metadata_hold() {
+        let start = b"\xff\xd8\xff\xe1\x00\x06\xff\xc2\xff\xda";
+        let scan = b"\xff\xda\x00\x02scan data\xff\xd9";
+        let is_baseline = |between: &[u8]| is_baseline_jpeg(&[&start[..], between, scan].concat());
+        assert!(is_baseline(b"\xff\xc0\x00\x04__"));
+        assert!(is_baseline(b"\xff\xdb\x00\x02\xff\xff\xc1\x00\x04__\xff\xc4\x00\x02"));
+        assert!(!is_baseline(b"\xff\xc2\x00\x04__"));
+        // Where decoders may go on otherwise than this walk, nobody is sure.
+        for odd in [&b"\xff\xc0\x00\x04__junk"[..], b"\xff\x00\xc2\x00\x04__", b"\xff\xd0\x00\x04__", b"\xff\xd9"] {
+            assert!(!is_baseline(odd), "{odd:x?}");
+        }
+        assert!(!is_baseline_jpeg(start) && !is_baseline_jpeg(b"\xff\xd8"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::{MAX_SOURCE_PIXELS, left_alone, too_many_pixels};
 use crate::facts::Dimensions;
 use crate::media::limits::grouped;
 use crate::media::problem::Problem;
+use crate::media::structure::is_baseline_jpeg;
 
 /// The most memory the pixels of one picture may take: an RGB picture of 178 megapixels.
 const MAX_PIXEL_BYTES: u64 = 512 << 20;
@@ -111,16 +112,11 @@ fn limits() -> Limits {
 /// How many times the memory of its pixels a decoder takes.
 fn effort(format: ImageFormat, bytes: &[u8]) -> u64 {
     match format {
-        // All coefficients at once, two bytes each, until the last scan is read.
-        ImageFormat::Jpeg if is_progressive(bytes) => 3,
+        // Of a progressive one, all coefficients at once, two bytes each, until the last scan is read.
+        ImageFormat::Jpeg if !is_baseline_jpeg(bytes) => 3,
         ImageFormat::Tiff => 2,
         _ => 1,
     }
-}
-
-/// Whether a frame header of a progressive JPEG stands somewhere; in the data of another, such bytes cannot.
-fn is_progressive(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == [0xff, 0xc2])
 }
 
 /// Refuses a picture whose header asks for too much. `image` itself does not, once a decoder is taken from its reader.

@@ -17,6 +17,7 @@ use super::profile::tests::profile;
 use super::*;
 use crate::facts::Dimensions;
 use crate::ids::ContentHash;
+use crate::media::structure::is_baseline_jpeg;
 use crate::media::{judge, probe};
 
 const MESSENGER: Platform = Platform::Messenger;
@@ -264,6 +265,15 @@ fn a_jpeg_too_large_loses_quality_before_size() {
     assert!(copy.recipe.ends_with(";250x200"), "{}", copy.recipe);
     let copy = copy_within(&bytes, bytes.len() as u64 / 8, 85_000);
     assert!(size(&copy).width < 250, "{}", copy.recipe);
+}
+
+#[test]
+fn what_metadata_hold_makes_no_jpeg_progressive() {
+    let jpeg = encoded(smooth(64, 48), ImageFormat::Jpeg);
+    assert!(is_baseline_jpeg(&jpeg));
+    let jpeg = [&jpeg[..2], b"\xff\xe1\x00\x06\xff\xc2\xff\xda", &jpeg[2..]].concat();
+    assert!(is_baseline_jpeg(&jpeg));
+    assert_eq!(probe(&jpeg).dimensions, Some(Dimensions { width: 64, height: 48 }));
 }
 
 #[test]
