@@ -1,7 +1,7 @@
 //! Copies that fit, made one at a time: a decoded picture takes hundreds of megabytes.
 //!
-//! What was made is remembered as long as the process lives, and the bytes of the last few copies are kept for the upload
-//! that follows. What outlives the process is in the record, and none of it is known here.
+//! What was made lately is remembered, and the bytes of the last few copies are kept for the upload that follows. What
+//! outlives the process is in the record, and none of it is known here.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -19,6 +19,9 @@ use crate::media::{BytePool, Fit, FitRules, FittedCopy, Follow, Problem, Reader,
 use crate::record::Derivation;
 use crate::stop::Stop;
 
+/// How many copies are remembered: some megabytes.
+const REMEMBERED: usize = 10_000;
+
 /// Bytes of copies kept: two of the largest.
 const KEPT_BYTES: usize = 48 << 20;
 
@@ -34,6 +37,8 @@ pub struct Fitter {
 #[derive(Default)]
 struct Made {
     derivations: HashMap<(ContentHash, FitRules), Derivation>,
+    /// Of what they are remembered, the oldest first.
+    order: VecDeque<(ContentHash, FitRules)>,
     /// The last copies, the oldest first.
     kept: VecDeque<(ContentHash, Bytes)>,
     kept_bytes: usize,
@@ -162,7 +167,15 @@ impl Made {
     }
 
     fn remember(&mut self, rules: FitRules, derivation: &Derivation, bytes: &Bytes) {
-        self.derivations.insert((derivation.source, rules), derivation.clone());
+        let key = (derivation.source, rules);
+        if self.derivations.insert(key, derivation.clone()).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.derivations.remove(&oldest);
+        }
         self.kept.push_back((derivation.result, bytes.clone()));
         self.kept_bytes += bytes.len();
         while self.kept_bytes > KEPT_BYTES
@@ -181,4 +194,39 @@ impl fmt::Debug for Fitter {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_copies_are_remembered_and_their_bytes_as_far_as_there_is_room() {
+        let rules = FitRules::of(Platform::Messenger);
+        let hash = |number: usize| {
+            let (mut hash, number) = ([0; 32], number.to_be_bytes());
+            hash[..number.len()].copy_from_slice(&number);
+            ContentHash(hash)
+        };
+        let derivation = |number| Derivation {
+            source: hash(number),
+            rules: rules.to_string(),
+            recipe: "png".to_owned(),
+            result: hash(REMEMBERED * 2 + number),
+            size_bytes: 1,
+            mime: "image/png".to_owned(),
+            dimensions: Dimensions { width: 1, height: 1 },
+        };
+        let mut made = Made::default();
+        for number in 0..=REMEMBERED {
+            made.remember(rules, &derivation(number), &Bytes::from_static(b"1"));
+            made.remember(rules, &derivation(number), &Bytes::from_static(b"1"));
+        }
+        assert_eq!((made.derivations.len(), made.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(made.with_bytes(hash(0), rules).is_none());
+        assert_eq!(made.with_bytes(hash(1), rules), Some((derivation(1), Bytes::from_static(b"1"))));
+        made.remember(rules, &derivation(0), &Bytes::from(vec![0; KEPT_BYTES]));
+        assert_eq!((made.kept.len(), made.kept_bytes), (1, KEPT_BYTES));
+        assert!(made.with_bytes(hash(0), rules).is_some() && made.with_bytes(hash(2), rules).is_none());
+    }
 }
