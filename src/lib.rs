@@ -91,6 +91,7 @@
 #[cfg(not(unix))]
 compile_error!("reattach runs on Unix alone");
 
+mod blocking;
 pub mod budget;
 pub mod cache;
 pub mod campaign;

@@ -1,7 +1,7 @@
 //! How many deliveries of a campaign stand where.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::settle::Scope;
 use super::spec::CampaignMessage;
@@ -64,7 +64,7 @@ impl Counts {
                     add(&mut unknown, *part, *count);
                 }
                 State::Skipped => all.skipped += count,
-                _ => {
+                State::Planned | State::Claimed | State::InFlight | State::RetryAt => {
                     all.pending += count;
                     add(&mut pending, *part, *count);
                 }
@@ -73,8 +73,7 @@ impl Counts {
                 all.of_variant(*part, name, *state, *count);
             }
             let said = message.parts.get(usize::from(*part)).map(|part| part.variant(variant.as_deref()));
-            let json = said.map(|said| Value::Object(said.message.clone()));
-            match json.as_ref().map(Carries::of) {
+            match said.map(|said| Carries::of(&said.message)) {
                 Some(Carries::Id) if *state == State::Sent => all.sends_by_id += count,
                 Some(Carries::Url) if *state == State::Sent => all.sends_by_url += count,
                 _ => {}
@@ -146,10 +145,10 @@ enum Carries {
 }
 
 impl Carries {
-    fn of(message: &Value) -> Self {
-        if has_key(message, &["file", "asset", "attachment_id"]) {
+    fn of(message: &Map<String, Value>) -> Self {
+        if names_an_asset(message) {
             Self::Id
-        } else if message.pointer("/attachment/payload/url").is_some() {
+        } else if message.get("attachment").is_some_and(|attachment| attachment.pointer("/payload/url").is_some()) {
             Self::Url
         } else {
             Self::Nothing
@@ -157,12 +156,15 @@ impl Carries {
     }
 }
 
-fn has_key(value: &Value, keys: &[&str]) -> bool {
+fn names_an_asset(object: &Map<String, Value>) -> bool {
+    let is_name = |key: &str| matches!(key, "file" | "asset" | "attachment_id");
+    object.iter().any(|(key, value)| (is_name(key) && value.is_string()) || holds_a_name(value))
+}
+
+fn holds_a_name(value: &Value) -> bool {
     match value {
-        Value::Object(object) => object
-            .iter()
-            .any(|(key, value)| (keys.contains(&key.as_str()) && value.is_string()) || has_key(value, keys)),
-        Value::Array(items) => items.iter().any(|item| has_key(item, keys)),
+        Value::Object(object) => names_an_asset(object),
+        Value::Array(items) => items.iter().any(holds_a_name),
         _ => false,
     }
 }

@@ -155,7 +155,7 @@ async fn plan_once(
             return changed("list of recipients");
         }
     }
-    let list = List::open(spec, space.platform)?.begin().await?;
+    let list = List::open(spec, space.platform).await?.begin().await?;
     let (space, name, parts) = (space.clone(), spec.name.clone(), spec.message.count());
     let testers = spec.settings.ramp.testers.clone();
     let new = NewCampaign { space, name, message, settings, parts, replaces, testers };

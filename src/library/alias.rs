@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use crate::blocking::blocking;
 use crate::clock::Timestamp;
 use crate::ids::{AliasName, Asset, ContentHash, MediaKind, Platform, WebUrl};
 use crate::media::{Follow, Severity, Verdict, judge, judge_as_file};
 use crate::record::{Alias, AliasTarget, Record, UploadFilter};
 
-use super::manager::{blocking, kind_of};
+use super::manager::kind_of;
 use super::{AssetRef, Inspector, LibraryError, NoReport, place_of};
 
 /// A name to be given to something.

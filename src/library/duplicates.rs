@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::blocking::blocking;
 use crate::ids::ContentHash;
 use crate::media::{Problem, ScanOptions, fingerprint, scan};
 use crate::stop::Stop;
 
-use super::manager::blocking;
 use super::survey::{Chunk, Inspected, Inspector, readers, survey};
 use super::{LibraryError, Reporter};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::blocking::blocking;
 use crate::ids::{Asset, AssetKey, ContentHash};
 use crate::media::fit::extension;
 use crate::media::{Fit, FitRules, Problem, fit, judge};
@@ -15,7 +16,7 @@ use crate::record::{Derivation, Upload};
 use crate::stop::Stop;
 
 use super::fitter::{Fitter, NotMade, Source};
-use super::manager::{AssetLibrary, blocking};
+use super::manager::AssetLibrary;
 use super::plan::{PlanRules, staleness};
 use super::subject::{Candidate, Original, Subject};
 use super::survey::Inspected;

@@ -11,11 +11,11 @@ use std::sync::{Arc, OnceLock};
 
 use futures::StreamExt;
 
+use crate::blocking::blocking;
 use crate::clock::Timestamp;
 use crate::ids::{AliasName, KeySpace};
 use crate::record::{Adopted, Alias, AliasTarget, Derivation, Record, Upload, UploadState};
 
-use super::manager::blocking;
 use super::manifest::{BadEntry, Entry};
 use super::survey::readers;
 use super::{Inspector, LibraryError, UrlQuery};

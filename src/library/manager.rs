@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::blocking::blocking;
 use crate::clock::{Clock, SystemClock};
 use crate::graph::{CorrectedClock, Envelope, GraphClient};
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
@@ -302,16 +303,4 @@ pub(super) fn as_kind(candidate: Candidate, kind: Option<MediaKind>) -> Result<C
 /// The kind the end of the address promises.
 pub(super) fn kind_of(url: &WebUrl) -> Option<MediaKind> {
     media_type_of(url).map(|mime| MediaKind::of_mime(&mime))
-}
-
-/// Runs `work`, which blocks, away from the tasks.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failure) => match failure.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Never begun: the runtime is going down, and nobody will hear the answer.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

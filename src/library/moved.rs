@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::blocking::blocking;
 use crate::ids::{AssetKey, ContentHash};
 use crate::media::{Follow, Neighbours, Problem};
 use crate::record::{Moved, Record, RecordError, Upload};
 use crate::stop::Stop;
 
-use super::manager::{AssetLibrary, blocking};
+use super::manager::AssetLibrary;
 use super::subject::Candidate;
 use super::{Agreement, Inspector, NoReport, place_of};
 

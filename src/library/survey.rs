@@ -11,6 +11,7 @@ use std::thread::{self, available_parallelism};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::blocking::blocking;
 use crate::cache::FileCache;
 use crate::facts::Facts;
 use crate::ids::Asset;
@@ -19,7 +20,6 @@ use crate::media::limits::MAX_BYTES;
 use crate::media::{Follow, Found, Neighbours, Private, Problem, ProblemCode, Reader, Scan};
 use crate::stop::Stop;
 
-use super::manager::blocking;
 use super::{AssetRef, Fitter, LibraryError, NoReport, Progress, Reporter};
 
 /// Files handed from the walk to the readers at a time while some have to be read: few enough to share out.

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use futures::FutureExt;
 use tokio::time::Instant;
 
+use crate::blocking::blocking;
 use crate::graph::{Envelope, FileUpload, GraphError, Hook, Message, SendRequest, Sent, UrlUpload};
 use crate::ids::{AssetKey, AttachmentId};
 use crate::media::{Follow, Reader};
 use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState, patiently};
 
 use super::errand::Errand;
-use super::manager::{AssetLibrary, Via, blocking};
+use super::manager::{AssetLibrary, Via};
 use super::plan::{PlanRules, staleness};
 use super::single_flight::Flight;
 use super::subject::{Candidate, SharedBytes, Subject, WebAddress};

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::blocking::blocking;
 use crate::ids::ContentHash;
 use crate::media::{Follow, Problem, ProblemCode};
 
-use super::manager::blocking;
 use super::{Inspector, NoReport};
 
 /// How a file and the record agree.

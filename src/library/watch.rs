@@ -14,11 +14,12 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc};
 
+use crate::blocking::blocking;
 use crate::graph::Scope;
 use crate::media::{ProblemCode, ScanError, Seen, Watcher, scan};
 use crate::stop::Stop;
 
-use super::manager::{AssetLibrary, blocking};
+use super::manager::AssetLibrary;
 use super::{AssetOutcome, AssetReport, LibraryError, Summary, SyncOptions, Synced};
 
 /// Files of one batch: few, so that little time passes between a file's settling and its reading.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::check::RowCheck;
 use super::{Planned, text_of};
+use crate::blocking::blocking;
 use crate::campaign::recipients::{BadRow, RecipientReader};
 use crate::campaign::{CampaignError, CampaignSpec};
 use crate::clock::Timestamp;
@@ -37,7 +38,12 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn open(spec: &CampaignSpec, platform: Platform) -> Result<Self, CampaignError> {
+    pub(super) async fn open(spec: &CampaignSpec, platform: Platform) -> Result<Self, CampaignError> {
+        let spec = spec.clone();
+        blocking(move || Self::opened(&spec, platform)).await
+    }
+
+    fn opened(spec: &CampaignSpec, platform: Platform) -> Result<Self, CampaignError> {
         let check = RowCheck::new(&spec.name, &spec.message, platform)?;
         let mut reader = RecipientReader::open(&spec.recipients, &check.variables())?;
         if spec.settings.times.quiet_hours.is_some() {
@@ -68,10 +74,9 @@ impl List {
         Ok(begun)
     }
 
-    /// Reads the next batch, on a thread that may block: as many rows that can be used as it holds, or all that are left.
+    /// Reads the next batch: as many rows that can be used as it holds, or all that are left.
     async fn forward(mut self) -> Result<Self, CampaignError> {
-        let reading = tokio::task::spawn_blocking(move || self.read_batch().map(|()| self));
-        reading.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+        blocking(move || self.read_batch().map(|()| self)).await
     }
 
     fn read_batch(&mut self) -> Result<(), CampaignError> {
@@ -137,7 +142,7 @@ impl List {
 
 /// The list, read to its end.
 pub(super) async fn read_through(spec: &CampaignSpec, platform: Platform, stop: &Stop) -> Result<List, CampaignError> {
-    let mut list = List::open(spec, platform)?;
+    let mut list = List::open(spec, platform).await?;
     loop {
         list = list.forward().await?;
         if stop.is_requested() {

@@ -236,7 +236,7 @@ async fn lists_of_any_length_are_written_down_whole() {
     let batch = u64::try_from(BATCH).expect("small");
     let desk = Desk::new().await;
     let spec = desk.spec(&people(batch + 1), "[[message]]\ntext = \"Hi\"\n");
-    let list = List::open(&spec, Platform::Messenger).expect("a list").begin().await.expect("people");
+    let list = List::open(&spec, Platform::Messenger).await.expect("a list").begin().await.expect("people");
     assert_eq!(list.batch.len(), BATCH, "and no more of them are in memory at once");
     for count in [1, batch, batch + 1, 2 * batch] {
         let desk = Desk::new().await;
@@ -380,7 +380,7 @@ async fn testers_who_are_not_on_the_list_get_what_its_first_row_says() {
     assert_eq!((planned.added, planned.campaign.recipients, planned.campaign.duplicates), (2, 5, 0));
     let dated = "recipient,name,last_interaction_at,timezone\n11,Ada,2026-11-01T00:00:00Z,Europe/Berlin\n";
     let spec = desk.spec(dated, &format!("testers = [\"77\"]\nquiet_hours = \"22:00-08:00\"\n{HELLO}"));
-    let list = List::open(&spec, Platform::Messenger).expect("a list").begin().await.expect("people");
+    let list = List::open(&spec, Platform::Messenger).await.expect("a list").begin().await.expect("people");
     let tester = &list.batch[1];
     assert_eq!(tester.recipient, "77".parse().expect("a PSID"));
     assert!(list.batch[0].timezone.is_some() && tester.timezone.is_none(), "where a tester is nobody knows");

@@ -11,14 +11,13 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::blocking::blocking;
 use crate::cache::FileCache;
 use crate::clock::{ClockReading, Timestamp};
 use crate::facts::Dimensions;
 use crate::ids::{AliasName, Asset, AssetKey, ContentHash, MediaKind, Origin};
 use crate::record::{AliasTarget, PageIdentity, Upload, UploadState};
 use crate::secret::TokenFingerprint;
-
-use super::super::manager::blocking;
 
 const VERSION: &str = "1";
 
