@@ -31,7 +31,7 @@ use crate::support::secrecy::{Listener, folder_keeps_secrets};
 const PATIENCE: Duration = Duration::from_mins(15);
 const LATENCY: Duration = Duration::from_millis(40);
 /// Whoever sends to them finds a defect.
-pub(super) const TRAP: &str = "666";
+pub(super) const TRAP: &str = "66600000000";
 
 /// A Graph API that takes every message, but for the time of a storm, and keeps count of its own.
 #[derive(Debug)]
