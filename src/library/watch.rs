@@ -4,6 +4,7 @@
 //! large upload holds up nobody. What a bad moment put off (a limit, the network) is tried again by and by.
 
 use std::collections::{BTreeSet, HashMap};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub enum Watched<'a> {
     Back(&'a Path),
     /// The system lost count of what happened; everything is looked at anew.
     Lost,
+    /// The system watches no more folders for this user: some are looked at once a minute. Told once.
+    Blind,
     /// Nothing goes through for now; it is tried again after `pause`. Told once, until something does.
     Waiting {
         /// Why.
@@ -103,6 +106,7 @@ impl AssetLibrary {
             stirred,
             looked_at: None,
             looked_at_all: None,
+            is_blind: false,
             settle,
             ready: BTreeSet::new(),
             batches: FuturesUnordered::new(),
@@ -138,6 +142,8 @@ struct Run<'a, F> {
     stirred: Arc<Notify>,
     looked_at: Option<Instant>,
     looked_at_all: Option<Instant>,
+    /// It was told that some folders are not watched.
+    is_blind: bool,
     /// Settled files nobody has taken yet.
     ready: BTreeSet<PathBuf>,
     batches: FuturesUnordered<BoxFuture<'a, Landed>>,
@@ -259,6 +265,8 @@ impl<F: FnMut(Watched<'_>) + Send> Run<'_, F> {
                 Seen::Gone(path) => (self.each)(Watched::Gone(&path)),
                 Seen::Back(path) => (self.each)(Watched::Back(&path)),
                 Seen::Lost => (self.each)(Watched::Lost),
+                Seen::Blind if mem::replace(&mut self.is_blind, true) => {}
+                Seen::Blind => (self.each)(Watched::Blind),
             }
         }
     }

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::ErrorKind::PermissionDenied;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +26,9 @@ const ROOT_POLL: Duration = Duration::from_millis(500);
 
 /// How long the system may take to watch a folder that was just made, and to tell of what is written there.
 const UNWATCHED: Duration = Duration::from_secs(2);
+
+/// How often folders are looked at that the system does not watch.
+const BLIND_POLL: Duration = Duration::from_mins(1);
 
 /// More paths than this at once are no news but a flood: everything is looked at instead.
 const FLOOD: usize = 100_000;
@@ -69,6 +74,8 @@ pub enum Seen {
     Back(PathBuf),
     /// The system lost count of what happened: everything was looked at instead.
     Lost,
+    /// The system watches no more folders for this user: some are looked at once a minute instead.
+    Blind,
 }
 
 /// Watches folders. Looks are blocking.
@@ -80,6 +87,9 @@ pub struct Watcher {
     quiet: Duration,
     /// Folders the system may not watch yet: what comes into them may go untold.
     young: HashMap<PathBuf, Young>,
+    /// Folders the system does not watch, or not all of, with links resolved.
+    blind: HashSet<PathBuf>,
+    groped_at: Instant,
     inbox: Arc<Inbox>,
     system: RecommendedWatcher,
     polled_at: Instant,
@@ -114,6 +124,10 @@ struct Inbox(Mutex<News>);
 #[derive(Debug, Default)]
 struct News {
     paths: HashSet<PathBuf>,
+    /// Folders that came up and are not watched.
+    unwatched: HashSet<PathBuf>,
+    /// Because there are too many.
+    too_many: bool,
     lost: bool,
 }
 
@@ -144,12 +158,14 @@ impl Watcher {
             settling: Settling::new(quiet),
             quiet,
             young: HashMap::new(),
+            blind: HashSet::new(),
+            groped_at: Instant::now(),
             inbox,
             system: RecommendedWatcher::new(handler, config).map_err(refused)?,
             polled_at: Instant::now(),
         };
         for root in &mut watcher.roots {
-            root.watch(&mut watcher.system)?;
+            root.watch(&mut watcher.system, &mut watcher.blind)?;
         }
         Ok(watcher)
     }
@@ -177,7 +193,16 @@ impl Watcher {
             self.polled_at = now;
             self.look_for_roots(now, time, &mut seen);
         }
-        let News { paths, lost } = self.inbox.take();
+        let News { paths, unwatched, too_many, lost } = self.inbox.take();
+        // Of a folder that is new the system may have begun to watch some.
+        let parents = unwatched.iter().filter_map(|path| path.parent());
+        self.blind.extend(parents.map(Path::to_owned).chain(unwatched.iter().cloned()));
+        seen.extend(too_many.then_some(Seen::Blind));
+        let is_due = now.saturating_duration_since(self.groped_at) >= BLIND_POLL;
+        if !self.blind.is_empty() && (is_due || paths.iter().any(|path| self.blind.contains(path))) {
+            self.groped_at = now;
+            self.grope(now, time);
+        }
         let paths: Vec<_> = paths.iter().filter_map(|path| self.as_given(path)).collect();
         if lost || paths.iter().any(|path| is_rule(path)) {
             seen.extend(lost.then_some(Seen::Lost));
@@ -241,7 +266,7 @@ impl Watcher {
             }
             root.unwatch(&mut self.system);
             let looked_at = root.in_doubt.take();
-            if there.is_some() && root.watch(&mut self.system).is_ok() {
+            if there.is_some() && root.watch(&mut self.system, &mut self.blind).is_ok() {
                 if looked_at.is_none() {
                     root.in_doubt = Some(time);
                     seen.push(Seen::Back(root.path.clone()));
@@ -256,6 +281,25 @@ impl Watcher {
                 news.retain(|seen| matches!(seen, Seen::File(path) if !is_older(path, since, time)));
             }
             seen.extend(news);
+        }
+    }
+
+    /// Has the system watch what it did not, and looks at what was written there lately.
+    fn grope(&mut self, now: Instant, time: Timestamp) {
+        let folders = mem::take(&mut self.blind);
+        for folder in &folders {
+            if watch_all(&mut self.system, folder, &mut self.blind).is_err() && folder.is_dir() {
+                self.blind.insert(folder.clone());
+            }
+        }
+        let folders = folders.iter().filter_map(|folder| self.as_given(folder)).collect();
+        for found in self.found_in(folders) {
+            // What cannot be read was told when everything was looked at.
+            if let Found::File { path, .. } = found
+                && !is_older(&path, 2 * BLIND_POLL, time)
+            {
+                self.touch(path, now);
+            }
         }
     }
 
@@ -315,15 +359,20 @@ impl Root {
         Some((print.device, print.inode))
     }
 
-    fn watch(&mut self, system: &mut RecommendedWatcher) -> Result<(), WatchError> {
+    /// Folders in it that may not be read go to `blind`.
+    fn watch(&mut self, system: &mut RecommendedWatcher, blind: &mut HashSet<PathBuf>) -> Result<(), WatchError> {
         let path = || self.path.clone();
         if !self.is_file || self.canonical == Path::new("") {
             self.canonical =
                 fs::canonicalize(&self.path).map_err(|source| ScanError::NotFound { path: path(), source })?;
         }
-        let mode = if self.is_file { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
         let there = self.there();
-        system.watch(self.place(), mode).map_err(|error| match error.kind {
+        let watched = if self.is_file {
+            system.watch(self.place(), RecursiveMode::NonRecursive)
+        } else {
+            watch_all(system, self.place(), blind)
+        };
+        watched.map_err(|error| match error.kind {
             notify::ErrorKind::MaxFilesWatch => WatchError::TooMany { path: path() },
             _ => WatchError::Refused { path: path(), source: error.into() },
         })?;
@@ -338,6 +387,26 @@ impl Root {
     }
 }
 
+/// Has the system watch a folder and all in it, but for what it may not read, which goes to `blind`.
+fn watch_all(system: &mut RecommendedWatcher, folder: &Path, blind: &mut HashSet<PathBuf>) -> notify::Result<()> {
+    let watched = system.watch(folder, RecursiveMode::Recursive);
+    let is_denied =
+        |error: &notify::Error| matches!(&error.kind, notify::ErrorKind::Io(io) if io.kind() == PermissionDenied);
+    if !watched.as_ref().is_err_and(is_denied) {
+        return watched;
+    }
+    // Behind what it may not read it has not gone on.
+    let Ok(entries) = fs::read_dir(folder) else {
+        blind.insert(folder.to_owned());
+        return Ok(());
+    };
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for entry in entries.flatten().filter(is_folder) {
+        watch_all(system, &entry.path(), blind)?;
+    }
+    Ok(())
+}
+
 impl Inbox {
     fn take_in(&self, event: notify::Result<notify::Event>) {
         let mut news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -346,22 +415,25 @@ impl Inbox {
             Ok(event) if is_news(event.kind) => news.paths.extend(event.paths),
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "not everything can be watched");
-                news.lost = true;
+                tracing::debug!(%error, "not everything can be watched");
+                news.too_many |= matches!(error.kind, notify::ErrorKind::MaxFilesWatch);
+                news.lost |= error.paths.is_empty();
+                news.unwatched.extend(error.paths);
             }
         }
         if news.paths.len() > FLOOD {
-            *news = News { paths: HashSet::new(), lost: true };
+            news.paths.clear();
+            news.lost = true;
         }
     }
 
     fn take(&self) -> News {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_empty(&self) -> bool {
         let news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        news.paths.is_empty() && !news.lost
+        news.paths.is_empty() && news.unwatched.is_empty() && !news.lost
     }
 }
 
@@ -445,6 +517,25 @@ mod tests {
         assert_eq!(watcher.look(start + UNWATCHED, time), []);
         assert_eq!(names(&watcher.look(start + UNWATCHED + QUIET, time)), ["untold.png"]);
         assert!(watcher.is_quiet());
+    }
+
+    #[test]
+    fn what_the_system_does_not_watch_is_looked_at_once_a_minute() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = folder.path().join("new");
+        fs::create_dir(&new).expect("a folder");
+        let roots = [folder.path().to_owned()];
+        let mut watcher = Watcher::new(&roots, ScanOptions::default(), QUIET, || {}).expect("a watcher");
+        watcher.system.unwatch(folder.path()).expect("nobody watches any more");
+        let (start, time) = (watcher.groped_at, SystemClock.now());
+        let too_many = notify::Error::new(notify::ErrorKind::MaxFilesWatch).add_path(new.clone());
+        watcher.inbox.take_in(Err(too_many));
+        assert_eq!(watcher.look(start, time), [Seen::Blind]);
+        fs::write(new.join("late.png"), "content").expect("a file");
+        assert_eq!(watcher.look(start + BLIND_POLL / 2, time), []);
+        assert_eq!(watcher.look(start + BLIND_POLL, time), []);
+        assert_eq!(names(&watcher.look(start + BLIND_POLL + QUIET, time)), ["late.png"]);
+        assert!(watcher.blind.is_empty(), "it is watched again");
     }
 
     #[test]

@@ -49,6 +49,13 @@ fn print(context: &Context, watched: &Watched<'_>) {
             output.event(&WatchEvent::new("lost", None));
             output.note("more happened than the system can tell of: looking at everything");
         }
+        Watched::Blind => {
+            output.event(&WatchEvent::new("blind", None));
+            output.note(
+                "the system watches no more folders for this user: what came since is looked at once a minute (raise \
+                 fs.inotify.max_user_watches)",
+            );
+        }
         Watched::Waiting { error, pause } => {
             output.event(&WatchEvent::new("waiting", None).because(error.to_string()));
             let (error, pause) = (shown_text(&error.to_string()), human_span(*pause));

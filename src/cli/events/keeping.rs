@@ -210,7 +210,7 @@ impl VerifySummaryEvent {
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct WatchEvent<'a> {
     event: &'static str,
-    /// `watching`, `gone`, `back`, `lost` or `waiting`.
+    /// `watching`, `gone`, `back`, `lost`, `blind` or `waiting`.
     state: &'static str,
     #[serde(flatten)]
     path: JsonPath<'a>,
