@@ -216,8 +216,11 @@ pub(super) async fn must_not_be_begun_elsewhere(
 ) -> Result<(), CampaignError> {
     let is_it = |other: &Campaign| {
         let Campaign { space: other, name: named, started_at, .. } = other;
-        let is_another_way =
-            other.origin != space.origin && !(other.origin.is_of_this_machine() && space.origin.is_of_this_machine());
+        // A sandbox at another port of this machine is another world; the same port by another name is not.
+        let is_another_world = other.origin.is_of_this_machine()
+            && space.origin.is_of_this_machine()
+            && other.origin.url().port_or_known_default() != space.origin.url().port_or_known_default();
+        let is_another_way = other.origin != space.origin && !is_another_world;
         named == name
             && started_at.is_some()
             && is_another_way

@@ -139,6 +139,22 @@ fn running_again_sends_nothing_and_a_changed_plan_is_refused() {
 }
 
 #[test]
+fn another_spelling_of_the_same_address_begins_nothing_anew() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    run(&world).ended_with(0);
+    let localhost = world.url.replace("127.0.0.1", "localhost");
+    assert_ne!(localhost, world.url);
+    let again = world
+        .command(["campaign", "run", "library/spring.toml", "--yes"])
+        .env("REATTACH_GRAPH_URL", localhost)
+        .output()
+        .expect("the binary runs");
+    assert!(Ran::new(again).ended_with(2).stderr.contains("--graph-url"));
+    assert_eq!(world.counts().messages_accepted, 3);
+}
+
+#[test]
 fn planning_sends_nothing_and_names_what_cannot_be_used() {
     let world = fast_world();
     world.put("people.csv", "recipient,name\n1,Ada\nnobody,B\n1,Ada again\n2,\n3,C\n");
