@@ -27,7 +27,9 @@ impl State {
     /// Where `campaign` stands, its deliveries counted.
     pub fn of(campaign: &Campaign, counts: &Counts) -> Self {
         match (campaign.holder, campaign.digest) {
-            (Some(_), _) => Self::Running,
+            (Some(_), None) => Self::Running,
+            // Whoever has nothing left to send is about to let go.
+            (Some(_), Some(_)) if counts.pending > counts.held_back => Self::Running,
             (None, None) => Self::Planned,
             _ if counts.unknown > 0 && counts.pending == counts.held_back && campaign.paused.is_none() => {
                 Self::NeedsSettling
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
     use crate::campaign::Ramp;
     use crate::ids::{KeySpace, Platform};
-    use crate::record::CampaignId;
+    use crate::record::{CampaignId, Holder};
 
     /// A campaign to ten people that has come to this stage.
     fn campaign(stage: u8, testers: &[&str], canary: Option<&str>) -> Campaign {
@@ -145,6 +147,25 @@ mod tests {
         }
         assert_eq!([Testers, Canary, Everybody].map(Stage::number), [0, 1, 2]);
         assert_eq!([Testers, Canary, Everybody].map(Stage::next), [Canary, Everybody, Everybody]);
+    }
+
+    #[test]
+    fn one_of_which_nothing_is_left_to_send_runs_no_more() {
+        let holder = Some(Holder { pid: 7, since: Timestamp::from_unix_millis(0) });
+        let held = Campaign { holder, ..campaign(2, &[], None) };
+        let counts = |sent, pending, unknown, held_back| Counts {
+            total: sent + pending + unknown,
+            sent,
+            pending,
+            unknown,
+            held_back,
+            ..Counts::default()
+        };
+        assert_eq!(State::of(&held, &counts(9, 1, 0, 0)), State::Running);
+        assert_eq!(State::of(&held, &counts(10, 0, 0, 0)), State::Finished);
+        assert_eq!(State::of(&held, &counts(8, 1, 1, 1)), State::NeedsSettling);
+        let planned = Campaign { digest: None, ..held };
+        assert_eq!(State::of(&planned, &Counts::default()), State::Running);
     }
 
     #[test]
