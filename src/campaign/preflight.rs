@@ -262,10 +262,9 @@ impl Run {
 fn duration_of(pending: u64, (with_media, all): (u64, u64), limits: PaceLimits) -> Duration {
     let at_pace = |messages: u64| {
         let media = messages * with_media / all.max(1);
-        let seconds = messages
-            .div_ceil(u64::from(limits.messages_per_second.max(1)))
-            .max(media.div_ceil(u64::from(limits.media_per_second.max(1))));
-        Duration::from_secs(seconds)
+        let millis = |count: u64, per_second: u32| (count * 1_000).div_ceil(u64::from(per_second.max(1)));
+        let millis = millis(messages, limits.messages_per_second).max(millis(media, limits.media_per_second));
+        Duration::from_millis(millis)
     };
     let a_day = limits.calls_per_day.unwrap_or(u64::MAX).max(1);
     let days = pending.saturating_sub(1) / a_day;
@@ -296,8 +295,8 @@ mod tests {
     fn it_takes_as_long_as_the_slowest_limit_and_whole_days_where_a_day_has_one() {
         let limits = PaceLimits { messages_per_second: 40, media_per_second: 10, ..PaceLimits::default() };
         let takes = |pending, share, limits| duration_of(pending, share, limits).as_secs();
-        assert_eq!(takes(0, (0, 1), limits), 0);
-        assert_eq!(takes(81, (0, 1), limits), 3);
+        assert_eq!(duration_of(0, (0, 1), limits), Duration::ZERO);
+        assert_eq!(duration_of(81, (0, 1), limits), Duration::from_millis(2_025));
         assert_eq!(takes(80, (1, 1), limits), 8);
         assert_eq!(takes(80, (1, 2), limits), 4);
         let with_days = |calls| PaceLimits { calls_per_day: Some(calls), ..limits };
