@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::library::{Progress, Reporter};
 
-use super::values::human_size;
+use super::values::{human_size, thousands};
 
 /// Draws the library's progress. Each bar appears with the first thing it has to show.
 #[derive(Debug)]
@@ -42,34 +42,29 @@ impl Bars {
                 // What cannot be drawn is not missed.
                 let _ = write!(line, "{} read", human_size(read.load(Ordering::Relaxed)));
             };
-            self.bar("checking", "{human_pos} of {human_len} files, {more}", more)
+            self.bar("checking", with_bar("{human_pos} of {human_len} files, {more}").with_key("more", more))
         })
     }
 
-    /// Counts bytes; says how many files they are.
+    /// Counts bytes.
     fn uploading(&self) -> &ProgressBar {
-        self.uploading.get_or_init(|| {
-            let (done, all) = (Arc::clone(&self.uploaded), Arc::clone(&self.uploads));
-            let more = move |_: &ProgressState, line: &mut dyn Write| {
-                let _ = write!(line, "{} of {}", done.load(Ordering::Relaxed), all.load(Ordering::Relaxed));
-            };
-            self.bar("uploading", "{more} files, {decimal_bytes} of {decimal_total_bytes}", more)
-        })
+        self.uploading.get_or_init(|| self.bar("uploading", with_bar("{decimal_bytes} of {decimal_total_bytes}")))
     }
 
-    fn bar(
-        &self,
-        name: &'static str,
-        text: &str,
-        more: impl Fn(&ProgressState, &mut dyn Write) + Clone + Send + Sync + 'static,
-    ) -> ProgressBar {
-        let style =
-            ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:30.green/dim}} {{percent:>3}}%  {text}"));
-        let style = style.expect("the template is well formed").with_key("more", more).progress_chars("━━─");
-        let bar = self.drawn.add(ProgressBar::new(0));
-        bar.set_style(style);
-        bar.set_prefix(name);
-        bar
+    /// How many will be uploaded in the end nobody knows before all were looked at: several are counted, and no share is told.
+    fn uploading_several(&self) -> ProgressStyle {
+        let (done, all) = (Arc::clone(&self.uploaded), Arc::clone(&self.uploads));
+        let more = move |state: &ProgressState, line: &mut dyn Write| {
+            let (done, all) = (done.load(Ordering::Relaxed), all.load(Ordering::Relaxed));
+            let (under_way, sent) = (thousands(all.saturating_sub(done)), human_size(state.pos()));
+            let _ = write!(line, "{} done, {under_way} under way, {sent} sent", thousands(done));
+        };
+        styled("{prefix:>9} {more}").with_key("more", more)
+    }
+
+    fn bar(&self, name: &'static str, style: ProgressStyle) -> ProgressBar {
+        // Made before it is shown: a bar of nothing is a full one.
+        self.drawn.add(ProgressBar::new(0).with_style(style).with_prefix(name))
     }
 
     /// Takes the bars away, to make room for others, or because what they showed is told.
@@ -90,7 +85,9 @@ impl Reporter for Bars {
                 self.checking().tick();
             }
             Progress::UploadPlanned(bytes) => {
-                self.uploads.fetch_add(1, Ordering::Relaxed);
+                if self.uploads.fetch_add(1, Ordering::Relaxed) == 1 {
+                    self.uploading().set_style(self.uploading_several());
+                }
                 self.uploading().inc_length(bytes);
             }
             Progress::UploadSent(bytes) => self.uploading().inc(bytes),
@@ -100,4 +97,12 @@ impl Reporter for Bars {
             }
         }
     }
+}
+
+fn with_bar(text: &str) -> ProgressStyle {
+    styled(&format!("{{prefix:>9}} {{bar:30.green/dim}} {{percent:>3}}%  {text}")).progress_chars("━━─")
+}
+
+fn styled(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is well formed")
 }
