@@ -56,8 +56,8 @@ impl Bars {
         let (done, all) = (Arc::clone(&self.uploaded), Arc::clone(&self.uploads));
         let more = move |state: &ProgressState, line: &mut dyn Write| {
             let (done, all) = (done.load(Ordering::Relaxed), all.load(Ordering::Relaxed));
-            let (under_way, sent) = (thousands(all.saturating_sub(done)), human_size(state.pos()));
-            let _ = write!(line, "{} done, {under_way} under way, {sent} sent", thousands(done));
+            let (queued, sent) = (thousands(all.saturating_sub(done)), human_size(state.pos()));
+            let _ = write!(line, "{} done, {queued} queued, {sent} sent", thousands(done));
         };
         styled("{prefix:>9} {more}").with_key("more", more)
     }
