@@ -120,6 +120,7 @@ fn no_password_is_ever_said_and_what_cannot_be_meant_is_a_mistake_of_the_caller(
         "postgres://u:hunter2@db.example:port/r",
         "mysql://u:hunter2@db.example/r",
         "postgres://u:1?hunter2@db.example/r",
+        "postgres://u:1@hunter2@127.0.0.1:1/r",
         "postgres:u:hunter2@db.example/r",
         "host=db.example user=u password=hunter2",
     ] {

@@ -290,6 +290,7 @@ fn the_password_of_a_shared_record_is_not_shown() {
         with_password.replace(&database, "no_such_database"),
         format!("postgres://somebody:{PASSWORD_IN_A_URL}@127.0.0.1:1/r?connect_timeout=1"),
         format!("postgres://somebody:{PASSWORD_IN_A_URL}@127.0.0.1:port/r"),
+        format!("postgres://somebody:p@{PASSWORD_IN_A_URL}@127.0.0.1:1/r?connect_timeout=1"),
         format!("postgres://somebody:{PASSWORD_IN_A_URL}@127.0.0.1/r?nonsense={PASSWORD_IN_A_URL}"),
         format!("mysql://somebody:{PASSWORD_IN_A_URL}@127.0.0.1/r"),
     ] {

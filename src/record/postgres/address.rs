@@ -133,6 +133,10 @@ impl FromStr for ServerAddress {
 
     fn from_str(url: &str) -> Result<Self, AddressError> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        // The client would take what stands behind the first for a host.
+        if place.matches('@').count() > 1 {
+            return Err(ambiguous());
+        }
         let (mut mode, mut authorities, mut lease, mut others) = (None, None, LEASE, Vec::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -160,6 +164,9 @@ impl FromStr for ServerAddress {
         }
         if config.get_hosts().is_empty() {
             return Err(AddressError::Malformed("it names no host".into()));
+        }
+        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+            return Err(ambiguous());
         }
         // A host's name may stand for any address beside it.
         let is_local =
@@ -245,6 +252,10 @@ fn statement_timeout(options: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.saturating_mul(millis)))
 }
 
+fn ambiguous() -> AddressError {
+    AddressError::Malformed("there is more than one @ in it: escape @ in the password as %40".into())
+}
+
 fn malformed(error: &tokio_postgres::Error) -> AddressError {
     // Its own words are what it is, and which option behind it; that may be a part of a password with a question mark.
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
@@ -266,7 +277,8 @@ fn shown(config: &Config) -> String {
     let hosts: Vec<String> = (config.get_hosts().iter().enumerate())
         .map(|(place, host)| {
             let name = match host {
-                Host::Tcp(name) => name.clone(),
+                // What stands before an @ belongs to a password.
+                Host::Tcp(name) => name.rsplit('@').next().unwrap_or_default().to_owned(),
                 Host::Unix(path) => path.display().to_string(),
             };
             match ports.get(place).or(ports.first()) {
@@ -387,6 +399,25 @@ mod tests {
             let error = url.parse::<ServerAddress>().expect_err("malformed").to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_at_sign_of_a_password_is_escaped_or_refused_and_never_shown() {
+        let escaped = address("postgres://u:p%40ss@h/r");
+        assert_eq!(escaped.config().get_password(), Some(&b"p@ss"[..]));
+        assert_eq!(escaped.to_string(), "postgres://u@h:5432/r");
+        for url in [
+            "postgres://u:p@ssw0rdTail99@127.0.0.1:1/r",
+            "postgres://u:p@1/ssw0rdTail99@127.0.0.1:1/r",
+            "postgres://u:p/1@ssw0rdTail99@127.0.0.1:1/r",
+            "postgres://u:p@ssw0rdTail99%40h/r",
+            "postgres://u:p@h/r?host=ssw0rdTail99@i",
+        ] {
+            let error = url.parse::<ServerAddress>().expect_err("refused").to_string();
+            assert!(error.contains("as %40") && !error.contains("Tail"), "{error}");
+        }
+        let config: Config = "postgres://u:p@ssw0rdTail99@h:1,i:2/r".parse().expect("what the client makes of it");
+        assert_eq!(shown(&config), "postgres://u@h:1,i:2/r");
     }
 
     #[test]
