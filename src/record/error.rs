@@ -105,11 +105,14 @@ pub enum RecordError {
         /// What the system or the engine said.
         source: Cause,
     },
-    /// The server cannot be reached, or not now. What it has acknowledged is safe there.
-    #[error("reach the record {server}")]
+    /// The server cannot be reached, takes no writes or gives no connection, or not now. What it has acknowledged is safe
+    /// there.
+    #[error("{} the record {server}", obstacle.deed())]
     Away {
         /// The server, without a password.
         server: String,
+        /// What stands in the way.
+        obstacle: Obstacle,
         /// What the network, the client or the server said.
         source: Cause,
     },
@@ -145,6 +148,43 @@ pub enum RecordError {
     },
 }
 
+/// What stands between us and a server that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// It cannot be reached, or answers nothing.
+    Unreachable,
+    /// It takes no writes, as a standby does.
+    ReadOnly,
+    /// It gives no more connections.
+    Crowded,
+}
+
+impl Obstacle {
+    /// What it keeps us from.
+    fn deed(self) -> &'static str {
+        match self {
+            Self::Unreachable => "reach",
+            Self::ReadOnly => "write to",
+            Self::Crowded => "get a connection to",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Unreachable => "see whether the server runs and can be reached, and try again: nothing is lost",
+            Self::ReadOnly => {
+                "this server takes no writes, as a standby does: name the primary in the address, or all hosts; nothing is \
+                 lost"
+            }
+            Self::Crowded => {
+                "a process needs two connections at least, and holds nine at most, for a moment ten: let the server, the \
+                 database or the role have more, or run fewer processes; nothing is lost"
+            }
+        }
+    }
+}
+
 impl RecordError {
     /// What to do about it; `None` where the message says all there is to say.
     pub fn hint(&self) -> Option<&'static str> {
@@ -167,7 +207,7 @@ impl RecordError {
                  a resume",
             ),
             Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
-            Self::Away { .. } => Some("see whether the server runs and can be reached, and try again: nothing is lost"),
+            Self::Away { obstacle, .. } => Some(obstacle.hint()),
             Self::NotLetIn { .. } => Some(
                 "check user, password, database and certificate, and that the role may use the schema reattach: \
                  docs/POSTGRES.md",

@@ -43,7 +43,7 @@ pub use self::campaigns::{
 pub use self::carry::{CarriedTable, RecordPlace, carry_over};
 pub use self::derivations::{Derivation, Derivations};
 pub use self::doubts::{DoubtedAttempt, DoubtfulDelivery, Doubts, Duplicate, Finding, PersonsDelivery, Proof, Proven};
-pub use self::error::RecordError;
+pub use self::error::{Obstacle, RecordError};
 pub use self::heals::{Heal, Heals};
 pub use self::pages::{PageIdentity, Pages};
 pub(crate) use self::patience::patiently;

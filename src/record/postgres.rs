@@ -54,6 +54,8 @@ use crate::secret::TokenFingerprint;
 
 /// How soon to ask again whether a key is free, should nothing be heard.
 const POLL: Duration = Duration::from_millis(500);
+/// After so many tries it is said what is waited for.
+const WORTH_TELLING: u32 = 5;
 
 /// The record in a PostgreSQL database. Any number may be open on one database, anywhere.
 pub(super) struct PostgresRecord {
@@ -86,19 +88,34 @@ impl PostgresRecord {
 
     /// The owner this record claims as now.
     async fn own(&self) -> Result<i64, RecordError> {
+        self.own_within(session::ABSENCE).await
+    }
+
+    /// The same, however long the server may be away.
+    async fn own_within(&self, absence: Duration) -> Result<i64, RecordError> {
+        let mut said: Option<Fault> = None;
         let waiting = async {
+            let mut tries = 0;
             loop {
                 let owning = async {
                     self.sessions.formed().await?;
                     self.owners.own().await
                 };
                 match owning.await {
-                    Err(fault) if fault.is_away() => sleep(POLL).await,
+                    Err(fault) if fault.is_away() => {
+                        if tries == WORTH_TELLING {
+                            self.sessions.say_it_is_waited_for(&fault);
+                        }
+                        tries += 1;
+                        fault.keep_in(&mut said);
+                        sleep(POLL).await;
+                    }
                     done => return done,
                 }
             }
         };
-        let own = timeout(session::ABSENCE, waiting).await.unwrap_or(Err(Fault::Silence));
+        let own = timeout(absence, waiting).await;
+        let own = own.unwrap_or_else(|_| Err(said.unwrap_or(Fault::Silence)));
         own.map_err(|fault| fault.using(self.sessions.address()))
     }
 }

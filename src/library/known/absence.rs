@@ -161,7 +161,7 @@ impl Absence {
     /// Takes note of what an answer says of how it stands; where that is new, it is said once. Whatever else it answers, it
     /// is there.
     fn note<T>(&self, answer: &Result<T, RecordError>, patience: Duration) -> Sign {
-        let Err(why @ RecordError::Away { server, source }) = answer else {
+        let Err(why @ RecordError::Away { server, source, .. }) = answer else {
             if self.state.send_if_modified(|state| !matches!(std::mem::replace(state, State::Here), State::Here)) {
                 tracing::info!("the record can be asked again");
             }

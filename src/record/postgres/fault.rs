@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::address::ServerAddress;
 use crate::causes::in_full;
 use crate::delivery::IllegalStep;
-use crate::record::RecordError;
+use crate::record::{Obstacle, RecordError};
 
 /// What went wrong inside a call, before it is said of which server.
 #[derive(Debug)]
@@ -104,6 +104,34 @@ impl Fault {
         }
     }
 
+    /// What stands in the way of one that is away.
+    pub(super) fn obstacle(&self) -> Obstacle {
+        match (self.state(), self) {
+            (Some(&SqlState::READ_ONLY_SQL_TRANSACTION), _) => Obstacle::ReadOnly,
+            (Some(&SqlState::TOO_MANY_CONNECTIONS), _) => Obstacle::Crowded,
+            // Where one that takes writes was asked for, the client says this of one that does not, in words alone.
+            (None, Self::Engine(error)) if in_full(error).contains("does not allow writes") => Obstacle::ReadOnly,
+            _ => Obstacle::Unreachable,
+        }
+    }
+
+    /// This one, or what the server has `said` before, where this is its silence.
+    #[must_use]
+    pub(super) fn or(self, said: Option<Self>) -> Self {
+        match (self, said) {
+            (Self::Silence | Self::Pool(_), Some(said)) => said,
+            (fault, _) => fault,
+        }
+    }
+
+    /// Becomes the last thing that was `said`, where it is no silence after that.
+    pub(super) fn keep_in(self, said: &mut Option<Self>) {
+        // What a server lacks says nothing of the next one that is asked.
+        if !matches!(self, Self::Behind(_)) {
+            *said = Some(self.or(said.take()));
+        }
+    }
+
     /// Whether the server undid it in favour of another: the same at once may work.
     pub(super) fn is_collision(&self) -> bool {
         self.state().is_some_and(
@@ -125,7 +153,7 @@ impl Fault {
             return RecordError::Forgotten { server: server.to_string(), lacks };
         }
         if self.is_away() {
-            return RecordError::Away { server: server.to_string(), source: self.said() };
+            return RecordError::Away { server: server.to_string(), obstacle: self.obstacle(), source: self.said() };
         }
         let class = self.state().map(|state| state.code().to_owned()).unwrap_or_default();
         match (self, &*class) {
@@ -154,17 +182,22 @@ impl Fault {
     }
 
     fn said(self) -> Arc<dyn Error + Send + Sync> {
-        Arc::new(Said(match self {
+        Arc::new(Said(self.words()))
+    }
+
+    /// What the server or the client said.
+    pub(super) fn words(&self) -> String {
+        match self {
             Self::Engine(error) => match error.as_db_error() {
                 Some(said) => format!("{} ({})", said.message(), said.code().code()),
-                None => in_full(&error),
+                None => in_full(error),
             },
             Self::Pool(PoolError::Timeout(_)) => "no connection was to be had in time".to_owned(),
-            Self::Pool(error) => in_full(&error),
+            Self::Pool(error) => in_full(error),
             Self::Silence => "it did not answer in time".to_owned(),
-            Self::Unfit(why) => why,
+            Self::Unfit(why) => why.clone(),
             other => format!("{other:?}"),
-        }))
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) struct Sessions {
     /// What gives them that form, while it does.
     forming: tokio::sync::Mutex<Option<JoinHandle<Result<(), Fault>>>>,
     acknowledged: Acknowledged,
+    /// Whether it was said that the server is waited for, and it has not done since what was asked of it.
+    is_waited_for: AtomicBool,
 }
 
 /// A transaction, or a statement alone. Clones are the same one.
@@ -144,7 +146,7 @@ impl Sessions {
         });
         let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).post_create(fit).build();
         let (pool, formed, forming) = (pool.map_err(io::Error::other)?, Arc::default(), tokio::sync::Mutex::default());
-        Ok(Self { pool, address, formed, forming, acknowledged })
+        Ok(Self { pool, address, formed, forming, acknowledged, is_waited_for: AtomicBool::new(false) })
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
@@ -285,7 +287,13 @@ impl Sessions {
         let mut absence = Absence::begin(absence);
         loop {
             let fault = match self.attempt(mode, &work).await {
-                Attempt::Done(value) => return Ok(value),
+                Attempt::Done(value) => {
+                    // One that takes no writes answers all the same.
+                    if !matches!(mode, Mode::Ask | Mode::Read) {
+                        self.is_waited_for.store(false, Ordering::SeqCst);
+                    }
+                    return Ok(value);
+                }
                 Attempt::Failed(fault) => fault,
                 Attempt::Doubtful(value, ticket, fault) => {
                     if self.was_committed(&ticket, &mut absence).await? {
@@ -307,7 +315,17 @@ impl Sessions {
             // Another may lead. Where none does, no wait brings back what is lost.
             absence.ends = absence.ends.min(since + ABSENCE);
         }
+        if absence.is_worth_telling() && fault.is_away() {
+            self.say_it_is_waited_for(&fault);
+        }
         absence.pause(fault).await.map_err(|fault| fault.using(&self.address))
+    }
+
+    /// Says what is waited for, once.
+    pub(super) fn say_it_is_waited_for(&self, fault: &Fault) {
+        if !self.is_waited_for.swap(true, Ordering::SeqCst) {
+            tracing::warn!(server = %self.address, cause = %fault.words(), "waiting for the record");
+        }
     }
 
     async fn attempt<T, F, Fut>(&self, mode: Mode, work: &F) -> Attempt<T>
@@ -400,19 +418,30 @@ impl fmt::Debug for Sessions {
 struct Absence {
     ends: Instant,
     pause: Duration,
+    /// The last thing the server said.
+    said: Option<Fault>,
 }
 
 impl Absence {
     fn begin(longest: Duration) -> Self {
-        Self { ends: Instant::now() + longest, pause: FIRST_PAUSE }
+        Self { ends: Instant::now() + longest, pause: FIRST_PAUSE, said: None }
     }
 
-    /// Returns when it is worth trying again; gives the fault back where it is not.
+    /// Whether it has been away for a few seconds.
+    fn is_worth_telling(&self) -> bool {
+        self.pause == LAST_PAUSE
+    }
+
+    /// Returns when it is worth trying again; gives the fault back where it is not, or what the server said before it fell
+    /// silent.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         // What holds a lock for so long is a transaction whose client the server has yet to miss, or one that waits for a
         // standby.
         if !(fault.is_away() || fault.is_collision() || fault.is_lock()) || Instant::now() + self.pause > self.ends {
-            return Err(fault);
+            return Err(fault.or(self.said.take()));
+        }
+        if fault.is_away() {
+            fault.keep_in(&mut self.said);
         }
         // Not all at once.
         sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;

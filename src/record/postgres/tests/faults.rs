@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_blocking;
 
 use super::*;
+use crate::record::Obstacle;
 
 /// Where to cut the connection of a transaction that changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -352,17 +353,50 @@ async fn a_full_disk_has_its_own_error_and_costs_nothing_stored() {
     assert_eq!(record.complete(&claim, &result("id")).await.expect("completed"), Completed::Stored);
 }
 
+/// An address of a role that may do all and have no more than so many connections.
+fn role_with(place: &Place, connections: u8) -> ServerAddress {
+    let role = format!("few_{}", place.database);
+    place.sql(&format!(
+        "CREATE ROLE {role} LOGIN CONNECTION LIMIT {connections}; GRANT USAGE ON SCHEMA reattach TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reattach TO {role}"
+    ));
+    place.address_text().replace("postgres@", &format!("{role}@")).parse().expect("an address")
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_or_no_connection_is_named_as_such_in_the_end() {
+    let Some(place) = place() else { return };
+    let moment = Duration::from_millis(100);
+    let told = |error: RecordError| {
+        let RecordError::Away { obstacle, source, .. } = &error else { panic!("{error:?}") };
+        (*obstacle, source.to_string(), error.hint().unwrap_or_default())
+    };
+    let url = format!("{}?options=-c%20default_transaction_read_only%3Don", place.address_text());
+    let record = PostgresRecord::open(&url.parse().expect("an address")).await.expect("it can be read");
+    let forgotten = record.sessions.write_within(moment, |tx| async move { uploads::forget(&tx, &key(1)).await }).await;
+    let owned = record.own_within(Duration::from_secs(5)).await;
+    for error in [forgotten.map(drop).expect_err("no writes"), owned.map(drop).expect_err("no writes")] {
+        assert!(error.to_string().starts_with("write to the record postgres://"), "{error}");
+        let (obstacle, words, hint) = told(error);
+        assert_eq!(obstacle, Obstacle::ReadOnly);
+        assert!(
+            words.contains("read-only") && words.contains("(25006)") && hint.contains("primary"),
+            "{words}: {hint}"
+        );
+    }
+    let record = PostgresRecord::at(&role_with(&place, 0)).expect("a record");
+    let asked = record.sessions.ask_within(moment, |tx| async move { tx.one("SELECT", &[]).await }).await;
+    let (obstacle, words, hint) = told(asked.map(drop).expect_err("no connection"));
+    assert_eq!(obstacle, Obstacle::Crowded);
+    assert!(words.contains("too many connections") && words.contains("(53300)"), "{words}");
+    assert!(hint.contains("nine at most"), "{hint}");
+}
+
 #[tokio::test]
 async fn a_server_that_gives_fewer_connections_than_asked_for_is_shared_all_the_same() {
     let Some(place) = place() else { return };
     place.record().await;
-    let role = format!("few_{}", place.database);
-    place.sql(&format!(
-        "CREATE ROLE {role} LOGIN CONNECTION LIMIT 2; GRANT USAGE ON SCHEMA reattach TO {role};
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reattach TO {role}"
-    ));
-    let url = place.address_text().replace("postgres@", &format!("{role}@"));
-    let record = PostgresRecord::open(&url.parse().expect("an address")).await.expect("a record");
+    let record = PostgresRecord::open(&role_with(&place, 2)).await.expect("a record");
     // One keeps it alive, and one is left for all else.
     record.own().await.expect("an owner");
     let keys: Vec<_> = (0..12).map(key).collect();
