@@ -85,6 +85,7 @@ impl Fault for GraphError {
     fn sort(&self) -> Sort {
         match (self.scope(), self.outcome(), self) {
             (_, _, Self::Invalid(_)) => Sort::Usage,
+            (_, _, Self::Unshared { .. }) => Sort::Store,
             (Some(Scope::Page), ..) => Sort::Credentials,
             (Some(Scope::Rate | Scope::Connection), ..) => Sort::TryLater,
             (_, _, Self::Stopped { .. }) => Sort::Interrupted,
@@ -220,6 +221,7 @@ fn graph_class(error: &GraphError) -> &'static str {
         (Some(class), _) => class.as_str(),
         (None, GraphError::Invalid(_)) => "bad_request",
         (None, GraphError::RateLimited { .. }) => Class::RateLimit.as_str(),
+        (None, GraphError::Unshared { .. }) => "store",
         (None, GraphError::Unreachable { .. }) => "unreachable",
         (None, GraphError::Refused { .. }) => "refused",
         (None, _) => "unknown",
@@ -232,7 +234,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::graph::{Failure, Refusal};
+    use crate::graph::{Failure, NoShare, Refusal};
 
     fn refusal(code: i64) -> Refusal {
         Refusal {
@@ -274,6 +276,13 @@ mod tests {
                 None,
                 "rate_limit",
                 Sort::TryLater,
+                true,
+            ),
+            (
+                GraphError::Unshared { operation, cause: NoShare::new("failed to write to it".to_owned(), None) },
+                None,
+                "store",
+                Sort::Store,
                 true,
             ),
             (GraphError::Unknown { operation, failure: busy }, None, "unknown", Sort::TryLater, true),

@@ -44,6 +44,16 @@ pub enum GraphError {
         /// What Meta said, to this call or another; `None` where its usage headers, or our own count, stand in the way.
         refusal: Option<Box<Refusal>>,
     },
+    /// Whoever divides the Page's budget among all who draw on it gave no share, for longer than we may wait; nothing was
+    /// done.
+    #[error("no share of the Page's budget was to be had for the {operation}")]
+    Unshared {
+        /// What was asked.
+        operation: Operation,
+        /// What keeps it from giving one.
+        #[source]
+        cause: NoShare,
+    },
     /// A stop was requested before the first attempt; nothing was done.
     #[error("stopped before the {operation} was begun")]
     Stopped {
@@ -106,6 +116,7 @@ impl GraphError {
             Self::Invalid(_)
             | Self::Refused { .. }
             | Self::RateLimited { .. }
+            | Self::Unshared { .. }
             | Self::Stopped { .. }
             | Self::Unreachable { .. } => Certainty::NotDone,
         }
@@ -116,7 +127,11 @@ impl GraphError {
         match self {
             Self::Refused { refusal, .. } | Self::Unknown { failure: Failure::Refused(refusal), .. } => Some(refusal),
             Self::RateLimited { refusal, .. } => refusal.as_deref(),
-            Self::Invalid(_) | Self::Stopped { .. } | Self::Unreachable { .. } | Self::Unknown { .. } => None,
+            Self::Invalid(_)
+            | Self::Unshared { .. }
+            | Self::Stopped { .. }
+            | Self::Unreachable { .. }
+            | Self::Unknown { .. } => None,
         }
     }
 
@@ -129,7 +144,7 @@ impl GraphError {
     pub fn scope(&self) -> Option<Scope> {
         match self {
             Self::Refused { scope, .. } => Some(*scope),
-            Self::RateLimited { .. } => Some(Scope::Rate),
+            Self::RateLimited { .. } | Self::Unshared { .. } => Some(Scope::Rate),
             Self::Unreachable { .. } => Some(Scope::Connection),
             Self::Invalid(_) => Some(Scope::Request),
             Self::Stopped { .. } | Self::Unknown { .. } => None,
@@ -139,7 +154,7 @@ impl GraphError {
     /// Whether the same call may succeed later, and cannot do harm by then: an unknown send is never so.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::RateLimited { .. } | Self::Stopped { .. } | Self::Unreachable { .. } => true,
+            Self::RateLimited { .. } | Self::Unshared { .. } | Self::Stopped { .. } | Self::Unreachable { .. } => true,
             Self::Unknown { operation, .. } => operation.is_repeatable(),
             Self::Invalid(_) | Self::Refused { .. } => false,
         }
@@ -150,6 +165,7 @@ impl GraphError {
         match self {
             Self::Invalid(invalid) => invalid.hint(),
             Self::Stopped { .. } => None,
+            Self::Unshared { cause, .. } => cause.hint,
             Self::RateLimited { refusal: None, .. } => {
                 Some("Wait until the limit is lifted, or raise --max-wait; calls made meanwhile prolong it.")
             }
@@ -170,6 +186,21 @@ impl GraphError {
 /// What Meta said, as the end of a sentence.
 fn because(refusal: Option<&Refusal>) -> String {
     refusal.map_or_else(String::new, |refusal| format!(": {refusal}"))
+}
+
+/// Why no share of a Page's budget is to be had, in the words of whoever divides it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct NoShare {
+    words: String,
+    hint: Option<&'static str>,
+}
+
+impl NoShare {
+    /// What happened, and what to do about it.
+    pub fn new(words: String, hint: Option<&'static str>) -> Self {
+        Self { words, hint }
+    }
 }
 
 /// What is known after an error.

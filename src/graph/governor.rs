@@ -27,7 +27,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
 
-use super::error::Refusal;
+use super::error::{NoShare, Refusal};
 use super::usage::{self, Usage};
 use crate::budget::{Ask, Group, Slice};
 use crate::sync::{Mutex, MutexGuard, Notify, Turn, Turnstile};
@@ -118,13 +118,23 @@ pub(super) struct GateWait {
     pub(super) refusal: Option<Box<Refusal>>,
 }
 
-/// The gate stays shut for longer than the caller may wait.
+/// Why a call is not let through, for longer than the caller may wait.
 #[derive(Debug)]
-pub(super) struct TooLong {
-    /// How much longer, where that is known.
-    pub(super) wait: Option<Duration>,
-    /// What Meta said.
-    pub(super) refusal: Option<Box<Refusal>>,
+pub(super) enum TooLong {
+    /// The gate stays shut.
+    Shut {
+        /// How much longer, where that is known.
+        wait: Option<Duration>,
+        /// What Meta said.
+        refusal: Option<Box<Refusal>>,
+    },
+    /// Nobody hands out a share of the budget.
+    Unshared(NoShare),
+}
+
+impl TooLong {
+    /// Nobody can say for how long, nor why.
+    const LATE: Self = Self::Shut { wait: None, refusal: None };
 }
 
 impl Governor {
@@ -199,6 +209,13 @@ impl Governor {
         drop(state);
         self.gate_moved.notify_waiters();
         self.lane_moved.notify_waiters();
+    }
+
+    /// There is no slice to be had, for this reason. Who waits for one in vain is told.
+    pub fn go_without(&self, cause: NoShare) {
+        if let Some(share) = &mut self.state().share {
+            share.go_without(cause);
+        }
     }
 
     /// An ask came to nothing.
@@ -282,7 +299,7 @@ impl Governor {
     /// Returns once the turn of `load` is near. What is waited at a shut gate is taken off `patience`, and told to `on_wait`.
     ///
     /// # Errors
-    /// When the gate stays shut for longer than `patience`.
+    /// When the gate stays shut for longer than `patience`, or no slice comes for that long.
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue and costs nothing.
@@ -308,7 +325,7 @@ impl Governor {
             let _turns = tokio::select! {
                 biased;
                 turns = self.queue(&self.entries, load, opens) => turns,
-                () = self.forsaken(since, *patience) => return Err(TooLong { wait: None, refusal: None }),
+                why = self.forsaken(since, *patience) => return Err(why),
             };
             if let Some(admitted) = self.take(load, probe, patience)? {
                 return Ok(admitted);
@@ -316,14 +333,15 @@ impl Governor {
         }
     }
 
-    /// Returns once nobody has handed it a slice for as long as `patience`, of a share of the Page's budget.
-    async fn forsaken(&self, since: Instant, patience: Duration) {
+    /// Returns once nobody has handed it a slice for as long as `patience`, of a share of the Page's budget, and why not.
+    pub(super) async fn forsaken(&self, since: Instant, patience: Duration) -> TooLong {
         loop {
             let Some(until) = self.state().share.as_ref().map(|share| share.until().max(since) + patience) else {
                 return std::future::pending().await;
             };
             if until <= Instant::now() {
-                return;
+                let cause = self.state().share.as_ref().and_then(|share| share.cause().cloned());
+                return cause.map_or(TooLong::LATE, TooLong::Unshared);
             }
             sleep_until(until).await;
         }
@@ -364,7 +382,7 @@ impl Governor {
         if let Some(wait) = self.wait_for_the_day(&state, load, now) {
             if wait > *patience {
                 drop(state);
-                return Err(TooLong { wait: Some(wait), refusal: None });
+                return Err(TooLong::Shut { wait: Some(wait), refusal: None });
             }
             state.gate.shut(Some(wait), None, now);
             return Ok(None);
@@ -415,13 +433,13 @@ impl Governor {
             sleep_until(free).await;
         };
         if (0..LANES).any(|lane| !self.holds(&state, load, lane, now)) {
-            return Err(TooLong { wait: None, refusal: None });
+            return Err(TooLong::LATE);
         }
         if let Gate::Shut(shut) | Gate::Probing(shut) = &state.gate
             && !state.gate.lets_through(is_probe)
         {
             let wait = shut.named.then(|| shut.until.saturating_duration_since(now));
-            return Err(TooLong { wait, refusal: shut.refusal.clone() });
+            return Err(TooLong::Shut { wait, refusal: shut.refusal.clone() });
         }
         for lane in 0..LANES {
             let limit = self.rate(&state, lane, now);
@@ -488,7 +506,7 @@ impl Governor {
             };
             let pause = until.map_or(Duration::ZERO, |until| until - now);
             if pause > *patience || patience.is_zero() {
-                return Err(TooLong { wait: shut.named.then_some(pause), refusal: shut.refusal });
+                return Err(TooLong::Shut { wait: shut.named.then_some(pause), refusal: shut.refusal });
             }
             if until.is_some_and(|until| told.is_none_or(|told| until > told + WORTH_TELLING)) {
                 *told = until;

@@ -6,12 +6,17 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::error::{Failure, GraphError, Operation, Refusal};
 use super::governor::{Admitted, GateWait, Governor, Load, Pass, TooLong};
 use super::hook::Hook;
 use super::outcome::{Answer, Outcome, Retry, Scope, Throttle};
 use crate::clock::{Clock, Timestamp};
 use crate::stop::Stop;
+
+/// How long a call waits where no share of the Page's budget is handed out: as long as for the record that divides it.
+const UNSHARED: Duration = Duration::from_mins(1);
 
 /// How often, and how long apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,8 +158,13 @@ impl<'a> Means<'a> {
     /// The governor's leave to make one attempt now.
     async fn passed(&self, operation: Operation, load: Load, patience: &mut Duration) -> Result<Pass<'a>, GraphError> {
         loop {
+            let admitted = tokio::select! {
+                biased;
+                admitted = self.admitted(operation, load, patience) => admitted?,
+                why = self.governor.forsaken(Instant::now(), UNSHARED) => return Err(limited(operation, why)),
+            };
             // A gate that was shut in between is waited for like any other.
-            if let Ok(pass) = self.admitted(operation, load, patience).await?.depart().await {
+            if let Ok(pass) = admitted.depart().await {
                 return Ok(pass);
             }
         }
@@ -184,8 +194,11 @@ impl<'a> Means<'a> {
     }
 }
 
-fn limited(operation: Operation, TooLong { wait, refusal }: TooLong) -> GraphError {
-    GraphError::RateLimited { operation, wait, refusal }
+fn limited(operation: Operation, too_long: TooLong) -> GraphError {
+    match too_long {
+        TooLong::Shut { wait, refusal } => GraphError::RateLimited { operation, wait, refusal },
+        TooLong::Unshared(cause) => GraphError::Unshared { operation, cause },
+    }
 }
 
 /// Tells the governor what came of an attempt that brought no answer.

@@ -11,9 +11,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::budget::{Ask, News, Rates};
-use crate::graph::Governor;
+use crate::causes::in_full;
+use crate::graph::{Governor, NoShare};
 use crate::ids::KeySpace;
-use crate::record::Record;
+use crate::record::{Record, RecordError};
 
 /// How often to ask while anything is called: within a second, everybody has heard of a throttle.
 const BEAT: Duration = Duration::from_millis(400);
@@ -75,11 +76,15 @@ impl Drawer {
             let Some(ask) = governor.ask() else { return Next::Over(None) };
             let asked_at = Instant::now();
             let drawing = self.record.draw(&self.space.origin, &self.space.page, self.owner, &ask);
-            let slice = match timeout(PATIENCE, drawing).await {
-                Ok(Ok(slice)) => slice,
-                failed => {
-                    tracing::warn!(?failed, "no share of the Page's budget: nothing leaves without one");
+            let drawn = timeout(PATIENCE, drawing)
+                .await
+                .map_or_else(|_| Err(unanswered()), |drawn| drawn.map_err(|error| no_share(&error)));
+            let slice = match drawn {
+                Ok(slice) => slice,
+                Err(cause) => {
+                    tracing::warn!(%cause, "no share of the Page's budget: nothing leaves without one");
                     governor.retract(&ask);
+                    governor.go_without(cause);
                     return Next::In(BEAT);
                 }
             };
@@ -111,4 +116,13 @@ impl Drawer {
         // Where it does not arrive, its lease runs out.
         let _ = timeout(PATIENCE, self.record.draw(&self.space.origin, &self.space.page, self.owner, &ask)).await;
     }
+}
+
+fn no_share(error: &RecordError) -> NoShare {
+    NoShare::new(format!("failed to {}", in_full(error)), error.hint())
+}
+
+fn unanswered() -> NoShare {
+    let hint = "see whether the record's server runs and can be reached, and try again: nothing is lost";
+    NoShare::new("the record did not answer in time".to_owned(), Some(hint))
 }

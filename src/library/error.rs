@@ -221,7 +221,7 @@ impl LibraryError {
     /// Whether a rate limit is all there was to it: nothing is wrong with the file, and later it may go.
     pub fn is_rate_limit(&self) -> bool {
         match self {
-            Self::Graph(error) => error.scope() == Some(Scope::Rate),
+            Self::Graph(error) => error.scope() == Some(Scope::Rate) && !matches!(error, GraphError::Unshared { .. }),
             Self::NotHealed { cause, .. } => cause.is_rate_limit(),
             _ => false,
         }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{CALLS, LANES, Load};
 use crate::budget::{Ask, Group, News, PoolAsk, Portion, Rates, Slice, Standing};
 use crate::clock::uptime;
+use crate::graph::error::NoShare;
 
 /// How long what was needed once is asked for again.
 const HABIT: Duration = Duration::from_secs(2);
@@ -42,6 +43,8 @@ pub(super) struct Share {
     news: News,
     /// Whether its gate is shut by what others were told, or they know that it is.
     is_gate_known: bool,
+    /// Why the last ask brought nothing, if so.
+    cause: Option<NoShare>,
 }
 
 /// What a governor has to do, having been told how the Page stands.
@@ -73,7 +76,18 @@ impl Share {
             heard: 0,
             news: News::default(),
             is_gate_known: false,
+            cause: None,
         }
+    }
+
+    /// The last ask brought nothing, for this reason.
+    pub(super) fn go_without(&mut self, cause: NoShare) {
+        self.cause = Some(cause);
+    }
+
+    /// Why the last ask brought nothing; `None` where it did not.
+    pub(super) fn cause(&self) -> Option<&NoShare> {
+        self.cause.as_ref()
     }
 
     /// Until when the last answer holds.
@@ -207,6 +221,7 @@ impl Share {
 
     /// Keeps to the answer from now on.
     pub(super) fn obey(&mut self, ask: &Ask, slice: &Slice, asked_at: Instant, now: Instant) -> Told {
+        self.cause = None;
         self.slice = slice.clone();
         self.until = asked_at + slice.lasts;
         self.up.1 = self.up.0 + slice.lasts;

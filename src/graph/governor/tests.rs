@@ -265,7 +265,8 @@ async fn whoever_will_not_wait_for_the_day_shuts_it_for_nobody_who_still_fits_in
     let governor = governor(PaceLimits { calls_per_day: Some(10), ..PaceLimits::default() });
     let go = async |calls: u32, mut patience: Duration| {
         let load = Load { calls, ..Load::default() };
-        let admitted = governor.admit(load, &mut patience, |_| ()).await.map_err(|too_long| too_long.wait)?;
+        let wait = |too_long| if let TooLong::Shut { wait, .. } = too_long { wait } else { None };
+        let admitted = governor.admit(load, &mut patience, |_| ()).await.map_err(wait)?;
         admitted.depart().await.expect("let go").unhindered();
         Ok(())
     };

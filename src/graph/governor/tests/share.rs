@@ -215,6 +215,30 @@ async fn calls_of_many_messages_keep_to_a_slice_that_shrinks_behind_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_gets_no_share_ends_with_what_keeps_the_record_from_giving_one_and_soon() {
+    let meta = Meta::new(Duration::ZERO);
+    let governor = hasty(30);
+    governor.share().expect("it shared nothing");
+    let cause = NoShare::new("failed to write to the record".to_owned(), Some("name the primary"));
+    governor.go_without(cause.clone());
+    let client = meta.client(&governor, Duration::from_mins(10));
+    let (page, request) = (page(), text());
+    let refused = client.send(&page, &request).await.expect_err("no share");
+    assert!(matches!(&refused, GraphError::Unshared { cause: told, .. } if *told == cause), "{refused:?}");
+    assert_eq!((refused.hint(), meta.begun.elapsed()), (Some("name the primary"), MINUTE));
+    // One who says how long to wait is not told sooner.
+    let mut patience = MINUTE * 3;
+    let refused = client.send_once(&page, &request, &mut patience, async { true }).await;
+    assert!(matches!(refused, Err(GraphError::Unshared { .. })), "{refused:?}");
+    assert_eq!((meta.begun.elapsed(), meta.times(false).len()), (MINUTE * 4, 0));
+    // What it was told before is over.
+    let ask = governor.ask().expect("a share");
+    governor.keep_to(&ask, &Slice::nothing(), Instant::now());
+    let refused = client.send(&page, &request).await;
+    assert!(matches!(refused, Err(GraphError::RateLimited { .. })), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_leaves_without_a_slice_nor_after_its_lease() {
     let (meta, book) = (Meta::new(Duration::ZERO), Book::new(Duration::ZERO));
     let governor = hasty(30);
