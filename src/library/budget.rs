@@ -55,10 +55,10 @@ enum Next {
 
 impl Drawer {
     async fn draw_all(self) {
-        let mut last = None;
+        let (mut last, mut goes_without) = (None, false);
         self.wishes.notified().await;
         loop {
-            match self.draw(&mut last).await {
+            match self.draw(&mut last, &mut goes_without).await {
                 Next::In(pause) => {
                     sleep(LEAST).await;
                     let _ = timeout(pause, self.wishes.notified()).await;
@@ -69,8 +69,9 @@ impl Drawer {
         }
     }
 
-    /// Asks once, and once more where that is less than there was.
-    async fn draw(&self, last: &mut Option<Ask>) -> Next {
+    /// Asks once, and once more where that is less than there was. That there is nothing to be had is said when it begins,
+    /// and when it is over.
+    async fn draw(&self, last: &mut Option<Ask>, goes_without: &mut bool) -> Next {
         for is_first in [true, false] {
             let Some(governor) = self.governor.upgrade() else { return Next::Over(last.take()) };
             let Some(ask) = governor.ask() else { return Next::Over(None) };
@@ -82,12 +83,17 @@ impl Drawer {
             let slice = match drawn {
                 Ok(slice) => slice,
                 Err(cause) => {
-                    tracing::warn!(%cause, "no share of the Page's budget: nothing leaves without one");
+                    if !std::mem::replace(goes_without, true) {
+                        tracing::warn!(%cause, "no share of the Page's budget is to be had: until there is, nothing is sent");
+                    }
                     governor.retract(&ask);
                     governor.go_without(cause);
                     return Next::In(BEAT);
                 }
             };
+            if std::mem::take(goes_without) {
+                tracing::warn!("there is a share of the Page's budget again");
+            }
             governor.keep_to(&ask, &slice, asked_at);
             let demand = ask.demand;
             *last = Some(ask);

@@ -130,6 +130,23 @@ fn no_password_is_ever_said_and_what_cannot_be_meant_is_a_mistake_of_the_caller(
 }
 
 #[test]
+fn on_a_server_that_takes_no_writes_a_send_ends_with_that_and_not_with_a_limit() {
+    let Some((server, _turn)) = server() else { return };
+    let world = world(server);
+    let send = ["send", "--to", "1", "--text", "hi", "--max-wait", "5s"];
+    world.run(send).ended_with(0);
+    server.sql("postgres", &format!("ALTER DATABASE {} SET default_transaction_read_only = on", world.database()));
+    let refused = world.run(send).ended_with(6).stderr;
+    for words in ["no share of the Page's budget", "write to the record postgres://", "(25006)", "name the primary"] {
+        assert!(refused.contains(words), "{words}: {refused}");
+    }
+    assert!(!refused.contains("limit"), "{refused}");
+    let log = std::fs::read_to_string(world.log()).expect("a log");
+    assert_eq!(log.matches("budget is to be had").count(), 1, "it is said once");
+    assert_eq!(world.counts().messages_accepted, 1);
+}
+
+#[test]
 fn a_password_is_taken_from_where_postgresql_looks_for_it_if_nobody_else_can_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let Some((server, _turn)) = server() else { return };
