@@ -233,4 +233,5 @@ pub(super) async fn a_healthy_record_verifies(store_at: &dyn Store) {
     win(&*record, &key(99)).await;
     record.set_alias(&alias("hero", key(1).asset)).await.expect("set");
     record.verify().await.expect("healthy");
+    record.check_writable().await.expect("it was written to");
 }

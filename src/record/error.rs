@@ -124,6 +124,16 @@ pub enum RecordError {
         /// What it said.
         source: Cause,
     },
+    /// The server lets us read, and not write.
+    #[error("write to the record {server}: the role {role} may not change the table {table}")]
+    MayOnlyRead {
+        /// The server, without a password.
+        server: String,
+        /// As whom it takes us.
+        role: String,
+        /// One of the tables.
+        table: String,
+    },
     /// The server has not heard of this process for so long that what it had claimed has passed on; or it died, and has
     /// forgotten a claim.
     #[error("go on with the record: it was out of reach for too long, and what was claimed has passed on")]
@@ -211,6 +221,9 @@ impl RecordError {
             Self::NotLetIn { .. } => Some(
                 "check user, password, database and certificate, and that the role may use the schema reattach: \
                  docs/POSTGRES.md",
+            ),
+            Self::MayOnlyRead { .. } => Some(
+                "grant it SELECT, INSERT, UPDATE and DELETE on all tables of the schema reattach: docs/POSTGRES.md",
             ),
             Self::Forgotten { .. } => Some(
                 "its campaigns are paused, as far as it could be reached: messages may have left of which it knows nothing; \

@@ -101,4 +101,12 @@ pub trait Record:
     /// # Errors
     /// `Corrupt` or `Damaged` with the first thing found wrong.
     async fn verify(&self) -> Result<(), RecordError>;
+
+    /// Returns if it may be written to, as far as that can be told without writing.
+    ///
+    /// # Errors
+    /// `Unreachable` where its file, `Away` where its server takes no writes; `MayOnlyRead` where our role has no right to.
+    async fn check_writable(&self) -> Result<(), RecordError> {
+        Ok(())
+    }
 }

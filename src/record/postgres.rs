@@ -288,6 +288,32 @@ impl Record for PostgresRecord {
             })
             .await
     }
+
+    async fn check_writable(&self) -> Result<(), RecordError> {
+        let address = self.sessions.address();
+        self.sessions
+            .ask(|tx| async move {
+                // What lies in `receipts` is let go of by whoever may.
+                let sql = "SELECT current_setting('transaction_read_only') = 'on', current_user::text,
+                                  (SELECT min(relname::text) FROM pg_class
+                                   WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+                                       AND relname NOT IN ('refinery_schema_history', 'receipts')
+                                       AND NOT (has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')
+                                           AND has_table_privilege(oid, 'DELETE')))";
+                let Some(row) = tx.one(sql, &[]).await? else { return Ok(()) };
+                if row.get(0) {
+                    return Err(Fault::read_only(address));
+                }
+                match row.get(2) {
+                    Some(table) => {
+                        let server = address.to_string();
+                        Err(RecordError::MayOnlyRead { server, role: row.get(1), table }.into())
+                    }
+                    None => Ok(()),
+                }
+            })
+            .await
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -25,12 +25,13 @@ mod together;
 mod uploads;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, Transaction, TransactionBehavior, params};
 use tokio::task::spawn_blocking;
 
 use self::fault::Fault;
@@ -319,6 +320,17 @@ impl Record for SqliteRecord {
             derivations::verify_rows(&transaction)?;
             requests::verify_rows(&transaction)?;
             campaigns::verify_rows(&transaction)
+        })
+        .await
+    }
+
+    async fn check_writable(&self) -> Result<(), RecordError> {
+        self.call(|state| {
+            if state.connection.is_readonly(MAIN_DB)? {
+                let words = "it can be read, and not written to";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, words).into());
+            }
+            Ok(())
         })
         .await
     }

@@ -144,6 +144,30 @@ fn on_a_server_that_takes_no_writes_a_send_ends_with_that_and_not_with_a_limit()
     let log = std::fs::read_to_string(world.log()).expect("a log");
     assert_eq!(log.matches("budget is to be had").count(), 1, "it is said once");
     assert_eq!(world.counts().messages_accepted, 1);
+    let doctor = world.run(["doctor"]).ended_with(6).stdout;
+    assert!(doctor.contains("write to the record") && doctor.contains("name the primary"), "{doctor}");
+}
+
+#[test]
+fn doctor_says_which_table_a_role_may_not_change() {
+    let Some((server, _turn)) = server() else { return };
+    let world = world(server);
+    world.run(["ls"]).ended_with(0);
+    let database = world.database();
+    let role = format!("reader_{database}");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA reattach TO {role};
+         GRANT SELECT ON ALL TABLES IN SCHEMA reattach TO {role};
+         GRANT INSERT, UPDATE, DELETE ON reattach.aliases TO {role}"
+    );
+    server.sql(database, &grants);
+    let store = server.url(database).replace("postgres@", &format!("{role}@"));
+    let doctor = || Ran::new(world.command(["doctor"]).env("REATTACH_STORE", &store).output().expect("runs"));
+    let refused = doctor().ended_with(6).stdout;
+    assert!(refused.contains(&format!("the role {role} may not change the table budget_minutes")), "{refused}");
+    let grant = format!("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reattach TO {role}");
+    server.sql(database, &grant);
+    doctor().ended_with(0);
 }
 
 #[test]

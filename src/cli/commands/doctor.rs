@@ -292,6 +292,7 @@ async fn record(context: &Context) -> Finding {
             None => record::open(&path).await?,
         };
         record.verify().await?;
+        record.check_writable().await?;
         let (mut ids, mut after) = (0, None);
         loop {
             let uploads = record.list(&UploadFilter::default(), after.as_ref(), ROWS).await?;

@@ -71,6 +71,12 @@ impl From<refinery::Error> for Fault {
 struct Said(String);
 
 impl Fault {
+    /// A server that takes no writes, by its own word.
+    pub(super) fn read_only(server: &ServerAddress) -> Self {
+        let source = Arc::new(Said("transaction_read_only is on".to_owned()));
+        Self::Known(RecordError::Away { server: server.to_string(), obstacle: Obstacle::ReadOnly, source })
+    }
+
     /// What the server answered, by its code.
     fn state(&self) -> Option<&SqlState> {
         match self {
