@@ -124,6 +124,18 @@ pub enum RecordError {
         /// What it said.
         source: Cause,
     },
+    /// The server's tables are missing or older than this program needs, and our role has no right to change that.
+    #[error("use the record {server}: {}", form(*found, *needed))]
+    Unformed {
+        /// The server, without a password.
+        server: String,
+        /// The form of its tables; 0 where there are none.
+        found: i32,
+        /// The form this program needs.
+        needed: i32,
+        /// What it said.
+        source: Cause,
+    },
     /// The server lets us read, and not write.
     #[error("write to the record {server}: the role {role} may not change the table {table}")]
     MayOnlyRead {
@@ -156,6 +168,14 @@ pub enum RecordError {
         /// What was said then: whoever hears of the failure may hear of nothing else.
         why: String,
     },
+}
+
+/// How tables stand that are not as they are needed.
+fn form(found: i32, needed: i32) -> String {
+    match found {
+        0 => "its tables are not there yet, and this role may not make them".to_owned(),
+        _ => format!("its tables have form {found}, this program needs {needed}, and this role may not change them"),
+    }
 }
 
 /// What stands between us and a server that is away.
@@ -221,6 +241,10 @@ impl RecordError {
             Self::NotLetIn { .. } => Some(
                 "check user, password, database and certificate, and that the role may use the schema reattach: \
                  docs/POSTGRES.md",
+            ),
+            Self::Unformed { .. } => Some(
+                "whoever owns the database or the tables has to run any command once with this program, such as \
+                 `reattach doctor`: docs/POSTGRES.md",
             ),
             Self::MayOnlyRead { .. } => Some(
                 "grant it SELECT, INSERT, UPDATE and DELETE on all tables of the schema reattach: docs/POSTGRES.md",

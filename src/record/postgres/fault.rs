@@ -29,6 +29,8 @@ pub(super) enum Fault {
     Lapsed,
     /// The server cannot hold a record.
     Unfit(String),
+    /// The tables cannot be changed by who we are.
+    Denied(String),
 }
 
 impl From<tokio_postgres::Error> for Fault {
@@ -61,7 +63,14 @@ impl From<IllegalStep> for Fault {
 
 impl From<refinery::Error> for Fault {
     fn from(error: refinery::Error) -> Self {
-        Self::Unfit(in_full(&error))
+        let words = in_full(&error);
+        let first: &(dyn Error + 'static) = &error;
+        let mut causes = std::iter::successors(Some(first), |cause| (*cause).source());
+        let is_denial = |cause: &(dyn Error + 'static)| {
+            let cause = cause.downcast_ref::<tokio_postgres::Error>();
+            cause.is_some_and(|error| error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE))
+        };
+        if causes.any(is_denial) { Self::Denied(words) } else { Self::Unfit(words) }
     }
 }
 
@@ -138,6 +147,20 @@ impl Fault {
         }
     }
 
+    /// The error of who finds tables of the form `found` at `server`, and may not change them; any other fault as it is.
+    #[must_use]
+    pub(super) fn forming(self, server: &ServerAddress, found: i32, needed: i32) -> Self {
+        if matches!(self, Self::Denied(_)) || self.state() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return Self::Known(RecordError::Unformed {
+                server: server.to_string(),
+                found,
+                needed,
+                source: self.said(),
+            });
+        }
+        self
+    }
+
     /// Whether the server undid it in favour of another: the same at once may work.
     pub(super) fn is_collision(&self) -> bool {
         self.state().is_some_and(
@@ -201,7 +224,7 @@ impl Fault {
             Self::Pool(PoolError::Timeout(_)) => "no connection was to be had in time".to_owned(),
             Self::Pool(error) => in_full(error),
             Self::Silence => "it did not answer in time".to_owned(),
-            Self::Unfit(why) => why.clone(),
+            Self::Unfit(why) | Self::Denied(why) => why.clone(),
             other => format!("{other:?}"),
         }
     }

@@ -39,9 +39,14 @@ pub(super) async fn prepare(client: &mut Client, address: &ServerAddress, migrat
     client.batch_execute(&format!("SET statement_timeout = 0; SET lock_timeout = {patience}")).await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     // Somebody else may have done so meanwhile.
-    if current(client, address, newest).await? == newest {
+    let found = current(client, address, newest).await?;
+    if found == newest {
         return Ok(());
     }
+    change(client, migrations).await.map_err(|fault| fault.forming(address, found, newest))
+}
+
+async fn change(client: &mut Client, migrations: Runner) -> Result<(), Fault> {
     client.batch_execute(&format!("SET lock_timeout = 0; CREATE SCHEMA IF NOT EXISTS {SCHEMA}")).await?;
     migrations.set_grouped(true).run_async(client).await?;
     Ok(())

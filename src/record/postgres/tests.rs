@@ -127,10 +127,35 @@ async fn who_may_not_make_the_tables_keeps_nobody_else_from_making_them() {
     let url = server.url(&database).replace("postgres@", &format!("{role}@"));
     let stranger = PostgresRecord::at(&url.parse().expect("an address")).expect("a record");
     let refused = stranger.aliases().await;
-    assert!(matches!(refused, Err(RecordError::NotLetIn { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::Unformed { found: 0, .. })), "{refused:?}");
     let address: ServerAddress = server.url(&database).parse().expect("an address");
     let opened = timeout(Duration::from_secs(30), PostgresRecord::open(&address)).await;
     opened.expect("nobody is in the way").expect("a record");
+}
+
+#[tokio::test]
+async fn who_may_not_change_older_tables_is_told_their_form_and_who_has_to() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database(None);
+    let address: ServerAddress = server.url(&database).parse().expect("an address");
+    let mut older = format::migrations().get_migrations().clone();
+    let newest = older.iter().map(Migration::version).max().expect("some");
+    older.retain(|migration| migration.version() < newest);
+    PostgresRecord::open_with(&address, Runner::new(&older)).await.expect("a record of before");
+    let role = format!("worker_{database}");
+    server.sql(
+        &database,
+        &format!(
+            "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA reattach TO {role};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reattach TO {role}"
+        ),
+    );
+    let url = server.url(&database).replace("postgres@", &format!("{role}@"));
+    let refused = PostgresRecord::open(&url.parse().expect("an address")).await.expect_err("it may not change them");
+    let words = format!("have form {}, this program needs {newest}", newest - 1);
+    assert!(refused.to_string().contains(&words), "{refused}");
+    let hint = refused.hint().unwrap_or_default();
+    assert!(hint.contains("owns") && hint.contains("doctor"), "{hint}");
 }
 
 #[tokio::test]
@@ -173,7 +198,7 @@ async fn the_roles_of_the_page_can_do_their_work_and_no_more() {
         server.url("reattach").replace("postgres@", &format!("{role}@")).parse().expect("an address")
     };
     let early = PostgresRecord::open(&address("reattach")).await;
-    assert!(matches!(early, Err(RecordError::NotLetIn { .. })), "{early:?}");
+    assert!(matches!(early, Err(RecordError::Unformed { found: 0, .. })), "{early:?}");
     PostgresRecord::open(&address("reattach_owner")).await.expect("a record").verify().await.expect("healthy");
     let record = PostgresRecord::open(&address("reattach")).await.expect("a record");
     contract::store(&record, &key(1), "id").await;
