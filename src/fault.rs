@@ -258,6 +258,7 @@ mod tests {
                     operation,
                     wait: Some(Duration::from_secs(9)),
                     refusal: Some(Box::new(refusal(613))),
+                    spent: None,
                 },
                 Some(613),
                 "rate_limit",
@@ -272,7 +273,7 @@ mod tests {
                 false,
             ),
             (
-                GraphError::RateLimited { operation, wait: None, refusal: None },
+                GraphError::RateLimited { operation, wait: None, refusal: None, spent: None },
                 None,
                 "rate_limit",
                 Sort::TryLater,

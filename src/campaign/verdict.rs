@@ -107,7 +107,8 @@ mod tests {
                     (GraphError::Unknown { operation, failure }, "Doubt")
                 }
                 Some(Scope::Rate) => {
-                    (GraphError::RateLimited { operation, wait: None, refusal: Some(refusal) }, "Rate")
+                    let refusal = Some(refusal);
+                    (GraphError::RateLimited { operation, wait: None, refusal, spent: None }, "Rate")
                 }
                 Some(scope) => {
                     let expected = match scope {

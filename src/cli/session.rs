@@ -111,15 +111,16 @@ impl Context {
                 return;
             }
             let back = local_time(waiting.until);
-            let why = match &waiting.why {
+            let (whom, why) = match &waiting.why {
                 Why::Failed(error) => return output.note(format_args!("trying again at {back}: {error}")),
-                Why::Limit(Some(refusal)) => refusal.to_string(),
-                Why::Limit(None) => "its limit is used up".to_owned(),
+                Why::Limit(Some(refusal)) => ("Meta", refusal.to_string()),
+                Why::Limit(None) => ("Meta", "its limit is used up".to_owned()),
+                Why::Day(spent) => ("calls_per_day", spent.to_string()),
             };
             // All calls wait for the same, and one of them may say so.
             let until = waiting.until.as_unix_millis();
             if told_until.fetch_max(until, Ordering::Relaxed).saturating_add(SAME_WAIT_MILLIS) < until {
-                output.note(format_args!("waiting for Meta: back at {back} ({why})"));
+                output.note(format_args!("waiting for {whom}: back at {back} ({why})"));
             }
         })))
     }

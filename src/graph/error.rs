@@ -35,7 +35,7 @@ pub enum GraphError {
         refusal: Box<Refusal>,
     },
     /// The Page's rate limit stands in the way, longer than we may wait; nothing was done.
-    #[error("the rate limit holds the {operation} back{}", because(refusal.as_deref()))]
+    #[error("{}", held_back(*operation, *wait, refusal.as_deref(), *spent))]
     RateLimited {
         /// What was asked.
         operation: Operation,
@@ -43,6 +43,8 @@ pub enum GraphError {
         wait: Option<Duration>,
         /// What Meta said, to this call or another; `None` where its usage headers, or our own count, stand in the way.
         refusal: Option<Box<Refusal>>,
+        /// Our own count, where that stands in the way.
+        spent: Option<DaySpent>,
     },
     /// Whoever divides the Page's budget among all who draw on it gave no share, for longer than we may wait; nothing was
     /// done.
@@ -99,7 +101,7 @@ impl GraphError {
     fn not_done(operation: Operation, scope: Scope, wait: Option<Duration>, failure: Failure) -> Self {
         match failure {
             Failure::Refused(refusal) if scope == Scope::Rate => {
-                Self::RateLimited { operation, wait, refusal: Some(refusal) }
+                Self::RateLimited { operation, wait, refusal: Some(refusal), spent: None }
             }
             Failure::Refused(refusal) => Self::Refused { operation, scope, refusal },
             Failure::Broken { phase, cause } => Self::Unreachable { operation, phase, cause },
@@ -166,6 +168,9 @@ impl GraphError {
             Self::Invalid(invalid) => invalid.hint(),
             Self::Stopped { .. } => None,
             Self::Unshared { cause, .. } => cause.hint,
+            Self::RateLimited { spent: Some(_), .. } => {
+                Some("Wait until then, or raise calls_per_day in the configuration.")
+            }
             Self::RateLimited { refusal: None, .. } => {
                 Some("Wait until the limit is lifted, or raise --max-wait; calls made meanwhile prolong it.")
             }
@@ -183,9 +188,46 @@ impl GraphError {
     }
 }
 
-/// What Meta said, as the end of a sentence.
-fn because(refusal: Option<&Refusal>) -> String {
-    refusal.map_or_else(String::new, |refusal| format!(": {refusal}"))
+/// What holds a call back, in words.
+fn held_back(
+    operation: Operation,
+    wait: Option<Duration>,
+    refusal: Option<&Refusal>,
+    spent: Option<DaySpent>,
+) -> String {
+    match (refusal, spent) {
+        (Some(refusal), _) => format!("the rate limit holds the {operation} back: {refusal}"),
+        (None, Some(spent)) => {
+            let more = wait.map_or_else(String::new, |wait| format!(", and there are more in {}", in_minutes(wait)));
+            format!("the setting calls_per_day holds the {operation} back: {spent}{more}")
+        }
+        (None, None) => format!("the rate limit holds the {operation} back"),
+    }
+}
+
+/// As `23 h 59 min`, rounded up.
+fn in_minutes(span: Duration) -> String {
+    let minutes = span.as_millis().div_ceil(60_000);
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// How much is used of the calls a Page may make in 24 hours, by the setting `calls_per_day`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DaySpent {
+    /// How many it may make.
+    pub limit: u64,
+    /// How many of them were made, or are promised to others.
+    pub used: u64,
+}
+
+impl fmt::Display for DaySpent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} calls of 24 hours are used", self.used, self.limit)
+    }
 }
 
 /// Why no share of a Page's budget is to be had, in the words of whoever divides it.

@@ -27,7 +27,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
 
-use super::error::{NoShare, Refusal};
+use super::error::{DaySpent, NoShare, Refusal};
 use super::usage::{self, Usage};
 use crate::budget::{Ask, Group, Slice};
 use crate::sync::{Mutex, MutexGuard, Notify, Turn, Turnstile};
@@ -116,6 +116,8 @@ pub(super) struct GateWait {
     pub(super) pause: Duration,
     /// What Meta said; `None` where only its headers, or our own count of the day, did.
     pub(super) refusal: Option<Box<Refusal>>,
+    /// Our own count of the day, where that did.
+    pub(super) spent: Option<DaySpent>,
 }
 
 /// Why a call is not let through, for longer than the caller may wait.
@@ -127,6 +129,13 @@ pub(super) enum TooLong {
         wait: Option<Duration>,
         /// What Meta said.
         refusal: Option<Box<Refusal>>,
+    },
+    /// The calls of 24 hours are used up.
+    Spent {
+        /// How long until there are enough.
+        wait: Duration,
+        /// How many there are.
+        spent: DaySpent,
     },
     /// Nobody hands out a share of the budget.
     Unshared(NoShare),
@@ -312,7 +321,7 @@ impl Governor {
         let _waiting = Waiting::one_more(self, load);
         let (mut told, since) = (None, Instant::now());
         loop {
-            let probe = self.through_gate(patience, &mut told, &on_wait).await?;
+            let probe = self.through_gate(load, patience, &mut told, &on_wait).await?;
             let opens = |state: &State, lane: usize, now| {
                 if state.lacks_calls_of_the_day(load, now) || !self.holds(state, load, lane, now) {
                     // It hangs on others, who are to hear of it.
@@ -379,10 +388,10 @@ impl Governor {
         if state.lacks_calls_of_the_day(load, now) {
             return Ok(None);
         }
-        if let Some(wait) = self.wait_for_the_day(&state, load, now) {
+        if let Some((wait, spent)) = self.wait_for_the_day(&state, load, now) {
             if wait > *patience {
                 drop(state);
-                return Err(TooLong::Shut { wait: Some(wait), refusal: None });
+                return Err(TooLong::Spent { wait, spent });
             }
             state.gate.shut(Some(wait), None, now);
             return Ok(None);
@@ -471,12 +480,16 @@ impl Governor {
                 && state.share.as_ref().is_none_or(|share| calls <= share.held(lane, now)))
     }
 
-    /// How long until `load` fits what is left of 24 hours; `None` where it does now.
-    fn wait_for_the_day(&self, state: &State, load: Load, now: Instant) -> Option<Duration> {
-        let calls = u64::from(load.calls + state.lanes[CALLS].promised());
+    /// How long until `load` fits what is left of 24 hours, and what is used of them; `None` where it does now.
+    fn wait_for_the_day(&self, state: &State, load: Load, now: Instant) -> Option<(Duration, DaySpent)> {
+        let promised = u64::from(state.lanes[CALLS].promised());
+        let calls = u64::from(load.calls) + promised;
         match &state.share {
-            Some(share) => share.dry_for(now).filter(|_| share.lacks(calls)),
-            None => state.day.wait(calls, self.limits.calls_per_day?, now),
+            Some(share) => Some((share.dry_for(now).filter(|_| share.lacks(calls))?, share.spent()?)),
+            None => {
+                let limit = self.limits.calls_per_day?;
+                Some((state.day.wait(calls, limit, now)?, DaySpent { limit, used: state.day.spent(now) + promised }))
+            }
         }
     }
 
@@ -490,6 +503,7 @@ impl Governor {
     /// Returns once the gate is open, or the caller is to be the one that finds out whether it is.
     async fn through_gate(
         &self,
+        load: Load,
         patience: &mut Duration,
         told: &mut Option<Instant>,
         on_wait: &impl Fn(GateWait),
@@ -505,12 +519,17 @@ impl Governor {
                 Step::ForProbe(shut) => (shut.clone(), None, Some(shut.until + PROBE_PATIENCE)),
             };
             let pause = until.map_or(Duration::ZERO, |until| until - now);
+            // Where Meta has said nothing, it may be our own count that has shut it.
+            let day = if shut.refusal.is_none() { self.wait_for_the_day(&self.state(), load, now) } else { None };
             if pause > *patience || patience.is_zero() {
+                if let Some((wait, spent)) = day {
+                    return Err(TooLong::Spent { wait, spent });
+                }
                 return Err(TooLong::Shut { wait: shut.named.then_some(pause), refusal: shut.refusal });
             }
             if until.is_some_and(|until| told.is_none_or(|told| until > told + WORTH_TELLING)) {
                 *told = until;
-                on_wait(GateWait { pause, refusal: shut.refusal.clone() });
+                on_wait(GateWait { pause, refusal: shut.refusal.clone(), spent: day.map(|(_, spent)| spent) });
             }
             tokio::select! {
                 () = moved => {}

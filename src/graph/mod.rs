@@ -31,7 +31,7 @@ pub use batch::MAX_BATCH;
 pub use catalogue::{CATALOGUE, Class, Entry, is_unlisted, lookup};
 pub use client::{CALL_TIMEOUT, GraphClient, GraphOptions};
 pub use conversation::{Conversation, ConversationMessage, MessageDetails};
-pub use error::{Certainty, Failure, GraphError, NoShare, Operation, Refusal};
+pub use error::{Certainty, DaySpent, Failure, GraphError, NoShare, Operation, Refusal};
 pub use governor::{Governor, Load, Pace, PaceLimits};
 pub use hook::Hook;
 pub use message::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::{Failure, GraphError, Operation, Refusal};
+use super::error::{DaySpent, Failure, GraphError, Operation, Refusal};
 use super::governor::{Admitted, GateWait, Governor, Load, Pass, TooLong};
 use super::hook::Hook;
 use super::outcome::{Answer, Outcome, Retry, Scope, Throttle};
@@ -58,6 +58,8 @@ pub enum Why {
     Failed(GraphError),
     /// The Page has reached a limit; Meta's words where it had any.
     Limit(Option<Box<Refusal>>),
+    /// The calls of 24 hours are used up that it may make by our own setting.
+    Day(DaySpent),
 }
 
 /// What every call is made with.
@@ -177,7 +179,9 @@ impl<'a> Means<'a> {
         load: Load,
         patience: &mut Duration,
     ) -> Result<Admitted<'a>, GraphError> {
-        let on_wait = |wait: GateWait| self.report(wait.pause, Why::Limit(wait.refusal));
+        let on_wait = |wait: GateWait| {
+            self.report(wait.pause, wait.spent.map_or_else(|| Why::Limit(wait.refusal), Why::Day));
+        };
         tokio::select! {
             biased;
             admitted = self.governor.admit(load, patience, on_wait) => {
@@ -196,7 +200,10 @@ impl<'a> Means<'a> {
 
 fn limited(operation: Operation, too_long: TooLong) -> GraphError {
     match too_long {
-        TooLong::Shut { wait, refusal } => GraphError::RateLimited { operation, wait, refusal },
+        TooLong::Shut { wait, refusal } => GraphError::RateLimited { operation, wait, refusal, spent: None },
+        TooLong::Spent { wait, spent } => {
+            GraphError::RateLimited { operation, wait: Some(wait), refusal: None, spent: Some(spent) }
+        }
         TooLong::Unshared(cause) => GraphError::Unshared { operation, cause },
     }
 }

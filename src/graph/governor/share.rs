@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{CALLS, LANES, Load};
 use crate::budget::{Ask, Group, News, PoolAsk, Portion, Rates, Slice, Standing};
 use crate::clock::uptime;
-use crate::graph::error::NoShare;
+use crate::graph::error::{DaySpent, NoShare};
 
 /// How long what was needed once is asked for again.
 const HABIT: Duration = Duration::from_secs(2);
@@ -136,6 +136,12 @@ impl Share {
     /// How many calls of 24 hours are left to everybody, as far as is known.
     pub(super) fn left(&self) -> Option<u64> {
         self.portion.map(|portion| portion.left)
+    }
+
+    /// How many calls of 24 hours are used, as far as is known; `None` where they are not limited.
+    pub(super) fn spent(&self) -> Option<DaySpent> {
+        let (limit, left) = (self.pool?, self.left().unwrap_or_default());
+        Some(DaySpent { limit, used: limit.saturating_sub(left) })
     }
 
     pub(super) fn spend(&mut self, calls: u64) {

@@ -253,7 +253,12 @@ async fn the_days_calls_are_counted_and_waited_for() {
     let meta = Meta::new(Duration::ZERO);
     let governor = governor(PaceLimits { calls_per_day: Some(100), ..PaceLimits::default() });
     let errors = send_all(&meta.client(&governor, PATIENT), &text(), 101, 4).await;
-    assert!(matches!(&errors[..], [GraphError::RateLimited { wait: Some(_), refusal: None, .. }]), "{errors:?}");
+    let [error @ GraphError::RateLimited { wait: Some(_), refusal: None, .. }] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    let words = "the setting calls_per_day holds the send back: 100 of 100 calls of 24 hours are used";
+    assert!(error.to_string().starts_with(words) && error.to_string().ends_with(" more in 24 h 1 min"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("raise calls_per_day")), "{error:?}");
     assert_eq!(governor.pace().calls_left, Some(0));
     let patient = meta.client(&governor, Duration::from_hours(25));
     assert_eq!(send_all(&patient, &text(), 1, 1).await, []);
@@ -265,7 +270,7 @@ async fn whoever_will_not_wait_for_the_day_shuts_it_for_nobody_who_still_fits_in
     let governor = governor(PaceLimits { calls_per_day: Some(10), ..PaceLimits::default() });
     let go = async |calls: u32, mut patience: Duration| {
         let load = Load { calls, ..Load::default() };
-        let wait = |too_long| if let TooLong::Shut { wait, .. } = too_long { wait } else { None };
+        let wait = |too_long| if let TooLong::Spent { wait, .. } = too_long { Some(wait) } else { None };
         let admitted = governor.admit(load, &mut patience, |_| ()).await.map_err(wait)?;
         admitted.depart().await.expect("let go").unhindered();
         Ok(())

@@ -198,7 +198,7 @@ fn what_is_wrong_with_one_conversation_stops_nobody_else() {
         refused(page, 190, None),
         refused(page, 10, None),
         refused(page, 230, None),
-        GraphError::RateLimited { operation, wait: None, refusal: None },
+        GraphError::RateLimited { operation, wait: None, refusal: None, spent: None },
         GraphError::Unreachable { operation, phase, cause },
         GraphError::Unknown { operation, failure },
     ] {

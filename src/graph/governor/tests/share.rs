@@ -378,8 +378,13 @@ async fn the_days_calls_are_counted_of_all_together() {
     let limits = PaceLimits { calls_per_day: Some(500), ..PaceLimits::default() };
     let (one, other) = (governor(limits), governor(limits));
     let serving = futures::future::join(book.serve(1, &one), book.serve(2, &other));
-    let sending = futures::future::join(flood(&meta, &one, 1, MINUTE), flood(&meta, &other, 1, MINUTE));
-    futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+    let sending = async {
+        futures::future::join(flood(&meta, &one, 1, MINUTE), flood(&meta, &other, 1, MINUTE)).await;
+        meta.client(&one, PATIENT).send(&page(), &text()).await.expect_err("they are used up")
+    };
+    let ended = futures::future::select(Box::pin(sending), Box::pin(serving)).await;
+    let futures::future::Either::Left((refused, _)) = ended else { panic!("somebody serves no more") };
+    assert!(refused.to_string().contains("calls_per_day holds the send back: 500 of 500 calls"), "{refused}");
     assert_eq!(meta.times(false).len(), 500);
     assert_eq!((one.pace().calls_left, other.pace().calls_left), (Some(0), Some(0)));
 }
