@@ -132,6 +132,9 @@ impl FromStr for ServerAddress {
     type Err = AddressError;
 
     fn from_str(url: &str) -> Result<Self, AddressError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(AddressError::Malformed("it does not begin with postgres://".into()));
+        }
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
         // The client would take what stands behind the first for a host.
         if place.matches('@').count() > 1 {
@@ -144,7 +147,8 @@ impl FromStr for ServerAddress {
                 "sslrootcert" => authorities = Some(PathBuf::from(value.into_owned())),
                 "reattach_lease" => {
                     let seconds = value.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
-                    let wrong = || AddressError::Malformed("reattach_lease is a number of seconds up to 3600".into());
+                    let wrong =
+                        || AddressError::Malformed("reattach_lease is a number of seconds from 1 to 3600".into());
                     lease = Duration::from_secs(seconds.ok_or_else(wrong)?);
                 }
                 _ => others.push((name, value)),
@@ -157,11 +161,8 @@ impl FromStr for ServerAddress {
             });
         // The client reads `%20`, and takes `+` for itself.
         let query = query.finish().replace('+', "%20");
-        let parse = |place: &str| format!("{place}?{query}").parse().map_err(|error| malformed(&error));
+        let parse = |place: &str| format!("{place}?{query}").parse().map_err(|error| malformed(&error, url));
         let mut config: Config = parse(place)?;
-        if !place.starts_with("postgres://") && !place.starts_with("postgresql://") {
-            return Err(AddressError::Malformed("it does not begin with postgres://".into()));
-        }
         if config.get_hosts().is_empty() {
             return Err(AddressError::Malformed("it names no host".into()));
         }
@@ -256,11 +257,19 @@ fn ambiguous() -> AddressError {
     AddressError::Malformed("there is more than one @ in it: escape @ in the password as %40".into())
 }
 
-fn malformed(error: &tokio_postgres::Error) -> AddressError {
-    // Its own words are what it is, and which option behind it; that may be a part of a password with a question mark.
+fn malformed(error: &tokio_postgres::Error, url: &str) -> AddressError {
+    // Its own words are what it is, and which option behind it. Of one nobody knows that may be a part of a password with a
+    // question mark, behind which comes the @; of one whose value is wrong it is a name of its own.
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-    let what = cause.split('`').next().unwrap_or_default().trim_end();
-    AddressError::Malformed(what.to_owned())
+    let mut words = cause.split('`');
+    let (what, option) = (words.next().unwrap_or_default().trim_end(), words.next().unwrap_or_default());
+    let is_word = !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_part_of_a_password = url.split_once('?').is_some_and(|(_, query)| query.contains('@'));
+    AddressError::Malformed(match what {
+        "invalid value for option" if is_word => format!("the value of {option} is none it can have"),
+        "unknown option" if is_word && !is_part_of_a_password => format!("nobody knows the option {option}"),
+        what => what.to_owned(),
+    })
 }
 
 /// Whether nothing that is said to it leaves this machine.
@@ -431,6 +440,23 @@ mod tests {
     #[test]
     fn a_lease_is_a_number_of_seconds() {
         assert_eq!(address("postgres://h/r?reattach_lease=2").lease(), Duration::from_secs(2));
-        assert!("postgres://h/r?reattach_lease=0".parse::<ServerAddress>().is_err());
+        let refused = "postgres://h/r?reattach_lease=0".parse::<ServerAddress>().expect_err("too short");
+        assert!(refused.to_string().contains("from 1 to 3600"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (url, words) in [
+            ("postgres://h/r?sslmod=x", "nobody knows the option sslmod"),
+            ("postgres://u@h/r?application_name=x&sslmod=", "nobody knows the option sslmod"),
+            ("postgres://h:abc/r", "the value of port is none it can have"),
+            ("postgres://h:99999/r", "the value of port is none it can have"),
+            ("postgres://h/r?connect_timeout=soon", "the value of connect_timeout is none it can have"),
+            ("postgres:/x", "it does not begin with postgres://"),
+            ("host=h user=u", "it does not begin with postgres://"),
+            ("postgres://u:123?hunter2secret=1@h/r", "unknown option"),
+        ] {
+            assert_eq!(url.parse::<ServerAddress>().expect_err("wrong").to_string(), words, "{url}");
+        }
     }
 }
