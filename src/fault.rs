@@ -120,7 +120,7 @@ impl Fault for RecordError {
     }
 
     fn is_passing(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::Away { .. } | Self::Lapsed)
+        matches!(self, Self::Locked { .. } | Self::Away { .. } | Self::Lapsed | Self::AtWork { .. })
     }
 }
 

@@ -233,7 +233,7 @@ pub(super) trait Portable: Send + Sync {
     /// Settles what the dead left.
     ///
     /// # Errors
-    /// `Refused` while anybody uploads, plans or sends.
+    /// `AtWork` while anybody uploads, plans or sends.
     async fn come_to_rest(&self, now: Timestamp) -> Result<(), RecordError>;
 
     /// At most `limit` rows in the order of their keys, behind the one with the key `after`.
@@ -272,7 +272,8 @@ pub struct CarriedTable {
 /// through. Begun again, it goes on where it was cut off.
 ///
 /// # Errors
-/// `Refused` while anybody is at work with either of them. `Unlike` where the other holds something else in the end: what
+/// `AtWork` while anybody is at work with either of them; of where it comes from that is found out before anything is made
+/// where it goes. `Unlike` where the other holds something else in the end: what
 /// it had before, or what was changed here meanwhile.
 pub async fn carry_over(
     from: &RecordPlace,
@@ -280,11 +281,11 @@ pub async fn carry_over(
     now: Timestamp,
     mut told: impl FnMut(CarriedTable),
 ) -> Result<(), RecordError> {
-    let (from, to) = (open(from).await?, open(to).await?);
+    let from = open(from).await?;
     from.is_sound().await?;
-    for side in [&from, &to] {
-        side.come_to_rest(now).await?;
-    }
+    from.come_to_rest(now).await?;
+    let to = open(to).await?;
+    to.come_to_rest(now).await?;
     // What is there must be how what is here begins, before anything is added to it.
     for table in &TABLES {
         let there = sum(&*to, table, u64::MAX).await?;

@@ -150,6 +150,12 @@ pub enum RecordError {
     /// forgotten a claim.
     #[error("go on with the record: it was out of reach for too long, and what was claimed has passed on")]
     Lapsed,
+    /// Whoever works with a record keeps it from being carried over, and for some time who did so until just now.
+    #[error("carry the record over: somebody is at work with {}, or was until just now", path.display())]
+    AtWork {
+        /// The record's file.
+        path: PathBuf,
+    },
     /// A record that was carried over holds something else than where it came from.
     #[error("carry the record over: of table {table} there are {here} rows here and {there} there, and they differ")]
     Unlike {
@@ -254,6 +260,10 @@ impl RecordError {
                  what to do before they are resumed: docs/HA.md",
             ),
             Self::Lapsed => Some("run it again: it goes on where it stopped"),
+            Self::AtWork { .. } => Some(
+                "end whoever works with it, and try again: who was killed, or lost its server, counts for half a minute more \
+                 (reattach_lease), and who was sending a campaign for up to three",
+            ),
             Self::Unlike { .. } => Some("carry it to an empty place, while nobody works with either"),
             Self::Refused { .. } => None,
         }

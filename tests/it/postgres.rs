@@ -336,7 +336,11 @@ fn what_holds_something_else_or_is_being_worked_with_is_not_carried_into_or_out_
         world.counts().requests.upload > before
     });
     let refused = world.run(["migrate", "--from", &own, "--to", &empty]).ended_with(6);
-    assert!(refused.stderr.contains("at work"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("at work") && refused.stderr.contains("half a minute"), "{}", refused.stderr);
+    let nowhere = world.store().with_file_name("nowhere");
+    let file = format!("sqlite:{}", nowhere.join("record.db").display());
+    world.run(["migrate", "--from", &own, "--to", &file]).ended_with(6);
+    assert!(!nowhere.exists(), "nothing is made for what is not carried");
     working.kill().expect("killed");
     working.wait().expect("ended");
 }

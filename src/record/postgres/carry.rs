@@ -5,7 +5,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresRecord;
-use super::fault::Fault;
 use super::requests::are_under_way;
 use super::uploads::column;
 use crate::clock::Timestamp;
@@ -19,6 +18,7 @@ type Value = Box<dyn ToSql + Sync + Send>;
 impl Portable for PostgresRecord {
     async fn come_to_rest(&self, now: Timestamp) -> Result<(), RecordError> {
         self.bury_workers(now).await?;
+        let address = self.sessions.address();
         self.sessions
             .write(|tx| async move {
                 let sql = "WITH ended AS (DELETE FROM claims USING owners WHERE owners.id = claims.owner
@@ -28,7 +28,7 @@ impl Portable for PostgresRecord {
                 tx.execute(sql, &[]).await?;
                 let sql = "SELECT EXISTS (SELECT FROM claims) OR EXISTS (SELECT FROM campaign_workers)";
                 if tx.one(sql, &[]).await?.is_some_and(|row| row.get(0)) || are_under_way(&tx).await? {
-                    return Err(Fault::Refused("somebody is at work with it, or was until just now".into()));
+                    return Err(RecordError::AtWork { path: address.to_string().into() }.into());
                 }
                 Ok(())
             })

@@ -23,6 +23,7 @@ use crate::record::{CampaignId, DeliveryKey, DoubtedAttempt, Heal, Record, Recor
 #[async_trait]
 impl Portable for SqliteRecord {
     async fn come_to_rest(&self, now: Timestamp) -> Result<(), RecordError> {
+        let path = self.path.clone();
         self.call(move |engine| {
             engine.bury_workers(now)?;
             // An owner's folder is there as soon as there is an owner.
@@ -31,7 +32,7 @@ impl Portable for SqliteRecord {
             let sql = "SELECT EXISTS (SELECT 1 FROM claims) OR EXISTS (SELECT 1 FROM campaign_workers)";
             let transaction = engine.connection.transaction()?;
             if transaction.query_row(sql, [], |row| row.get(0))? || are_under_way(&transaction, &engine.owners)? {
-                return Err(Fault::Refused("somebody is at work with it".into()));
+                return Err(RecordError::AtWork { path }.into());
             }
             Ok(())
         })
