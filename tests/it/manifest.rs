@@ -325,6 +325,62 @@ fn variables_hold_ids_that_are_alive_and_of_one_page() {
 }
 
 #[test]
+fn a_variable_never_moves_to_another_picture() {
+    let world = World::new();
+    for number in 1..=2 {
+        world.put(format!("{number}.png"), png(number));
+        world.run(["sync", "library"]).ended_with(0);
+    }
+    let id = |number: u8| world.run(["resolve", &format!("library/{number}.png")]).ended_with(0).stdout;
+    let (first, second) = (id(1), id(2));
+    world.run(["alias", "hero", "library/1.png"]).ended_with(0);
+    world.run(["alias", "hero-2", "library/2.png"]).ended_with(0);
+    let files = format!("LIBRARY_1_PNG={first}LIBRARY_2_PNG={second}");
+    let exported = world.run(["export", "--format", "env"]).ended_with(0);
+    assert_eq!(exported.stdout, format!("HERO={first}HERO_2={second}{files}"));
+    assert!(!exported.stderr.contains("left out"), "{}", exported.stderr);
+
+    world.run(["alias", "Hero", "library/1.png"]).ended_with(0);
+    let exported = world.run(["export", "--format", "env"]).ended_with(0);
+    assert_eq!(exported.stdout, format!("HERO={first}HERO_2={second}{files}"), "two names of one picture");
+
+    world.run(["alias", "Hero", "library/2.png"]).ended_with(0);
+    let exported = world.run(["export", "--format", "env"]).ended_with(0);
+    assert_eq!(exported.stdout, format!("HERO_2={second}{files}"));
+    for words in ["left out @hero: HERO would stand for @Hero as well", "left out @Hero: HERO would stand for @hero"] {
+        assert!(exported.stderr.contains(words), "{words}: {}", exported.stderr);
+    }
+}
+
+#[test]
+fn what_is_left_out_is_named_and_not_counted() {
+    let world = World::new();
+    world.put("a/x.png", png(1));
+    world.put("b/x.png", png(2));
+    world.put("y.png", png(3));
+    world.run(["sync", "library"]).ended_with(0);
+    let run = world.json(["export", "--format", "lockfile", "-o", "library/lock.json"]).ended_with(0);
+    assert_eq!(run.events_of("export")[0]["entries"], 1);
+    for words in ["left out a/x.png: x.png would stand for b/x.png", "left out b/x.png: x.png would stand for a/x.png"]
+    {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    let lock = world.library().join("lock.json");
+    let written: Value = serde_json::from_slice(&fs::read(&lock).expect("a file")).expect("JSON");
+    fs::remove_file(lock).expect("removed");
+    let names: Vec<_> = written["messenger"].as_object().expect("files").keys().collect();
+    assert_eq!(names, ["y.png"]);
+
+    world.put("a-x.png", png(4));
+    world.run(["sync", "library"]).ended_with(0);
+    let run = world.run(["export", "--format", "env", "-o", "library/ids.env"]).ended_with(0);
+    assert!(run.stdout.contains("2 assets"), "{}", run.stdout);
+    world.run(["alias", "mine", "library/a-x.png"]).ended_with(0);
+    let run = world.run(["export", "--format", "env", "-o", "library/ids.env"]).ended_with(0);
+    assert!(run.stdout.contains("3 assets") && run.stderr.contains("left out a-x.png"), "{run:?}");
+}
+
+#[test]
 fn constants_are_taken_by_their_compilers() {
     let world = World::new();
     world.put("a.png", png(1));

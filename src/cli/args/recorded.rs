@@ -126,7 +126,9 @@ Examples:
 json and csv hold all that `reattach import` needs to restore the ids, and no secrets: an id is of
 use to its own Page alone. Paths are relative to the folder of --output, or the current one. env and
 lockfile hold the ids of one Page that are alive now; ts, rust and py hold names, each leading to
-its alias, and no ids.")]
+its alias, and no ids. Names are of capitals, digits and _ in env, rust and py: HERO_1 for @hero-1;
+a lockfile has the bare names of files. Where several would be called the same, none of them is:
+each is named on stderr, and the exit code stays 0.")]
 pub(in crate::cli) struct ExportArgs {
     /// What to write: json, csv, env, lockfile (bottender's), or constants for bots as ts, rust or py.
     #[arg(long, value_name = "FORMAT", default_value = "json")]

@@ -11,8 +11,8 @@ use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::{shown, shown_text};
 use crate::cli::values::count;
-use crate::ids::{AliasName, Asset, ContentHash, MediaKind};
-use crate::library::manifest::{self, Entry, Lookup};
+use crate::ids::{Asset, ContentHash, MediaKind};
+use crate::library::manifest::{self, Entry, LeftOut, Lookup, Named};
 use crate::library::{Inspector, PlanRules, place_of, staleness};
 use crate::record::{Alias, Derivation, Record, Upload, UploadFilter};
 
@@ -34,7 +34,10 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<Exit, Fai
     let export = Export { context, uploads, copies, aliases: record.aliases().await? };
     let base = place_of(&args.output.as_deref().map_or_else(|| ".".into(), files::folder_of));
     let base = base.map_err(|source| Failure::File { action: "found", path: ".".into(), source })?;
-    let Exported { text, entries } = export.write(args.format, &base).await?;
+    let Named { text, entries, left_out } = export.write(args.format, &base).await?;
+    for LeftOut { name, reason } in &left_out {
+        context.output.note(format_args!("left out {}: {}", shown_text(name), shown_text(reason)));
+    }
     match &args.output {
         Some(path) => {
             files::write(path, &text)?;
@@ -66,11 +69,6 @@ async fn copies(record: &dyn Record, uploads: &[Upload]) -> Result<HashMap<Conte
     Ok(copies)
 }
 
-struct Exported {
-    text: Vec<u8>,
-    entries: usize,
-}
-
 struct Export<'a> {
     context: &'a Context,
     uploads: Vec<Upload>,
@@ -79,22 +77,22 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
-    async fn write(self, format: ExportFormat, base: &Path) -> Result<Exported, Failure> {
+    async fn write(self, format: ExportFormat, base: &Path) -> Result<Named, Failure> {
         let names = || self.aliases.iter().map(|alias| alias.name.clone()).collect::<Vec<_>>();
-        let of_names = |form: fn(&[AliasName]) -> Vec<u8>| Exported { text: form(&names()), entries: names().len() };
         Ok(match format {
-            ExportFormat::Json => Self::of_entries(manifest::json, &self.entries(base)),
-            ExportFormat::Csv => Self::of_entries(manifest::csv, &self.entries(base)),
-            ExportFormat::Env => Self::of_entries(manifest::env, &self.alive(base)?),
+            ExportFormat::Json => Self::whole(manifest::json, &self.entries(base)),
+            ExportFormat::Csv => Self::whole(manifest::csv, &self.entries(base)),
+            ExportFormat::Env => manifest::env(&self.alive(base)?),
             ExportFormat::Lockfile => self.lockfile(base).await?,
-            ExportFormat::Ts => of_names(manifest::typescript),
-            ExportFormat::Rust => of_names(manifest::rust),
-            ExportFormat::Py => of_names(manifest::python),
+            ExportFormat::Ts => manifest::typescript(&names()),
+            ExportFormat::Rust => manifest::rust(&names()),
+            ExportFormat::Py => manifest::python(&names()),
         })
     }
 
-    fn of_entries(form: fn(&[Entry]) -> Vec<u8>, entries: &[Entry]) -> Exported {
-        Exported { text: form(entries), entries: entries.len() }
+    /// A form that leaves out nothing.
+    fn whole(form: fn(&[Entry]) -> Vec<u8>, entries: &[Entry]) -> Named {
+        Named { text: form(entries), entries: entries.len(), left_out: Vec::new() }
     }
 
     /// Every id with the names of its asset, and the names whose asset has no id here.
@@ -155,19 +153,14 @@ impl Export<'_> {
         Ok(entries)
     }
 
-    async fn lockfile(&self, base: &Path) -> Result<Exported, Failure> {
+    async fn lockfile(&self, base: &Path) -> Result<Named, Failure> {
         let inspector = self.context.inspector_without_cache();
         let mut entries = self.alive(base)?;
-        entries.retain(|entry| entry.path.is_some());
         for entry in &mut entries {
             let place = entry.path.as_ref().map(|path| base.join(path));
             entry.lookup = Lookup::BareName { checksum: checksum(&inspector, place, entry.asset.as_ref()).await };
         }
-        let (text, left_out) = manifest::lockfile(&entries);
-        for name in &left_out {
-            self.context.output.note(format_args!("left out {}: another file has its name", shown_text(name)));
-        }
-        Ok(Exported { text, entries: entries.len() - left_out.len() })
+        Ok(manifest::lockfile(&entries))
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 
 use super::fields::{Fields, attachment_id};
+use super::names::{Candidate, LeftOut, Named, given};
 use super::{Entry, Lookup};
 use crate::ids::{ContentHash, MediaKind, Platform};
 use crate::media::{Follow, Reader};
@@ -16,34 +17,42 @@ use crate::media::{Follow, Reader};
 /// Under which key the files stand.
 pub(super) const KEY: &str = "messenger";
 
-/// The lock file of these entries, and the names of those it has no place for: bottender knows files by their bare name,
-/// and each name once. What has no file or no age is not for it at all.
-pub fn lockfile(entries: &[Entry]) -> (Vec<u8>, Vec<String>) {
-    let (mut files, mut left_out) = (Map::new(), Vec::new());
-    for entry in entries {
-        let Some((name, value)) = file(entry) else { continue };
-        match files.get(&name) {
-            Some(other) if *other != value => left_out.push(entry.name()),
-            _ => {
-                files.insert(name, value);
-            }
+/// What gives a place to a file that has none.
+const REMEDY: &str = "give one of the files another name";
+
+/// The lock file of these entries: bottender knows files by their bare name, and each name once. What has no age is not
+/// for it at all.
+pub fn lockfile(entries: &[Entry]) -> Named {
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
+    for file in entries.iter().filter_map(file) {
+        match file {
+            Ok(file) => files.push(file),
+            Err(nameless) => left_out.push(nameless),
         }
     }
+    let (named, unnamed) = given(&files, REMEDY);
+    left_out.extend(unnamed);
+    let entries = named.len();
+    let files: Map<_, _> = named.into_iter().map(|file| (file.name.clone(), file.value.clone())).collect();
     let lock = json!({ KEY: files });
     let mut text = serde_json::to_vec_pretty(&lock).expect("memory takes all that is written to it");
     text.push(b'\n');
-    (text, left_out)
+    Named { text, entries, left_out }
 }
 
-fn file(entry: &Entry) -> Option<(String, Value)> {
-    let name = entry.path.as_ref()?.file_name()?.to_str()?.to_owned();
+fn file(entry: &Entry) -> Option<Result<Candidate<Value>, LeftOut>> {
+    let nameless = |reason: &str| Some(Err(LeftOut { name: entry.name(), reason: reason.to_owned() }));
+    let Some(path) = &entry.path else { return nameless("it is no file, and bottender knows files only") };
+    let Some(name) = path.file_name()?.to_str() else {
+        return nameless("its name is no UTF-8, and JSON holds no other; give the file another name");
+    };
     let Lookup::BareName { checksum } = &entry.lookup else { return None };
     let mut file = Map::new();
     file.insert("attachment_id".to_owned(), entry.attachment_id.as_ref()?.as_str().into());
     file.insert("pageId".to_owned(), entry.page.as_ref()?.as_str().into());
     file.insert("uploaded_at".to_owned(), entry.uploaded_at?.as_unix_millis().into());
     file.extend(checksum.as_ref().map(|checksum| ("checksum".to_owned(), checksum.as_str().into())));
-    Some((name, Value::Object(file)))
+    Some(Ok(Candidate { name: name.to_owned(), of: entry.name(), value: Value::Object(file) }))
 }
 
 /// The entry of one file in a lock file, or in a map that says as much.

@@ -7,6 +7,7 @@ mod bottender;
 mod constants;
 mod env;
 mod fields;
+mod names;
 mod read;
 mod table;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use bottender::lockfile;
 pub(super) use bottender::{FOLDER, kind_there};
 pub use constants::{python, rust, typescript};
 pub use env::env;
+pub use names::{LeftOut, Named};
 pub use read::{BadEntry, ManifestError, read};
 pub use table::csv;
 pub use tree::json;

@@ -61,6 +61,10 @@ fn read_all(bytes: &[u8]) -> Vec<Entry> {
     read(bytes).expect("a manifest").into_iter().map(|entry| entry.expect("an entry")).collect()
 }
 
+fn left_out(named: &Named) -> Vec<String> {
+    named.left_out.iter().map(|out| format!("{}: {}", out.name, out.reason)).collect()
+}
+
 fn reasons(text: &str) -> Vec<String> {
     let entries = read(text.as_bytes()).expect(text);
     entries.into_iter().filter_map(Result::err).map(|bad| format!("{}: {}", bad.name, bad.reason)).collect()
@@ -151,9 +155,26 @@ fn a_lock_file_is_read_as_bottender_writes_it() {
     assert_eq!(entry.lookup, Lookup::BareName { checksum: Some("ab".into()) });
     let written = Entry { path: Some("deep/hero.png".into()), ..entry.clone() };
     let twin = Entry { path: Some("other/hero.png".into()), attachment_id: "8".parse().ok(), ..entry.clone() };
-    let (lock, left_out) = lockfile(&[written, twin, Entry { uploaded_at: None, ..entry.clone() }]);
-    assert_eq!(read_all(&lock), std::slice::from_ref(entry));
-    assert_eq!(left_out, ["other/hero.png"]);
+    let lock = lockfile(&[written.clone(), Entry { uploaded_at: None, ..entry.clone() }]);
+    assert_eq!(read_all(&lock.text), std::slice::from_ref(entry));
+    assert_eq!((lock.entries, lock.left_out.len()), (1, 0));
+
+    let raw = {
+        use std::os::unix::ffi::OsStringExt;
+        Entry { path: Some(std::ffi::OsString::from_vec(b"a\xffb.png".to_vec()).into()), ..entry.clone() }
+    };
+    let address = "https://a.example/hero.png".parse().ok().map(Asset::Url);
+    let address = Entry { path: None, asset: address, ..entry.clone() };
+    let other = Entry { path: Some("other.png".into()), ..entry.clone() };
+    let lock = lockfile(&[written, other.clone(), raw, twin, address]);
+    assert_eq!((read_all(&lock.text), lock.entries), (vec![other], 1));
+    let whys = [
+        "a\u{fffd}b.png: its name is no UTF-8, and JSON holds no other; give the file another name",
+        "https://a.example/hero.png: it is no file, and bottender knows files only",
+        "deep/hero.png: hero.png would stand for other/hero.png as well; give one of the files another name",
+        "other/hero.png: hero.png would stand for deep/hero.png as well; give one of the files another name",
+    ];
+    assert_eq!(left_out(&lock), whys);
 }
 
 #[test]
@@ -237,23 +258,70 @@ fn what_is_no_manifest_is_refused_whole() {
 }
 
 #[test]
-fn variables_are_named_for_every_shell_and_each_once() {
+fn variables_are_named_for_every_shell_and_each_leads_to_one_id() {
     let mut entries = sample();
     entries.truncate(1);
-    for path in ["banners/hero.png", "banners_hero.png", "7up.gif", "ünï"] {
-        entries.push(Entry { path: Some(path.into()), aliases: Vec::new(), ..entries[0].clone() });
+    for (path, id) in [("banners/hero.png", "1"), ("7up.gif", "2"), ("ünï", "3"), ("odd", "a$'b")] {
+        let of_file = Entry { path: Some(path.into()), aliases: Vec::new(), ..entries[0].clone() };
+        entries.push(Entry { attachment_id: id.parse().ok(), ..of_file });
     }
-    entries.push(Entry { path: Some("odd".into()), attachment_id: "a$'b".parse().ok(), ..entries[1].clone() });
-    insta::assert_snapshot!(String::from_utf8(env(&entries)).expect("text"), @r#"
+    let named = env(&entries);
+    insta::assert_snapshot!(String::from_utf8(named.text.clone()).expect("text"), @r#"
     HERO=1857777774821032
     SPRING_HERO=1857777774821032
     BANNERS_HERO_1_PNG=1857777774821032
-    BANNERS_HERO_PNG=1857777774821032
-    BANNERS_HERO_PNG_2=1857777774821032
-    _7UP_GIF=1857777774821032
-    N=1857777774821032
+    BANNERS_HERO_PNG=1
+    _7UP_GIF=2
+    N=3
     ODD='a$'\''b'
     "#);
+    assert_eq!((named.entries, named.left_out.len()), (5, 0));
+
+    let twin = Entry { path: Some("banners_hero.png".into()), ..entries[1].clone() };
+    let aliases = ["Hero", "hero-2"].map(|name| name.parse().expect("a name")).to_vec();
+    let path = Some("banners+hero.png".into());
+    let other = Entry { path, attachment_id: "5".parse().ok(), aliases, ..twin.clone() };
+    entries.extend([twin, other]);
+    let named = env(&entries);
+    insta::assert_snapshot!(String::from_utf8(named.text.clone()).expect("text"), @r#"
+    SPRING_HERO=1857777774821032
+    HERO_2=5
+    BANNERS_HERO_1_PNG=1857777774821032
+    _7UP_GIF=2
+    N=3
+    ODD='a$'\''b'
+    "#);
+    let whys = [
+        "@hero: HERO would stand for @Hero as well; give it an alias of its own",
+        "@Hero: HERO would stand for @hero as well; give it an alias of its own",
+        "banners/hero.png: BANNERS_HERO_PNG would stand for banners+hero.png as well; give it an alias of its own",
+        "banners_hero.png: BANNERS_HERO_PNG would stand for banners+hero.png as well; give it an alias of its own",
+        "banners+hero.png: BANNERS_HERO_PNG would stand for banners/hero.png, banners_hero.png as well; \
+         give it an alias of its own",
+    ];
+    assert_eq!(left_out(&named), whys);
+    assert_eq!(named.entries, 5, "of seven, two have no name but the one they share");
+}
+
+#[test]
+fn an_alias_and_a_file_of_one_id_may_have_one_variable() {
+    let aliases = ["hero-png", "Hero.png"].map(|name| name.parse().expect("a name")).to_vec();
+    let entry = Entry { path: Some("hero.png".into()), aliases, ..sample().swap_remove(0) };
+    let named = env(&[entry]);
+    assert_eq!(named.text, b"HERO_PNG=1857777774821032\n");
+    assert_eq!((named.entries, named.left_out.len()), (1, 0));
+}
+
+#[test]
+fn what_shares_a_name_with_very_many_is_told_of_a_few() {
+    let entry = |number: usize| Entry {
+        path: Some("花".repeat(number).into()),
+        attachment_id: number.to_string().parse().ok(),
+        ..Entry::default()
+    };
+    let named = env(&(1..=9).map(entry).collect::<Vec<_>>());
+    assert_eq!((named.text.len(), named.entries, named.left_out.len()), (0, 0, 9));
+    assert!(named.left_out[0].reason.contains("花花花花 and others"), "{:?}", named.left_out[0]);
 }
 
 #[test]
@@ -261,7 +329,14 @@ fn constants_lead_from_names_to_aliases() {
     let names: Vec<AliasName> = ["7up", "_x", "assets", "hero", "hero-1", "hero.1", "spring/hero"]
         .map(|name| name.parse().expect(name))
         .to_vec();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    let whys = [
+        "@hero-1: HERO_1 would stand for @hero.1 as well; take it from ASSETS, or give it an alias of its own",
+        "@hero.1: HERO_1 would stand for @hero-1 as well; take it from ASSETS, or give it an alias of its own",
+    ];
+    for named in [rust(&names), python(&names)] {
+        assert_eq!((named.entries, left_out(&named)), (7, whys.map(str::to_owned).to_vec()));
+    }
+    let text = |named: Named| String::from_utf8(named.text).expect("text");
     insta::assert_snapshot!(text(typescript(&names)), @r#"
     // Written by `reattach export`: names of assets, each leading to its alias.
 
@@ -288,16 +363,10 @@ fn constants_lead_from_names_to_aliases() {
     pub const ASSET_X: &str = "@_x";
 
     /// `@assets`.
-    pub const ASSETS_2: &str = "@assets";
+    pub const ASSET_ASSETS: &str = "@assets";
 
     /// `@hero`.
     pub const HERO: &str = "@hero";
-
-    /// `@hero-1`.
-    pub const HERO_1: &str = "@hero-1";
-
-    /// `@hero.1`.
-    pub const HERO_1_2: &str = "@hero.1";
 
     /// `@spring/hero`.
     pub const SPRING_HERO: &str = "@spring/hero";
@@ -320,10 +389,8 @@ fn constants_lead_from_names_to_aliases() {
 
     ASSET_7UP: Final = "@7up"
     ASSET_X: Final = "@_x"
-    ASSETS_2: Final = "@assets"
+    ASSET_ASSETS: Final = "@assets"
     HERO: Final = "@hero"
-    HERO_1: Final = "@hero-1"
-    HERO_1_2: Final = "@hero.1"
     SPRING_HERO: Final = "@spring/hero"
 
     ASSETS: Final[Dict[str, str]] = {
