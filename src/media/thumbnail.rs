@@ -10,9 +10,13 @@ use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::format::decodable;
+use super::limits::grouped;
 
 /// The longer side of a thumbnail, in pixels.
 pub const EDGE: u32 = 320;
+
+/// The most bytes of a thumbnail: more than twice what its pixels take unpacked.
+pub(crate) const MOST_BYTES: u64 = 1 << 20;
 
 /// The most pixels of a picture one is made of.
 const MAX_PIXELS: u64 = 50_000_000;
@@ -58,6 +62,20 @@ pub fn thumbnail(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
         small.to_rgb8().write_with_encoder(JpegEncoder::new_with_quality(&mut encoded, QUALITY))?;
     }
     Ok(encoded)
+}
+
+/// Why there is no thumbnail, for people.
+pub(crate) fn why_none(error: &ImageError) -> String {
+    match error {
+        ImageError::Limits(_) => format!(
+            "the picture asks for more than a thumbnail is made of: {} pixels a side, {} in all, {} MiB of memory",
+            grouped(MAX_SIDE.into()),
+            grouped(MAX_PIXELS),
+            MAX_ALLOC >> 20
+        ),
+        ImageError::Unsupported(_) => format!("it is no picture a thumbnail is made of: {error}"),
+        _ => format!("the picture cannot be decoded: {error}"),
+    }
 }
 
 /// The media type of a thumbnail.
@@ -107,6 +125,7 @@ mod tests {
         assert!(thumbnail(b"<svg onload=alert(1)>").is_err());
         assert!(thumbnail(b"").is_err());
         let long: DynamicImage = RgbImage::new(MAX_SIDE + 1, 1).into();
-        assert!(thumbnail(&encoded(&long, ImageFormat::Png)).is_err());
+        let refused = thumbnail(&encoded(&long, ImageFormat::Png)).expect_err("too long");
+        assert!(why_none(&refused).contains("16,384 pixels a side"), "{refused}");
     }
 }

@@ -18,6 +18,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::ids::ContentHash;
+use crate::media::thumbnail::MOST_BYTES;
 
 /// Children at once.
 const CHILDREN: usize = 2;
@@ -25,8 +26,6 @@ const CHILDREN: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// SIGHUP, SIGINT and SIGTERM: who sends them wants the service to end, not the child alone.
 const ASKED_TO_END: [i32; 3] = [1, 2, 15];
-/// How large a thumbnail may be.
-const MOST_BYTES: u64 = 1 << 20;
 /// How much of the disk thumbnails may take.
 const CAP_BYTES: u64 = 256 << 20;
 /// How often it is looked at: after so many new ones.

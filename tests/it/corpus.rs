@@ -13,8 +13,10 @@ mod raw;
 mod specimen;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -329,6 +331,37 @@ fn the_gallery_shows_what_can_be_shown() {
     }
     let peak = peak_bytes(served.process()).expect("it lives");
     assert!(peak < MOST_BYTES, "it took {} MiB", peak >> 20);
+}
+
+#[test]
+fn a_thumbnail_by_hand_goes_to_a_file_and_none_is_explained() {
+    let world = World::new();
+    let by_hand = |picture: &Path| {
+        let small = world.library().join("small");
+        let mut command = world.command(["thumbnail"]);
+        command.stdin(File::open(picture).expect("a picture")).stdout(File::create(&small).expect("a file"));
+        let run = Ran::new(command.output().expect("it runs"));
+        (run, fs::read(small).expect("a file"))
+    };
+    let (run, small) = by_hand(&world.put("a.png", noise(1, ImageFormat::Png)));
+    run.ended_with(0);
+    assert!(image::load_from_memory(&small).is_ok(), "{} bytes", small.len());
+
+    let mut long = Cursor::new(Vec::new());
+    image::RgbImage::new(60_000, 1).write_to(&mut long, ImageFormat::Png).expect("encoded");
+    let long = world.put("long.png", long.into_inner());
+    let large = world.library().join("large");
+    File::create(&large).and_then(|large| large.set_len(30 << 20)).expect("sparse");
+    for (picture, words) in [
+        (long, "16,384 pixels a side"),
+        (large, "over 26,214,400 bytes"),
+        (world.put("text.png", "no picture"), "no picture a thumbnail is made of"),
+        ("/dev/null".into(), "no picture a thumbnail is made of"),
+    ] {
+        let (run, small) = by_hand(&picture);
+        let run = run.ended_with(3);
+        assert!(run.stderr.contains(words) && small.is_empty(), "{}: {}", picture.display(), run.stderr);
+    }
 }
 
 /// The child that makes thumbnails, which the system ends where it does not end itself.

@@ -72,7 +72,7 @@ pub(super) fn run_without_settings(output: &Output, command: &Command) -> Option
         Command::Completions { shell } => Some(Ok(shell::completions(output, *shell))),
         Command::Man => Some(Ok(shell::man(output))),
         Command::Explain(args) => Some(explain::run(output, args)),
-        Command::Thumbnail => Some(Ok(thumbnail::run())),
+        Command::Thumbnail => Some(Ok(thumbnail::run(output))),
         _ => None,
     }
 }

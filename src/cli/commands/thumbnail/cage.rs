@@ -7,6 +7,8 @@
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use crate::media::thumbnail::MOST_BYTES;
+
 /// Memory, in bytes.
 const MEMORY: u64 = 512 << 20;
 /// Processor time, in seconds.
@@ -34,7 +36,8 @@ fn limit() {
     let limits = [
         (Resource::As, MEMORY),
         (Resource::Cpu, TIME),
-        (Resource::Fsize, 0),
+        // Standard output may be a file.
+        (Resource::Fsize, MOST_BYTES),
         (Resource::Core, 0),
         // No file and no socket more than it has, and no child.
         (Resource::Nofile, 0),
