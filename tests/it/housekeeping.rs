@@ -4,13 +4,14 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use image::ImageFormat;
 use reattach::clock::{Clock, ManualClock, SystemClock};
 use reattach::graph::{ReqwestTransport, RetryPolicy};
 use reattach::library::{AssetOutcome, AssetRef, ResolveOptions};
 use serde_json::{Value, json};
 
 use crate::library::{RULES, open_at};
-use crate::support::pictures::png;
+use crate::support::pictures::{picture, png};
 use crate::support::{Ran, World};
 
 /// Uploads a file as somebody did so long ago.
@@ -107,6 +108,29 @@ fn prune_says_first_what_would_go_and_asks() {
     world.run(["prune", "--yes", "--dry-run"]).ended_with(2);
     world.run(["prune", "--expired", "--keep", "library"]).ended_with(2);
     assert_eq!(on_record(&world), before);
+}
+
+#[test]
+fn prune_keeps_what_has_a_name_and_says_so() {
+    let world = World::new();
+    for (number, name) in (1..).zip(["hero.png", "gone.png"]) {
+        world.put(name, png(number));
+    }
+    world.put("scan.tiff", picture(3, ImageFormat::Tiff));
+    world.run(["sync", "library", "--fit"]).ended_with(0);
+    world.run(["alias", "hero", "library/hero.png"]).ended_with(0);
+    world.run(["alias", "scan", "library/scan.tiff"]).ended_with(0);
+    for name in ["hero.png", "gone.png", "scan.tiff"] {
+        fs::remove_file(world.library().join(name)).expect("removed");
+    }
+    let summary = || world.json(["prune", "--unreferenced", "--dry-run"]).ended_with(0).events_of("prune_summary");
+    assert_eq!((&summary()[0]["ids"], &summary()[0]["kept_named"]), (&json!(1), &json!(2)), "a copy's file has a name");
+    let run = world.run(["prune", "--unreferenced", "--yes"]).ended_with(0);
+    assert!(run.stdout.contains("kept 2 ids whose file is gone, because of an @alias"), "{}", run.stdout);
+    world.run(["alias", "--remove", "hero"]).ended_with(0);
+    assert_eq!((&summary()[0]["ids"], &summary()[0]["kept_named"]), (&json!(1), &json!(1)));
+    let run = world.json(["prune", "--expired", "--dry-run"]).ended_with(0);
+    assert_eq!(run.events_of("prune_summary")[0]["kept_named"], 0, "it was not asked about files that are gone");
 }
 
 #[test]

@@ -202,9 +202,10 @@ Examples:
   reattach prune --unreferenced --keep banners --keep products
   reattach prune --expired --rejected --yes
 
-It says first what would go, and asks. Ids that are alive and whose file is where it was stay. The
-ids of every Page of this Graph origin are looked at, unless --page or --platform names one. On a
-record that others share, --unreferenced keeps to what was uploaded from below a --keep folder.")]
+It says first what would go, and asks. Ids that are alive and whose file is where it was stay, and
+--unreferenced passes over those with an @alias and says how many they are. The ids of every Page of
+this Graph origin are looked at, unless --page or --platform names one. On a record that others
+share, --unreferenced keeps to what was uploaded from below a --keep folder.")]
 pub(in crate::cli) struct PruneArgs {
     /// What goes.
     #[command(flatten)]
@@ -224,7 +225,7 @@ pub(in crate::cli) struct PruneWhich {
     /// Ids that have expired.
     #[arg(long)]
     pub(in crate::cli) expired: bool,
-    /// Ids whose file is gone.
+    /// Ids whose file is gone, and that have no @alias.
     #[arg(long)]
     pub(in crate::cli) unreferenced: bool,
     /// Ids Meta refused.

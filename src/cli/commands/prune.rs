@@ -36,16 +36,24 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
     let names = AliasNames::load(context, record).await?;
     let mut rules = Rules { args: &args, kept, roots, names, now: context.clock.moment() };
     let mut going: Vec<(Upload, &'static str)> = Vec::new();
-    each_recorded(context, record, &UploadFilter::default(), |upload| {
-        going.extend(rules.reason(upload).map(|reason| (upload.clone(), reason)));
+    let mut kept_named = 0;
+    each_recorded(context, record, &UploadFilter::default(), |upload| match rules.reason(upload) {
+        Some(reason) => going.push((upload.clone(), reason)),
+        None => kept_named += u64::from(rules.is_kept_by_name(upload)),
     })
     .await?;
-    rules.keep_copies(context, record, &going).await?;
+    kept_named += rules.keep_copies(context, record, &going).await?;
     going.retain(|(upload, _)| rules.reason(upload).is_some());
     if context.stop.is_requested() {
         return Ok(Exit::Interrupted);
     }
     announce(context, &going);
+    if kept_named > 0 {
+        output.remark(format_args!(
+            "kept {} whose file is gone, because of an @alias: `reattach alias --remove NAME` takes one out of use",
+            count(kept_named, "id")
+        ));
+    }
     let size = going.iter().filter_map(|(upload, _)| upload.known_size()).sum();
     let what = format!("{} ({} of files)", count(going.len() as u64, "id"), human_size(size));
     let mut gone = 0;
@@ -61,7 +69,7 @@ pub(super) async fn run(context: &Context, args: PruneArgs) -> Result<Exit, Fail
         gone = strike_off(context, &known, &rules, &going).await?;
         output.remark(output.palette.strong(format_args!("{} struck off the record", count(gone, "id"))));
     }
-    output.event(&PruneSummaryEvent::new(&going, gone, size, args.dry_run));
+    output.event(&PruneSummaryEvent::new(&going, kept_named, gone, size, args.dry_run));
     Ok(context.ending(Exit::Done))
 }
 
@@ -99,20 +107,26 @@ impl Rules<'_> {
             Some("rejected")
         } else if which.expired && staleness(upload, self.now, PlanRules::ALIVE) == Some(Reason::Expired) {
             Some("expired")
-        } else if which.unreferenced && self.is_unreferenced(upload) {
+        } else if which.unreferenced && !self.is_named(upload) && self.is_lost(upload) {
             Some(UNREFERENCED)
         } else {
             None
         }
     }
 
-    /// Keeps what went in the place of bytes that are kept or have a name.
+    /// Whether it would go if nobody had given it a name.
+    fn is_kept_by_name(&self, upload: &Upload) -> bool {
+        self.args.which.unreferenced && self.is_named(upload) && self.is_lost(upload)
+    }
+
+    /// Keeps what went in the place of bytes that are kept or have a name: how many for that name alone.
     async fn keep_copies(
         &mut self,
         context: &Context,
         record: &dyn Record,
         going: &[(Upload, &'static str)],
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
+        let mut kept_named = 0;
         for hash in
             going.iter().filter(|(_, why)| *why == UNREFERENCED).filter_map(|(upload, _)| upload.key.asset.hash())
         {
@@ -120,24 +134,28 @@ impl Rules<'_> {
                 break;
             }
             let sources = record.sources_of(&[hash]).await?;
-            let is_kept = |made: &Derivation| {
-                self.kept.has_large
-                    || self.kept.bytes.contains(&made.source)
-                    || !self.names.of(&Asset::Bytes(made.source)).is_empty()
-            };
+            let is_kept = |made: &Derivation| self.kept.has_large || self.kept.bytes.contains(&made.source);
+            let is_named = |made: &Derivation| !self.names.of(&Asset::Bytes(made.source)).is_empty();
             if sources.iter().any(is_kept) {
                 self.kept.bytes.insert(hash);
+            } else if sources.iter().any(is_named) {
+                self.kept.bytes.insert(hash);
+                kept_named += 1;
             }
         }
-        Ok(())
+        Ok(kept_named)
     }
 
-    fn is_unreferenced(&self, upload: &Upload) -> bool {
+    fn is_named(&self, upload: &Upload) -> bool {
+        !self.names.of(&upload.key.asset).is_empty()
+    }
+
+    /// Whether its file is gone, and its bytes are not among those that are kept.
+    fn is_lost(&self, upload: &Upload) -> bool {
         let is_kept = upload.key.asset.hash().is_some_and(|hash| self.kept.bytes.contains(&hash));
-        let is_named = !self.names.of(&upload.key.asset).is_empty();
         let is_ours =
             |place: &Path| self.roots.as_ref().is_none_or(|roots| roots.iter().any(|root| place.starts_with(root)));
-        upload.source.as_deref().is_some_and(|place| is_ours(place) && is_gone(place)) && !is_kept && !is_named
+        !is_kept && upload.source.as_deref().is_some_and(|place| is_ours(place) && is_gone(place))
     }
 }
 

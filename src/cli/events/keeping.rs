@@ -122,6 +122,8 @@ pub(in crate::cli) struct PruneSummaryEvent {
     expired: usize,
     rejected: usize,
     unreferenced: usize,
+    /// How many whose file is gone stay because of a name.
+    kept_named: u64,
     size_bytes: u64,
     forgotten: u64,
     dry_run: bool,
@@ -130,6 +132,7 @@ pub(in crate::cli) struct PruneSummaryEvent {
 impl PruneSummaryEvent {
     pub(in crate::cli) fn new(
         going: &[(Upload, &'static str)],
+        kept_named: u64,
         forgotten: u64,
         size_bytes: u64,
         dry_run: bool,
@@ -141,6 +144,7 @@ impl PruneSummaryEvent {
             expired: of("expired"),
             rejected: of("rejected"),
             unreferenced: of("unreferenced"),
+            kept_named,
             size_bytes,
             forgotten,
             dry_run,
