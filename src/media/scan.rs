@@ -6,7 +6,7 @@
 //! count. Where one cannot be read nothing below is taken, since it might be what it leaves out.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io, vec};
 
@@ -32,8 +32,8 @@ const JUNK_ENDS: &[&str] = &[".tmp", ".part", ".crdownload"];
 /// What to take from the folders, beside leaving out junk and what `.reattachignore` files name.
 #[derive(Debug, Clone, Default)]
 pub struct ScanOptions {
-    /// Globs written like lines of a `.gitignore`, each relative to the root it is applied to; when there are any,
-    /// only what matches one is taken.
+    /// Globs written like lines of a `.gitignore`, each relative to the root it is applied to, or to the current folder
+    /// where that root is a file; when there are any, only what matches one is taken.
     pub include: Vec<String>,
     /// Globs of what is left out, even if included.
     pub exclude: Vec<String>,
@@ -92,7 +92,8 @@ pub(super) fn is_rule(path: &Path) -> bool {
 }
 
 /// Begins a scan of `roots`, in the order given. Each file is found once, even where one root lies within another. A
-/// root is always taken, even if its name is hidden, junk or excluded.
+/// root is taken even if its name is hidden, junk or in a `.reattachignore`; a folder even if it is excluded. A file is
+/// not if the globs leave it out: whoever wrote them may have left it to a shell to list the files.
 ///
 /// # Errors
 /// A root that does not exist or cannot be looked at, or a glob that is none.
@@ -139,6 +140,9 @@ impl Iterator for Scan {
             let Root { path, canonical, file_type } = self.roots.next()?;
             self.walk = None;
             if self.wanted.as_ref().is_some_and(|wanted| !wanted.leads_to(&path)) {
+                continue;
+            }
+            if !file_type.is_dir() && !self.rules.take_named(&path) {
                 continue;
             }
             if self.rules.private.covers(&canonical) {
@@ -278,6 +282,13 @@ impl Rules {
             || (!self.exclude.is_empty() && self.exclude.matched(relative(), is_folder).is_ignore());
         let included = || self.include.matched_path_or_any_parents(relative(), is_folder).is_ignore();
         !left_out && (is_folder || self.include.is_empty() || included())
+    }
+
+    /// Whether the globs take a file that is a root, by its path as it was given.
+    fn take_named(&self, path: &Path) -> bool {
+        let path: PathBuf = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+        let matches = |globs: &Gitignore| globs.matched_path_or_any_parents(&path, false).is_ignore();
+        !matches(&self.exclude) && (self.include.is_empty() || matches(&self.include))
     }
 }
 

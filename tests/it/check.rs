@@ -82,6 +82,7 @@ fn include_and_exclude_choose_and_exclude_wins() {
     };
     assert_eq!(files(&["--include", "*.png"]), ["a.png", "c.png"]);
     assert_eq!(files(&["--include", "*.png", "--exclude", "drafts/"]), ["a.png"]);
+    assert_eq!(files(&["library/a.png", "library/b.jpg", "--include", "*.png", "--exclude", "a*"]), ["c.png"]);
     assert_eq!(files(&["--exclude", "*.txt", "--exclude", "*.jpg"]), ["a.png", "c.png"]);
 }
 

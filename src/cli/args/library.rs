@@ -18,10 +18,11 @@ pub(in crate::cli) struct Selection {
     /// Files and folders.
     #[arg(required = true, value_name = "PATH")]
     pub(in crate::cli) paths: Vec<PathBuf>,
-    /// Take only files that match, in gitignore style; may be given more than once.
+    /// Take only files that match, in gitignore style; may be given more than once. Globs are relative to a PATH that is a
+    /// folder, and a PATH that is a file is matched as it is written.
     #[arg(long, value_name = "GLOB")]
     pub(in crate::cli) include: Vec<String>,
-    /// Leave out files that match, in gitignore style; wins over --include.
+    /// Leave out files that match, in gitignore style, files given as PATH too; wins over --include.
     #[arg(long, value_name = "GLOB")]
     pub(in crate::cli) exclude: Vec<String>,
     /// Take hidden files too.

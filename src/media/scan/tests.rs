@@ -73,10 +73,24 @@ fn hidden_files_and_junk_are_left_out() {
 
 #[test]
 fn a_root_is_taken_whatever_its_name() {
-    let folder = tree(&[".cache/a.png", ".DS_Store", "d.tmp"]);
-    let roots = [".cache", ".DS_Store", "d.tmp"];
-    let expected = [".cache/a.png", ".DS_Store (named)", "d.tmp (named)"];
-    assert_eq!(found_in(&folder, &roots, &options(&["*.png"], &["*.tmp"])), expected);
+    let folder = tree(&[".cache/a.png", ".DS_Store", "d.tmp", "e.png"]);
+    fs::write(folder.path().join(".reattachignore"), "e.png\n").expect("rules");
+    let roots = [".cache", ".DS_Store", "d.tmp", "e.png"];
+    let expected = [".cache/a.png", ".DS_Store (named)", "d.tmp (named)", "e.png (named)"];
+    assert_eq!(found_in(&folder, &roots, &ScanOptions::default()), expected);
+    assert_eq!(found_in(&folder, &roots[..1], &options(&[], &[".cache/"])), expected[..1], "a folder is always taken");
+}
+
+#[test]
+fn globs_hold_for_files_that_are_roots() {
+    let folder = tree(&["a.png", "b.jpg", "draft1.png", "drafts/c.png"]);
+    let roots = ["a.png", "b.jpg", "draft1.png", "drafts/c.png"];
+    let with = |include: &[&str], exclude: &[&str]| found_in(&folder, &roots, &options(include, exclude));
+    assert_eq!(with(&[], &["draft*"]), ["a.png (named)", "b.jpg (named)"]);
+    assert_eq!(with(&[], &["drafts/"]), ["a.png (named)", "b.jpg (named)", "draft1.png (named)"]);
+    assert_eq!(with(&["*.png"], &["draft1.png"]), ["a.png (named)", "drafts/c.png (named)"]);
+    let doubled = PathBuf::from(format!("/{}", folder.path().join("a.png").display()));
+    assert_eq!(scan(&[doubled], &options(&["a.png"], &["b.png"])).expect("a scan").count(), 1);
 }
 
 #[test]
