@@ -10,7 +10,7 @@ use crate::media::fit::extension;
 use crate::media::{Problem, ScanOptions, judge, scan};
 use crate::stop::Stop;
 
-use super::fitter::Source;
+use super::fitter::{Source, refused};
 use super::survey::{Chunk, Inspected, Inspector, readers, survey};
 use super::{AssetOutcome, AssetReport, Fitter, LibraryError, Reporter, Summary};
 
@@ -64,7 +64,7 @@ fn judged(
 ) -> AssetReport {
     let Inspected { facts, bytes } = match seen {
         Ok(inspected) => inspected,
-        Err(problem) => return AssetReport::refused(path, problem),
+        Err(problem) => return refused(path, problem, fitter.map(|(fitter, _)| fitter)),
     };
     let mut verdict = judge(&facts, &path, platform);
     let mut copied = None;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,10 +14,12 @@ use bytes::Bytes;
 use crate::clock::Clock;
 use crate::facts::{Dimensions, Facts};
 use crate::ids::{ContentHash, Platform};
-use crate::media::fit::{Deadline, MAX_SOURCE_BYTES, make_copy};
+use crate::media::fit::{Deadline, MAX_SOURCE_BYTES, make_copy, too_large_to_copy};
 use crate::media::{BytePool, Fit, FitRules, FittedCopy, Follow, Problem, Reader, Verdict, fit};
 use crate::record::Derivation;
 use crate::stop::Stop;
+
+use super::AssetReport;
 
 /// How many copies are remembered: some megabytes.
 const REMEMBERED: usize = 10_000;
@@ -62,6 +64,15 @@ pub(super) enum NotMade {
     Changed,
     /// It was its turn after all were told to stop.
     Stopped,
+}
+
+/// The report of a file that was refused before its bytes could be judged, with the reason why it gets no copy either
+/// where a `fitter` makes them.
+pub(super) fn refused(path: PathBuf, problem: Problem, fitter: Option<&Fitter>) -> AssetReport {
+    let uncopied = fitter.and_then(|_| too_large_to_copy(&path, &problem));
+    let mut report = AssetReport::refused(path, problem);
+    report.problems.extend(uncopied);
+    report
 }
 
 impl Fitter {

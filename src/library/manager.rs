@@ -14,7 +14,7 @@ use crate::record::{Claim, Record, Upload};
 use crate::stop::Stop;
 
 use super::budget;
-use super::fitter::Fitter;
+use super::fitter::{Fitter, refused};
 use super::fitting::changed;
 use super::known::Known;
 use super::single_flight::SingleFlight;
@@ -270,7 +270,7 @@ impl AssetLibrary {
                 let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, asset };
                 Ok(Candidate { path, key, facts, verdict, bytes, shared: None, original: None })
             }
-            Err(problem) => Err(Box::new(AssetReport::refused(path, problem))),
+            Err(problem) => Err(Box::new(refused(path, problem, self.parts.inspector.fitter.as_deref()))),
         }
     }
 

@@ -121,6 +121,17 @@ pub fn may_be_image(name: &std::path::Path) -> bool {
     mime_by_name(name).is_some_and(|mime| mime.starts_with("image/"))
 }
 
+/// Why there is no copy of the file of this name, which was refused unread for `problem`; `None` where no copy was to be
+/// made of it, or its size is not what is wrong.
+pub fn too_large_to_copy(name: &std::path::Path, problem: &Problem) -> Option<Problem> {
+    let is_wanted = problem.code == ProblemCode::TooLarge && may_be_image(name);
+    is_wanted.then(|| {
+        let most = grouped(MAX_SOURCE_BYTES);
+        let message = format!("no copy that fits can be made: at most {most} bytes are read to make one");
+        left_alone(message, "scale it down in the program it comes from")
+    })
+}
+
 /// The extension of a file of this type.
 pub fn extension(mime: &str) -> &'static str {
     if mime == "image/jpeg" { "jpg" } else { "png" }

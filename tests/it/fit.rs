@@ -207,6 +207,23 @@ fn what_cannot_be_copied_says_why() {
 }
 
 #[test]
+fn what_is_too_large_for_a_copy_says_so_beside() {
+    let world = World::new();
+    for name in ["wall.png", "film.mp4"] {
+        let file = fs::File::create(world.library().join(name)).expect("a file");
+        file.set_len(200_000_001).expect("sparse");
+    }
+    for arguments in [["sync", "library", "--fit"], ["check", "library", "--fit-dry-run"]] {
+        let run = world.json(arguments).ended_with(3);
+        assert_eq!(run.problems("wall.png"), ["too_large", "cannot_fit"]);
+        assert_eq!(run.problems("film.mp4"), ["too_large"]);
+        let message = run.asset("wall.png")["problems"][1]["message"].as_str().expect("a message").to_owned();
+        assert!(message.contains("at most 200,000,000 bytes"), "{message}");
+    }
+    assert_eq!(world.json(["sync", "library"]).ended_with(3).problems("wall.png"), ["too_large"]);
+}
+
+#[test]
 fn a_dry_run_says_what_a_copy_would_come_to_and_uploads_nothing() {
     let world = World::new();
     world.put("scan.tiff", encoded(stripes(300, 200), ImageFormat::Tiff));
