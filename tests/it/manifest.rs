@@ -109,7 +109,8 @@ fn an_id_without_an_age_is_renewed_and_never_sent() {
             (&json!(2), &json!(1), &json!(2))
         );
         let gone = import.events_of("asset").into_iter().find(|asset| asset["ref"] == "gone.png").expect("named");
-        assert!(gone["error"]["hint"].as_str().expect("a hint").contains("--library"), "{gone}");
+        let hint = gone["error"]["hint"].as_str().expect("a hint");
+        assert!(hint.starts_with("put the file there, or name another folder"), "{gone}");
         for asset in run(in_empty_store(&world, &["ls", "--json"])).ended_with(0).events_of("asset") {
             assert_eq!((&asset["state"], &asset["expires_at"]), (&json!("unknown_age"), &Value::Null));
         }
@@ -124,6 +125,29 @@ fn an_id_without_an_age_is_renewed_and_never_sent() {
         assert_eq!(sync["reused"], 3);
         fs::remove_dir_all(world.library().with_file_name("empty")).expect("removed");
     }
+}
+
+#[test]
+fn a_name_may_be_a_web_address() {
+    let world = World::new();
+    let map = json!({
+        "https://example.com/a.png": "71",
+        "HTTPS://Example.com/b.mp4#here": "72",
+        "https://example.com/watch": "73",
+        "https://example.com/c.png?access_token=x": "74",
+    });
+    write(&world, "map.json", map.to_string());
+    let import = world.json(["import", "map.json"]).ended_with(3);
+    assert_eq!((&import.summary()["imported"], &import.summary()["rejected"]), (&json!(2), &json!(2)), "{import:?}");
+    assert!(import.stdout.contains("a table with the columns name, id and kind"), "{import:?}");
+    write(&world, "table.csv", "name,id,kind\nhttps://example.com/watch,73,video\n");
+    world.run(["import", "table.csv"]).ended_with(0);
+    let listed = world.json(["ls"]).ended_with(0).events_of("asset");
+    let mut listed: Vec<_> = listed.iter().map(|asset| (asset["url"].as_str(), asset["kind"].as_str())).collect();
+    listed.sort_unstable();
+    let video = |url| (Some(url), Some("video"));
+    let all = [(Some("https://example.com/a.png"), Some("image")), video("https://example.com/b.mp4")];
+    assert_eq!(listed, [all[0], all[1], video("https://example.com/watch")]);
 }
 
 #[test]

@@ -180,8 +180,9 @@ Examples:
 
 FILE is what export writes as json or csv, a bottender-lock.json, {\"hero.png\": \"1857777774821032\"},
 or a table with the columns name and id. Ids that are known by a file's name alone are stored under
-what the file holds. An id that does not say when it was uploaded is of unknown age: it is never
-sent, and renewed by the next sync.")]
+what the file holds. A name may be a web address, whose end shows its kind unless a column kind
+does. An id that does not say when it was uploaded is of unknown age: it is never sent, and renewed
+by the next sync.")]
 pub(in crate::cli) struct ImportArgs {
     /// The manifest; - for standard input.
     #[arg(value_name = "FILE")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::facts::{Dimensions, Facts};
-use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
 use crate::library::manager::kind_of;
 use crate::library::manifest::{self, CopyOf, Entry, FOLDER, Lookup, kind_there};
 use crate::library::plan::CLOCK_TOLERANCE;
@@ -27,6 +27,14 @@ struct Content {
     mime: String,
     dimensions: Option<Dimensions>,
     source: Option<PathBuf>,
+}
+
+/// The entry, of a web address where a name that says what its id is of is one.
+fn addressed(entry: Entry) -> Result<Entry, ImportError> {
+    let name = entry.path.as_ref().filter(|_| entry.asset.is_none()).and_then(|path| path.to_str());
+    let Some(address) = name.filter(|name| WebUrl::is_meant(name)) else { return Ok(entry) };
+    let url = WebUrl::given(address).map_err(|error| ImportError::Malformed(error.to_string()))?;
+    Ok(Entry { asset: Some(Asset::Url(url)), path: None, ..entry })
 }
 
 /// What the entry's bytes were made of; nothing by rules that are not known here.
@@ -52,6 +60,7 @@ impl Import {
     /// What the entry brings: its id, and all else.
     pub(super) fn take(&self, entry: Entry) -> Result<(Option<Upload>, Besides), ImportError> {
         self.check_place(&entry)?;
+        let entry = addressed(entry)?;
         if entry.attachment_id.is_none() && entry.aliases.is_empty() {
             return Err(ImportError::Malformed("it has no attachment_id".to_owned()));
         }
@@ -102,12 +111,18 @@ impl Import {
     }
 
     fn content(&self, entry: &Entry) -> Result<Content, ImportError> {
-        let no_kind = || ImportError::Malformed("it has no kind".to_owned());
         let asset = match &entry.asset {
             None => return self.content_of_file(entry),
             Some(asset) => asset.clone(),
         };
-        let kind = entry.kind.or_else(|| asset.url().and_then(kind_of)).ok_or_else(no_kind)?;
+        let no_kind = || match &asset {
+            Asset::Bytes(_) => "it has no kind",
+            Asset::Url(_) => {
+                "it has no kind, and its address shows none: a table with the columns name, id and kind does"
+            }
+        };
+        let kind = entry.kind.or_else(|| asset.url().and_then(kind_of));
+        let kind = kind.ok_or_else(|| ImportError::Malformed(no_kind().to_owned()))?;
         let source = entry.path.as_ref().map(|path| in_folder(&self.options.library, path));
         Ok(Content {
             asset,

@@ -79,9 +79,10 @@ impl ImportError {
             Self::OtherPage { .. } => Some("choose the Page it is for with --page".into()),
             Self::OtherPlatform { actual, .. } => Some(format!("import it with --platform {actual}")),
             Self::OtherOrigin { actual, .. } => Some(format!("import it with --graph-url {actual}")),
-            Self::NoFile { .. } | Self::Outside { .. } => {
-                Some("name the folder the files lie in with --library FOLDER".into())
+            Self::NoFile { .. } => {
+                Some("put the file there, or name another folder to look in with --library FOLDER".into())
             }
+            Self::Outside { .. } => Some("name the folder the files lie in with --library FOLDER".into()),
             Self::Ambiguous { .. } => Some("name the folder of the right one with --library FOLDER".into()),
             Self::OtherBytes { .. } => Some("`reattach sync` uploads the file as it is now".into()),
             Self::Unusable { problem, .. } => Some(problem.hint.clone()),
