@@ -3,7 +3,7 @@
 use crate::events::{AssetEvent, PageOf};
 use crate::facts::Dimensions;
 use crate::ids::WebUrl;
-use crate::library::{AssetOutcome, AssetReport, Summary};
+use crate::library::{AssetOutcome, AssetReport, LibraryError, Summary};
 use crate::media::{Problem, Severity};
 
 use super::events::SummaryEvent;
@@ -47,7 +47,16 @@ fn print_event(output: &Output, report: &AssetReport, page: Option<&PageOf>) {
 
 /// What became of one file, and why, in as many lines as that takes.
 fn describe(palette: Palette, report: &AssetReport, page: Option<&PageOf>) -> String {
-    describe_asked(palette, "(no file known)", report, page)
+    describe_asked(palette, &subject(report), report, page)
+}
+
+/// What it was asked for as, or is on record as, which names it where no file or address does.
+fn subject(report: &AssetReport) -> String {
+    match (report.error.as_deref(), &report.upload) {
+        (Some(LibraryError::NotRecorded { reference } | LibraryError::NoSource { reference }), _) => reference.clone(),
+        (_, Some(upload)) => upload.key.asset.to_string(),
+        (_, None) => "(no file known)".to_owned(),
+    }
 }
 
 /// The same of what was asked for as `reference`, which names it where no file or address does.

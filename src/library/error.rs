@@ -284,9 +284,11 @@ impl LibraryError {
                 Some("once nobody writes it any more, `reattach sync` uploads what it holds now".into())
             }
             Self::Superseded { .. } => Some("run the command again".into()),
-            Self::NotRecorded { .. } => {
-                Some("it was never uploaded for this Page and platform, or was forgotten".into())
-            }
+            Self::NotRecorded { .. } => Some(
+                "it was never uploaded for this Page and platform, or was forgotten; `reattach resolve` uploads it by its \
+                 path, address or @alias"
+                    .into(),
+            ),
             Self::OtherPage { expected, .. } => {
                 Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
             }

@@ -59,6 +59,9 @@ fn an_alias_is_taken_wherever_a_reference_is() {
     world.run(["forget", "@hero"]).ended_with(0);
     assert_eq!(world.json(["ls"]).ended_with(0).events().len(), 0);
     world.run(["show", "@hero"]).ended_with(3);
+    let told = world.run(["refresh", "@hero"]).ended_with(3).stdout;
+    assert!(told.starts_with("✗ failed    @hero\n    @hero is not on record\n"), "{told}");
+    assert!(told.contains("`reattach resolve` uploads it"), "{told}");
     world.run(["resolve", "@hero"]).ended_with(0);
     assert_eq!(world.uploads(), 2, "the name outlives the ids");
 }

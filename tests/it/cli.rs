@@ -228,6 +228,13 @@ fn options_are_taken_behind_an_error_code_too() {
 }
 
 #[test]
+fn of_a_code_nobody_knows_it_is_said_what_becomes_of_the_message() {
+    let run = World::new().run(["explain", "99999"]).ended_with(3);
+    let words = "99999 is not in the catalogue; a message that gets it for an answer may have been sent, so it is";
+    assert!(run.stderr.starts_with(words), "{}", run.stderr);
+}
+
+#[test]
 fn a_record_is_carried_from_where_there_is_one_and_to_another_place() {
     let world = World::new();
     world.put("a.png", png(1));

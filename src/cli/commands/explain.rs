@@ -65,7 +65,10 @@ fn explain(output: &Output, code: i64, subcode: Option<i64>) -> bool {
     let palette = output.palette;
     let asked = subcode.map_or_else(|| code.to_string(), |subcode| format!("{code}/{subcode}"));
     let Some(entry) = entry else {
-        output.complain(format_args!("{asked} is not in the catalogue: {}", send(None)));
+        output.complain(format_args!(
+            "{asked} is not in the catalogue; a message that gets it for an answer may have been sent, so it is called \
+             unknown and not repeated"
+        ));
         return false;
     };
     output.result(format_args!("{}  {}", palette.strong(&asked), entry.meaning));
