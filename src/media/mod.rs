@@ -23,6 +23,7 @@ mod settling;
 mod sniff;
 mod structure;
 pub mod thumbnail;
+mod tiff;
 mod watch;
 
 pub use bounds::Bounds;

@@ -1,7 +1,7 @@
 //! Does a file end where its own structure says it does? Walks from header to header, so the cost is that of the
 //! structure and not of the bytes. What follows the end is nobody's business; what the data decodes to is not asked.
 
-use super::iso_media;
+use super::{iso_media, tiff};
 
 /// Whether `bytes`, known to be `mime`, stop before their end. Formats that do not say where they end never do.
 pub(super) fn is_cut_short(mime: &str, bytes: &[u8]) -> bool {
@@ -11,6 +11,7 @@ pub(super) fn is_cut_short(mime: &str, bytes: &[u8]) -> bool {
         "image/gif" => gif_end(bytes).is_none(),
         "image/webp" => riff_end(bytes).is_none(),
         "image/bmp" => bmp_pixels_end(bytes).is_some_and(|end| end > bytes.len() as u64),
+        "image/tiff" => tiff::is_cut_short(bytes),
         "audio/wav" | "video/x-msvideo" => recording_end(bytes).is_some_and(|end| end > bytes.len() as u64),
         "image/heic" | "image/avif" => iso_media::is_cut_short(bytes, *b"meta"),
         "video/mp4" | "audio/mp4" | "video/quicktime" | "video/3gpp" | "video/3gpp2" => {

@@ -4,6 +4,7 @@
 //! not decode.
 
 use crate::media::structure::{gif_colour_table, gif_sub_blocks_end};
+use crate::media::tiff::Tiff;
 
 /// Pages looked at before a TIFF counts as a document; a chain that leads in a circle ends here too.
 const MAX_PAGES: usize = 100;
@@ -91,34 +92,10 @@ fn webp_chunk(bytes: &[u8], name: [u8; 4]) -> Option<usize> {
 
 /// The pages of a TIFF: its directories, but for previews and masks of others.
 fn tiff_pages(bytes: &[u8]) -> Option<usize> {
-    let little = match bytes.get(..4)? {
-        [b'I', b'I', 42, 0] => true,
-        [b'M', b'M', 0, 42] => false,
-        _ => return None,
-    };
-    let u16_at = |at: usize| {
-        let pair = *bytes.get(at..)?.first_chunk()?;
-        Some(if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) })
-    };
-    let u32_at = |at: usize| {
-        let four = *bytes.get(at..)?.first_chunk()?;
-        Some(if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) })
-    };
-    let mut at = usize::try_from(u32_at(4)?).ok()?;
-    let mut pages = 0;
-    for _ in 0..MAX_PAGES {
-        let Some(count) = (at > 0).then(|| u16_at(at)).flatten().map(usize::from) else { break };
-        let entries = (0..count).map(|entry| at + 2 + 12 * entry);
-        // NewSubfileType: 1 a smaller version, 4 a mask.
-        let belongs_to_another = entries
-            .into_iter()
-            .find(|entry| u16_at(*entry) == Some(254))
-            .and_then(|entry| u32_at(entry + 8))
-            .is_some_and(|kind| kind & 5 != 0);
-        pages += usize::from(!belongs_to_another);
-        at = u32_at(at + 2 + 12 * count).and_then(|next| usize::try_from(next).ok()).unwrap_or(0);
-    }
-    Some(pages)
+    let tiff = Tiff::new(bytes)?;
+    // NewSubfileType: 1 a smaller version, 4 a mask.
+    let is_page = |directory: &usize| tiff.number(*directory, 254).is_none_or(|kind| kind & 5 == 0);
+    Some(tiff.directories().take(MAX_PAGES).filter(is_page).count())
 }
 
 fn be_u32(bytes: &[u8]) -> Option<u32> {

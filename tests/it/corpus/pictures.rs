@@ -172,6 +172,8 @@ fn tiffs() -> Vec<Specimen> {
         Specimen::bytes(sort, "a strip of 4 GB.tiff", grey_tiff(16, 16, u32::MAX, u32::MAX, 0), DOUBTFUL)
             .copied_or_told()
             .perhaps_not_shown(),
+        Specimen::bytes(sort, "a strip behind the end.tiff", grey_tiff(16, 16, 16, 257, 0), Refused("corrupt"))
+            .perhaps_not_shown(),
         Specimen::bytes(sort, "strips of no rows.tiff", grey_tiff(16, 16, 0, 256, 0), Refused("corrupt"))
             .perhaps_not_shown(),
         Specimen::bytes(sort, "vast tile.tiff", tiled_tiff(1 << 30), DOUBTFUL).copied_or_told().perhaps_not_shown(),
