@@ -484,13 +484,11 @@ impl Governor {
     fn wait_for_the_day(&self, state: &State, load: Load, now: Instant) -> Option<(Duration, DaySpent)> {
         let promised = u64::from(state.lanes[CALLS].promised());
         let calls = u64::from(load.calls) + promised;
-        match &state.share {
-            Some(share) => Some((share.dry_for(now).filter(|_| share.lacks(calls))?, share.spent()?)),
-            None => {
-                let limit = self.limits.calls_per_day?;
-                Some((state.day.wait(calls, limit, now)?, DaySpent { limit, used: state.day.spent(now) + promised }))
-            }
+        if let Some(share) = &state.share {
+            return Some((share.dry_for(now).filter(|_| share.lacks(calls))?, share.spent()?));
         }
+        let limit = self.limits.calls_per_day?;
+        Some((state.day.wait(calls, limit, now)?, DaySpent { limit, used: state.day.spent(now) + promised }))
     }
 
     /// Has others hear that the gate is shut.

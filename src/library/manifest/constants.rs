@@ -63,8 +63,8 @@ pub fn python(names: &[AliasName]) -> Named {
 fn constants(names: &[AliasName]) -> (Vec<(String, &AliasName)>, Vec<LeftOut>) {
     let candidate = |value| Candidate { name: constant(value), of: value.to_string(), value };
     let candidates: Vec<Candidate<&AliasName>> = names.iter().map(candidate).collect();
-    let (named, left_out) = given(&candidates, REMEDY);
-    (named.into_iter().map(|constant| (constant.name.clone(), constant.value)).collect(), left_out)
+    let (told_apart, left_out) = given(&candidates, REMEDY);
+    (told_apart.into_iter().map(|constant| (constant.name.clone(), constant.value)).collect(), left_out)
 }
 
 /// The name in capitals, which collide with no keyword of either language.
