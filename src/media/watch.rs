@@ -416,8 +416,9 @@ impl Inbox {
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(%error, "not everything can be watched");
-                news.too_many |= matches!(error.kind, notify::ErrorKind::MaxFilesWatch);
-                news.lost |= error.paths.is_empty();
+                let is_told_where = !error.paths.is_empty();
+                news.too_many |= is_told_where && matches!(error.kind, notify::ErrorKind::MaxFilesWatch);
+                news.lost |= !is_told_where;
                 news.unwatched.extend(error.paths);
             }
         }

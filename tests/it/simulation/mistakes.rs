@@ -37,7 +37,7 @@ impl Mistake {
     pub(super) const fn first_seed(self) -> u64 {
         match self {
             Self::IgnoresTheLease => 40,
-            Self::KeepsClaims => 230,
+            Self::KeepsClaims => 200,
             _ => 0,
         }
     }

@@ -19,7 +19,7 @@ async fn requests_are_carried_with_their_answers_and_none_while_it_is_under_way(
     record.answer(&said, &answer).await.expect("kept");
     let (here, there, back) = (RecordPlace::File(file), RecordPlace::Server(place.address()), RecordPlace::File(back));
     let refused = carry_over(&here, &there, NOW, |_| {}).await;
-    assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::AtWork { .. })), "{refused:?}");
     drop(record);
     carry_over(&here, &there, NOW, |_| {}).await.expect("carried");
     let shared = place.record().await;
@@ -30,7 +30,7 @@ async fn requests_are_carried_with_their_answers_and_none_while_it_is_under_way(
     let new = request("new");
     assert_eq!(of(&shared, &new).await, TakenUp::New);
     let refused = carry_over(&there, &back, NOW, |_| {}).await;
-    assert!(matches!(refused, Err(RecordError::Refused { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::AtWork { .. })), "{refused:?}");
     drop(shared);
     carry_over(&there, &back, NOW, |_| {}).await.expect("carried");
     let RecordPlace::File(back) = back else { unreachable!("it is a file") };
