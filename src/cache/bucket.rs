@@ -7,7 +7,7 @@ use crate::facts::{Facts, Fingerprint};
 
 /// To be raised whenever the stored form of `Fingerprint` or `Facts` changes, or `media::probe` comes to say other
 /// things of the same bytes: older values then count as misses.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const INODES: u64 = 32;
 
 /// Names the bucket a file belongs to.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use crate::blocking::blocking;
 use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::context::Context;
 use crate::cli::events::ExportEvent;
@@ -166,5 +167,5 @@ impl Export<'_> {
 
 async fn checksum(inspector: &Inspector, path: Option<PathBuf>, asset: Option<&Asset>) -> Option<String> {
     let (inspector, path, hash) = (inspector.clone(), path?, asset?.hash()?);
-    tokio::task::spawn_blocking(move || manifest::checksum(&inspector.reader, &path, hash)).await.ok()?
+    blocking(move || manifest::checksum(&inspector.reader, &path, hash)).await
 }
