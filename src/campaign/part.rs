@@ -145,7 +145,7 @@ pub(super) fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pa
         type Value = Vec<PartFile>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("[[message]], once for each part of the message")
+            f.write_str("[[message]], once for each part,")
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {

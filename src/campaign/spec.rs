@@ -421,10 +421,13 @@ stop_after_failures = "5%"
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        assert!(error(&WHOLE.replace("messaging_type", "mesaging_type")).starts_with("c.toml, line 3: unknown field"));
+        assert!(
+            error(&WHOLE.replace("messaging_type", "mesaging_type"))
+                .starts_with("c.toml, line 3: `mesaging_type` is unknown")
+        );
         assert_eq!(
             error("name = \"a\"\nrecipients = \"r.csv\"\n[message]\ntext = \"Hi\""),
-            "c.toml, line 3: invalid type: map, expected [[message]], once for each part of the message"
+            "c.toml, line 3: a table stands where [[message]], once for each part, belongs"
         );
         assert!(error(&WHOLE.replace("\"UPDATE\"", "\"LOUD\"")).starts_with("c.toml, line 3:"));
         assert!(error(&WHOLE.replace("spring-sale", "spring sale")).starts_with("c.toml, line 2:"));

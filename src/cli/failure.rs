@@ -220,8 +220,7 @@ fn is_of_its_path(error: &io::Error) -> bool {
 }
 
 /// What people write who would put a secret into the configuration itself.
-const SECRET_FIELDS: [&str; 3] =
-    ["unknown field `access_token`", "unknown field `token`", "unknown field `app_secret`"];
+const SECRET_FIELDS: [&str; 3] = ["`access_token` is unknown", "`token` is unknown", "`app_secret` is unknown"];
 
 fn config_hint(error: &ConfigError) -> Option<String> {
     match error {

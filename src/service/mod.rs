@@ -25,7 +25,6 @@ mod thumbnails;
 mod tls;
 mod tokens;
 mod visitor;
-mod words;
 
 use std::io;
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::access::{Scope, Visitor};
 use super::problem::Problem;
 use super::shared::Shared;
-use super::words::plainly;
+use crate::handwritten::plainly;
 
 /// Somebody who may look. Every route behind the door is given one.
 #[derive(Debug, Clone)]

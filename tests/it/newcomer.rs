@@ -294,12 +294,12 @@ fn a_configuration_with_a_mistake() {
     "#);
     insta::assert_snapshot!(told_of("[pages.shop]\naccess_tokn_env = \"SHOP\"\n"), @r#"
     exit 2
-    error: failed to understand the configuration file reattach.toml, line 2: unknown field `access_tokn_env`, expected one of `id`, `access_token_env`, `access_token_file`, `app_secret_env`, `app_secret_file`, `auth`, `limits`
+    error: failed to understand the configuration file reattach.toml, line 2: `access_tokn_env` is unknown: use one of `id`, `access_token_env`, `access_token_file`, `app_secret_env`, `app_secret_file`, `auth`, `limits`
       hint: the README shows one that works, under Configuration
     "#);
     insta::assert_snapshot!(told_of("[pages.shop]\naccess_token = \"EAAGdonotwritemehere\"\n"), @r#"
     exit 2
-    error: failed to understand the configuration file reattach.toml, line 2: unknown field `access_token`, expected one of `id`, `access_token_env`, `access_token_file`, `app_secret_env`, `app_secret_file`, `auth`, `limits`
+    error: failed to understand the configuration file reattach.toml, line 2: `access_token` is unknown: use one of `id`, `access_token_env`, `access_token_file`, `app_secret_env`, `app_secret_file`, `auth`, `limits`
       hint: a secret does not stand in the configuration: access_token_env or app_secret_env names the variable that holds it, access_token_file or app_secret_file the file
     "#);
 }

@@ -6,7 +6,7 @@
 //! ([`town`]). Time is tokio's, and goes on where everybody waits. Nothing else has a say in what comes next – threads
 //! answer before anybody goes on – so a seed plays the same run each time, which is asserted.
 //!
-//! `SIMULATION_SEEDS` says how many seeds are played (otherwise 24), `SIMULATION_SEED` plays one and tells its events:
+//! `SIMULATION_SEEDS` says how many seeds are played (otherwise 26), `SIMULATION_SEED` plays one and tells its events:
 //! `SIMULATION_SEED=7 cargo test --test it simulation::promises -- --nocapture`.
 
 mod life;

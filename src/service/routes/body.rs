@@ -2,8 +2,8 @@
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use crate::handwritten::plainly;
 use crate::service::problem::Problem;
-use crate::service::words::plainly;
 
 /// What the body says, which is an object.
 ///
