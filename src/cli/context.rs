@@ -75,21 +75,25 @@ impl Context {
         if self.stop.is_requested() { Exit::Interrupted } else { exit }
     }
 
-    /// Returns if the user agrees to what `about_to` says; asked on the terminal, unless told to ask nothing.
-    pub(super) async fn confirm(&self, about_to: &str) -> Result<(), Failure> {
-        if self.global.yes {
+    /// Returns if there is somebody who may agree to what `about_to` says, or has with `--yes`.
+    pub(super) fn may_confirm(&self, about_to: &str) -> Result<(), Failure> {
+        if self.global.yes || std::io::stdin().is_terminal() {
             return Ok(());
         }
-        let refused =
-            |message: String| Err(Failure::Usage { message, hint: "say --yes to go on without a question".into() });
-        if !std::io::stdin().is_terminal() {
-            return refused(format!("{about_to} There is no terminal to ask on"));
+        Err(refused(format!("{about_to} There is no terminal to ask on")))
+    }
+
+    /// Returns if the user agrees to what `about_to` says; asked on the terminal, unless told to ask nothing.
+    pub(super) async fn confirm(&self, about_to: &str) -> Result<(), Failure> {
+        self.may_confirm(about_to)?;
+        if self.global.yes {
+            return Ok(());
         }
         let answer = self.ask(&format!("{about_to} Go on? [y/N] ")).await;
         match answer.as_deref().map(str::trim) {
             Some("y" | "Y" | "yes") => Ok(()),
             None if self.stop.is_requested() => Err(Failure::Stopped),
-            _ => refused("nothing was done".to_owned()),
+            _ => Err(refused("nothing was done".to_owned())),
         }
     }
 
@@ -211,4 +215,9 @@ pub(super) fn reporter(bars: Option<Arc<Bars>>) -> Arc<dyn Reporter> {
         Some(bars) => bars,
         None => Arc::new(NoReport),
     }
+}
+
+/// Nobody agreed.
+fn refused(message: String) -> Failure {
+    Failure::Usage { message, hint: "say --yes to go on without a question".into() }
 }

@@ -201,6 +201,10 @@ async fn drive(
             actual_name: session.page.name,
         });
     }
+    if again.is_some() || counts(context, &*record, &campaign).await?.pending > 0 {
+        // What nobody can say yes to needs no uploads, and no look ahead that takes the campaign.
+        context.may_confirm("This sends messages.")?;
+    }
     let (suppressed, left_out) = match suppress {
         Some(path) => leave_out(context, &*record, &campaign, &path).await?,
         None => (0, HashSet::new()),
