@@ -267,6 +267,9 @@ impl LibraryError {
             Self::Watch(WatchError::TooMany { .. }) => {
                 Some("raise the limit (fs.inotify.max_user_watches), or watch fewer folders".into())
             }
+            Self::Watch(WatchError::TooManyWatchers { .. }) => {
+                Some("raise the limit (fs.inotify.max_user_instances), or end another watcher".into())
+            }
             Self::Scan(ScanError::NotFound { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Some("check the spelling: paths are meant from the current folder".into())
             }

@@ -50,6 +50,8 @@ pub struct WatchOptions {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Watched<'a> {
+    /// From now on whatever is written in this folder, or to this file, is heard of.
+    Begun(&'a Path),
     /// What became of a file. One about which Meta gives no clear word, while others go through, has failed, and is tried again
     /// by itself; it is told of once more when that comes to something.
     Asset(&'a AssetReport),
@@ -88,12 +90,15 @@ impl AssetLibrary {
         roots: &[PathBuf],
         options: &WatchOptions,
         stop: &Stop,
-        each: impl FnMut(Watched<'_>) + Send,
+        mut each: impl FnMut(Watched<'_>) + Send,
     ) -> Result<Option<Arc<LibraryError>>, LibraryError> {
         let stirred = Arc::new(Notify::new());
         let stir = Arc::clone(&stirred);
-        let (watched, scan, settle) = (roots.to_vec(), options.sync.scan.clone(), options.settle);
-        let opened = blocking(move || Watcher::new(&watched, scan, settle, move || stir.notify_one())).await;
+        let (places, scan, settle) = (roots.to_vec(), options.sync.scan.clone(), options.settle);
+        let watcher = blocking(move || Watcher::new(&places, scan, settle, move || stir.notify_one())).await?;
+        for root in roots {
+            each(Watched::Begun(root));
+        }
         let (told, reports) = mpsc::unbounded_channel();
         let stop = stop.child();
         let _on_every_way_out = stop.on_drop();
@@ -102,7 +107,7 @@ impl AssetLibrary {
             roots,
             options: &options.sync,
             stop,
-            watcher: Some(opened?),
+            watcher: Some(watcher),
             stirred,
             looked_at: None,
             looked_at_all: None,

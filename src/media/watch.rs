@@ -46,6 +46,12 @@ pub enum WatchError {
         /// The folder given.
         path: PathBuf,
     },
+    /// This user may have no more watchers, or this process no more open files.
+    #[error("watch {}: this user has as many watchers, or this process as many open files, as the system allows", path.display())]
+    TooManyWatchers {
+        /// The first folder given.
+        path: PathBuf,
+    },
     /// The system does not watch it.
     #[error("watch {}", path.display())]
     Refused {
@@ -147,9 +153,14 @@ impl Watcher {
             hear.take_in(event);
             stir();
         };
-        let refused = |error: notify::Error| WatchError::Refused {
-            path: roots.first().cloned().unwrap_or_default(),
-            source: error.into(),
+        let refused = |error: notify::Error| {
+            let path = roots.first().cloned().unwrap_or_default();
+            match &error.kind {
+                notify::ErrorKind::Io(io) if io.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+                    WatchError::TooManyWatchers { path }
+                }
+                _ => WatchError::Refused { path, source: error.into() },
+            }
         };
         let config = Config::default().with_follow_symlinks(false);
         let mut watcher = Self {

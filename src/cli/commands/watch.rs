@@ -21,9 +21,6 @@ pub(super) async fn run(
     options: &WatchOptions,
 ) -> Result<Exit, Failure> {
     let _only_watcher = WatchLock::hold(&context.settings.store.join(LOCKS), library.space(), roots)?;
-    for root in roots {
-        tell(context, "watching", root, format_args!("watching {}: Ctrl-C ends it", shown(root)));
-    }
     let halted_by = library
         .watch(roots, options, &context.stop, |watched| {
             print(context, &watched);
@@ -39,6 +36,9 @@ pub(super) async fn run(
 fn print(context: &Context, watched: &Watched<'_>) {
     let output = &context.output;
     match watched {
+        Watched::Begun(root) => {
+            tell(context, "watching", root, format_args!("watching {}: Ctrl-C ends it", shown(root)));
+        }
         Watched::Asset(report) => print_report(output, report, None),
         Watched::Idle(summary) => print_sync_summary(output, summary, None),
         Watched::Gone(root) => {
