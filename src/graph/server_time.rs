@@ -2,7 +2,8 @@
 //!
 //! Ages count in Meta's time: it is Meta that forgets an id after 90 days. As long as the machine's clock agrees with
 //! Meta's to within an hour, it is taken at its word. What time it is at Meta goes on with the time the machine is up, so
-//! that it makes no difference when the machine's clock is set.
+//! that it makes no difference when the machine's clock is set. An answer that says otherwise than those before it, and than
+//! the machine's clock, is not believed until the next one says the same: ids, ends and windows hang on it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,8 +56,10 @@ pub struct ServerTime {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// From the last answer.
+    /// From the last answer that was believed.
     read: Option<Heard>,
+    /// From the one behind it, which nothing bears out yet.
+    alone: Option<Heard>,
     /// What is kept of earlier answers.
     kept: Option<ClockReading>,
     was_told: bool,
@@ -77,6 +80,12 @@ impl Heard {
     /// What time it is at Meta when the machine has been up for so long.
     fn theirs(self, up: Duration) -> Timestamp {
         self.reading.theirs.plus(self.since(up))
+    }
+
+    /// Whether the two say the same, but for the time answers take.
+    fn agrees_with(self, other: Self) -> bool {
+        let (said, expected) = (other.reading.theirs, self.theirs(other.up));
+        said.as_unix_millis().abs_diff(expected.as_unix_millis()) <= JITTER_MILLIS
     }
 }
 
@@ -103,7 +112,7 @@ impl ServerTime {
         known.kept.is_none_or(is_older).then_some(read)
     }
 
-    /// How Meta's clock stood to ours when it last answered; `None` before it has said what time it is.
+    /// How Meta's clock stood to ours by the last answer that was believed; `None` before it has said what time it is.
     pub fn skew(&self) -> Option<ClockSkew> {
         self.lock().read.map(|read| read.reading.into())
     }
@@ -114,7 +123,15 @@ impl ServerTime {
         let reading = ClockReading { theirs, ours: clock.now() };
         let is_news = {
             let mut known = self.lock();
-            known.read = Some(Heard { reading, up: clock.uptime() });
+            let heard = Heard { reading, up: clock.uptime() };
+            let is_borne_out = !ClockSkew::from(reading).is_large()
+                || known.read.is_none_or(|read| read.agrees_with(heard))
+                || known.alone.is_some_and(|alone| alone.agrees_with(heard));
+            if !is_borne_out {
+                known.alone = Some(heard);
+                return;
+            }
+            (known.read, known.alone) = (Some(heard), None);
             ClockSkew::from(reading).is_large() && !std::mem::replace(&mut known.was_told, true)
         };
         if let (true, Some(hook)) = (is_news, &self.on_correction) {
@@ -289,6 +306,7 @@ mod tests {
         {
             machine.set(NOW);
             answer_to(&machine, &time, date);
+            answer_to(&machine, &time, date);
             machine.pass(2 * HOUR);
             assert!(!time.is_in_doubt(&*machine), "{date}");
             for set in [NOW.minus(30 * HOUR), NOW.plus(HOUR * 5)] {
@@ -298,7 +316,7 @@ mod tests {
                 assert!(time.is_in_doubt(&*machine), "{date}");
             }
         }
-        answer_to(&machine, &time, "Thu, 09 Oct 2025 10:53:20 GMT");
+        answer_to(&machine, &time, "Thu, 09 Oct 2025 20:53:20 GMT");
         assert!(!time.is_in_doubt(&*machine), "it was asked");
     }
 
@@ -313,8 +331,31 @@ mod tests {
             ("Tue, 07 Oct 2025 08:53:20 GMT", NOW.minus(48 * HOUR)),
         ] {
             answer(&time, date);
+            answer(&time, date);
             assert_eq!(clock.moment(), Moment::Sure(expected), "{date}");
         }
+    }
+
+    #[test]
+    fn what_one_answer_alone_says_is_believed_when_the_next_says_the_same() {
+        let (time, machine) = (Arc::new(ServerTime::default()), Machine::new());
+        let clock = CorrectedClock::new(Arc::<Machine>::clone(&machine), Arc::clone(&time));
+        let hear = |date: &'static str| {
+            answer_to(&machine, &time, date);
+            clock.moment()
+        };
+        assert_eq!(hear("Thu, 09 Oct 2025 08:53:20 GMT"), Moment::Sure(NOW));
+        for _ in 0..3 {
+            assert_eq!(hear("Thu, 01 Jan 2099 00:00:00 GMT"), Moment::Sure(NOW));
+            assert_eq!(hear("Thu, 09 Oct 2025 08:53:21 GMT"), Moment::Sure(NOW));
+        }
+        assert_eq!(hear("Thu, 09 Oct 2025 18:53:20 GMT"), Moment::Sure(NOW));
+        machine.pass(HOUR);
+        assert_eq!(
+            hear("Thu, 09 Oct 2025 19:53:21 GMT"),
+            Moment::Sure(NOW.plus(11 * HOUR).plus(Duration::from_secs(1)))
+        );
+        assert_eq!(hear("Thu, 09 Oct 2025 09:53:20 GMT"), Moment::Sure(NOW.plus(HOUR)), "our clock bears it out");
     }
 
     #[tokio::test(start_paused = true)]
