@@ -29,8 +29,8 @@ const BEFORE: Duration = Duration::from_secs(5);
 const AFTER: Duration = CALL_TIMEOUT.saturating_add(Duration::from_mins(1));
 /// What Meta says of something that is not there, or that this Page may not see.
 const NOT_SHOWN: (i64, Option<i64>) = (100, Some(33));
-/// A message like it that is dated so little before leaves a doubt: an intent may have been dated by a clock of ours that
-/// Meta had not put right yet, and was set to another time zone's hour.
+/// An attachment like it that is dated so little before leaves a doubt, and a text like it whenever it is dated: an intent may
+/// have been dated by a clock of ours that Meta had not put right yet.
 const NEAR: Duration = Duration::from_hours(24);
 /// How far the clocks of those who plan and send may be apart.
 const APART: Duration = Duration::from_hours(1);
@@ -61,6 +61,8 @@ pub enum Unclear {
     OtherPlatform,
     /// An older version left it, which did not keep when it was sent.
     NoTime,
+    /// Meta's answers do not say what time it is.
+    NoClock,
     /// It may still arrive until then.
     TooEarly(Timestamp),
     /// Meta shows no conversation with this person.
@@ -90,6 +92,7 @@ impl fmt::Display for Unclear {
             Self::NoPsid => f.write_str("they are not known by a PSID, and conversations can be asked for by no other"),
             Self::OtherPlatform => f.write_str("conversations are asked for on Messenger alone"),
             Self::NoTime => f.write_str("when it was sent was not kept by the version that sent it"),
+            Self::NoClock => f.write_str("Meta's answers do not say what time it is there"),
             Self::TooEarly(until) => write!(f, "it may still arrive: ask again after {until}"),
             Self::NoConversation => f.write_str("Meta shows no conversation with them"),
             Self::OutOfSight => f.write_str("the conversation is not shown back to when it was sent"),
@@ -219,6 +222,9 @@ impl Inquiry<'_> {
             Ok(conversation) => conversation,
             Err(error) => return Ok(Err(error)),
         };
+        if self.graph.clock_skew().is_none() {
+            return Ok(Ok(Verdict::Unclear(Unclear::NoClock)));
+        }
         // Read behind the answer: whatever is in it and was ours to know is on record by now.
         let ledger = self.record.deliveries_to(space, &doubt.listed.recipient).await?;
         let others = Others::of(&ledger, |other| (other.campaign, other.key) == (self.campaign.id, doubt.listed.key));
@@ -331,7 +337,7 @@ impl Seen<'_> {
             let place = left.iter().position(|window| window.covers(at));
             let in_time = windows.iter().any(|window| window.covers(at));
             // One that is later still was not sent by anybody on record: then the intent's time may be wrong.
-            let is_near = first.minus(NEAR) <= at;
+            let is_near = matches!(looks, Looks::Text(_)) || first.minus(NEAR) <= at;
             match likeness {
                 Likeness::Alike if in_time && self.others.open.iter().any(|window| window.covers(at)) => {
                     doubt = Some(Unclear::Shared(message.id.clone()));

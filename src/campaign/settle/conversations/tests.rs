@@ -65,10 +65,21 @@ fn a_message_like_it_in_time_is_it() {
 fn a_message_like_it_out_of_time_proves_nothing_and_leaves_a_doubt() {
     let resembling = Verdict::Unclear(Unclear::Resembling("m_1".to_owned()));
     let day = 24 * 60 * MINUTE;
-    for at in [INTENT.minus(6 * SECOND), INTENT.plus(181 * SECOND), INTENT.minus(day), INTENT.plus(day)] {
+    let out_of_time = [INTENT.minus(6 * SECOND), INTENT.plus(181 * SECOND), INTENT.minus(day), INTENT.plus(day)];
+    for at in out_of_time.into_iter().chain([INTENT.minus(100 * day)]) {
         assert_eq!(judge(vec![theirs(), ours("m_1", at)]), resembling, "{at}");
     }
-    assert_eq!(judge(vec![ours("m_1", INTENT.minus(day + MINUTE))]), Verdict::NotSent { shown: 1 });
+    let picture = |at| {
+        let mut message = ours("m_1", at);
+        message.details.as_mut().expect("details").attachments = vec![Some(MediaKind::Image)];
+        let windows = windows(&[attempt(1, INTENT)]).expect("their times");
+        let seen = Seen { page: "1", others: Others::default(), now: INTENT.plus(60 * MINUTE) };
+        seen.judge(&conversation(vec![theirs(), message]), &Looks::Media(MediaKind::Image), &windows)
+    };
+    for at in out_of_time {
+        assert_eq!(picture(at), resembling, "{at}");
+    }
+    assert_eq!(picture(INTENT.minus(day + MINUTE)), Verdict::NotSent { shown: 2 }, "people get pictures every day");
 }
 
 #[test]
