@@ -68,6 +68,24 @@ impl<T> Outcome<T> {
             Self::Unknown { retry, failure } => Outcome::Unknown { retry, failure },
         }
     }
+
+    /// The same of what may be asked twice: there a refusal of token or Page needs no proof, whatever its status was. To take
+    /// it at its word costs an attempt, and to doubt it as many as there are.
+    ///
+    /// **Source**: reports from the field: the status of an error says little, and its code what it is.
+    pub(super) fn at_its_word(self) -> Self {
+        match self {
+            Self::Unknown { failure: Failure::Refused(refusal), retry } => {
+                let entry = refusal.entry().filter(|entry| !refusal.is_transient && entry.scope() == Some(Scope::Page));
+                let failure = Failure::Refused(refusal);
+                match entry {
+                    Some(entry) => Self::NotDone { scope: Scope::Page, retry: entry.retry, failure },
+                    None => Self::Unknown { retry, failure },
+                }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What the reason of a refusal holds for.

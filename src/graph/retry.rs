@@ -90,7 +90,9 @@ pub(super) async fn run<T: Answer, F: Future<Output = Outcome<T>>>(
             Err(GraphError::Stopped { operation }) => return Err(last.unwrap_or(GraphError::Stopped { operation })),
             Err(error) => return Err(error),
         };
-        let (retry, error) = match conclude(pass, governor, operation, attempt().await) {
+        let outcome = attempt().await;
+        let outcome = if operation.is_repeatable() { outcome.at_its_word() } else { outcome };
+        let (retry, error) = match conclude(pass, governor, operation, outcome) {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };

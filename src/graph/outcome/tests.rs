@@ -276,6 +276,18 @@ fn an_error_without_a_listed_code_is_in_doubt() {
 }
 
 #[test]
+fn what_may_be_asked_twice_takes_a_refusal_of_the_page_at_its_word_whatever_its_status() {
+    let word = |attempt: &Attempt| verdict_of(&classify::<Identity>(attempt).at_its_word());
+    for status in [200, 400, 500, 503] {
+        assert_eq!(word(&refused(status, 190, None, None)), Verdict::NotDone(Scope::Page, Retry::Never), "{status}");
+    }
+    for doubtful in [refused(500, 190, None, Some(true)), refused(500, 2, None, None), refused(200, 100, None, None)] {
+        assert_eq!(word(&doubtful), verdict_of(&classify::<Identity>(&doubtful)), "{doubtful:?}");
+        assert!(matches!(word(&doubtful), Verdict::Unknown(_)), "{doubtful:?}");
+    }
+}
+
+#[test]
 fn a_bare_429_is_in_doubt_but_waited_out_like_a_throttle() {
     for body in ["", "Too Many Requests", r#"{"error":{}}"#] {
         assert_eq!(verdict(&answered(429, body)), Verdict::Unknown(Retry::Throttled(None)), "{body}");
