@@ -91,6 +91,8 @@ pub struct PreflightAsset {
 pub(super) struct ReadyPart {
     pub(super) template: Template,
     pub(super) prepared: Prepared,
+    /// Whether it has an id that is everybody's, and none out of the list alone.
+    pub(super) has_id_for_all: bool,
     /// How often its ids were made anew in this run.
     pub(super) healed: u32,
 }
@@ -100,8 +102,9 @@ impl ReadyPart {
     /// Says what is wrong with a gap.
     pub(super) fn new(variant: &Variant, prepared: Prepared, healed: u32) -> Result<Self, String> {
         let ids: Vec<_> = prepared.assets().iter().map(PreparedAsset::place).collect();
-        let json = Message::from_json(variant.message.clone()).with_ids(&ids);
-        Ok(Self { template: Template::parse(json.as_json())?, prepared, healed })
+        let message = Message::from_json(variant.message.clone()).with_ids(&ids).with_ids_replaced(prepared.replaced());
+        let has_id_for_all = message.attachment_ids().iter().any(|id| !id.contains('{'));
+        Ok(Self { template: Template::parse(message.as_json())?, prepared, has_id_for_all, healed })
     }
 
     /// Uploads it took to have its ids.

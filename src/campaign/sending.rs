@@ -403,8 +403,8 @@ impl Sending {
                 let event = if again { Event::DoubtAndRetry { why, due } } else { Event::Doubt { why } };
                 (Some(event), Then::Done)
             }
-            Verdict::Attachment if self.ready_for(ready, job).prepared.assets().is_empty() => {
-                // An id the user wrote: there is nothing to make it anew from.
+            // An id out of the list is this person's alone, and there is nothing to make it anew from.
+            Verdict::Attachment if !self.ready_for(ready, job).has_id_for_all => {
                 (Some(Event::Refused(refusal(&error))), Then::Done)
             }
             Verdict::Attachment => (not_sent(), Then::Heal(error)),
@@ -462,13 +462,10 @@ impl Sending {
                 *lost = Some(error);
                 Some(job)
             }
-            Then::Heal(error) => match self.heal(ready, &job, error).await {
-                Ok(()) => Some(job),
-                Err(end) => {
-                    self.halt(end);
-                    None
-                }
-            },
+            Then::Heal(error) => {
+                self.heal(ready, &job, error).await;
+                Some(job)
+            }
             Then::Halt(end) => {
                 self.halt(end);
                 None
@@ -476,29 +473,43 @@ impl Sending {
         }
     }
 
-    /// Makes the ids of a message anew, unless somebody has since it was sent as `seen`.
-    async fn heal(&self, seen: &Arc<Ready>, job: &Job, error: GraphError) -> Result<(), End> {
+    /// Makes the ids of a message anew, unless somebody has since it was sent as `seen`, or has found that there is no doing it:
+    /// that ends the run.
+    async fn heal(&self, seen: &Arc<Ready>, job: &Job, error: GraphError) {
         let _turn = self.healing.lock().await;
         let now = Arc::clone(&locked(&self.ready));
-        if !Arc::ptr_eq(seen, &now) {
-            return Ok(());
+        if self.is_over() || !Arc::ptr_eq(seen, &now) {
+            return;
         }
-        let ReadyPart { prepared, healed, .. } = self.ready_for(&now, job).clone();
+        // Before the next in the queue has its turn.
+        match self.with_new_ids(&now, job, error).await {
+            Ok(renewed) => *locked(&self.ready) = Arc::new(renewed),
+            Err(end) => self.halt(end),
+        }
+    }
+
+    /// The parts, of which the one that was refused has other ids.
+    async fn with_new_ids(&self, now: &Ready, job: &Job, error: GraphError) -> Result<Ready, End> {
+        let ReadyPart { prepared, healed, .. } = self.ready_for(now, job).clone();
         if healed >= MOST_HEALED {
             return Err(job.end_of_page(error));
         }
         tracing::info!(%error, "making the ids of the message anew");
         let failed = |error: LibraryError| End::Asset(Arc::new(error));
+        let replaced_before = prepared.replaced().len();
         let prepared = self.library.replace_refused(prepared).await.map_err(failed)?;
+        if prepared.replaced().len() == replaced_before {
+            // An id the user wrote, and none of ours: nobody else gets anything by it either.
+            return Err(job.end_of_page(error));
+        }
         let (part, variant) = (usize::from(job.key.part), self.variant_of(job));
         let said = &self.message.parts[part].variants()[variant];
         let renewed = ReadyPart::new(said, prepared, healed + 1).map_err(|why| End::Paused(Some(why)))?;
         self.healed.fetch_add(renewed.uploads(), Ordering::Relaxed);
         self.tally.add_uploads(renewed.uploads());
-        let mut parts = Ready::clone(&now);
+        let mut parts = now.clone();
         parts[part][variant] = renewed;
-        *locked(&self.ready) = Arc::new(parts);
-        Ok(())
+        Ok(parts)
     }
 
     /// Writes to the ledger; whether all of it is on the disk. What stands in the way ends the run.

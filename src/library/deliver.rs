@@ -70,7 +70,7 @@ impl AssetLibrary {
         if self.parts.stop.is_requested() {
             return Delivered::Stopped;
         }
-        let Prepared { request, assets } = prepared;
+        let Prepared { request, assets, .. } = prepared;
         let refusal = match carrier.carry(&request).await {
             Ok(sent) => return Delivered::Sent { request, sent },
             Err(error) if error.scope() == Some(Scope::Attachment) => error,
@@ -98,12 +98,13 @@ impl AssetLibrary {
         }
     }
 
-    /// The message with new ids, after Meta refused one of those it had: they are not used again.
+    /// The message with new ids, after Meta refused one of those it had: they are not used again. Unchanged where none of them
+    /// is on record here.
     ///
     /// # Errors
     /// `NotHealed` for the first that cannot be made anew; and when the record cannot be used.
     pub async fn replace_refused(&self, prepared: Prepared) -> Result<Prepared, LibraryError> {
-        let Prepared { request, assets } = prepared;
+        let Prepared { request, assets, mut replaced } = prepared;
         let ids = self.refused_ids(&request, &assets).await?;
         let healed = self.heal_all(ids.ours).await?;
         let renewed =
@@ -111,7 +112,14 @@ impl AssetLibrary {
                 Some((_, upload)) => asset.healed(upload),
                 None => asset,
             };
-        Ok(Prepared { request: with_new_ids(&request, &healed), assets: assets.into_iter().map(renewed).collect() })
+        let assets = assets.into_iter().map(renewed).collect();
+        for (refused, upload) in &healed {
+            for (_, current) in replaced.iter_mut().filter(|(_, current)| current == refused) {
+                current.clone_from(&upload.attachment_id);
+            }
+            replaced.push((refused.clone(), upload.attachment_id.clone()));
+        }
+        Ok(Prepared { request: with_new_ids(&request, &healed), assets, replaced })
     }
 
     /// All ids of a message that was refused.

@@ -23,6 +23,8 @@ pub(super) const CONCURRENCY: usize = 4;
 pub struct Prepared {
     pub(super) request: SendRequest,
     pub(super) assets: Vec<PreparedAsset>,
+    /// Ids that stood in the message when it was prepared, or were put in, and those that have taken their place.
+    pub(super) replaced: Vec<(AttachmentId, AttachmentId)>,
 }
 
 /// An asset a message draws on.
@@ -71,6 +73,11 @@ impl Prepared {
     pub fn assets(&self) -> &[PreparedAsset] {
         &self.assets
     }
+
+    /// Ids Meta refused, and those that [stand in their place](AssetLibrary::replace_refused) now.
+    pub fn replaced(&self) -> &[(AttachmentId, AttachmentId)] {
+        &self.replaced
+    }
 }
 
 impl AssetLibrary {
@@ -92,7 +99,7 @@ impl AssetLibrary {
             Content::Message(message) => Content::Message(message.with_ids(&ids)),
             other => other,
         };
-        Ok(Prepared { request: SendRequest { content, ..request }, assets })
+        Ok(Prepared { request: SendRequest { content, ..request }, assets, replaced: Vec::new() })
     }
 
     async fn asset(&self, reference: Reference, base: &Path, rules: PlanRules) -> Result<PreparedAsset, LibraryError> {

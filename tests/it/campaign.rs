@@ -357,6 +357,49 @@ fn an_id_that_was_dropped_is_made_anew_once_for_everybody() {
     check_against_truth(&world);
 }
 
+/// A message with an id somebody wrote down.
+fn picture_of(id: &str) -> String {
+    let payload = format!("{{ attachment_id = \"{id}\" }}");
+    format!("[[message]]\nmessage = {{ attachment = {{ type = \"image\", payload = {payload} }} }}\n")
+}
+
+#[test]
+fn an_id_of_ours_that_was_written_down_is_made_anew_as_well() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    world.run(["sync", "library/hero.png"]).ended_with(0);
+    let id = world.truth().attachments[0].id.clone();
+    campaign(&world, 100, &picture_of(&id));
+    assert!(world.sandbox().revoke(&id));
+    let closed = closing(&run(&world).ended_with(0));
+    assert_eq!((&closed["sent"], &closed["failed"]), (&json!(100), &json!(0)));
+    assert_eq!(world.uploads(), 2);
+    check_against_truth(&world);
+}
+
+#[test]
+fn an_id_of_nobodys_stops_the_campaign_and_fails_nobody() {
+    let world = fast_world();
+    campaign(&world, 100, &picture_of("999"));
+    let closed = closing(&run(&world).ended_with(4));
+    assert_eq!((&closed["pending"], &closed["state"]), (&json!(100), &json!("paused")));
+    assert_eq!(world.truth().message_count, 0);
+}
+
+#[test]
+fn what_cannot_be_made_anew_is_tried_once_for_all_who_wait() {
+    let world = fast_world();
+    world.put("hero.png", png(1));
+    campaign(&world, 100, "[[message]]\nfile = \"hero.png\"\n");
+    world.run(["sync", "library/hero.png"]).ended_with(0);
+    assert!(world.sandbox().revoke(&world.truth().attachments[0].id));
+    let dead = json!({"on": "upload", "times": 99, "fault": {"graph": {"code": 190, "message": "no"}, "status": 400}});
+    world.sandbox().set_faults(dead).expect("a fault");
+    let closed = closing(&run(&world).ended_with(4));
+    assert_eq!((&closed["pending"], &closed["sent"]), (&json!(100), &json!(0)));
+    assert_eq!(world.truth().counters.requests.upload, 2);
+}
+
 #[test]
 fn a_file_that_changed_since_the_first_message_is_noticed() {
     let world = fast_world();
