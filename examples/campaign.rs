@@ -17,7 +17,7 @@ use reattach::cache::FileCache;
 use reattach::campaign::{CampaignSpec, PlanOptions, Replan, Run, RunParts, plan};
 use reattach::clock::{Clock, SystemClock};
 use reattach::graph::{Governor, GraphClient, GraphOptions, Message, PaceLimits, ReqwestTransport, SendRequest};
-use reattach::ids::{KeySpace, PageId, Platform, Recipient};
+use reattach::ids::{PageId, Recipient};
 use reattach::library::{AssetLibrary, Inspector, LibraryParts};
 use reattach::media::{BytePool, Reader};
 use reattach::record::{self, Record};
@@ -143,10 +143,6 @@ fn library(
 ) -> Result<AssetLibrary, Box<dyn Error>> {
     let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
     let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
-    let space = KeySpace {
-        origin: sandbox.url().parse()?,
-        page: sandbox.pages()[0].id.parse()?,
-        platform: Platform::Messenger,
-    };
-    Ok(AssetLibrary::new(LibraryParts::new(Arc::clone(graph), Arc::clone(record), inspector, space)))
+    let page = sandbox.pages()[0].id.parse()?;
+    Ok(AssetLibrary::new(LibraryParts::new(Arc::clone(graph), Arc::clone(record), inspector, page)))
 }

@@ -138,6 +138,6 @@ fn library(record: &Arc<dyn Record>, url: &str, space: &KeySpace, folder: &Path)
     let cache = Arc::new(FileCache::open(&folder.join("cache"), &SystemClock).cache);
     let known = Known::of(Arc::clone(record)).kept_in(Arc::clone(&cache), url.to_owned());
     let inspector = Inspector::new(Arc::new(reader), cache);
-    let parts = LibraryParts::new(Arc::new(graph), Arc::clone(record), inspector, space.clone());
+    let parts = LibraryParts::new(Arc::new(graph), Arc::clone(record), inspector, space.page.clone());
     Ok(AssetLibrary::new(parts).with_known(Arc::new(known)))
 }

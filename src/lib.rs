@@ -54,7 +54,6 @@
 //! use reattach::cache::FileCache;
 //! use reattach::clock::SystemClock;
 //! use reattach::graph::{GraphClient, GraphOptions, ReqwestTransport};
-//! use reattach::ids::{KeySpace, Platform};
 //! use reattach::library::{AssetLibrary, AssetOutcome, AssetRef, Inspector, LibraryParts, PlanRules, ResolveOptions};
 //! use reattach::media::{BytePool, Reader};
 //! use reattach::secret::AccessToken;
@@ -64,16 +63,15 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let meta = sandbox::start(sandbox::SandboxOptions::default()).await?;
 //! let page = meta.pages()[0];
-//! let space = KeySpace { origin: meta.url().parse()?, page: page.id.parse()?, platform: Platform::Messenger };
 //! let token = AccessToken::new(page.access_token).ok_or("no token")?;
-//! let options = GraphOptions::new(space.origin.clone(), token);
+//! let options = GraphOptions::new(meta.url().parse()?, token);
 //! let graph = GraphClient::new(options, Arc::new(ReqwestTransport::new()), Arc::new(SystemClock));
 //!
 //! let folder = tempfile::tempdir()?;
 //! let record = record::open(&folder.path().join("record.db")).await?;
 //! let reader = Reader::new(Arc::new(BytePool::new(64 << 20)), Arc::new(SystemClock));
 //! let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
-//! let library = AssetLibrary::new(LibraryParts::new(Arc::new(graph), record, inspector, space));
+//! let library = AssetLibrary::new(LibraryParts::new(Arc::new(graph), record, inspector, page.id.parse()?));
 //!
 //! let copy = folder.path().join("copy.png");
 //! std::fs::copy("assets-example/banners/hero.png", &copy)?;

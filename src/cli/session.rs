@@ -10,7 +10,7 @@ use crate::events::PageOf;
 use crate::graph::{
     Governor, GraphClient, GraphOptions, Hook, ReqwestTransport, RetryPolicy, TokenOwner, Waiting, Why,
 };
-use crate::ids::{KeySpace, PageId};
+use crate::ids::PageId;
 use crate::library::{AssetLibrary, Inspector, Known, LibraryParts, UPLOAD_MEMORY};
 use crate::media::Reader;
 use crate::record::{PageIdentity, Pages, Record};
@@ -215,11 +215,7 @@ impl Context {
             record,
             inspector,
             upload_reader,
-            space: KeySpace {
-                origin: self.settings.origin.clone(),
-                page: session.page.id.clone(),
-                platform: self.settings.platform,
-            },
+            page: session.page.id.clone(),
             url_query: self.settings.url_query,
             concurrency,
             clock: Arc::clone(&self.clock),

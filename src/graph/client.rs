@@ -30,7 +30,7 @@ use super::upload::{FileUpload, UrlUpload};
 use super::wire;
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::LONGEST_CALL;
-use crate::ids::{AttachmentId, Origin, PageId, Platform};
+use crate::ids::{AttachmentId, KeySpace, Origin, PageId, Platform};
 use crate::secret::{AccessToken, AppSecret};
 use crate::stop::Stop;
 
@@ -127,6 +127,11 @@ impl GraphClient {
     #[must_use]
     pub fn until(self, stop: Stop) -> Self {
         Self { stop, ..self }
+    }
+
+    /// Where the ids `page` is given by way of this client are valid.
+    pub fn space(&self, page: PageId) -> KeySpace {
+        KeySpace { origin: self.options.origin.clone(), page, platform: self.options.platform }
     }
 
     /// The version it asks for.

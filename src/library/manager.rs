@@ -8,7 +8,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::blocking::blocking;
 use crate::clock::{Clock, SystemClock};
 use crate::graph::{CorrectedClock, Envelope, GraphClient};
-use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, WebUrl};
+use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
 use crate::media::{BytePool, Follow, Problem, Reader, Verdict, judge, judge_as_file};
 use crate::record::{Claim, Record, Upload};
 use crate::stop::Stop;
@@ -30,7 +30,7 @@ const CONCURRENCY: usize = 4;
 /// What an [`AssetLibrary`] is made of.
 #[derive(Debug)]
 pub struct LibraryParts {
-    /// Talks to Meta.
+    /// Talks to Meta. Its origin and platform are those the ids are kept under.
     pub graph: Arc<GraphClient>,
     /// Holds the truth about uploads.
     pub record: Arc<dyn Record>,
@@ -39,8 +39,8 @@ pub struct LibraryParts {
     /// Reads files again when an upload needs bytes that were only recognised. Its buffers are its own, so that an
     /// upload never waits for memory that is held by files waiting for an upload.
     pub upload_reader: Arc<Reader>,
-    /// Whose ids these are.
-    pub space: KeySpace,
+    /// Whose ids these are: the Page the client's token is of.
+    pub page: PageId,
     /// Whether a query makes another asset of a web address.
     pub url_query: UrlQuery,
     /// How many uploads may run at once; at least one.
@@ -55,10 +55,10 @@ pub struct LibraryParts {
 }
 
 impl LibraryParts {
-    /// The usual: a few uploads at once, files read again as `inspector` reads them but into buffers of their own, web
-    /// addresses with their queries, and this machine's time, put right by what `graph` hears of Meta's. Nothing stops it, and
-    /// nobody hears of progress.
-    pub fn new(graph: Arc<GraphClient>, record: Arc<dyn Record>, inspector: Inspector, space: KeySpace) -> Self {
+    /// The usual for `page`, whose token `graph` has: a few uploads at once, files read again as `inspector` reads them but
+    /// into buffers of their own, web addresses with their queries, and this machine's time, put right by what `graph` hears
+    /// of Meta's. Nothing stops it, and nobody hears of progress.
+    pub fn new(graph: Arc<GraphClient>, record: Arc<dyn Record>, inspector: Inspector, page: PageId) -> Self {
         let upload_reader = inspector.reader.with_pool(Arc::new(BytePool::new(UPLOAD_MEMORY)));
         let clock = CorrectedClock::new(Arc::new(SystemClock), Arc::clone(graph.server_time()));
         Self {
@@ -66,7 +66,7 @@ impl LibraryParts {
             record,
             inspector,
             upload_reader: Arc::new(upload_reader),
-            space,
+            page,
             url_query: UrlQuery::default(),
             concurrency: CONCURRENCY,
             clock: Arc::new(clock),
@@ -100,6 +100,8 @@ impl UrlQuery {
 #[derive(Debug, Clone)]
 pub struct AssetLibrary {
     pub(super) parts: Arc<LibraryParts>,
+    /// Where its ids are valid: what the client says of the Page.
+    space: Arc<KeySpace>,
     pub(super) known: Arc<Known>,
     pub(super) upload_slots: Arc<Semaphore>,
     /// How many files may be looked at outside of a survey at once.
@@ -147,8 +149,9 @@ impl AssetLibrary {
     /// # Panics
     /// On such a record, outside of a tokio runtime.
     pub fn new(parts: LibraryParts) -> Self {
+        let space = Arc::new(parts.graph.space(parts.page.clone()));
         if parts.record.is_shared() {
-            budget::share(parts.graph.governor(), &parts.record, &parts.space);
+            budget::share(parts.graph.governor(), &parts.record, &space);
         }
         let fitter = parts.inspector.fitter.clone();
         Self {
@@ -159,6 +162,7 @@ impl AssetLibrary {
             asked_the_time: Arc::default(),
             unreleased: Arc::default(),
             known: Arc::new(Known::of(Arc::clone(&parts.record))),
+            space,
             parts: Arc::new(parts),
         }
     }
@@ -166,20 +170,22 @@ impl AssetLibrary {
     /// The same library, its calls made by another client of the same Page, such as one that keeps to a slower pace. From now
     /// on they share the Page's budget.
     ///
+    /// Its ids are those of where that client asks: of another origin or platform, it has others.
+    ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn through(&self, graph: Arc<GraphClient>) -> Self {
         let parts = &*self.parts;
         for graph in [&parts.graph, &graph] {
-            budget::share(graph.governor(), &parts.record, &parts.space);
+            budget::share(graph.governor(), &parts.record, &graph.space(parts.page.clone()));
         }
         Self::new(LibraryParts {
             graph,
             record: Arc::clone(&parts.record),
             inspector: parts.inspector.clone(),
             upload_reader: Arc::clone(&parts.upload_reader),
-            space: parts.space.clone(),
+            page: parts.page.clone(),
             url_query: parts.url_query,
             concurrency: parts.concurrency,
             clock: Arc::clone(&parts.clock),
@@ -202,7 +208,7 @@ impl AssetLibrary {
 
     /// Where this library's ids are valid.
     pub fn space(&self) -> &KeySpace {
-        &self.parts.space
+        &self.space
     }
 
     /// Strikes the key's id off the record, and gives what it was.
@@ -265,9 +271,9 @@ impl AssetLibrary {
     ) -> Result<Candidate, Box<AssetReport>> {
         match seen {
             Ok(Inspected { facts, bytes }) => {
-                let verdict = judge(&facts, &path, self.parts.space.platform);
+                let verdict = judge(&facts, &path, self.space.platform);
                 let asset = Asset::Bytes(facts.hash);
-                let key = AssetKey { space: self.parts.space.clone(), kind: verdict.kind, asset };
+                let key = AssetKey { space: self.space().clone(), kind: verdict.kind, asset };
                 Ok(Candidate { path, key, facts, verdict, bytes, shared: None, original: None })
             }
             Err(problem) => Err(Box::new(refused(path, problem, self.parts.inspector.fitter.as_deref()))),

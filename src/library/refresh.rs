@@ -130,8 +130,9 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
     async fn wish_for_all_due(&mut self) -> Result<(), LibraryError> {
         self.replacements = Some(Replacements::on(&self.run.lanes[0].library.parts.record).await?);
         for lane in self.run.lanes_taking_part() {
-            let parts = Arc::clone(&self.run.lanes[lane].library.parts);
-            let filter = UploadFilter { space: Some(parts.space.clone()), ..UploadFilter::default() };
+            let library = self.run.lanes[lane].library.clone();
+            let parts = &library.parts;
+            let filter = UploadFilter { space: Some(library.space().clone()), ..UploadFilter::default() };
             let mut after = None;
             loop {
                 let uploads = parts.record.list(&filter, after.as_ref(), ROWS).await?;
@@ -159,7 +160,8 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
             AssetRef::Hash(_) | AssetRef::Alias(_) => Source::Recorded,
         };
         for lane in self.run.lanes_taking_part() {
-            let parts = Arc::clone(&self.run.lanes[lane].library.parts);
+            let library = self.run.lanes[lane].library.clone();
+            let parts = &library.parts;
             let asset = match &asset {
                 Ok(asset) => parts.url_query.asset_of(asset.clone()),
                 Err(error) => {
@@ -167,7 +169,7 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
                     continue;
                 }
             };
-            let uploads = recorded_of(&parts, asset).await?;
+            let uploads = recorded_of(&library, asset).await?;
             if uploads.is_empty() {
                 let error = LibraryError::NotRecorded { reference: written.to_string() };
                 self.run.report(lane, &unusable(reference).because(error));
@@ -304,15 +306,17 @@ impl<F: FnMut(usize, &AssetReport)> Refresh<'_, F> {
 }
 
 /// What is on record of the asset, and of copies that were made of it.
-async fn recorded_of(parts: &LibraryParts, asset: Asset) -> Result<Vec<Upload>, LibraryError> {
+async fn recorded_of(library: &AssetLibrary, asset: Asset) -> Result<Vec<Upload>, LibraryError> {
+    let record = &library.parts.record;
     let copies = match &asset {
-        Asset::Bytes(hash) => parts.record.copies_of(*hash).await?,
+        Asset::Bytes(hash) => record.copies_of(*hash).await?,
         Asset::Url(_) => Vec::new(),
     };
     let mut uploads = Vec::new();
     for asset in std::iter::once(asset).chain(copies.into_iter().map(|copy| Asset::Bytes(copy.result))) {
-        let filter = UploadFilter { space: Some(parts.space.clone()), asset: Some(asset), ..UploadFilter::default() };
-        uploads.extend(parts.record.list(&filter, None, MediaKind::ALL.len()).await?);
+        let space = Some(library.space().clone());
+        let filter = UploadFilter { space, asset: Some(asset), ..UploadFilter::default() };
+        uploads.extend(record.list(&filter, None, MediaKind::ALL.len()).await?);
     }
     Ok(uploads)
 }

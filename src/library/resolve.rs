@@ -155,7 +155,7 @@ impl AssetLibrary {
             return AssetReport::failed(LibraryError::KindUnknown { url: url.to_string() });
         };
         let asset = self.parts.url_query.asset_of(Asset::Url(url.clone()));
-        let key = AssetKey { space: self.parts.space.clone(), kind, asset };
+        let key = AssetKey { space: self.space().clone(), kind, asset };
         let subject = Subject::Web(WebAddress { url: url.clone(), key });
         let keys = std::slice::from_ref(subject.key());
         match (self.standing(keys, || url, options).await, options.on_miss) {
@@ -286,7 +286,7 @@ impl AssetLibrary {
         remembered: Option<&Path>,
         options: &ResolveOptions,
     ) -> Result<Option<AssetReport>, LibraryError> {
-        let rules = FitRules::of(self.parts.space.platform);
+        let rules = FitRules::of(self.space().platform);
         let copy = self.known_copy(hash, rules).await?.map(|known| known.result);
         let mut places: Vec<_> = remembered.map(Path::to_owned).into_iter().collect();
         for hash in std::iter::once(hash).chain(copy) {
@@ -318,7 +318,7 @@ impl AssetLibrary {
 
     /// Where bytes may be on record here.
     fn keys(&self, hash: ContentHash, kind: Option<MediaKind>) -> Vec<AssetKey> {
-        let key = |kind| AssetKey { space: self.parts.space.clone(), kind, asset: Asset::Bytes(hash) };
+        let key = |kind| AssetKey { space: self.space().clone(), kind, asset: Asset::Bytes(hash) };
         KINDS.into_iter().filter(|known| kind.is_none_or(|asked| asked == *known)).map(key).collect()
     }
 

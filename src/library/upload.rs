@@ -270,7 +270,7 @@ impl AssetLibrary {
 
     /// Takes the bytes, or the address, to Meta: the new id, and the receipt where a message carried it.
     async fn transfer(&self, job: &Job) -> Result<(AttachmentId, Option<Sent>), LibraryError> {
-        let (graph, page) = (&self.parts.graph, &self.parts.space.page);
+        let (graph, page) = (&self.parts.graph, &self.parts.page);
         let sent = match (&job.subject, &job.via) {
             (Subject::File(candidate), Via::Upload) => {
                 let (name, bytes) = self.to_send(candidate).await?;
@@ -316,7 +316,7 @@ impl AssetLibrary {
     ) -> FileUpload<'a> {
         let meter = Arc::clone(meter);
         FileUpload {
-            platform: self.parts.space.platform,
+            platform: self.space().platform,
             kind: candidate.verdict.kind,
             filename,
             mime: &candidate.verdict.mime,

@@ -12,7 +12,7 @@ use image::ImageFormat;
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, ManualClock, SystemClock};
 use reattach::graph::{Attempt, Call, GraphClient, ReqwestTransport, RetryPolicy, Transport};
-use reattach::ids::{ContentHash, KeySpace, Platform};
+use reattach::ids::ContentHash;
 use reattach::library::{
     AssetLibrary, AssetOutcome, AssetRef, AssetReport, Fitter, Inspector, LibraryParts, PlanRules, ResolveOptions,
     SyncOptions, Via,
@@ -72,11 +72,7 @@ async fn build(
 ) -> Opened {
     let clock = || Arc::clone(&clock);
     let options = graph_options(world.sandbox().url(), "SANDBOX-PAGE-1", retry);
-    let space = KeySpace {
-        origin: options.origin.clone(),
-        page: world.sandbox().pages()[0].id.parse().expect("a Page"),
-        platform: Platform::Messenger,
-    };
+    let page = world.sandbox().pages()[0].id.parse().expect("a Page");
     let (survey_pool, upload_pool) = (Arc::new(BytePool::new(memory)), Arc::new(BytePool::new(memory)));
     let reader = |pool: &Arc<BytePool>| Arc::new(Reader::new(Arc::clone(pool), clock()));
     let cache = FileCache::open(&world.store().join("cache"), &SystemClock).cache;
@@ -86,7 +82,7 @@ async fn build(
     let library = AssetLibrary::new(LibraryParts {
         upload_reader: reader(&upload_pool),
         clock: clock(),
-        ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, space)
+        ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, page)
     });
     Opened { library, graph, record, survey_pool, upload_pool }
 }
@@ -124,6 +120,23 @@ fn sixty_four_calls_for_one_new_file_make_one_upload() {
         assert_eq!(reports.iter().filter(|r| r.outcome == AssetOutcome::Uploaded).count(), 1);
     });
     assert_eq!(world.uploads(), 1);
+}
+
+#[test]
+fn an_id_is_on_record_under_the_origin_its_client_asked() {
+    let (here, there) = (World::new(), World::new());
+    let reference = AssetRef::File(here.put("hero.png", png(1)));
+    here.runtime.block_on(async {
+        let opened = open(&here, 1 << 20).await;
+        let through = opened.library.through(open(&there, 1 << 20).await.graph);
+        for (library, world) in [(&opened.library, &here), (&through, &there)] {
+            let report = library.resolve(&reference, &ResolveOptions::uploading(RULES)).await;
+            assert_eq!(report.outcome, AssetOutcome::Uploaded, "{report:?}");
+            let space = report.upload.expect("an id").key.space;
+            assert_eq!((&space, space.origin.as_str()), (library.space(), world.url.as_str()));
+        }
+    });
+    assert_eq!((here.uploads(), there.uploads()), (1, 1));
 }
 
 #[test]

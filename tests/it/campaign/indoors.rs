@@ -172,7 +172,7 @@ impl Room {
         let library = AssetLibrary::new(LibraryParts {
             concurrency: 1,
             clock: Arc::clone(&clock),
-            ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, Self::space())
+            ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, Self::space().page)
         });
         RunParts { record, graph, library, clock, stop: Stop::new() }
     }

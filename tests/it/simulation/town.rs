@@ -261,7 +261,7 @@ impl Day {
             concurrency: 2,
             clock: Arc::clone(&clock),
             stop: life.stop.clone(),
-            ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, space())
+            ..LibraryParts::new(Arc::clone(&graph), Arc::clone(&record), inspector, space().page)
         });
         let (town, life) = (Arc::clone(town), Arc::clone(life));
         Self { town, life, record, graph, library, clock, season }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, SystemClock};
 use reattach::graph::{CorrectedClock, GraphClient, ReqwestTransport, RetryPolicy, ServerTime, Transport};
-use reattach::ids::{KeySpace, PageId, Platform};
+use reattach::ids::PageId;
 use reattach::library::{AssetLibrary, Inspector, LibraryParts, Progress, Reporter};
 use reattach::media::{BytePool, Reader};
 use reattach::record::Record;
@@ -79,14 +79,13 @@ impl Keeper {
     pub(crate) fn page(&self, id: &str, token: &str, transport: impl Transport + 'static) -> AssetLibrary {
         let page: PageId = id.parse().expect("a Page");
         let options = graph_options(&self.url, token, RetryPolicy::default());
-        let space = KeySpace { origin: options.origin.clone(), page, platform: Platform::Messenger };
         let graph = GraphClient::new(options, Arc::new(transport), Arc::clone(&self.machine))
             .with_server_time(Arc::clone(&self.server_time));
         AssetLibrary::new(LibraryParts {
             upload_reader: Arc::clone(&self.upload_reader),
             clock: Arc::new(CorrectedClock::new(Arc::clone(&self.machine), Arc::clone(&self.server_time))),
             reporter: Arc::<ReadCounter>::clone(&self.reads),
-            ..LibraryParts::new(Arc::new(graph), Arc::clone(&self.record), self.inspector.clone(), space)
+            ..LibraryParts::new(Arc::new(graph), Arc::clone(&self.record), self.inspector.clone(), page)
         })
     }
 }
