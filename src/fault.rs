@@ -142,6 +142,7 @@ impl Fault for LibraryError {
             | Self::Changed { .. }
             | Self::Superseded { .. }
             | Self::NotRecorded { .. }
+            | Self::NoLiveId { .. }
             | Self::NoSource { .. }
             | Self::NoSuchAlias { .. }
             | Self::AliasOutdated { .. }

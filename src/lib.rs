@@ -79,8 +79,7 @@
 //! let first = library.resolve(&AssetRef::File("assets-example/banners/hero.png".into()), &options).await;
 //! let second = library.resolve(&AssetRef::File(copy), &options).await;
 //! assert_eq!((first.outcome, second.outcome), (AssetOutcome::Uploaded, AssetOutcome::Reused));
-//! let [of_first, of_second] = [first, second].map(|report| report.upload.expect("an id").attachment_id);
-//! assert_eq!(of_first, of_second);
+//! assert_eq!(first.into_id()?, second.into_id()?);
 //! assert_eq!(meta.counts().uploads_accepted, 1);
 //! # Ok(())
 //! # }

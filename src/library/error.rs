@@ -142,6 +142,12 @@ pub enum LibraryError {
         /// What is wrong with it.
         source: InvalidId,
     },
+    /// An asset whose id is not known to be alive, and that was not uploaded.
+    #[error("{reference} has no id that is known to be alive")]
+    NoLiveId {
+        /// The reference as the user wrote it.
+        reference: String,
+    },
     /// An asset whose id is not known to be alive and whose file is not known.
     #[error("{reference} has no id that is known to be alive, and no file with these bytes is known")]
     NoSource {
@@ -295,6 +301,7 @@ impl LibraryError {
             Self::OtherPage { expected, .. } => {
                 Some(format!("use a Page access token of {expected}, or choose the right Page with --page"))
             }
+            Self::NoLiveId { .. } => Some("`reattach resolve` uploads it by its path, address or @alias".into()),
             Self::NoSource { .. } => Some("name the file by its path instead".into()),
             Self::NoSuchAlias { .. } => Some(
                 "`reattach alias` lists those there are; a file whose name begins with @ is written ./@name".into(),

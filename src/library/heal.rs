@@ -4,18 +4,16 @@
 //! and token do not go together that is true of every new id as well; a breaker keeps that from costing an upload a send.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::ids::{Asset, AssetKey, AttachmentId, ContentHash, MediaKind};
-use crate::media::Severity;
 use crate::record::{Heal, Upload, UploadFilter};
 
 use super::manager::{AssetLibrary, Expected, Via};
 use super::subject::{Candidate, Subject, WebAddress};
-use super::{AssetRef, AssetReport, ID_LIFETIME, LibraryError};
+use super::{AssetRef, ID_LIFETIME, LibraryError};
 
 /// An asset whose id was replaced this often within [`WINDOW`] is left alone until the first of them is older than that.
 const MOST_HEALS: u64 = 3;
@@ -62,9 +60,9 @@ impl AssetLibrary {
         };
         let meter = self.planned(&subject);
         let report = self.upload(subject, stored, meter, &Via::Upload).await;
-        match report {
-            AssetReport { upload: Some(upload), error: None, .. } => Ok(upload),
-            report => Err(reason(report, || attachment_id.to_string())),
+        match report.live_upload() {
+            Some(upload) => Ok(upload.clone()),
+            None => Err(report.reason(|| attachment_id.to_string())),
         }
     }
 
@@ -96,7 +94,7 @@ impl AssetLibrary {
             }
             match self.look(&path, expected, Some(kind)).await {
                 Ok(candidate) => return Ok(candidate),
-                Err(report) => why_not = why_not.or(Some(reason(*report, || path.display().to_string()))),
+                Err(report) => why_not = why_not.or(Some(report.reason(|| path.display().to_string()))),
             }
         }
         Err(why_not.unwrap_or_else(|| Arc::new(LibraryError::NoSource { reference: format!("sha256:{hash}") })))
@@ -150,18 +148,6 @@ impl AssetLibrary {
 /// A refused id is of interest as long as somebody may still hold it for alive.
 fn oldest_kept(now: Timestamp) -> Timestamp {
     now.minus(ID_LIFETIME)
-}
-
-/// Why an asset has no id.
-pub(super) fn reason(report: AssetReport, written: impl FnOnce() -> String) -> Arc<LibraryError> {
-    report.error.unwrap_or_else(|| {
-        Arc::new(match report.problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-            Some(problem) => {
-                LibraryError::Unusable { path: report.path.unwrap_or_else(|| PathBuf::from(written())), problem }
-            }
-            None => LibraryError::NotRecorded { reference: written() },
-        })
-    })
 }
 
 /// What people call what the id stood for.

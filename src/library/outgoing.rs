@@ -12,7 +12,6 @@ use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
 use crate::ids::{AttachmentId, InvalidId, MediaKind};
 use crate::record::Upload;
 
-use super::heal::reason;
 use super::{AssetLibrary, AssetOutcome, AssetRef, AssetReport, LibraryError, PlanRules, ResolveOptions};
 
 /// References resolved at once.
@@ -109,16 +108,15 @@ impl AssetLibrary {
             .map_err(|source| LibraryError::NoReference { pointer: reference.pointer.clone(), source })?;
         let options = ResolveOptions { kind: reference.kind, ..ResolveOptions::uploading(rules) };
         let report = self.resolve(&asset, &options).await;
-        let is_live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
-        match report.upload {
-            Some(upload) if is_live => Ok(PreparedAsset {
-                pointer: reference.pointer.clone(),
-                reference: reference.text.clone(),
+        match report.live_upload().cloned() {
+            Some(upload) => Ok(PreparedAsset {
+                pointer: reference.pointer,
+                reference: reference.text,
                 asset,
                 upload,
                 outcome: report.outcome,
             }),
-            _ => Err(failed(reason(report, || reference.text.clone()))),
+            None => Err(failed(report.reason(|| reference.text))),
         }
     }
 }

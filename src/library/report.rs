@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::facts::Facts;
 use crate::graph::Sent;
-use crate::ids::{ContentHash, MediaKind, WebUrl};
+use crate::ids::{AttachmentId, ContentHash, MediaKind, WebUrl};
 use crate::media::{Problem, Severity};
 use crate::record::{Derivation, Upload};
 
@@ -101,7 +101,8 @@ pub struct AssetReport {
     pub fitted: Option<Derivation>,
     /// What became of it.
     pub outcome: AssetOutcome,
-    /// The id on record for it, if any.
+    /// What is on record of it, if anything. Of what was put off or failed that may be over: what it can be sent by is its
+    /// [`live_upload`](AssetReport::live_upload).
     pub upload: Option<Upload>,
     /// What the platform would say of it.
     pub problems: Vec<Problem>,
@@ -112,6 +113,45 @@ pub struct AssetReport {
 }
 
 impl AssetReport {
+    /// The id it can be sent by.
+    ///
+    /// # Errors
+    /// Why it has none: what went wrong, or what the platform would refuse it for, or `NoLiveId`, where it was only looked
+    /// for, or put off.
+    pub fn into_id(self) -> Result<AttachmentId, Arc<LibraryError>> {
+        let Some(upload) = self.live_upload() else {
+            let name = self.name();
+            return Err(self.reason(|| name));
+        };
+        Ok(upload.attachment_id.clone())
+    }
+
+    /// What is on record of the id it can be sent by; `None` where it has none that is known to be alive.
+    pub fn live_upload(&self) -> Option<&Upload> {
+        let is_live = matches!(self.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
+        self.upload.as_ref().filter(|_| is_live)
+    }
+
+    /// Why it has no id; `written` is what it was asked for as.
+    pub(crate) fn reason(self, written: impl FnOnce() -> String) -> Arc<LibraryError> {
+        self.error.unwrap_or_else(|| {
+            Arc::new(match self.problems.into_iter().find(|problem| problem.severity == Severity::Error) {
+                Some(problem) => {
+                    LibraryError::Unusable { path: self.path.unwrap_or_else(|| PathBuf::from(written())), problem }
+                }
+                None => LibraryError::NoLiveId { reference: written() },
+            })
+        })
+    }
+
+    /// What names it where nobody says what it was asked for as.
+    fn name(&self) -> String {
+        let file = self.path.as_ref().map(|path| path.display().to_string());
+        let address = || self.url.as_ref().map(ToString::to_string);
+        let digest = || self.facts.as_ref().map(|facts| format!("sha256:{}", facts.hash));
+        file.or_else(address).or_else(digest).unwrap_or_else(|| "the asset".to_owned())
+    }
+
     /// Its size in bytes, where that is known.
     pub fn size_bytes(&self) -> Option<u64> {
         let recorded = || self.upload.as_ref().and_then(Upload::known_size);
@@ -299,7 +339,46 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::graph::{Failure, GraphError, Operation};
+    use crate::ids::{Asset, AssetKey, KeySpace, Origin, Platform};
+    use crate::record::UploadState;
+
+    #[test]
+    fn a_report_gives_its_live_id_or_says_why_there_is_none() {
+        let uploaded_at = Timestamp::from_unix_millis(0);
+        let upload = Upload {
+            key: AssetKey {
+                space: KeySpace {
+                    origin: Origin::GRAPH.parse().expect("an origin"),
+                    page: "1".parse().expect("a Page"),
+                    platform: Platform::Messenger,
+                },
+                kind: MediaKind::Image,
+                asset: Asset::Bytes(ContentHash([7; 32])),
+            },
+            attachment_id: "11".parse().expect("an id"),
+            uploaded_at,
+            expires_at: uploaded_at,
+            size_bytes: 4,
+            mime: "image/png".to_owned(),
+            dimensions: None,
+            source: Some("hero.png".into()),
+            state: UploadState::Live,
+        };
+        let recorded = |outcome| AssetReport::recorded(upload.clone(), outcome);
+        for outcome in [AssetOutcome::Reused, AssetOutcome::Uploaded, AssetOutcome::Refreshed] {
+            assert_eq!(recorded(outcome).into_id().expect("alive"), upload.attachment_id);
+        }
+        let why_not = |report: AssetReport| report.into_id().expect_err("not known to be alive");
+        let ours = Arc::new(LibraryError::Changed { path: "hero.png".into() });
+        let failed = recorded(AssetOutcome::Uploaded).because(Arc::clone(&ours));
+        assert!(Arc::ptr_eq(&why_not(failed), &ours));
+        for outcome in [AssetOutcome::Deferred, AssetOutcome::Planned, AssetOutcome::Missing, AssetOutcome::Ok] {
+            let said = why_not(recorded(outcome)).to_string();
+            assert_eq!(said, "hero.png has no id that is known to be alive");
+        }
+    }
 
     #[test]
     fn what_failed_for_a_moment_is_counted_apart() {

@@ -243,6 +243,7 @@ impl AssetLibrary {
                 match (Box::pin(self.resolve_bytes(hash, places, &options)).await, stored) {
                     (Some(report), _) => report,
                     (None, Some(stored)) => AssetReport::recorded(stored, AssetOutcome::Failed)
+                        .with(None)
                         .because(LibraryError::NoSource { reference: reference() }),
                     (None, None) => AssetReport::failed(LibraryError::NotRecorded { reference: reference() }),
                 }

@@ -12,13 +12,13 @@ use image::ImageFormat;
 use reattach::cache::FileCache;
 use reattach::clock::{Clock, ManualClock, SystemClock};
 use reattach::graph::{Attempt, Call, GraphClient, ReqwestTransport, RetryPolicy, Transport};
-use reattach::ids::ContentHash;
+use reattach::ids::{Asset, AssetKey, ContentHash, MediaKind};
 use reattach::library::{
-    AssetLibrary, AssetOutcome, AssetRef, AssetReport, Fitter, Inspector, LibraryParts, PlanRules, ResolveOptions,
-    SyncOptions, Via,
+    AssetLibrary, AssetOutcome, AssetRef, AssetReport, Fitter, ID_LIFETIME, Inspector, LibraryError, LibraryParts,
+    PlanRules, ResolveOptions, SyncOptions, Via,
 };
 use reattach::media::{BytePool, Reader, ScanOptions};
-use reattach::record::{Derivation, Record};
+use reattach::record::{Derivation, Record, Upload, UploadState};
 use reattach::stop::Stop;
 use serde_json::json;
 
@@ -137,6 +137,33 @@ fn an_id_is_on_record_under_the_origin_its_client_asked() {
         }
     });
     assert_eq!((here.uploads(), there.uploads()), (1, 1));
+}
+
+#[test]
+fn a_digest_whose_id_is_over_and_whose_bytes_are_nowhere_has_no_id() {
+    let world = World::new();
+    world.runtime.block_on(async {
+        let opened = open(&world, 1 << 20).await;
+        let (hash, uploaded_at) = (ContentHash([7; 32]), SystemClock.now().minus(2 * ID_LIFETIME));
+        let space = opened.library.space().clone();
+        let upload = Upload {
+            key: AssetKey { space, kind: MediaKind::Image, asset: Asset::Bytes(hash) },
+            attachment_id: "1857777774821032".parse().expect("an id"),
+            uploaded_at,
+            expires_at: uploaded_at.plus(ID_LIFETIME),
+            size_bytes: 4,
+            mime: "image/png".to_owned(),
+            dimensions: None,
+            source: None,
+            state: UploadState::Live,
+        };
+        opened.record.adopt(&[upload]).await.expect("adopted");
+        let report = opened.library.resolve(&AssetRef::Hash(hash), &ResolveOptions::uploading(RULES)).await;
+        assert_eq!((report.outcome, report.upload.is_none()), (AssetOutcome::Failed, true), "{report:?}");
+        assert_eq!(report.facts.as_ref().map(|facts| facts.hash), Some(hash), "what is known of it is still said");
+        let why = report.into_id().expect_err("it is over");
+        assert!(matches!(*why, LibraryError::NoSource { .. }), "{why:?}");
+    });
 }
 
 #[test]

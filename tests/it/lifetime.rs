@@ -27,9 +27,7 @@ async fn nightly_sync(world: &World) -> Vec<AttachmentId> {
     let synced = keeper
         .library()
         .sync(&[world.library()], &options(), &Stop::new(), |report| {
-            let is_live =
-                matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
-            ids.extend(report.upload.as_ref().filter(|_| is_live).map(|upload| upload.attachment_id.clone()));
+            ids.extend(report.live_upload().map(|upload| upload.attachment_id.clone()));
         })
         .await
         .expect("a sync");

@@ -19,7 +19,6 @@ use crate::ids::{AliasName, AttachmentId};
 use crate::library::{AssetRef, AssetReport, MarkedText, in_folder};
 use crate::record::Record;
 
-use super::references::live_id;
 use super::resolve::resolve_all;
 
 pub(super) async fn run(context: &Context, args: &ResolveArgs, file: &Path) -> Result<Exit, Failure> {
@@ -160,7 +159,7 @@ fn put_in(
     };
     output.event(&AssetEvent::new(report).asked_for_as(name.clone()));
     let name = shown_text(&name);
-    let Some(upload) = live_id(report) else {
+    let Some(upload) = report.live_upload() else {
         output.complain(format_args!("<<asset:{name}>>:\n{}", describe_asked(output.palette, &name, report, None)));
         return None;
     };

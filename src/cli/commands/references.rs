@@ -7,8 +7,7 @@ use std::path::Path;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::library::{AssetOutcome, AssetRef, AssetReport, Inspector};
-use crate::record::Upload;
+use crate::library::{AssetRef, Inspector};
 
 /// Reading this much takes less time than opening the cache that would spare it.
 const READ_RATHER_THAN_RECALL: u64 = 8 << 20;
@@ -22,12 +21,6 @@ pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
         }),
         _ => Ok(()),
     }
-}
-
-/// The id a resolved reference may be sent by.
-pub(super) fn live_id(report: &AssetReport) -> Option<&Upload> {
-    let live = matches!(report.outcome, AssetOutcome::Reused | AssetOutcome::Uploaded | AssetOutcome::Refreshed);
-    report.upload.as_ref().filter(|_| live)
 }
 
 /// Reads a reference, as a usage failure where it is none.

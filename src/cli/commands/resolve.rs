@@ -19,7 +19,7 @@ use crate::media::ProblemCode;
 
 use super::crew::Crew;
 use super::markers;
-use super::references::{inspector_for, live_id, must_exist, reference};
+use super::references::{inspector_for, must_exist, reference};
 
 /// References looked at, or uploaded, at once.
 const CONCURRENCY: usize = 4;
@@ -108,7 +108,7 @@ fn print(context: &Context, reference: &AssetRef, report: &AssetReport, several:
         None => output.event(&event),
     }
     let written = || shown_text(&reference.to_string());
-    match (live_id(report), page) {
+    match (report.live_upload(), page) {
         (Some(upload), Some(page)) => {
             output.result(format_args!("{}\t{}\t{}", upload.attachment_id, shown_text(&page.name), written()));
         }

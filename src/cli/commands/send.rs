@@ -18,11 +18,10 @@ use crate::graph::{Content, Draft, GraphError, InvalidRequest, Message, SendRequ
 use crate::ids::{AttachmentId, MediaKind};
 use crate::json;
 use crate::library::{
-    AssetLibrary, AssetRef, AssetReport, Carrier, Delivered, LibraryError, PlanRules, Prepared, ResolveOptions, Via,
+    AssetLibrary, AssetRef, Carrier, Delivered, LibraryError, PlanRules, Prepared, ResolveOptions, Via,
 };
-use crate::media::Severity;
 
-use super::references::{live_id, must_exist, reference};
+use super::references::{must_exist, reference};
 
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, Failure> {
     let mut recipient = args.to.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -247,14 +246,14 @@ async fn save_by_sending(
     let options = ResolveOptions { kind, via, ..ResolveOptions::uploading(PlanRules::HANDED_OUT) };
     let in_flight = InFlight { context, request, landed: false };
     let report = in_flight.until_landed(library.resolve(asset, &options)).await;
-    let request = || match live_id(&report) {
+    let request = || match report.live_upload() {
         Some(upload) => {
             let message = Message::attachment(upload.key.kind, &upload.attachment_id);
             SendRequest { content: message.into(), ..request.clone() }
         }
         None => request.clone(),
     };
-    match (&report.sent, live_id(&report)) {
+    match (&report.sent, report.live_upload()) {
         (Some(sent), Some(_)) => Ok(Some(Ended::Sent { request: request(), sent: sent.clone() })),
         (None, Some(_)) => Ok(None),
         (Some(sent), None) => {
@@ -262,17 +261,11 @@ async fn save_by_sending(
             context.output.note("sent, but Meta gave no id to send it by again");
             Ok(Some(Ended::Sent { request: request(), sent: sent.clone() }))
         }
-        (None, None) => Ok(Some(Ended::Failed { request: request(), failure: refusal(asset, report) })),
-    }
-}
-
-/// Why the asset has no id.
-fn refusal(asset: &AssetRef, report: AssetReport) -> Failure {
-    let path = || PathBuf::from(asset.to_string());
-    match (report.error, report.problems.into_iter().find(|problem| problem.severity == Severity::Error)) {
-        (Some(error), _) => Failure::Library(error),
-        (None, Some(problem)) => LibraryError::Unusable { path: path(), problem }.into(),
-        (None, None) => LibraryError::Changed { path: path() }.into(),
+        (None, None) => {
+            let request = request();
+            let failure = Failure::Library(report.reason(|| asset.to_string()));
+            Ok(Some(Ended::Failed { request, failure }))
+        }
     }
 }
 

@@ -172,7 +172,7 @@ impl Bot {
 
     async fn upload(&self, name: &AssetRef) -> AttachmentId {
         let report = self.library.resolve(name, &ResolveOptions::uploading(RULES).from_what_is_known()).await;
-        report.upload.expect("uploaded").attachment_id
+        report.into_id().expect("uploaded")
     }
 }
 
