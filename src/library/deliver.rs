@@ -8,11 +8,10 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::graph::{Content, GraphError, Message, Scope, SendRequest, Sent};
 use crate::ids::AttachmentId;
-use crate::record::Upload;
 
-use super::heal::Refused;
+use super::heal::{Healed, Refused};
 use super::outgoing::CONCURRENCY;
-use super::{AssetLibrary, LibraryError, Prepared, PreparedAsset};
+use super::{AssetLibrary, AssetOutcome, LibraryError, Prepared, PreparedAsset};
 
 /// Makes single attempts at sending. Who has to know of each before its first byte leaves, and of its end, is one.
 #[async_trait]
@@ -106,20 +105,26 @@ impl AssetLibrary {
     pub async fn replace_refused(&self, prepared: Prepared) -> Result<Prepared, LibraryError> {
         let Prepared { request, assets, mut replaced } = prepared;
         let ids = self.refused_ids(&request, &assets).await?;
-        let healed = self.heal_all(ids.ours).await?;
-        let renewed =
-            |asset: PreparedAsset| match healed.iter().find(|(refused, _)| *refused == asset.upload.attachment_id) {
-                Some((_, upload)) => asset.healed(upload),
+        let mut healed = self.heal_all(ids.ours).await?;
+        let request = with_new_ids(&request, &healed);
+        let renewed = |asset: PreparedAsset| {
+            let healed = healed.iter_mut().find(|healed| healed.refused == asset.upload.attachment_id);
+            match healed {
+                // Where several are the same asset, one upload was for all of them.
+                Some(Healed { upload, outcome, .. }) => {
+                    asset.healed(upload, std::mem::replace(outcome, AssetOutcome::Reused))
+                }
                 None => asset,
-            };
+            }
+        };
         let assets = assets.into_iter().map(renewed).collect();
-        for (refused, upload) in &healed {
+        for Healed { refused, upload, .. } in &healed {
             for (_, current) in replaced.iter_mut().filter(|(_, current)| current == refused) {
                 current.clone_from(&upload.attachment_id);
             }
             replaced.push((refused.clone(), upload.attachment_id.clone()));
         }
-        Ok(Prepared { request: with_new_ids(&request, &healed), assets, replaced })
+        Ok(Prepared { request, assets, replaced })
     }
 
     /// All ids of a message that was refused.
@@ -146,18 +151,18 @@ impl AssetLibrary {
     }
 
     /// What took the place of each.
-    async fn heal_all(&self, refused: Vec<Refused>) -> Result<Vec<(AttachmentId, Upload)>, LibraryError> {
+    async fn heal_all(&self, refused: Vec<Refused>) -> Result<Vec<Healed>, LibraryError> {
         futures::stream::iter(refused)
-            .map(|old| async move { self.heal(&old).await.map(|upload| (old.attachment_id, upload)) })
+            .map(|old| async move { self.heal(&old).await })
             .buffered(CONCURRENCY)
             .try_collect()
             .await
     }
 }
 
-fn with_new_ids(request: &SendRequest, healed: &[(AttachmentId, Upload)]) -> SendRequest {
+fn with_new_ids(request: &SendRequest, healed: &[Healed]) -> SendRequest {
     let pairs: Vec<_> =
-        healed.iter().map(|(refused, upload)| (refused.clone(), upload.attachment_id.clone())).collect();
+        healed.iter().map(|healed| (healed.refused.clone(), healed.upload.attachment_id.clone())).collect();
     let content = match &request.content {
         Content::Message(message) => message.with_ids_replaced(&pairs).into(),
         other => other.clone(),

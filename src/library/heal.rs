@@ -13,7 +13,7 @@ use crate::record::{Heal, Upload, UploadFilter};
 
 use super::manager::{AssetLibrary, Expected, Via};
 use super::subject::{Candidate, Subject, WebAddress};
-use super::{AssetRef, ID_LIFETIME, LibraryError};
+use super::{AssetOutcome, AssetRef, ID_LIFETIME, LibraryError};
 
 /// An asset whose id was replaced this often within [`WINDOW`] is left alone until the first of them is older than that.
 const MOST_HEALS: u64 = 3;
@@ -28,26 +28,37 @@ pub(super) struct Refused {
     pub(super) asset: Option<AssetRef>,
 }
 
+/// What took a refused id's place.
+#[derive(Debug, Clone)]
+pub(super) struct Healed {
+    pub(super) refused: AttachmentId,
+    pub(super) upload: Upload,
+    /// What it took: `Reused`, where somebody else had made it already.
+    pub(super) outcome: AssetOutcome,
+}
+
 impl AssetLibrary {
     /// The upload that takes the refused id's place: the one that has taken it already, or a new one of the same bytes.
     ///
     /// # Errors
     /// `NotHealed`, when there are no such bytes any more, or it was done too often, or the upload fails.
-    pub(super) async fn heal(&self, refused: &Refused) -> Result<Upload, LibraryError> {
-        let healed = self.made_anew(refused).await;
-        healed.map_err(|cause| LibraryError::NotHealed {
-            asset: name(refused),
-            attachment_id: refused.attachment_id.clone(),
-            cause,
-        })
+    pub(super) async fn heal(&self, refused: &Refused) -> Result<Healed, LibraryError> {
+        let attachment_id = || refused.attachment_id.clone();
+        match self.made_anew(refused).await {
+            Ok((upload, outcome)) => Ok(Healed { refused: attachment_id(), upload, outcome }),
+            Err(cause) => Err(LibraryError::NotHealed { asset: name(refused), attachment_id: attachment_id(), cause }),
+        }
     }
 
-    async fn made_anew(&self, Refused { key, attachment_id, asset }: &Refused) -> Result<Upload, Arc<LibraryError>> {
+    async fn made_anew(
+        &self,
+        Refused { key, attachment_id, asset }: &Refused,
+    ) -> Result<(Upload, AssetOutcome), Arc<LibraryError>> {
         self.parts.record.reject(key, attachment_id).await.map_err(LibraryError::from)?;
         self.known.strike_off(key).await;
         let stored = self.stored(key).await?;
         if let Some(newer) = self.newer_than(key, Some(attachment_id)).await? {
-            return Ok(newer);
+            return Ok((newer, AssetOutcome::Reused));
         }
         let subject = match &key.asset {
             Asset::Bytes(hash) => {
@@ -61,7 +72,7 @@ impl AssetLibrary {
         let meter = self.planned(&subject);
         let report = self.upload(subject, stored, meter, &Via::Upload).await;
         match report.live_upload() {
-            Some(upload) => Ok(upload.clone()),
+            Some(upload) => Ok((upload.clone(), report.outcome)),
             None => Err(report.reason(|| attachment_id.to_string())),
         }
     }

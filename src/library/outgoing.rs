@@ -56,9 +56,9 @@ impl PreparedAsset {
         }
     }
 
-    /// The same, by the id that took the refused one's place.
-    pub(super) fn healed(self, upload: &Upload) -> Self {
-        Self { upload: upload.clone(), outcome: AssetOutcome::Refreshed, ..self }
+    /// The same, by the id that took the refused one's place, at the price of `outcome`.
+    pub(super) fn healed(self, upload: &Upload, outcome: AssetOutcome) -> Self {
+        Self { upload: upload.clone(), outcome, ..self }
     }
 }
 

@@ -142,6 +142,27 @@ fn whoever_is_late_uses_the_new_id_and_uploads_nothing() {
 }
 
 #[test]
+fn an_id_that_is_made_anew_is_one_upload_however_many_it_is_for() {
+    let world = World::new();
+    let path = world.put("hero.png", png(1));
+    world.runtime.block_on(async {
+        let opened = open(&world).await;
+        opened.library.resolve(&AssetRef::File(path.clone()), &ResolveOptions::uploading(RULES)).await;
+        let picture = picture_of(&path)["attachment"].clone();
+        let early = prepare(&opened, to(1, json!({"attachments": [picture, picture]}))).await;
+        let late = prepare(&opened, to(2, picture_of(&path))).await;
+        assert!(world.sandbox().revoke(&world.truth().attachments[0].id));
+        let mut taken = Vec::new();
+        for prepared in [early, late] {
+            let healed = opened.library.replace_refused(prepared).await.expect("made anew, or there already");
+            taken.extend(healed.assets().iter().map(|asset| asset.outcome));
+        }
+        assert_eq!(taken, [AssetOutcome::Refreshed, AssetOutcome::Reused, AssetOutcome::Reused]);
+    });
+    assert_eq!(world.uploads(), 2);
+}
+
+#[test]
 fn an_id_written_by_hand_heals_where_it_is_on_record_and_goes_on_working() {
     let world = World::new();
     world.put("hero.png", png(1));
