@@ -48,7 +48,7 @@ pub(crate) trait Fault: Error {
         false
     }
 
-    /// Whether it passes by itself, as far as Meta has nothing to do with it.
+    /// Whether it passes by itself, as far as Meta has nothing to do with it and its sort does not say so.
     fn is_passing(&self) -> bool {
         false
     }
@@ -78,7 +78,11 @@ pub(crate) fn message(fault: &dyn Fault) -> String {
 
 /// Whether the same may succeed later, unchanged.
 pub(crate) fn is_retryable(fault: &dyn Fault) -> bool {
-    fault.graph().map_or_else(|| fault.is_passing(), GraphError::retryable)
+    match (fault.graph(), fault.sort()) {
+        (Some(error), _) => error.retryable(),
+        (None, Sort::TryLater | Sort::Interrupted) => true,
+        (None, _) => fault.is_passing(),
+    }
 }
 
 impl Fault for GraphError {
@@ -136,11 +140,10 @@ impl Fault for LibraryError {
             Self::Graph(error) => error.sort(),
             Self::Record(_) | Self::NotKnown { .. } | Self::Watched { .. } | Self::WatchLock { .. } => Sort::Store,
             Self::OtherPage { .. } | Self::ReplacedTooOften { .. } => Sort::Credentials,
-            Self::Claimed { .. } => Sort::TryLater,
+            Self::Claimed { .. } | Self::Superseded { .. } => Sort::TryLater,
             Self::InDoubt { .. } => Sort::UnknownOutcome,
             Self::Unusable { .. }
             | Self::Changed { .. }
-            | Self::Superseded { .. }
             | Self::NotRecorded { .. }
             | Self::NoLiveId { .. }
             | Self::NoSource { .. }
@@ -212,6 +215,8 @@ impl Fault for CampaignError {
             Self::Record(error) => error.is_passing(),
             Self::Ledger(error) => error.is_passing(),
             Self::Library(error) => error.is_passing(),
+            // Whoever has it lets go of it.
+            Self::Held { .. } => true,
             _ => false,
         }
     }
@@ -235,7 +240,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::graph::{Failure, NoShare, Refusal};
+    use crate::clock::Timestamp;
+    use crate::graph::{Failure, NoShare, Phase, Refusal, TransportError};
+    use crate::record::Holder;
 
     fn refusal(code: i64) -> Refusal {
         Refusal {
@@ -301,6 +308,70 @@ mod tests {
             let said = graph.refusal().map(|refusal| refusal.code);
             assert_eq!((said, planned.sort(), is_retryable(&planned)), (code, sort, passes), "{graph:?}");
             assert_eq!(class_of(planned.sort(), Some(graph)), class);
+        }
+    }
+
+    /// Errors of the library, one of each that takes no more than names to make, and Meta's of each operation.
+    fn of_the_library() -> Vec<LibraryError> {
+        let (asset, path) = (|| "hero.png".to_owned(), || "hero.png".into());
+        let mut errors = vec![
+            LibraryError::Record(RecordError::Lapsed),
+            LibraryError::Record(RecordError::NotARecord { path: path() }),
+            LibraryError::NotKnown { reference: asset(), cause: RecordError::Lapsed },
+            LibraryError::InDoubt { asset: asset(), recipient: "1".parse().expect("a PSID") },
+            LibraryError::Watched { path: path(), process: None },
+            LibraryError::Changed { path: path() },
+            LibraryError::Claimed { asset: asset() },
+            LibraryError::Superseded { asset: asset() },
+            LibraryError::KindUnknown { url: asset() },
+            LibraryError::NotRecorded { reference: asset() },
+            LibraryError::NoLiveId { reference: asset() },
+            LibraryError::NoSource { reference: asset() },
+            LibraryError::NoPage,
+            LibraryError::ReplacedTooOften { asset: asset(), times: 3 },
+        ];
+        for operation in [Operation::Send, Operation::Batch, Operation::Upload, Operation::Read] {
+            let failure = Failure::Unreadable { http_status: 502, excerpt: String::new() };
+            let (phase, cause) = (Phase::BeforeRequest, TransportError::new("reset"));
+            let meta = [
+                GraphError::Refused { operation, scope: Scope::Media, refusal: Box::new(refusal(100)) },
+                GraphError::Refused { operation, scope: Scope::Page, refusal: Box::new(refusal(190)) },
+                GraphError::RateLimited { operation, wait: None, refusal: None, spent: None },
+                GraphError::Unshared { operation, cause: NoShare::new("away".to_owned(), None) },
+                GraphError::Stopped { operation },
+                GraphError::Unreachable { operation, phase, cause },
+                GraphError::Unknown { operation, failure },
+            ];
+            errors.extend(meta.map(LibraryError::Graph));
+        }
+        errors
+    }
+
+    #[test]
+    fn what_is_to_be_tried_later_is_retryable_and_what_is_in_doubt_is_not() {
+        let agrees = |fault: &dyn Fault| match fault.sort() {
+            Sort::TryLater | Sort::Interrupted => assert!(is_retryable(fault), "{fault:?}"),
+            Sort::Usage | Sort::Credentials | Sort::Item | Sort::UnknownOutcome | Sort::Unexpected => {
+                assert!(!is_retryable(fault), "{fault:?}");
+            }
+            // A record that is away comes back, one that is damaged does not.
+            Sort::Store => {}
+        };
+        for error in of_the_library() {
+            let cause = Arc::new(error);
+            let referred = LibraryError::Reference { reference: "hero.png".to_owned(), cause: Arc::clone(&cause) };
+            for error in [&*cause, &referred] {
+                agrees(error);
+                assert!(error.is_momentary() || error.sort() != Sort::TryLater, "{error:?}");
+                assert!(is_retryable(error) || !error.is_momentary(), "{error:?}");
+            }
+            agrees(&CampaignError::Library(referred));
+        }
+        let (name, since) = ("spring".parse().expect("a name"), Timestamp::from_unix_millis(0));
+        let held = CampaignError::Held { name, holder: Holder { pid: 1, since } };
+        assert!(is_retryable(&held), "it says to wait");
+        for error in [CampaignError::Stopped, CampaignError::Panicked, CampaignError::Record(RecordError::Lapsed)] {
+            agrees(&error);
         }
     }
 

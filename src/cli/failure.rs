@@ -187,6 +187,7 @@ impl Failure {
     pub(super) fn retryable(&self) -> bool {
         match self {
             Self::NewIdRefused { error, .. } => error.retryable(),
+            Self::Stopped => true,
             _ => self.fault().is_some_and(fault::is_retryable),
         }
     }

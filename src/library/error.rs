@@ -233,11 +233,11 @@ impl LibraryError {
         }
     }
 
-    /// Whether it is a moment's trouble with Meta: the same may succeed later, unchanged.
+    /// Whether it is a moment's trouble, with Meta or another upload of the same: this may succeed later, unchanged.
     pub fn is_momentary(&self) -> bool {
         match self {
             Self::Graph(error) => error.retryable(),
-            Self::Claimed { .. } => true,
+            Self::Claimed { .. } | Self::Superseded { .. } => true,
             Self::Reference { cause, .. } | Self::NotHealed { cause, .. } => cause.is_momentary(),
             _ => false,
         }
