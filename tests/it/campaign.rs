@@ -573,6 +573,22 @@ fn a_pause_takes_effect_within_one_request_and_only_resume_goes_on() {
 }
 
 #[test]
+fn a_resume_right_behind_the_pause_goes_on_once_the_other_has_let_go() {
+    let world = fast_world();
+    campaign(&world, 2_000, TEXT);
+    let child = start_slowly(&world, 100);
+    world.json(["campaign", "pause", "spring"]).ended_with(0);
+    let slow = world.start(["campaign", "resume", "spring", "--yes", "--json"]);
+    let first = Ran::new(child.wait_with_output().expect("ends")).ended_with(130);
+    world.sandbox().clear_faults();
+    assert_eq!(closing(&first)["state"], "paused");
+    let resumed = Ran::new(slow.wait_with_output().expect("ends")).ended_with(0);
+    assert!(resumed.stderr.contains("waiting until process"), "{}", resumed.stderr);
+    assert_eq!(closing(&resumed)["sent"], 2_000);
+    check_against_truth(&world);
+}
+
+#[test]
 fn a_second_run_looks_on_and_ends_as_the_first() {
     let world = fast_world();
     campaign(&world, 500, TEXT);

@@ -70,6 +70,26 @@ pub(super) async fn look_on(
     Ok(exit)
 }
 
+/// The campaign once whoever sent it when it was paused has finished what had left; as it is where it is paused no more.
+pub(super) async fn let_go(context: &Context, record: &dyn Record, paused: Campaign) -> Result<Campaign, Failure> {
+    let (mut campaign, mut was_told) = (paused, false);
+    while let Some(holder) = campaign.holder.filter(|_| campaign.paused.is_some()) {
+        if !std::mem::replace(&mut was_told, true) {
+            let (pid, name) = (holder.pid, &campaign.name);
+            context
+                .output
+                .note(format_args!("{name} is paused: waiting until process {pid} has finished what has left"));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ASK_EVERY) => {}
+            () = context.stop.requested() => return Err(Failure::Stopped),
+        }
+        let now = record.campaign(&campaign.space, &campaign.name, context.clock.now()).await?;
+        campaign = now.ok_or(CampaignError::NotPlanned { name: campaign.name })?;
+    }
+    Ok(campaign)
+}
+
 /// Counts, now and then: it takes long where there are many to count, and may not slow down who sends.
 #[derive(Debug, Default)]
 struct Glances {

@@ -25,7 +25,7 @@ use crate::ids::Recipient;
 use crate::record::{Campaign, Change, Record};
 
 use super::ahead::{confirm, print_ahead};
-use super::attach::look_on;
+use super::attach::{let_go, look_on};
 use super::closing::conclude;
 use super::events::{BadRowEvent, PreflightEvent};
 use super::live::Live;
@@ -186,6 +186,7 @@ async fn drive(
     mut again: Option<Scope>,
     suppress: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
+    let campaign = if record.is_shared() { campaign } else { let_go(context, &*record, campaign).await? };
     if let Some(holder) = campaign.holder.filter(|_| !record.is_shared() || suppress.is_some()) {
         // Who sends has read the list: people who are to be left out now, or to get it again, could not be told to it.
         return match (suppress, again) {
