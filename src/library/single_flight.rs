@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+use futures::future::Shared;
+use tokio::sync::oneshot;
 
 use crate::sync::{self, Mutex};
 
@@ -19,8 +21,11 @@ pub(super) struct SingleFlight<K: Hash + Eq, V, E> {
     under_way: Arc<Mutex<HashMap<K, Landing<V, E>>>>,
 }
 
-/// What everyone on one flight waits for; `None` when the work panicked.
-type Landing<V, E> = Shared<BoxFuture<'static, Option<Result<V, Arc<E>>>>>;
+/// What everyone on one flight waits for. Nothing arrives where the runtime of the work ended first.
+type Landing<V, E> = Shared<oneshot::Receiver<Ended<V, E>>>;
+
+/// How the work ended; `None` when it panicked.
+type Ended<V, E> = Option<Result<V, Arc<E>>>;
 
 /// Whether this caller's own work ran, or it shared another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +46,14 @@ where
         Self { under_way: Arc::default() }
     }
 
-    /// Runs the work made by `work` unless work for `key` is under way, whose answer is then shared.
+    /// Runs the work made by `work` unless work for `key` is under way, whose answer is then shared. Where that ends with
+    /// its runtime, whoever waits in another begins anew; in a runtime that is going down nothing is answered.
     ///
     /// # Errors
     /// What the work returned, shared by all who waited.
     ///
     /// # Panics
-    /// When this caller's own work panicked. Those who shared it start their own.
+    /// When this caller's own work panicked, or there is no runtime. Those who shared it start their own.
     ///
     /// # Cancel safety
     /// Dropping the future leaves work that has started running to its end.
@@ -57,11 +63,14 @@ where
     {
         loop {
             let (landing, flight) = self.board(&key, &work);
+            let is_over = landing.clone().now_or_never().is_some();
             match (landing.await, flight) {
-                (Some(answer), _) => return answer.map(|value| (value, flight)),
+                (Ok(Some(answer)), _) => return answer.map(|value| (value, flight)),
                 // Whose own work panicked gets no second try: it would panic again, and again.
-                (None, Flight::Flown) => panic!("the work for one key panicked"),
-                (None, Flight::Shared) => {}
+                (Ok(None), Flight::Flown) => panic!("the work for one key panicked"),
+                // Never begun: the runtime is going down, and nobody will hear the answer.
+                (Err(_), Flight::Flown) if is_over => std::future::pending::<()>().await,
+                (Ok(None), Flight::Shared) | (Err(_), _) => {}
             }
         }
     }
@@ -74,14 +83,17 @@ where
         if let Some(landing) = under_way.get(key) {
             return (landing.clone(), Flight::Shared);
         }
-        let landed = Landed { under_way: Arc::clone(&self.under_way), key: key.clone() };
-        let work = work();
-        let task = sync::spawn(async move {
-            let _landed = landed;
-            work.await.map_err(Arc::new)
-        });
-        let landing = task.map(Result::ok).boxed().shared();
+        let (told, landing) = oneshot::channel();
+        let landing = landing.shared();
         under_way.insert(key.clone(), landing.clone());
+        // A runtime that is going down drops what is spawned then and there, and with it this, which takes the lock.
+        drop(under_way);
+        let landed = Landed { under_way: Arc::clone(&self.under_way), key: key.clone(), told: Some(told) };
+        let work = work();
+        drop(sync::spawn(async move {
+            let ended = AssertUnwindSafe(work).catch_unwind().await;
+            landed.tell(ended.ok().map(|answer| answer.map_err(Arc::new)));
+        }));
         (landing, Flight::Flown)
     }
 }
@@ -93,10 +105,24 @@ impl<K: Hash + Eq, V, E> fmt::Debug for SingleFlight<K, V, E> {
     }
 }
 
-/// Takes a flight off the board when its work ends, by return or by panic.
+/// Takes a flight off the board when its work ends, by return, by panic or with its runtime. As long as it lives the
+/// entry is its own, for nobody else boards that key.
 struct Landed<K: Hash + Eq, V, E> {
     under_way: Arc<Mutex<HashMap<K, Landing<V, E>>>>,
     key: K,
+    told: Option<oneshot::Sender<Ended<V, E>>>,
+}
+
+impl<K: Hash + Eq, V, E> Landed<K, V, E> {
+    /// Tells everyone on the flight. It is off the board by then: who tries again must not find it there.
+    fn tell(mut self, ended: Ended<V, E>) {
+        let told = self.told.take();
+        drop(self);
+        if let Some(told) = told {
+            // Whoever has stopped waiting wants no answer.
+            let _ = told.send(ended);
+        }
+    }
 }
 
 impl<K: Hash + Eq, V, E> Drop for Landed<K, V, E> {
@@ -253,9 +279,58 @@ mod tests {
                 Ok(7)
             }
         };
-        let first = std::panic::AssertUnwindSafe(flights.run("hero", work)).catch_unwind();
+        let first = AssertUnwindSafe(flights.run("hero", work)).catch_unwind();
         let (first, second) = tokio::join!(first, flights.run("hero", work));
         assert!(first.is_err());
         assert_eq!(second.map(|answer| answer.0), Ok(7));
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+    }
+
+    #[test]
+    fn work_that_is_dropped_where_it_is_spawned_leaves_nothing_behind() {
+        let flights: SingleFlight<_, u8, ()> = SingleFlight::new();
+        let ended = runtime().handle().clone();
+        {
+            let _entered = ended.enter();
+            assert_eq!(flights.run("hero", || async { Ok(7) }).now_or_never(), None);
+        }
+        assert!(flights.under_way.lock().expect("lock").is_empty());
+        assert_eq!(runtime().block_on(flights.run("hero", || async { Ok(7) })), Ok((7, Flight::Flown)));
+    }
+
+    #[test]
+    fn without_a_runtime_the_caller_is_told_and_nothing_is_left_behind() {
+        let flights: SingleFlight<_, u8, ()> = SingleFlight::new();
+        let call = || flights.run("hero", || async { Ok(7) }).now_or_never();
+        assert!(std::panic::catch_unwind(AssertUnwindSafe(call)).is_err());
+        assert!(flights.under_way.lock().expect("lock").is_empty());
+    }
+
+    #[test]
+    fn whoever_outlives_the_runtime_of_the_work_tries_again_in_its_own() {
+        let flights: SingleFlight<_, u8, ()> = SingleFlight::new();
+        let is_begun = AtomicBool::new(false);
+        let work = || {
+            let is_endless = !is_begun.swap(true, Ordering::SeqCst);
+            async move {
+                if is_endless {
+                    std::future::pending::<()>().await;
+                }
+                Ok(7)
+            }
+        };
+        let going = runtime();
+        let (mut leader, mut follower) = (Box::pin(flights.run("hero", work)), Box::pin(flights.run("hero", work)));
+        {
+            let _entered = going.enter();
+            assert_eq!(leader.as_mut().now_or_never(), None);
+            assert_eq!(follower.as_mut().now_or_never(), None);
+        }
+        drop(going);
+        let answers = runtime().block_on(async { tokio::join!(leader, follower) });
+        assert_eq!(answers, (Ok((7, Flight::Flown)), Ok((7, Flight::Shared))));
     }
 }

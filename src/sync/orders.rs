@@ -4,6 +4,7 @@
 //! held up within a poll. One that comes to no end, because a wake-up was lost or two wait for each other, fails, and so does a
 //! panic; shuttle then prints the schedule. With that in `SCHEDULE`, the test plays just this order again.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -72,13 +73,27 @@ fn step() {
     AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
-/// As tokio's: a panic is the task's alone.
+shuttle::thread_local! {
+    /// Whether the runtime this thread stands in has ended.
+    static HAS_ENDED: Cell<bool> = Cell::new(false);
+}
+
+/// From here on this thread stands in a runtime that has ended.
+pub(crate) fn end_runtime() {
+    HAS_ENDED.with(|has_ended| has_ended.set(true));
+}
+
+/// As tokio's: a panic is the task's alone, and what is spawned where the runtime has ended is dropped at once.
 pub(crate) fn spawn<F>(task: F) -> impl Future<Output = Result<F::Output, ()>> + Send
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    let task = shuttle::future::spawn(AssertUnwindSafe(task).catch_unwind());
-    task.map(|ended| ended.map_or(Err(()), |ended| ended.map_err(drop)))
+    let has_ended = HAS_ENDED.with(Cell::get);
+    let spawned = (!has_ended).then(|| shuttle::future::spawn(AssertUnwindSafe(task).catch_unwind()));
+    async move {
+        let ended = spawned.ok_or(())?.await;
+        ended.map_or(Err(()), |ended| ended.map_err(drop))
+    }
 }
 
 /// tokio's own, whose doings are each one step.
