@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::output::shown;
+use crate::blocking::blocking;
 use crate::stop::Stop;
 
 /// No text or manifest is larger.
@@ -16,9 +17,8 @@ const LARGEST: u64 = 256 << 20;
 /// pipe takes as long as they like.
 pub(super) async fn read_unless(stop: &Stop, file: &Path) -> Result<Option<Vec<u8>>, Failure> {
     let owned = file.to_owned();
-    let reading = tokio::task::spawn_blocking(move || read(&owned));
     tokio::select! {
-        bytes = reading => bytes.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map(Some),
+        bytes = blocking(move || read(&owned)) => bytes.map(Some),
         () = stop.requested() => Ok(None),
     }
 }
@@ -128,6 +128,14 @@ mod tests {
         File::create(&file).expect("a file").set_len(1 << 40).expect("sparse");
         let refused = read(&file).expect_err("too large").to_string();
         assert!(refused.contains("over 256 MiB"), "{refused}");
+    }
+
+    #[test]
+    fn where_the_runtime_has_ended_nothing_is_read() {
+        let ended = tokio::runtime::Builder::new_current_thread().build().expect("a runtime").handle().clone();
+        let _entered = ended.enter();
+        let read = futures::FutureExt::now_or_never(read_unless(&Stop::new(), Path::new("/dev/null")));
+        assert!(read.is_none());
     }
 
     #[test]

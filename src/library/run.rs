@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::blocking::came_of;
 use crate::clock::Timestamp;
 use crate::ids::{Asset, AssetKey};
 use crate::media::{BytePool, Reader};
@@ -177,8 +178,7 @@ impl<F: FnMut(usize, &AssetReport)> Run<F> {
 
     async fn land_next(&mut self) -> bool {
         let Some(landed) = self.uploads.join_next().await else { return false };
-        let stopped = |failure: JoinError| std::panic::resume_unwind(failure.into_panic());
-        let (lane, report, _held) = landed.unwrap_or_else(stopped);
+        let (lane, report, _held) = came_of(landed).await;
         let report = self.lanes[lane].land(report);
         self.stop_with_the_last();
         self.report(lane, &report);

@@ -45,6 +45,7 @@ use super::{
     Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, Moved, NewUpload, PageIdentity, Pages, Record,
     RecordError, ServerTimes, Upload, UploadFilter, Uploads,
 };
+use crate::blocking::blocking;
 use crate::clock::{ClockReading, Timestamp};
 use crate::ids::{AliasName, AssetKey, AttachmentId, KeySpace, Origin};
 use crate::secret::TokenFingerprint;
@@ -87,7 +88,7 @@ impl SqliteRecord {
     /// The record in the file at `path`, as [`open`](super::open) says.
     pub async fn open(path: &Path) -> Result<Self, RecordError> {
         let path = path.to_owned();
-        let opening = spawn_blocking(move || {
+        blocking(move || {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
@@ -99,8 +100,8 @@ impl SqliteRecord {
                 queue: Arc::default(),
                 budgets: budgets::Pages::default(),
             })
-        });
-        opening.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+        })
+        .await
     }
 
     async fn call<T: Send + 'static>(
@@ -108,8 +109,7 @@ impl SqliteRecord {
         work: impl FnOnce(&mut State) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, RecordError> {
         let (path, state) = (self.path.clone(), Arc::clone(&self.state));
-        let working = spawn_blocking(move || state.lock().unwrap_or_else(PoisonError::into_inner).attempt(&path, work));
-        working.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+        blocking(move || state.lock().unwrap_or_else(PoisonError::into_inner).attempt(&path, work)).await
     }
 
     /// The same for a write that may share its transaction, and so the time the disk takes, with others.
@@ -127,9 +127,12 @@ impl SqliteRecord {
                 done.tell(&path);
             });
         }
-        answer.await.unwrap_or_else(|_| {
-            Err(RecordError::Stopped { path: self.path.clone(), why: "whoever was to write panicked".to_owned() })
-        })
+        let why = match answer.await {
+            Ok(Some(result)) => return result,
+            Ok(None) => "the runtime that was to write has ended",
+            Err(_) => "whoever was to write panicked",
+        };
+        Err(RecordError::Stopped { path: self.path.clone(), why: why.to_owned() })
     }
 }
 

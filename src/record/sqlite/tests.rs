@@ -8,6 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use refinery::{Migration, Runner};
 use rusqlite::ffi;
 use tempfile::TempDir;
@@ -61,6 +62,11 @@ impl contract::Store for Place {
 /// The newest format this program knows.
 fn newest() -> i32 {
     embedded::migrations::runner().get_migrations().iter().map(Migration::version).max().expect("a migration")
+}
+
+/// A runtime that has ended. To be called outside of any.
+fn ended() -> tokio::runtime::Handle {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").handle().clone()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -280,6 +286,17 @@ async fn after_a_failed_write_the_record_answers_nothing_but_why() {
     let stopped = record.find(&[]).await.expect_err("it failed before");
     assert!(matches!(stopped, RecordError::Stopped { .. }));
     assert!(stopped.to_string().ends_with("an earlier write failed (Error code 1034: disk I/O error)"), "{stopped}");
+}
+
+#[test]
+fn where_the_runtime_has_ended_nothing_is_answered() {
+    let place = place();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let record = runtime.block_on(place.record());
+    let ended = ended();
+    let _entered = ended.enter();
+    assert!(record.find(&[key(1)]).now_or_never().is_none());
+    assert!(SqliteRecord::open(&place.path()).now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -21,8 +21,10 @@ pub(super) struct Turn<'t> {
     pub owner: &'t str,
 }
 
-/// Where a write's result arrives; nothing does where a panic took the turn.
-pub(super) type Answer<T> = oneshot::Receiver<Result<T, RecordError>>;
+/// Where a write's result arrives: `None` where nobody will do it; nothing where a panic took the turn.
+pub(super) type Answer<T> = oneshot::Receiver<Told<T>>;
+
+type Told<T> = Option<Result<T, RecordError>>;
 
 /// The writes that nobody has begun.
 #[derive(Default)]
@@ -46,12 +48,15 @@ trait Job: Send {
 
     /// Tells whoever waits: the write's own result, if what is shared has become durable.
     fn tell(self: Box<Self>, shared: Result<&Path, RecordError>);
+
+    /// Tells whoever waits that nobody will do it.
+    fn leave(self: Box<Self>);
 }
 
 struct Write<W, T> {
     work: Option<W>,
     result: Option<Result<T, Fault>>,
-    answer: oneshot::Sender<Result<T, RecordError>>,
+    answer: oneshot::Sender<Told<T>>,
 }
 
 impl<W, T> Job for Write<W, T>
@@ -74,7 +79,11 @@ where
             (Ok(_), None) => return,
         };
         // Whoever has stopped waiting wants no answer.
-        let _ = self.answer.send(result);
+        let _ = self.answer.send(Some(result));
+    }
+
+    fn leave(self: Box<Self>) {
+        let _ = self.answer.send(None);
     }
 }
 
@@ -120,7 +129,9 @@ impl Done {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        drop(self.jobs());
+        for job in self.jobs() {
+            job.leave();
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Writes that share a transaction.
 
-use futures::FutureExt;
 use futures::future::{join_all, poll_immediate};
 use rusqlite::ffi;
 
@@ -110,6 +109,25 @@ async fn those_whom_nobody_leads_any_more_learn_it_and_the_next_leads_again() {
     let (waiting, none) = record.queue.push(|_| Ok(()));
     assert!(none.is_none());
     drop(lead);
-    assert!(abandoned.await.is_err() && waiting.await.is_err());
+    assert!(matches!((abandoned.await, waiting.await), (Ok(None), Ok(None))));
+    win(&record, &key(1)).await;
+}
+
+#[tokio::test]
+async fn a_panic_and_a_runtime_that_has_ended_have_words_of_their_own() {
+    let place = place();
+    let record = place.record().await;
+    let why = |answer: Result<(), RecordError>| match answer {
+        Err(RecordError::Stopped { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    let panicked = record.write_together(|_| panic!("as the test wants it")).await;
+    assert_eq!(why(panicked), "whoever was to write panicked");
+    let ended = std::thread::spawn(ended).join().expect("a runtime");
+    let unwritten = {
+        let _entered = ended.enter();
+        record.write_together(|_| Ok(())).now_or_never().expect("an answer at once")
+    };
+    assert_eq!(why(unwritten), "the runtime that was to write has ended");
     win(&record, &key(1)).await;
 }
