@@ -7,7 +7,7 @@
 //! this one does not.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::blocking::blocking;
@@ -32,7 +32,7 @@ pub(super) struct Moves {
     here: PathBuf,
     /// Where places on record may be given up; `None` for anywhere.
     roots: Option<Vec<PathBuf>>,
-    /// Files nobody has looked into yet.
+    /// Files nobody has looked into yet, their places as they were found.
     seen: Vec<Sighting>,
     /// Files at whose recorded place lies what has to be read.
     unsure: HashMap<AssetKey, Sighting>,
@@ -50,6 +50,12 @@ struct Sighting {
 }
 
 impl Sighting {
+    /// The same with its place as a record has it; `None` where this one has it so already.
+    fn placed(mut self) -> Option<Self> {
+        self.moved.source = place_of(&self.moved.source).ok()?;
+        (self.recorded.as_ref() != Some(&self.moved.source)).then_some(self)
+    }
+
     /// Whether its bytes lie no more where the record has them, by what is `found` there; `None` where nobody can tell.
     fn is_gone(&self, found: impl FnOnce(&Path) -> Option<Result<ContentHash, Problem>>) -> Option<bool> {
         let Some(recorded) = &self.recorded else { return Some(true) };
@@ -73,14 +79,10 @@ impl Moves {
         let recorded = stored.source.as_deref();
         let is_ours =
             |place: &Path| self.roots.as_ref().is_none_or(|roots| roots.iter().any(|root| place.starts_with(root)));
-        let mut path = self.here.join(&candidate.path);
-        if path.components().any(|step| step == Component::ParentDir) {
-            path = place_of(&path).unwrap_or(path);
-        }
-        if recorded == Some(&*path) || !recorded.is_none_or(is_ours) {
+        let source = self.here.join(&candidate.path);
+        if recorded == Some(&*source) || !recorded.is_none_or(is_ours) {
             return;
         }
-        let Ok(source) = place_of(&path) else { return };
         let facts = candidate.original.as_ref().map_or(&candidate.facts, |original| &original.facts);
         let moved = Moved { key: stored.key.clone(), attachment_id: stored.attachment_id.clone(), source };
         self.seen.push(Sighting { file: facts.hash, recorded: stored.source.clone(), moved });
@@ -101,7 +103,8 @@ impl Moves {
                 let facts = inspector.recall(&mut looks, place, Follow::Never);
                 facts.map(|facts| facts.map(|facts| facts.hash)).transpose()
             };
-            let told = seen.into_iter().map(|sighting| (sighting.is_gone(&mut hash_at), sighting));
+            let placed = seen.into_iter().filter_map(Sighting::placed);
+            let told = placed.map(|sighting| (sighting.is_gone(&mut hash_at), sighting));
             told.collect::<Vec<_>>()
         });
         self.keep(looked_at.await);

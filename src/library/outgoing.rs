@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
+use crate::blocking::blocking;
 use crate::graph::{Content, Message, Reference, ReferenceKey, SendRequest};
 use crate::ids::{AttachmentId, InvalidId, MediaKind};
 use crate::record::Upload;
@@ -105,6 +106,7 @@ impl AssetLibrary {
         let written = format!("{} {:?}", reference.key.as_str(), reference.text);
         let failed = |cause: Arc<LibraryError>| LibraryError::Reference { reference: written.clone(), cause };
         let asset = asset_ref(&reference, base)
+            .await
             .map_err(|source| LibraryError::NoReference { pointer: reference.pointer.clone(), source })?;
         let options = ResolveOptions { kind: reference.kind, ..ResolveOptions::uploading(rules) };
         let report = self.resolve(&asset, &options).await;
@@ -122,7 +124,7 @@ impl AssetLibrary {
 }
 
 /// The asset a reference names. Paths are read from `base`; where there is nothing, from the current folder.
-fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, InvalidId> {
+async fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, InvalidId> {
     let text = OsStr::new(&reference.text);
     let asset = match reference.key {
         ReferenceKey::File => AssetRef::File(text.into()),
@@ -131,7 +133,8 @@ fn asset_ref(reference: &Reference, base: &Path) -> Result<AssetRef, InvalidId> 
     Ok(match asset {
         AssetRef::File(path) if path.is_relative() => {
             let from_base = base.join(&path);
-            AssetRef::File(if !from_base.exists() && path.exists() { path } else { from_base })
+            let lies_here = move || if !from_base.exists() && path.exists() { path } else { from_base };
+            AssetRef::File(blocking(lies_here).await)
         }
         other => other,
     })
