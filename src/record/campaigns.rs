@@ -431,5 +431,12 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     fn may_begin(&self, worker: &Worker, call: Duration) -> bool;
 
     /// Ends the worker: what it has claimed is planned again, what it has in flight is unknown.
+    ///
+    /// # Errors
+    /// When that cannot be written down now; then it is [kept in mind](Self::abandon_worker).
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError>;
+
+    /// Takes note that the worker is no more, and waits for nothing: whoever plans or sends next on this record retires it
+    /// first. For those who are gone before they could [retire](Self::retire).
+    fn abandon_worker(&self, worker: &Worker);
 }

@@ -50,6 +50,7 @@ macro_rules! suite {
             one_of_many_who_claim_at_once_wins
             the_claim_of_a_closed_record_passes_on_at_once
             a_released_claim_can_be_won_again
+            an_abandoned_claim_is_released_with_the_next
             epochs_of_a_key_only_grow
             completing_ends_the_claim_and_answers_the_same_when_asked_again
             a_late_result_is_an_orphan_and_not_the_id
@@ -87,6 +88,7 @@ macro_rules! suite {
             an_unknown_part_holds_back_those_behind_it
             a_dead_workers_claims_are_planned_again_and_its_sends_unknown
             a_worker_that_retires_leaves_nothing_held
+            an_abandoned_worker_is_retired_by_the_next
             entries_are_stored_together_or_not_at_all
             nobody_writes_what_is_not_theirs
             no_intent_is_stored_while_the_campaign_is_paused

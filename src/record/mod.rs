@@ -25,6 +25,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod heals;
+mod left;
 mod pages;
 mod patience;
 mod postgres;

@@ -43,10 +43,11 @@ use self::fault::Fault;
 use self::owners::Owners;
 use self::session::Sessions;
 use self::uploads::column;
+use super::left::Left;
 use super::rows;
 use super::{
     Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, Moved, NewUpload, PageIdentity, Pages, Record,
-    RecordError, ServerTimes, Upload, UploadFilter, Uploads, Worker,
+    RecordError, ServerTimes, Upload, UploadFilter, Uploads,
 };
 use crate::clock::{ClockReading, Timestamp};
 use crate::ids::{AliasName, AssetKey, AttachmentId, KeySpace, Origin};
@@ -63,8 +64,7 @@ pub(super) struct PostgresRecord {
     owners: Owners,
     /// As which owner each worker was enlisted.
     workers: Mutex<HashMap<i64, i64>>,
-    /// Workers that could not be retired when they ended.
-    ended: Mutex<Vec<Worker>>,
+    left: Left,
 }
 
 impl PostgresRecord {
@@ -83,7 +83,7 @@ impl PostgresRecord {
     pub(super) fn at(address: &ServerAddress) -> Result<Self, RecordError> {
         let sessions = Sessions::new(address.clone());
         let sessions = sessions.map_err(|error| Fault::Unfit(error.to_string()).opening(address))?;
-        Ok(Self { sessions, owners: Owners::new(address.clone()), workers: Mutex::default(), ended: Mutex::default() })
+        Ok(Self { sessions, owners: Owners::new(address.clone()), workers: Mutex::default(), left: Left::default() })
     }
 
     /// The owner this record claims as now.
@@ -120,6 +120,22 @@ impl PostgresRecord {
     }
 }
 
+impl PostgresRecord {
+    async fn release_once(&self, claim: &Claim) -> Result<(), RecordError> {
+        self.sessions.write(|tx| async move { claims::release(&tx, claim).await }).await
+    }
+
+    /// Releases claims that are over and still held.
+    async fn release_abandoned(&self) {
+        for claim in self.left.claims.all() {
+            match self.release_once(&claim).await {
+                Ok(()) => self.left.claims.settled(std::slice::from_ref(&claim)),
+                Err(error) => tracing::warn!(%error, "a claim that is over is still held"),
+            }
+        }
+    }
+}
+
 impl fmt::Debug for PostgresRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresRecord").field("address", self.sessions.address()).finish_non_exhaustive()
@@ -142,6 +158,7 @@ impl Uploads for PostgresRecord {
     }
 
     async fn claim(&self, key: &AssetKey, now: Timestamp) -> Result<Claimed, RecordError> {
+        self.release_abandoned().await;
         let owner = self.own().await?;
         self.sessions.write(|tx| async move { claims::claim(&tx, owner, key, now).await }).await
     }
@@ -163,7 +180,15 @@ impl Uploads for PostgresRecord {
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
-        self.sessions.write(|tx| async move { claims::release(&tx, claim).await }).await
+        let released = self.release_once(claim).await;
+        if released.is_err() {
+            self.abandon_claim(claim);
+        }
+        released
+    }
+
+    fn abandon_claim(&self, claim: &Claim) {
+        self.left.claims.add(claim.clone());
     }
 
     async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError> {

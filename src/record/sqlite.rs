@@ -40,6 +40,7 @@ use self::owners::Owners;
 use self::reserve::Reserve;
 use self::together::{Queue, Turn};
 use self::uploads::column;
+use super::left::Left;
 use super::rows;
 use super::{
     Adopted, Alias, Aliases, Claim, Claimed, Completed, Heal, Heals, Moved, NewUpload, PageIdentity, Pages, Record,
@@ -64,6 +65,7 @@ mod embedded {
 pub struct SqliteRecord {
     path: PathBuf,
     state: Arc<Mutex<State>>,
+    left: Arc<Left>,
     queue: Arc<Queue>,
     budgets: budgets::Pages,
 }
@@ -73,8 +75,8 @@ struct State {
     owners: Owners,
     mark: Mark,
     reserve: Reserve,
-    /// Workers of ours who have ended and could not be retired: the lock says that they live, and they do not.
-    ended: Vec<i64>,
+    /// Workers and claims of ours that are over: the lock says that they live, and they do not.
+    left: Arc<Left>,
     /// Why a write failed. After that nothing the engine says can be relied on: least of all a second try that succeeds.
     failed: Option<String>,
 }
@@ -92,11 +94,13 @@ impl SqliteRecord {
             let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
-            let mut state = State { connection, owners, mark, reserve, ended: Vec::new(), failed: None };
+            let left = Arc::<Left>::default();
+            let mut state = State { connection, owners, mark, reserve, left: Arc::clone(&left), failed: None };
             state.distrust_where_unmarked().map_err(|fault| fault.opening(&path))?;
             Ok(Self {
                 path,
                 state: Arc::new(Mutex::new(state)),
+                left,
                 queue: Arc::default(),
                 budgets: budgets::Pages::default(),
             })
@@ -180,8 +184,16 @@ impl Uploads for SqliteRecord {
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
-        let claim = claim.clone();
-        self.write_together(move |turn| claims::release(turn.transaction, &claim)).await
+        let ended = claim.clone();
+        let released = self.write_together(move |turn| claims::release(turn.transaction, &ended)).await;
+        if released.is_err() {
+            self.abandon_claim(claim);
+        }
+        released
+    }
+
+    fn abandon_claim(&self, claim: &Claim) {
+        self.left.claims.add(claim.clone());
     }
 
     async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError> {

@@ -223,7 +223,14 @@ pub trait Uploads: fmt::Debug + Send + Sync {
     async fn adopt(&self, uploads: &[Upload]) -> Result<Vec<Adopted>, RecordError>;
 
     /// Ends the claim of an upload that came to nothing. A claim that is no more is none of its business.
+    ///
+    /// # Errors
+    /// When that cannot be written down now; then it is [kept in mind](Self::abandon_claim).
     async fn release(&self, claim: &Claim) -> Result<(), RecordError>;
+
+    /// Takes note that the claim's upload came to nothing, and waits for nothing: the next claim on this record, of whatever
+    /// key, releases it first. For those who are gone before they could [release](Self::release) it.
+    fn abandon_claim(&self, claim: &Claim);
 
     /// Keeps where files lie now, each for the key's upload, if its id still is that one; durable, all or none of it, before
     /// this returns. A key is named once.

@@ -237,6 +237,21 @@ pub(in crate::record) async fn a_worker_that_retires_leaves_nothing_held(store: 
     assert!(matches!(late, Err(RecordError::Refused { .. } | RecordError::Lapsed)), "{late:?}");
 }
 
+pub(in crate::record) async fn an_abandoned_worker_is_retired_by_the_next(store: &dyn Store) {
+    let record = store.open().await;
+    let planner = begin(&*record, 1).await;
+    record.abandon_worker(&planner);
+    let campaign = plan(&*record, 1..=3, 1).await;
+    let worker = enlist(&*record, campaign).await;
+    claim(&*record, &worker, 2).await;
+    write(&*record, &worker, &[intent(1, 0)]).await;
+    record.abandon_worker(&worker);
+    let next = enlist(&*record, campaign).await;
+    assert_eq!(all(&*record, campaign).await, [(1, 0, State::Unknown), (2, 0, State::Planned), (3, 0, State::Planned)]);
+    record.abandon_worker(&worker);
+    assert_eq!(claim(&*record, &next, 1).await.len(), 1, "another is no more");
+}
+
 pub(in crate::record) async fn entries_are_stored_together_or_not_at_all(store: &dyn Store) {
     let record = store.open().await;
     let campaign = plan(&*record, 1..=2, 1).await;

@@ -207,6 +207,20 @@ pub(in crate::record) async fn a_released_claim_can_be_won_again(store_at: &dyn 
     assert_eq!(one.count_orphans().await.expect("counted"), 0);
 }
 
+pub(in crate::record) async fn an_abandoned_claim_is_released_with_the_next(store_at: &dyn Store) {
+    let (one, other) = (store_at.open().await, store_at.open().await);
+    let claim = win(&*one, &key(1)).await;
+    one.abandon_claim(&claim);
+    let claim = win(&*one, &key(1)).await;
+    one.abandon_claim(&claim);
+    win(&*one, &key(2)).await;
+    win(&*other, &key(1)).await;
+    one.abandon_claim(&claim);
+    win(&*one, &key(3)).await;
+    assert_eq!(one.claim(&key(1), NOW).await.expect("an answer"), Claimed::Held { since: NOW }, "it was too late");
+    assert_eq!(one.count_orphans().await.expect("counted"), 0);
+}
+
 pub(in crate::record) async fn epochs_of_a_key_only_grow(store_at: &dyn Store) {
     let mut last = i64::MIN;
     for round in 0..3 {

@@ -62,6 +62,7 @@ impl Campaigns for PostgresRecord {
     }
 
     async fn begin_plan(&self, new: &NewCampaign, pid: u32, now: Timestamp) -> Result<Begun, RecordError> {
+        self.retire_abandoned(now).await;
         self.bury_workers(now).await?;
         let owner = self.own().await?;
         self.sessions.write(|tx| async move { begin_plan(&tx, new, owner, pid, now).await }).await

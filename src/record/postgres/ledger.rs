@@ -31,7 +31,7 @@ const LONGEST_CALL: Duration = delivery::LONGEST_CALL.saturating_add(Duration::f
 #[async_trait]
 impl Ledger for PostgresRecord {
     async fn enlist(&self, campaign: CampaignId, pid: u32, now: Timestamp) -> Result<Enlisted, RecordError> {
-        self.retire_ended(now).await;
+        self.retire_abandoned(now).await;
         self.bury_workers(now).await?;
         let owner = self.own().await?;
         let enlisted = self.sessions.write(|tx| async move { enlist(&tx, campaign, owner, pid, now).await }).await?;
@@ -89,10 +89,16 @@ impl Ledger for PostgresRecord {
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         locked(&self.workers).remove(&worker.epoch);
         let retired = self.retire_within(LONG_ABSENCE, worker, now).await;
-        if retired.is_err() {
-            locked(&self.ended).push(*worker);
+        match retired {
+            Ok(()) => self.left.workers.settled(&[*worker]),
+            Err(_) => self.left.workers.add(*worker),
         }
         retired
+    }
+
+    fn abandon_worker(&self, worker: &Worker) {
+        locked(&self.workers).remove(&worker.epoch);
+        self.left.workers.add(*worker);
     }
 }
 
@@ -110,12 +116,11 @@ impl PostgresRecord {
             .await
     }
 
-    /// Retires workers that could not be when they ended. Nobody else can: their owner lives.
-    async fn retire_ended(&self, now: Timestamp) {
-        let ended = locked(&self.ended).clone();
-        for worker in ended {
+    /// Retires workers who ended without a word.
+    pub(super) async fn retire_abandoned(&self, now: Timestamp) {
+        for worker in self.left.workers.all() {
             match self.retire_within(ABSENCE, &worker, now).await {
-                Ok(()) => locked(&self.ended).retain(|other| other.epoch != worker.epoch),
+                Ok(()) => self.left.workers.settled(&[worker]),
                 Err(error) => tracing::warn!(%error, "what worker {} had is still held", worker.epoch),
             }
         }

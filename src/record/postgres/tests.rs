@@ -21,7 +21,7 @@ use self::server::{Pair, Server};
 use super::*;
 use crate::delivery::{Event, State};
 use crate::record::contract::{self, NOW, key, result};
-use crate::record::{Begun, Campaigns, DeliveryKey, Enlisted, Entry, Ledger, Reach, Written};
+use crate::record::{Begun, Campaigns, DeliveryKey, Enlisted, Entry, Ledger, Reach, Worker, Written};
 
 contract::suite!(if let Some(place) = place() { place } else { return });
 

@@ -105,60 +105,68 @@ impl Ledger for SqliteRecord {
     async fn retire(&self, worker: &Worker, now: Timestamp) -> Result<(), RecordError> {
         let worker = *worker;
         self.call(move |engine| {
-            let retired = engine.write(|transaction| bury(transaction, worker.campaign, worker.epoch, now));
-            if retired.is_err() {
-                engine.ended.push(worker.epoch);
+            let retired = engine.write(|transaction| bury(transaction, worker, now));
+            match retired {
+                Ok(()) => engine.left.workers.settled(&[worker]),
+                Err(_) => engine.left.workers.add(worker),
             }
             retired
         })
         .await
     }
+
+    fn abandon_worker(&self, worker: &Worker) {
+        self.left.workers.add(*worker);
+    }
 }
 
 impl Engine {
-    /// Settles what workers left whose process is gone, or who could not be retired.
+    /// Settles what workers left whose process is gone, or who ended without a word.
     pub(super) fn bury_workers(&mut self, now: Timestamp) -> Result<(), Fault> {
-        let dead = dead_workers(&self.connection.transaction()?, &self.owners, &self.ended)?;
+        let ended = self.left.workers.all();
+        let dead = dead_workers(&self.connection.transaction()?, &self.owners, &ended)?;
         if dead.is_empty() {
             return Ok(());
         }
-        match self.bury_dead(now) {
+        match self.bury_dead(&ended, now) {
             // What has waited since it ended waits a little longer: who only looks is answered meanwhile.
-            Err(fault) if fault.may_pass() && dead.iter().all(|(_, epoch)| self.ended.contains(epoch)) => Ok(()),
+            Err(fault) if fault.may_pass() && dead.iter().all(|dead| ended.contains(dead)) => Ok(()),
             buried => buried,
         }
     }
 
-    fn bury_dead(&mut self, now: Timestamp) -> Result<(), Fault> {
+    fn bury_dead(&mut self, ended: &[Worker], now: Timestamp) -> Result<(), Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let before = transaction.total_changes();
         // Somebody else may have done so meanwhile.
-        for (campaign, epoch) in dead_workers(&transaction, &self.owners, &self.ended)? {
-            bury(&transaction, campaign, epoch, now)?;
+        for worker in dead_workers(&transaction, &self.owners, ended)? {
+            bury(&transaction, worker, now)?;
         }
         commit(transaction, before, &mut self.mark)?;
-        self.ended.clear();
+        self.left.workers.settled(ended);
         Ok(())
     }
 }
 
-fn dead_workers(transaction: &Transaction, owners: &Owners, ended: &[i64]) -> Result<Vec<(CampaignId, i64)>, Fault> {
+fn dead_workers(transaction: &Transaction, owners: &Owners, ended: &[Worker]) -> Result<Vec<Worker>, Fault> {
     let mut query = transaction.prepare_cached("SELECT campaign, id, owner FROM campaign_workers")?;
-    let workers = query.query_map([], |row| Ok((CampaignId(row.get(0)?), row.get(1)?, row.get::<_, String>(2)?)))?;
+    let workers = query.query_map([], |row| {
+        Ok((Worker { campaign: CampaignId(row.get(0)?), epoch: row.get(1)? }, row.get::<_, String>(2)?))
+    })?;
     let mut dead = Vec::new();
     for worker in workers {
-        let (campaign, epoch, owner) = worker?;
-        if ended.contains(&epoch) || !owners.is_alive(&owner)? {
-            dead.push((campaign, epoch));
+        let (worker, owner) = worker?;
+        if ended.contains(&worker) || !owners.is_alive(&owner)? {
+            dead.push(worker);
         }
     }
     Ok(dead)
 }
 
-fn bury(transaction: &Transaction, campaign: CampaignId, epoch: i64, now: Timestamp) -> Result<(), Fault> {
-    let stored = load(transaction, campaign)?;
-    sheet(transaction, &stored).abandon(epoch, now)?;
-    transaction.prepare_cached("DELETE FROM campaign_workers WHERE id = ?1")?.execute([epoch])?;
+fn bury(transaction: &Transaction, worker: Worker, now: Timestamp) -> Result<(), Fault> {
+    let stored = load(transaction, worker.campaign)?;
+    sheet(transaction, &stored).abandon(worker.epoch, now)?;
+    transaction.prepare_cached("DELETE FROM campaign_workers WHERE id = ?1")?.execute([worker.epoch])?;
     Ok(())
 }
 

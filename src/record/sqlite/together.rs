@@ -146,6 +146,10 @@ impl State {
         if newcomer {
             claims::bury_all_dead(&transaction, &self.owners)?;
         }
+        let over = self.left.claims.all();
+        for claim in &over {
+            claims::release(&transaction, claim)?;
+        }
         let turn = Turn { transaction: &transaction, owners: &self.owners, owner: &owner };
         for job in jobs {
             let step = |sql| transaction.prepare_cached(sql)?.execute([]);
@@ -155,6 +159,8 @@ impl State {
             }
             step("RELEASE one")?;
         }
-        commit(transaction, before, &mut self.mark)
+        commit(transaction, before, &mut self.mark)?;
+        self.left.claims.settled(&over);
+        Ok(())
     }
 }

@@ -177,7 +177,23 @@ impl Uploads for Desk {
         if self.makes(Mistake::KeepsClaims) {
             return Ok(());
         }
-        step!(self, Write, release(claim))
+        let engine = match self.turn("release", Sort::Write).await {
+            Err(error @ (RecordError::Locked { .. } | RecordError::Full { .. })) => {
+                // The engine was not asked, and would have kept it in mind.
+                self.abandon_claim(claim);
+                return Err(error);
+            }
+            turn => turn?,
+        };
+        let released = at_once(engine.release(claim));
+        drop(engine);
+        self.answer("release", Sort::Write, released).await
+    }
+
+    fn abandon_claim(&self, claim: &Claim) {
+        if let Some(engine) = self.0.engine().filter(|_| !self.makes(Mistake::KeepsClaims)) {
+            engine.abandon_claim(claim);
+        }
     }
 
     async fn follow(&self, moves: &[Moved]) -> Result<(), RecordError> {
@@ -503,6 +519,12 @@ impl Ledger for Desk {
             turn => turn?,
         };
         self.answer("retire", Sort::Write, at_once(engine.retire(worker, now))).await
+    }
+
+    fn abandon_worker(&self, worker: &Worker) {
+        if !self.0.has_lapsed(worker.epoch) {
+            self.0.keep_in_mind(worker);
+        }
     }
 }
 
