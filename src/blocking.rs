@@ -1,24 +1,12 @@
 //! Work that blocks, away from the tasks.
 
-use std::panic::resume_unwind;
+use tokio::task::spawn_blocking;
 
-use tokio::task::{JoinError, spawn_blocking};
+use crate::detached::came_of;
 
 /// What `work` gives, which blocks and is done on a thread for that. A panic in it is the caller's.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     came_of(spawn_blocking(work).await).await
-}
-
-/// What came of a task that nobody aborts. A panic in it is the caller's.
-pub(crate) async fn came_of<T>(joined: Result<T, JoinError>) -> T {
-    match joined {
-        Ok(done) => done,
-        Err(failure) => match failure.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime is going down, and nobody will hear the answer.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }
 
 #[cfg(test)]

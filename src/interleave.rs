@@ -4,11 +4,11 @@
 //! to go. Nobody is polled who was not woken, so a wake-up that is lost leaves somebody behind, and that ends the test. What
 //! cannot be seen so is what other threads do between two steps of one poll: `sync::orders` draws some of that.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// The choices of one run.
 #[derive(Debug, Default)]
@@ -115,14 +115,26 @@ pub(crate) fn drive(actors: &mut [Actor<'_>], choices: &mut Choices, mut outside
     }
 }
 
+/// What the future gives, unless it still waits after so many polls: then it is given up, and there is nothing.
+pub(crate) async fn given_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let (mut future, mut polled) = (Box::pin(future), 0);
+    poll_fn(|context| {
+        polled += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(given) => Poll::Ready(Some(given)),
+            Poll::Pending if polled == polls => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeSet;
-    use std::task::Poll;
 
     use futures::channel::oneshot;
-    use futures::future::poll_fn;
 
     use super::*;
 

@@ -96,6 +96,7 @@ mod causes;
 pub mod cli;
 pub mod clock;
 pub mod delivery;
+mod detached;
 mod events;
 pub mod facts;
 mod fault;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::record::{CampaignId, Enlisted, Holder, Record, RecordError, Worker};
+use crate::detached::to_its_end;
+use crate::record::{Begun, CampaignId, Enlisted, Holder, NewCampaign, Record, RecordError, Worker};
 
 /// Is let go of in the end, at the latest when it is dropped: a process that lives on must not keep what it no longer sends.
 #[derive(Debug)]
@@ -13,25 +14,55 @@ pub(super) struct Hold {
     record: Arc<dyn Record>,
     clock: Arc<dyn Clock>,
     worker: Worker,
+    /// Where it was taken: it may be dropped anywhere.
+    runtime: Handle,
     is_over: bool,
 }
 
 impl Hold {
     /// Takes hold of the campaign, or says who has it.
+    ///
+    /// # Cancel safety
+    /// Who goes away before the answer is there holds nothing, unless the runtime goes with them.
     pub(super) async fn take(
         record: &Arc<dyn Record>,
         clock: &Arc<dyn Clock>,
         campaign: CampaignId,
     ) -> Result<Result<Self, Holder>, RecordError> {
-        Ok(match record.enlist(campaign, std::process::id(), clock.now()).await? {
-            Enlisted::Won(worker) => Ok(Self::of(record, clock, worker)),
-            Enlisted::Held(holder) => Err(holder),
-        })
+        let (record, clock) = (Arc::clone(record), Arc::clone(clock));
+        let taking = async move {
+            let enlisted = record.enlist(campaign, std::process::id(), clock.now()).await?;
+            Ok(match enlisted {
+                Enlisted::Won(worker) => Ok(Self::of(record, clock, worker)),
+                Enlisted::Held(holder) => Err(holder),
+            })
+        };
+        to_its_end(taking).await
     }
 
-    /// The hold this worker has.
-    pub(super) fn of(record: &Arc<dyn Record>, clock: &Arc<dyn Clock>, worker: Worker) -> Self {
-        Self { record: Arc::clone(record), clock: Arc::clone(clock), worker, is_over: false }
+    /// Begins to plan the campaign, or says who is at it; `None` where another plan was faster.
+    ///
+    /// # Cancel safety
+    /// Who goes away before the answer is there holds nothing, unless the runtime goes with them.
+    pub(super) async fn plan(
+        record: &Arc<dyn Record>,
+        clock: &Arc<dyn Clock>,
+        new: &NewCampaign,
+    ) -> Result<Result<Option<Self>, Holder>, RecordError> {
+        let (record, clock, new) = (Arc::clone(record), Arc::clone(clock), new.clone());
+        let beginning = async move {
+            let begun = record.begin_plan(&new, std::process::id(), clock.now()).await?;
+            Ok(match begun {
+                Begun::Won(planner) => Ok(Some(Self::of(record, clock, planner))),
+                Begun::Held(holder) => Err(holder),
+                Begun::Overtaken => Ok(None),
+            })
+        };
+        to_its_end(beginning).await
+    }
+
+    fn of(record: Arc<dyn Record>, clock: Arc<dyn Clock>, worker: Worker) -> Self {
+        Self { record, clock, worker, runtime: Handle::current(), is_over: false }
     }
 
     pub(super) const fn worker(&self) -> Worker {
@@ -53,10 +84,13 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        // Without a runtime the process is at its end, and the hold with it.
-        let Some(runtime) = (!self.is_over).then(Handle::try_current).and_then(Result::ok) else { return };
+        if self.is_over {
+            return;
+        }
+        // For whoever comes next here, at once; for others once it is written down, which takes a runtime that still runs.
+        self.record.abandon_worker(&self.worker);
         let (record, worker, now) = (Arc::clone(&self.record), self.worker, self.clock.now());
-        runtime.spawn(async move {
+        self.runtime.spawn(async move {
             if let Err(error) = record.retire(&worker, now).await {
                 tracing::warn!(%error, "a campaign could not be let go of");
             }

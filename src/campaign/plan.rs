@@ -14,7 +14,7 @@ use super::{CampaignError, settle};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::State;
 use crate::ids::{CampaignName, KeySpace};
-use crate::record::{Begun, Campaign, Change, NewCampaign, PlanDigest, Record, RecordError};
+use crate::record::{Campaign, Change, NewCampaign, PlanDigest, Record, RecordError};
 use crate::stop::Stop;
 
 mod check;
@@ -62,6 +62,10 @@ pub struct Planned {
 /// # Errors
 /// `Changed` when it was planned with something else; `Held` while somebody plans or sends it; and whatever is wrong with
 /// message or list as a whole.
+///
+/// # Cancel safety
+/// Dropping the future cuts the plan off, unless it is complete already: the campaign is free as soon as the call that was
+/// under way has ended.
 pub async fn plan(
     record: &Arc<dyn Record>,
     spec: &CampaignSpec,
@@ -159,16 +163,16 @@ async fn plan_once(
     let (space, name, parts) = (space.clone(), spec.name.clone(), spec.message.count());
     let testers = spec.settings.ramp.testers.clone();
     let new = NewCampaign { space, name, message, settings, parts, replaces, testers };
-    let planner = match record.begin_plan(&new, std::process::id(), clock.now()).await {
-        Ok(Begun::Won(planner)) => planner,
-        Ok(Begun::Held(holder)) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
-        Ok(Begun::Overtaken) => return Ok(None),
+    let mut hold = match Hold::plan(record, clock, &new).await {
+        Ok(Ok(Some(hold))) => hold,
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Err(holder)) => return Err(CampaignError::Held { name: spec.name.clone(), holder }),
         Err(RecordError::Refused { .. }) if let Some(was) = was.filter(|was| *was != parts) => {
             return Err(CampaignError::OtherParts { name: spec.name.clone(), was, now: parts });
         }
         Err(error) => return Err(error.into()),
     };
-    let mut hold = Hold::of(record, clock, planner);
+    let planner = hold.worker();
     let written = async {
         let list = write_down(&**record, &planner, list, stop).await?;
         record.seal_plan(&planner, &new, list.digest(), list.malformed, clock.now()).await?;

@@ -57,7 +57,7 @@ pub struct RunParts {
     pub stop: Stop,
 }
 
-/// The right to send one campaign. Nobody else has it at the same time. Dropping it lets go of it.
+/// The right to send one campaign. Nobody else has it at the same time. Dropping it, wherever that is, lets go of it.
 #[derive(Debug)]
 pub struct Run {
     pub(super) parts: RunParts,
@@ -77,6 +77,9 @@ impl Run {
     ///
     /// # Errors
     /// `Held` while somebody else has it; `Overtaken` where it was planned anew; `NotPlanned` where its plan was cut off.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives it up: the campaign is free as soon as the call that was under way has ended.
     pub async fn begin(parts: RunParts, seen: &Campaign) -> Result<Self, CampaignError> {
         let name = &seen.name;
         if seen.digest.is_none() {

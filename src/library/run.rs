@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::blocking::came_of;
+use crate::detached::came_of;
 use crate::clock::Timestamp;
 use crate::ids::{Asset, AssetKey};
 use crate::media::{BytePool, Reader};

@@ -9,7 +9,8 @@ use crate::campaign::{Nonce, Portion};
 use crate::clock::ManualClock;
 use crate::delivery::{Event, Refusal, State};
 use crate::ids::Platform;
-use crate::record::{self, CampaignId, DeliveryKey, Enlisted, Entry, Holder, Reach};
+use crate::interleave::given_up_after;
+use crate::record::{self, Begun, CampaignId, DeliveryKey, Enlisted, Entry, Holder, Reach};
 
 const HELLO: &str = "[[message]]\ntext = \"Hi {name}\"\n";
 const PEOPLE: &str = "recipient,name\n11,Ada\n22,Grace\n33,Edsger\n";
@@ -109,6 +110,30 @@ async fn to_plan_the_same_again_changes_nothing_but_how_it_is_sent() {
     let settings: super::super::Settings = serde_json::from_str(&slower.campaign.settings).expect("settings");
     assert_eq!((slower.unchanged, settings.stop_after_failures), (true, Some(Portion::Count(7))));
     assert_eq!(slower.campaign.digest, first.campaign.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_a_plan_is_given_up_the_next_one_may_plan() {
+    let mut polls = 0;
+    loop {
+        polls += 1;
+        let desk = Desk::new().await;
+        let given_up = given_up_after(polls, desk.plan(PEOPLE, HELLO)).await.is_none();
+        let mut planned = desk.plan(PEOPLE, HELLO).await;
+        for _ in 0..1_000 {
+            if !matches!(planned, Err(CampaignError::Held { .. })) {
+                break;
+            }
+            // The call that was under way has not ended yet.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            planned = desk.plan(PEOPLE, HELLO).await;
+        }
+        assert_eq!(planned.expect("a plan").campaign.recipients, 3, "given up after {polls} polls");
+        if !given_up {
+            break;
+        }
+    }
+    assert!(polls > 3, "it waits for nothing");
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! A run that comes to nothing lets go of its campaign, in a process that lives on.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use reattach::campaign::{CampaignError, Counts, End, Pause, Replan, Run, RunParts, RunSummary, pause};
 use reattach::record::{Campaign, Change};
+use tokio::runtime::Runtime;
 
 use super::indoors::{Room, TRAP};
 
@@ -41,6 +44,50 @@ async fn one_that_is_dropped_lets_go() {
     let campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
     drop(Run::begin(room.parts(), &campaign).await.expect("nobody has it"));
     assert_eq!(ended(&room, &campaign).await.counts, Counts { total: PEOPLE, sent: PEOPLE, ..Counts::default() });
+}
+
+/// What the future gives, unless it still waits after so many polls: then it is given up.
+async fn given_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let (mut future, mut polled) = (Box::pin(future), 0);
+    poll_fn(|context| {
+        polled += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(given) => Poll::Ready(Some(given)),
+            Poll::Pending if polled == polls => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_given_up_while_it_begins_lets_go_wherever_that_was() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
+    let mut polls = 1;
+    while !matches!(given_up_after(polls, Run::begin(room.parts(), &campaign)).await, Some(Ok(_))) {
+        begun(room.parts(), &campaign).await.give_up().await.expect("let go of");
+        polls += 1;
+    }
+    assert!(polls > 2, "it waits for nothing");
+    assert_eq!(ended(&room, &campaign).await.counts.sent, PEOPLE);
+}
+
+#[test]
+fn one_that_is_dropped_outside_of_its_runtime_lets_go() {
+    let [here, there] = [(); 2].map(|()| Runtime::new().expect("a runtime"));
+    let (room, campaign) = here.block_on(async {
+        let room = Room::at("2026-04-01T12:00:00Z").await;
+        let campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
+        (room, campaign)
+    });
+    let begin = async || Run::begin(room.parts(), &campaign).await.expect("nobody has it");
+    let run = here.block_on(begin());
+    drop(run);
+    let run = here.block_on(begin());
+    drop(here);
+    drop(run);
+    there.block_on(begin());
 }
 
 #[tokio::test(start_paused = true)]
