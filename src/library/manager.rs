@@ -1,7 +1,7 @@
 //! `AssetLibrary`: one Page's assets, and the live id of each.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::graph::{CorrectedClock, Envelope, GraphClient};
 use crate::ids::{Asset, AssetKey, ContentHash, KeySpace, MediaKind, PageId, WebUrl};
 use crate::media::{BytePool, Follow, Problem, Reader, Verdict, judge, judge_as_file};
-use crate::record::{Claim, Record, Upload};
+use crate::record::{Record, Upload};
 use crate::stop::Stop;
 
 use super::budget;
@@ -110,8 +110,6 @@ pub struct AssetLibrary {
     pub(super) fitter: Arc<Fitter>,
     pub(super) flights: Arc<SingleFlight<AssetKey, super::upload::Ensured, LibraryError>>,
     pub(super) asked_the_time: Arc<OnceCell<()>>,
-    /// Claims that are over and that the record could not be told so of.
-    pub(super) unreleased: Arc<Mutex<Vec<Claim>>>,
 }
 
 /// How what has no id yet gets to Meta.
@@ -160,7 +158,6 @@ impl AssetLibrary {
             turns: Arc::new(Semaphore::new(readers())),
             flights: Arc::new(SingleFlight::new()),
             asked_the_time: Arc::default(),
-            unreleased: Arc::default(),
             known: Arc::new(Known::of(Arc::clone(&parts.record))),
             space,
             parts: Arc::new(parts),

@@ -35,6 +35,7 @@ mod single_flight;
 mod subject;
 mod survey;
 mod sync;
+mod tenure;
 mod time;
 mod upload;
 mod verify;

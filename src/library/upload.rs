@@ -1,25 +1,24 @@
 //! One upload: shared in the process, claimed in the record, its result durable before anyone hears of it.
 
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use tokio::time::Instant;
 
 use crate::blocking::blocking;
 use crate::graph::{Envelope, FileUpload, GraphError, Hook, Message, SendRequest, Sent, UrlUpload};
 use crate::ids::{AssetKey, AttachmentId};
 use crate::media::{Follow, Reader};
-use crate::record::{Claim, Claimed, Completed, NewUpload, RecordError, Upload, UploadState, patiently};
+use crate::record::{Claim, Completed, NewUpload, RecordError, Upload, UploadState, patiently};
 
 use super::errand::Errand;
 use super::manager::{AssetLibrary, Via};
 use super::plan::{PlanRules, staleness};
 use super::single_flight::Flight;
 use super::subject::{Candidate, SharedBytes, Subject, WebAddress};
+use super::tenure::Tenure;
 use super::{AssetOutcome, AssetReport, LibraryError, Progress, Reporter};
 
 /// How long to wait for it without a word.
@@ -91,60 +90,31 @@ impl AssetLibrary {
         }
     }
 
-    async fn release(&self, claim: Claim) -> Result<(), RecordError> {
-        let released = self.parts.record.release(&claim).await;
-        if released.is_err() {
-            self.unreleased().push(claim);
-        }
-        released
-    }
-
-    /// Releases what could not be when it was over: as long as this process lives, nobody else can.
-    async fn release_again(&self) {
-        let unreleased = self.unreleased().clone();
-        for claim in unreleased {
-            match self.parts.record.release(&claim).await {
-                Ok(()) => self.unreleased().retain(|other| other.epoch != claim.epoch),
-                Err(error) => tracing::warn!(%error, "a claim that is over is still held"),
-            }
-        }
-    }
-
-    fn unreleased(&self) -> MutexGuard<'_, Vec<Claim>> {
-        self.unreleased.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn ensure(&self, job: &Job, seen: Option<&AttachmentId>) -> Result<Ensured, LibraryError> {
         let key = job.subject.key();
         let record = &self.parts.record;
         let (begun, mut told) = (Instant::now(), false);
         loop {
             let slot = self.upload_slots.acquire().await;
-            self.release_again().await;
-            match record.claim(key, self.parts.clock.now()).await? {
-                Claimed::Won(claim) => {
-                    let work = AssertUnwindSafe(self.upload_claimed(job, seen, &claim));
-                    let done = work.catch_unwind().await;
-                    if matches!(done, Ok(Ok(Ensured::Uploaded(..)))) {
-                        return done.unwrap_or_else(|panic| resume_unwind(panic));
-                    }
-                    // Whatever ended it, the next one who wants these bytes must not wait for this claim.
-                    let released = self.release(claim).await;
-                    let done = done.unwrap_or_else(|panic| resume_unwind(panic));
-                    if matches!(done, Err(LibraryError::Superseded { .. })) && begun.elapsed() < LONGEST_WAIT {
-                        // The claim had passed on: whoever has it now brings the id everybody is to use.
-                        continue;
-                    }
-                    return done.and_then(|found| Ok(released.map(|()| found)?));
+            let Some(tenure) = Tenure::of(record, key, self.parts.clock.now()).await? else {
+                drop(slot);
+                if let Some(upload) = self.newer_than(key, seen).await? {
+                    return Ok(Ensured::Found(upload));
                 }
-                Claimed::Held { .. } => {
-                    drop(slot);
-                    if let Some(upload) = self.newer_than(key, seen).await? {
-                        return Ok(Ensured::Found(upload));
-                    }
-                    self.wait_for_other(&job.subject, begun, &mut told).await?;
-                }
+                self.wait_for_other(&job.subject, begun, &mut told).await?;
+                continue;
+            };
+            let done = self.upload_claimed(job, seen, tenure.claim()).await;
+            if matches!(done, Ok(Ensured::Uploaded(..))) {
+                tenure.completed();
+                return done;
             }
+            let released = tenure.release().await;
+            if matches!(done, Err(LibraryError::Superseded { .. })) && begun.elapsed() < LONGEST_WAIT {
+                // The claim had passed on: whoever has it now brings the id everybody is to use.
+                continue;
+            }
+            return done.and_then(|found| Ok(released.map(|()| found)?));
         }
     }
 

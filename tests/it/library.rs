@@ -21,6 +21,8 @@ use reattach::media::{BytePool, Reader, ScanOptions};
 use reattach::record::{Derivation, Record, Upload, UploadState};
 use reattach::stop::Stop;
 use serde_json::json;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 use crate::support::World;
 use crate::support::client::{graph_options, unhindered};
@@ -334,6 +336,46 @@ fn an_upload_that_panics_leaves_nobody_waiting() {
         let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it waits for a dead claim");
         assert_eq!(again.outcome, AssetOutcome::Uploaded);
     });
+}
+
+/// Tells of every call, and answers none.
+#[derive(Debug)]
+struct Silent(Arc<Notify>);
+
+#[async_trait::async_trait]
+impl Transport for Silent {
+    async fn execute(&self, _: Call) -> Attempt {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn an_upload_whose_runtime_ends_leaves_nobody_waiting() {
+    let world = World::new();
+    let reference = AssetRef::File(world.put("hero.png", png(1)));
+    let options = ResolveOptions::uploading(RULES);
+    let runtime = Runtime::new().expect("a runtime");
+    let first = runtime.block_on(async {
+        let calls = Arc::new(Notify::new());
+        let first = open_with(&world, 1 << 20, Silent(Arc::clone(&calls))).await;
+        tokio::select! {
+            report = first.library.resolve(&reference, &options) => panic!("{report:?}"),
+            () = calls.notified() => {}
+        }
+        first
+    });
+    drop(runtime);
+    let report = world.runtime.block_on(async {
+        let Opened { graph, library, .. } = open(&world, 1 << 20).await;
+        let reader = Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock));
+        let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
+        let parts = LibraryParts::new(graph, Arc::clone(&first.record), inspector, library.space().clone());
+        // Whoever would have to wait for the claim fails at once.
+        parts.stop.request();
+        AssetLibrary::new(parts).resolve(&reference, &options).await
+    });
+    assert_eq!(report.outcome, AssetOutcome::Uploaded, "{:?}", report.error);
 }
 
 #[test]
