@@ -77,7 +77,7 @@ pub async fn plan(
         match plan_once(record, spec, options, clock).await {
             Ok(Some(planned)) => return Ok(planned),
             Ok(None) => {}
-            Err(held @ CampaignError::Held { .. }) => {
+            Err(held @ CampaignError::Held { .. }) if record.is_shared() => {
                 seen = wait_for_others(&**record, spec, options, &**clock, seen, held).await?;
             }
             Err(error) => return Err(error),

@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::detached::came_of;
 use crate::clock::Timestamp;
+use crate::detached::came_of;
 use crate::ids::{Asset, AssetKey};
 use crate::media::{BytePool, Reader};
 use crate::record::Upload;

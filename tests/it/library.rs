@@ -370,7 +370,7 @@ fn an_upload_whose_runtime_ends_leaves_nobody_waiting() {
         let Opened { graph, library, .. } = open(&world, 1 << 20).await;
         let reader = Reader::new(Arc::new(BytePool::new(1 << 20)), Arc::new(SystemClock));
         let inspector = Inspector::new(Arc::new(reader), Arc::new(FileCache::disabled()));
-        let parts = LibraryParts::new(graph, Arc::clone(&first.record), inspector, library.space().clone());
+        let parts = LibraryParts::new(graph, Arc::clone(&first.record), inspector, library.space().page.clone());
         // Whoever would have to wait for the claim fails at once.
         parts.stop.request();
         AssetLibrary::new(parts).resolve(&reference, &options).await

@@ -17,7 +17,7 @@ use super::counts;
 use super::live::{Live, Meter, View};
 
 /// How often it is asked whether somebody still sends.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// Looks on until nobody sends `campaign` any more.
 pub(super) async fn look_on(

@@ -21,11 +21,11 @@ use crate::cli::session::Session;
 use crate::cli::values::count;
 use crate::events::CampaignEvent;
 use crate::graph::MessagingType;
-use crate::ids::Recipient;
+use crate::ids::{KeySpace, Recipient};
 use crate::record::{Campaign, Change, Record};
 
 use super::ahead::{confirm, print_ahead};
-use super::attach::{let_go, look_on};
+use super::attach::{ASK_EVERY, let_go, look_on};
 use super::closing::conclude;
 use super::events::{BadRowEvent, PreflightEvent};
 use super::live::Live;
@@ -110,7 +110,17 @@ async fn planned(
         replan: if replan { Replan::Allowed } else { Replan::Refused },
         stop: context.stop.clone(),
     };
-    let planned = write_plan(record, spec, &options, &context.clock).await?;
+    let planned = loop {
+        match write_plan(record, spec, &options, &context.clock).await {
+            Err(CampaignError::Held { .. }) if is_being_planned(context, &**record, &options.space, spec).await? => {
+                tokio::select! {
+                    () = tokio::time::sleep(ASK_EVERY) => {}
+                    () = context.stop.requested() => return Err(Failure::Stopped),
+                }
+            }
+            planned => break planned?,
+        }
+    };
     for (place, bad) in planned.bad_rows.iter().enumerate() {
         context.output.event(&BadRowEvent { event: "bad_row", line: bad.line, message: &bad.reason });
         if place < SHOWN && !context.output.is_json() {
@@ -124,6 +134,17 @@ async fn planned(
             .complain(format_args!("… and {} more that cannot be used: `--json` names them", count(hidden, "row")));
     }
     Ok(planned)
+}
+
+/// Whether somebody plans it just now, perhaps just the same.
+async fn is_being_planned(
+    context: &Context,
+    record: &dyn Record,
+    space: &KeySpace,
+    spec: &CampaignSpec,
+) -> Result<bool, Failure> {
+    let known = record.campaign(space, &spec.name, context.clock.now()).await?;
+    Ok(known.is_some_and(|known| known.holder.is_some() && known.digest.is_none()))
 }
 
 fn plan_line(planned: &Planned) -> String {
