@@ -80,6 +80,13 @@ pub enum RecordError {
         /// How many changes are missing, at least.
         lost: u64,
     },
+    /// Another file took the place of the record's while it was in use, or none did: what was written meanwhile is in the
+    /// file that was there.
+    #[error("use the record {}: its file was replaced or moved away while it was in use", path.display())]
+    Replaced {
+        /// The record's file.
+        path: PathBuf,
+    },
     /// The server lacks what it, or the one whose place it took, has acknowledged to this process: it was lost, or this is
     /// an older copy.
     #[error("use the record {server}: what was acknowledged is not there: {lacks}")]
@@ -233,14 +240,21 @@ impl RecordError {
             Self::Locked { .. } => Some("wait for the other program to finish, and try again"),
             Self::Full { .. } => Some("make room on the disk, and try again: what did not fit is not on record"),
             Self::Corrupt { .. } | Self::Damaged { .. } => Some(
-                "check the disk, and try again, for one that cannot be read looks the same; if it stays so, restore the file \
-                 from a copy; without one, move it and record.db.mark away: everything is uploaded again, and campaigns are \
-                 forgotten, so whoever runs one anew sends it to all, those who have it too",
+                "check the disk, and try again, for one that cannot be read looks the same; if it stays so, end all that use \
+                 the record, delete record.db-wal and record.db-shm beside it, and restore the file from a copy, a second time \
+                 where those two lay beside it the first: docs/OPERATING.md; without a copy, move it, those two and \
+                 record.db.mark away: everything is uploaded again, and campaigns are forgotten, so whoever runs one anew \
+                 sends it to all, those who have it too",
             ),
             Self::Behind { .. } => Some(
-                "restore the newest copy; to go on with what there is, such as an older copy or nothing, delete \
+                "restore the newest copy, with record.db-wal and record.db-shm deleted beside it first: docs/OPERATING.md; \
+                 to go on with what there is, such as an older copy or nothing, delete \
                  record.db.mark beside it: who was sent what since is forgotten then, and campaigns with somebody left wait for \
                  a resume",
+            ),
+            Self::Replaced { .. } => Some(
+                "end all that use the record before its file is moved or restored, then see which file is the right one: what \
+                 was written last is in the one that was there: docs/OPERATING.md",
             ),
             Self::Failed { .. } | Self::Stopped { .. } => Some("check the disk, and try again"),
             Self::Away { obstacle, .. } => Some(obstacle.hint()),

@@ -91,9 +91,10 @@ impl SqliteRecord {
     pub async fn open(path: &Path) -> Result<Self, RecordError> {
         let path = path.to_owned();
         blocking(move || {
-            let connection = file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
+            let (connection, mark) =
+                file::open(&path, embedded::migrations::runner()).map_err(|fault| fault.opening(&path))?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
-            let (owners, mark, reserve) = (Owners::beside(&path), Mark::beside(&path), Reserve::beside(&path));
+            let (owners, reserve) = (Owners::beside(&path), Reserve::beside(&path));
             let left = Arc::<Left>::default();
             let mut state = State { connection, owners, mark, reserve, left: Arc::clone(&left), failed: None };
             state.distrust_where_unmarked().map_err(|fault| fault.opening(&path))?;
@@ -367,7 +368,7 @@ impl State {
         result
     }
 
-    /// Without its mark nobody can tell whether the record is an older copy: who is to go on with a campaign has to say so.
+    /// Without its own mark nobody can tell whether the record is an older copy: who is to go on with a campaign has to say so.
     fn distrust_where_unmarked(&mut self) -> Result<(), Fault> {
         let head = Head::of(&self.connection)?;
         if !self.mark.is_of(head)
@@ -390,13 +391,13 @@ impl State {
     }
 }
 
-/// Makes the transaction durable, and counts it if it has changed anything since there were `before` changes.
+/// Makes the transaction durable, and counts it if it has changed anything since there were `before` changes. Fails where it
+/// is durable in a file that is the record's no more.
 fn commit(transaction: Transaction, before: u64, mark: &mut Mark) -> Result<(), Fault> {
     if transaction.total_changes() == before {
         return Ok(transaction.commit()?);
     }
     let head = Head::advance(&transaction)?;
     transaction.commit()?;
-    mark.keep(head);
-    Ok(())
+    mark.keep(head)
 }

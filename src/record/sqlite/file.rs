@@ -23,12 +23,14 @@ const APPLICATION: i32 = i32::from_be_bytes(*b"reat");
 /// How long to wait for another's lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection to the record at `path`, in the newest format of `migrations`, which apply all together or not at all.
-pub(super) fn open(path: &Path, migrations: Runner) -> Result<Connection, Fault> {
-    let mark = Mark::beside(path);
+/// A connection to the record at `path`, in the newest format of `migrations`, which apply all together or not at all, and
+/// the mark beside it.
+pub(super) fn open(path: &Path, migrations: Runner) -> Result<(Connection, Mark), Fault> {
+    let mut mark = Mark::beside(path);
     // Read before the record, which may go on in between, but never back.
     let reached = mark.read();
     create(path, &mark)?;
+    mark.look_at_record()?;
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
@@ -38,7 +40,7 @@ pub(super) fn open(path: &Path, migrations: Runner) -> Result<Connection, Fault>
         migrate(&mut connection, path, &migrations.set_grouped(true), newest)?;
     }
     Head::of(&connection)?.reaches(reached, path)?;
-    Ok(connection)
+    Ok((connection, mark))
 }
 
 /// Creates the file, empty, before SQLite would: SQLite asks the umask who may read it, and gives its neighbours the

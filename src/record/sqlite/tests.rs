@@ -1,6 +1,7 @@
 //! The contract on SQLite, and what only a file can suffer.
 
 mod carry;
+mod copies;
 mod damage;
 mod together;
 
@@ -166,7 +167,7 @@ async fn an_older_record_is_copied_and_then_migrated() {
     let newer = Runner::new(&migrations);
     fs::write(place.path().with_extension(format!("db.before-v{next}.part")), "of a copy cut off").expect("written");
 
-    let connection = file::open(&place.path(), newer).expect("migrated");
+    let (connection, _) = file::open(&place.path(), newer).expect("migrated");
     connection.execute_batch("SELECT note FROM pages; SELECT attachment_id FROM uploads").expect("the new form");
     let copy = place.path().with_extension(format!("db.before-v{next}"));
     assert_eq!(mode(&copy), 0o600);
@@ -491,12 +492,15 @@ async fn the_first_claim_of_a_record_settles_what_the_dead_left() {
     assert_eq!(fs::read_dir(owners).expect("a folder").count(), 1);
 }
 
+/// Why its only campaign is paused.
+async fn paused(record: &SqliteRecord) -> Option<String> {
+    record.campaigns(contract::NOW).await.expect("campaigns").remove(0).paused
+}
+
 #[tokio::test]
 async fn without_its_mark_a_record_sends_to_nobody_unasked() {
     let place = place();
     let mark = place.path().with_extension("db.mark");
-    let paused =
-        async |record: &SqliteRecord| record.campaigns(contract::NOW).await.expect("campaigns").remove(0).paused;
     let campaign = contract::plan(&place.record().await, 1..=2, 1).await;
     assert_eq!(paused(&place.record().await).await, None, "it has its mark");
     fs::write(&mark, "torn").expect("a mark that says nothing");

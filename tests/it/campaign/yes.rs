@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{TEXT, campaign, check_against_truth, closing, fast_world, run};
 use crate::support::pictures::png;
-use crate::support::{World, wait_until};
+use crate::support::{Ran, World, wait_until};
 
 /// Meta refuses the next so many messages.
 fn refuse(world: &World, times: u32) {
@@ -81,6 +81,46 @@ fn an_older_copy_of_the_record_sends_to_nobody_unasked() {
     assert_eq!(world.truth().message_count, 3);
     let resumed = world.json(["campaign", "resume", "spring", "--yes"]).ended_with(0);
     assert!(resumed.stderr.contains("gets it again"), "{}", resumed.stderr);
+}
+
+#[test]
+fn a_copy_of_the_whole_store_sends_to_nobody_unasked() {
+    let world = fast_world();
+    campaign(&world, 3, TEXT);
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    let store = world.store();
+    let (copy, original) = (store.with_extension("copy"), store.with_extension("original"));
+    fs::create_dir(&copy).expect("a folder");
+    for name in ["record.db", "record.db.mark"] {
+        fs::copy(store.join(name), copy.join(name)).expect("a copy");
+    }
+    run(&world).ended_with(0);
+    fs::rename(&store, &original).expect("moved away");
+    fs::rename(&copy, &store).expect("put in its place");
+    let refused = world.run(["campaign", "run", "library/spring.toml", "--yes"]).ended_with(2);
+    assert!(refused.stderr.contains("may have lost") && refused.stderr.contains("--echoes"), "{}", refused.stderr);
+    fs::rename(&store, &copy).expect("moved away");
+    fs::rename(&original, &store).expect("put back");
+    assert_eq!(closing(&run(&world).ended_with(0))["sent"], 3);
+    assert_eq!(world.truth().message_count, 3);
+}
+
+#[test]
+fn a_run_whose_record_is_replaced_stops() {
+    const PEOPLE: u64 = 2_000;
+    let world = fast_world();
+    campaign(&world, PEOPLE, TEXT);
+    world.json(["campaign", "plan", "library/spring.toml"]).ended_with(0);
+    let (record, copy) = (world.store().join("record.db"), world.store().join("copy.db"));
+    fs::copy(&record, &copy).expect("a copy");
+    let slow = json!({"on": "send", "times": 1_000_000, "when": "after", "fault": {"stall_ms": 50}});
+    world.sandbox().set_faults(slow).expect("a fault");
+    let child = world.start(["campaign", "run", "library/spring.toml", "--yes"]);
+    wait_until("messages", || world.counts().messages_accepted > 0);
+    fs::rename(copy, record).expect("replaced");
+    let ended = Ran::new(child.wait_with_output().expect("ends")).ended_with(6);
+    assert!(ended.stderr.contains("replaced or moved away"), "{}", ended.stderr);
+    assert!(world.truth().message_count < PEOPLE, "{} were sent", world.truth().message_count);
 }
 
 #[test]

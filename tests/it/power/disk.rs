@@ -15,6 +15,7 @@ use std::path::Path;
 use fastrand::Rng;
 
 use super::log::{Event, Log};
+use crate::support::marks;
 
 const SECTOR: usize = 512;
 /// How many of the writes that are kept are kept in part.
@@ -139,6 +140,9 @@ impl Disk {
         let kept = KEPT[rng.usize(..KEPT.len())];
         let names = if rng.bool() { self.names.clone() } else { self.names_left(rng) };
         write_tree(&names, folder, |file| self.files[file].left(log, kept, rng));
+        for record in names.keys().filter_map(|path| path.strip_suffix(".mark")) {
+            marks::put_in_place(&folder.join(record));
+        }
     }
 
     /// Of each folder's changes since it was synced, a beginning.

@@ -18,6 +18,7 @@ use tokio::task::{spawn_blocking, unconstrained};
 use tokio::time::Instant;
 
 use super::mistakes::Mistake;
+use crate::support::marks::put_in_place;
 
 /// What can go wrong. Over all seeds of a run each of them must have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,6 +247,7 @@ impl World {
                 std::fs::copy(named(&from), named(&to)).expect("a copy");
             }
         }
+        put_in_place(&to);
     }
 
     pub(super) fn fill_disk(&self, span: Duration) {

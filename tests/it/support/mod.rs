@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod keeper;
+pub(crate) mod marks;
 pub(crate) mod pictures;
 pub(crate) mod postgres;
 pub(crate) mod preload;

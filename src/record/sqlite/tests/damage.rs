@@ -85,10 +85,7 @@ impl Pristine {
 
     /// What these files say is what whoever opens them unharmed is told.
     async fn with(files: Vec<(PathBuf, Vec<u8>)>) -> Self {
-        let place = in_memory();
-        for (name, bytes) in &files {
-            fs::write(place.path().with_file_name(name), bytes).expect("written");
-        }
+        let place = laid_out(&files);
         let stored = Content::of(&place.record().await).await.expect("unharmed");
         assert_eq!(
             (stored.uploads.len(), stored.deliveries.len()),
@@ -99,21 +96,19 @@ impl Pristine {
 
     /// A place with these files, one of them damaged.
     fn damaged(&self, rng: &mut Rng) -> (Place, String) {
-        let place = in_memory();
-        let folder = place.path().parent().expect("a folder").to_owned();
+        let place = laid_out(&self.files);
         // The mark holds nothing that could be lost.
         let spared = rng.u8(..10) > 0;
         let worn: Vec<usize> =
             (0..self.files.len()).filter(|file| !(spared && self.files[*file].0.ends_with("record.db.mark"))).collect();
-        let worn = worn[rng.usize(..worn.len())];
-        let mut what = String::new();
-        for (number, (name, bytes)) in self.files.iter().enumerate() {
-            let mut bytes = bytes.clone();
-            if number == worn && !bytes.is_empty() {
-                what = format!("{} {}", name.display(), damage(&mut bytes, rng));
-            }
-            fs::write(folder.join(name), bytes).expect("written");
+        let name = &self.files[worn[rng.usize(..worn.len())]].0;
+        let path = place.path().with_file_name(name);
+        let mut bytes = fs::read(&path).expect("a file");
+        if bytes.is_empty() {
+            return (place, String::new());
         }
+        let what = format!("{} {}", name.display(), damage(&mut bytes, rng));
+        fs::write(path, bytes).expect("written");
         (place, what)
     }
 }
@@ -133,6 +128,19 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
 fn in_memory() -> Place {
     let place = Place(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder"));
     fs::create_dir_all(place.path().parent().expect("a folder")).expect("created");
+    place
+}
+
+/// A place with these files, as if they had been written there: else the mark would be one that was copied.
+fn laid_out(files: &[(PathBuf, Vec<u8>)]) -> Place {
+    let place = in_memory();
+    for (name, bytes) in files {
+        fs::write(place.path().with_file_name(name), bytes).expect("written");
+    }
+    let mut mark = Mark::beside(&place.path());
+    let head = mark.read().expect("a mark");
+    mark.look_at_record().expect("a record");
+    mark.keep(head).expect("it is there");
     place
 }
 
