@@ -4,8 +4,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
+use super::file::folder_of;
 use crate::delivery::IllegalStep;
 use crate::record::RecordError;
 
@@ -60,7 +63,7 @@ impl Fault {
     pub(super) fn is_a_refusal(&self) -> bool {
         match self {
             Self::Known(_) | Self::Refused(_) => true,
-            Self::Engine(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+            Self::Engine(error) => code_of(error) == Some(ErrorCode::ConstraintViolation),
             Self::System(_) => false,
         }
     }
@@ -83,7 +86,7 @@ impl Fault {
                 }
             }
             Self::Engine(error) => {
-                let code = error.sqlite_error_code();
+                let code = code_of(&error);
                 let source = Arc::new(error);
                 match code {
                     Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => RecordError::Locked { path, source },
@@ -92,7 +95,10 @@ impl Fault {
                     Some(ErrorCode::NotADatabase) => RecordError::NotARecord { path },
                     Some(ErrorCode::ConstraintViolation) => RecordError::Refused { path, source },
                     Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
-                        RecordError::Unreachable { path, source }
+                        match denial(&path) {
+                            Some(error) => RecordError::Unreachable { path, source: Arc::new(error) },
+                            None => RecordError::Unreachable { path, source },
+                        }
                     }
                     _ => RecordError::Failed { path, source },
                 }
@@ -105,7 +111,7 @@ impl Fault {
         match self {
             Self::System(error) => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
             Self::Engine(error) => matches!(
-                error.sqlite_error_code(),
+                code_of(error),
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
             ),
             Self::Known(_) | Self::Refused(_) => false,
@@ -121,9 +127,25 @@ impl Fault {
     }
 }
 
+/// What SQLite says it was. A disk without room for the memory that is shared beside the record, which readers need as well,
+/// is full.
+fn code_of(error: &rusqlite::Error) -> Option<ErrorCode> {
+    let failure = error.sqlite_error()?;
+    Some(if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE { ErrorCode::DiskFull } else { failure.code })
+}
+
+/// The system's own words for why the file or its folder cannot be written to, which SQLite keeps to itself. Nothing is
+/// opened: to close it would give up the locks SQLite holds on it.
+fn denial(path: &Path) -> Option<io::Error> {
+    let is_denial = |errno: &Errno| matches!(*errno, Errno::ROFS | Errno::ACCESS | Errno::PERM);
+    let denied = |place: &Path| access(place, Access::WRITE_OK).err().filter(is_denial);
+    denied(path).or_else(|| denied(folder_of(path))).map(io::Error::from)
+}
+
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -136,6 +158,7 @@ mod tests {
         assert!(matches!(used(ffi::SQLITE_BUSY), RecordError::Locked { .. }));
         assert!(matches!(used(ffi::SQLITE_BUSY_TIMEOUT), RecordError::Locked { .. }));
         assert!(matches!(used(ffi::SQLITE_FULL), RecordError::Full { .. }));
+        assert!(matches!(used(ffi::SQLITE_IOERR_SHMSIZE), RecordError::Full { .. }));
         assert!(matches!(used(ffi::SQLITE_CORRUPT), RecordError::Corrupt { .. }));
         assert!(matches!(used(ffi::SQLITE_NOTADB), RecordError::NotARecord { .. }));
         assert!(matches!(used(ffi::SQLITE_CONSTRAINT_CHECK), RecordError::Refused { .. }));
@@ -143,6 +166,29 @@ mod tests {
         assert!(matches!(used(ffi::SQLITE_IOERR_FSYNC), RecordError::Failed { .. }));
         let full = Fault::from(io::Error::from(io::ErrorKind::StorageFull));
         assert!(matches!(full.using(Path::new("r.db")), RecordError::Full { .. }));
+    }
+
+    #[test]
+    fn what_waits_for_room_may_pass_as_well_for_a_reader() {
+        let may_pass = |code| Fault::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).may_pass();
+        assert!(may_pass(ffi::SQLITE_IOERR_SHMSIZE) && !may_pass(ffi::SQLITE_IOERR_SHMMAP));
+    }
+
+    #[test]
+    fn a_place_that_may_not_be_written_to_is_told_in_the_systems_words() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("r.db");
+        fs::write(&path, b"").expect("a file");
+        assert!(denial(&path).is_none());
+        if rustix::process::geteuid().is_root() {
+            return;
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o500)).expect("closed");
+        let fault = Fault::from(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None));
+        let error = fault.using(&path);
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("open");
+        let RecordError::Unreachable { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains("Permission denied"), "{source}");
     }
 
     #[test]
