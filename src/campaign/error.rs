@@ -223,7 +223,9 @@ impl CampaignError {
             Self::AssetChanged { .. } => {
                 Some("put the old file back, or plan it anew: `reattach campaign run FILE --replan` goes on with the new one".into())
             }
-            Self::Held { .. } => Some("wait for it, or pause the campaign: `reattach campaign pause NAME`".into()),
+            Self::Held { name, .. } => {
+                Some(format!("wait for it, or pause the campaign: `reattach campaign pause {name}`"))
+            }
             Self::BegunElsewhere { .. } => Some(
                 "go on with it there (--graph-url): people got it already; under another name it goes to everybody on the \
                  list, those who have it too"
@@ -236,8 +238,8 @@ impl CampaignError {
             ),
             Self::Panicked => Some("that is a defect of reattach's: report what stands above".into()),
             Self::OtherStage { .. } => Some("look at what those before got, and say yes to what comes next".into()),
-            Self::Overtaken { .. } => {
-                Some("look at what it says now, `reattach campaign status NAME`, and begin again".into())
+            Self::Overtaken { name } => {
+                Some(format!("look at what it says now, `reattach campaign status {name}`, and begin again"))
             }
             Self::NotPlanned { .. } => Some("plan it again: `reattach campaign plan FILE.toml`".into()),
             Self::Record(error) => error.hint().map(Into::into),

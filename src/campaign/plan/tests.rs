@@ -315,6 +315,8 @@ async fn who_is_planning_it_already_is_named_at_once() {
     let Begun::Won(planner) = begun else { panic!("{begun:?}") };
     let refusal = desk.refused(PEOPLE, HELLO).await;
     assert!(refusal.starts_with("process 4711 has been at the campaign spring since "), "{refusal}");
+    let hint = desk.plan(PEOPLE, HELLO).await.err().and_then(|error| error.hint()).expect("a hint");
+    assert!(hint.contains("`reattach campaign pause spring`"), "{hint}");
     desk.record.retire(&planner, desk.clock.now()).await.expect("given back");
     assert_eq!(desk.planned(PEOPLE, HELLO).await.campaign.recipients, 3);
 }
