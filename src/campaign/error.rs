@@ -90,6 +90,12 @@ pub enum CampaignError {
         /// The list.
         path: PathBuf,
     },
+    /// A list whose lines end as nobody else's do any more.
+    #[error("{} ends its lines with a carriage return (CR) alone", path.display())]
+    BareReturns {
+        /// The list.
+        path: PathBuf,
+    },
     /// A list on which nobody can be written to.
     #[error("{} names nobody who can be written to{}", path.display(), first.as_ref().map_or_else(String::new, |first| format!(": {first}")))]
     Nobody {
@@ -203,6 +209,10 @@ impl CampaignError {
             ),
             Self::SameColumns { .. } => Some("rename or remove all but one: nobody can tell which is meant".into()),
             Self::Utf16 { .. } => Some("save it as UTF-8: spreadsheets call that `CSV UTF-8`".into()),
+            Self::BareReturns { .. } => Some(
+                "save it with lines that end in LF or CRLF, such as those of `CSV UTF-8`; `CSV (Macintosh)` has others"
+                    .into(),
+            ),
             Self::Nobody { .. } => Some(
                 "put a row for each person below the one that names the columns, with a PSID under recipient".into(),
             ),

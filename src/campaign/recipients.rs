@@ -1,7 +1,7 @@
 //! Lists of recipients: CSV or JSON Lines, of any size, row by row.
 //!
-//! CSV has a header row and the column `recipient`; commas, semicolons or tabs, quotes, a byte order mark and either kind
-//! of line end are taken. JSON Lines has an object a line with the key `recipient`. Other columns are variables; of those
+//! CSV has a header row and the column `recipient`; commas, semicolons or tabs, quotes, a byte order mark, and lines that
+//! end in LF or CRLF are taken. JSON Lines has an object a line with the key `recipient`. Other columns are variables; of those
 //! only the ones the message uses are read. `last_interaction_at` says when the person last wrote, and `timezone`, where a
 //! campaign asks, by which clock they live.
 
@@ -82,8 +82,11 @@ impl RecipientReader {
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         let mut reader = BufReader::with_capacity(256 * 1024, ListFile(file));
         let begin = reader.fill_buf().map_err(|source| unreadable(path, source))?;
-        if [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| begin.starts_with(*mark)) {
+        if is_utf16(begin) {
             return Err(CampaignError::Utf16 { path: path.to_owned() });
+        }
+        if has_bare_returns(begin) {
+            return Err(CampaignError::BareReturns { path: path.to_owned() });
         }
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let source = if ["jsonl", "ndjson", "json"].iter().any(|known| known.eq_ignore_ascii_case(extension)) {
@@ -128,6 +131,23 @@ impl RecipientReader {
             },
         }
     }
+}
+
+/// Whether a text that begins so is UTF-16: by its byte order mark, or because every other byte is zero, more or less, as it is
+/// where most letters are Latin.
+fn is_utf16(begin: &[u8]) -> bool {
+    let pairs = || begin.chunks_exact(2).take(32);
+    let is_mostly = |half: fn(&[u8]) -> bool| 2 * pairs().filter(|pair| half(pair)).count() > pairs().len();
+    let has_mark = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| begin.starts_with(*mark));
+    has_mark || is_mostly(|pair| pair[0] == 0 && pair[1] != 0) || is_mostly(|pair| pair[0] != 0 && pair[1] == 0)
+}
+
+/// Whether the first line of a text that begins so has a carriage return in its midst, outside of quotes.
+fn has_bare_returns(begin: &[u8]) -> bool {
+    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let before = line.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let is_in_quotes = before.split(|byte| *byte == b'"').count().is_multiple_of(2);
+    before.len() < line.len() && !is_in_quotes
 }
 
 fn unreadable(path: &Path, source: io::Error) -> CampaignError {

@@ -147,6 +147,34 @@ fn what_a_spreadsheet_saved_as_utf_16_is_called_that() {
         let error = read(name, mark, &[]).unwrap_err();
         assert!(matches!(error, CampaignError::Utf16 { .. }) && error.hint().is_some(), "{error}");
     }
+    // Most programs write the mark, and some do not.
+    let text = "recipient,имя\n1001,Ада\n";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        let error = read("a.csv", &bytes, &[]).unwrap_err();
+        assert!(matches!(error, CampaignError::Utf16 { .. }), "{error}");
+    }
+    let neither = read("a.csv", b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml", &[]).unwrap_err();
+    assert!(matches!(neither, CampaignError::NoColumn { .. }), "{neither}");
+}
+
+#[test]
+fn lines_that_end_in_a_carriage_return_alone_are_called_that() {
+    for (name, text) in [
+        ("a.csv", "recipient,first_name\r101,Ada\r102,Bo\r"),
+        ("a.csv", "\"recipient\",\"first_name\"\r101,Ada\r\n"),
+        ("a.txt", "101\r102\r"),
+        ("a.jsonl", "{\"recipient\":\"101\"}\r{\"recipient\":\"102\"}\r"),
+    ] {
+        let error = read(name, text.as_bytes(), &[]).unwrap_err();
+        assert!(matches!(error, CampaignError::BareReturns { .. }) && error.hint().is_some(), "{text:?}: {error}");
+    }
+    for fine in
+        ["recipient,name\r\n1,A\r\n", "recipient,name\r\r\n1,A\r\r\n", "recipient,name\r", "recipient,\"a\rb\"\n"]
+    {
+        assert!(read("a.csv", fine.as_bytes(), &[]).is_ok(), "{fine:?}");
+    }
 }
 
 #[test]
