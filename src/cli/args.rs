@@ -199,3 +199,25 @@ pub(super) struct DemoArgs {
     #[arg(value_name = "FOLDER", default_value = "assets-example")]
     pub(super) library: PathBuf,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// As wide as help is printed where no terminal says otherwise.
+    const COLUMNS: usize = 100;
+
+    #[test]
+    fn no_line_that_is_broken_by_hand_is_broken_again() {
+        let mut pending = vec![Cli::command()];
+        while let Some(command) = pending.pop() {
+            let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in notes.lines() {
+                assert!(line.chars().count() <= COLUMNS, "{}: {line}", command.get_name());
+            }
+            pending.extend(command.get_subcommands().cloned());
+        }
+    }
+}

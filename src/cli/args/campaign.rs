@@ -193,9 +193,9 @@ of the right look and time is taken for the one that may have arrived; where the
 can no longer arrive, the next run sends it. Both are inferred, and a later echo corrects them. It
 needs pages_read_engagement and pages_manage_metadata beside pages_messaging.
 
-What is assumed not sent is sent by the next run: --assume not-sent behind --from-conversations leaves
-out what may be among their messages, or may still arrive, and behind --echoes it takes a file that
-can be read to its end. Exit code 7: something is still unknown.")]
+What is assumed not sent is sent by the next run: --assume not-sent behind --from-conversations
+leaves out what may be among their messages, or may still arrive, and behind --echoes it takes a
+file that can be read to its end. Exit code 7: something is still unknown.")]
 pub(in crate::cli) struct SettleArgs {
     /// Its name.
     pub(in crate::cli) name: CampaignName,

@@ -23,8 +23,9 @@ Examples:
 RECIPIENT is a PSID (digits), or user_ref:…, comment:…, post:…, phone:+…, player:…, otn:…,
 notification:…, login:….
 
-FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it, \"file\": \"hero.png\" or
-\"asset\": \"@hero\" stands for the attachment_id, and is replaced by the live one before the message is sent.")]
+FILE.json holds Send API JSON: a whole body, or the object under `message`. Anywhere in it,
+\"file\": \"hero.png\" or \"asset\": \"@hero\" stands for the attachment_id, and is replaced by the live one
+before the message is sent.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(in crate::cli) struct SendArgs {
     /// Who gets it; may be left out where the --message file names somebody.
