@@ -1,5 +1,6 @@
 //! `serve`: the service beside a bot, and the gallery.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +79,10 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
     let listen = |source| Failure::Listen { address: args.listen, source };
     let listener = TcpListener::bind(args.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+    let called = called(address, &args.host);
+    // A proxy that is called so speaks TLS in its place.
+    let scheme = if tls.is_some() || called.ends_with(":443") { "https" } else { "http" };
+    let url = format!("{scheme}://{called}");
     announce(context, &args, &url, &keys);
     if !address.ip().is_loopback() && tls.is_none() {
         context.output.note(
@@ -111,6 +115,18 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<Exit, Fail
     served.map_err(listen)?;
     // To be stopped is how a service ends well.
     Ok(Exit::Done)
+}
+
+/// What it is called by whoever follows its link: by its address, unless that means every address. Then its first name is
+/// meant, or this machine.
+fn called(address: SocketAddr, hosts: &[String]) -> String {
+    let name = hosts.iter().find(|name| !name.is_empty());
+    match (address.ip(), name) {
+        (ip, _) if !ip.is_unspecified() => address.to_string(),
+        (_, Some(name)) => name.clone(),
+        (IpAddr::V4(_), None) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())).to_string(),
+        (IpAddr::V6(_), None) => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())).to_string(),
+    }
 }
 
 fn announce(context: &Context, args: &ServeArgs, url: &str, keys: &Keys) {
@@ -173,5 +189,26 @@ fn keep_out_of_core_dumps() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "a core dump of this process would hold its tokens");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_a_name_that_can_be_called() {
+        let link = |address: &str, hosts: &[&str]| {
+            let hosts: Vec<_> = hosts.iter().map(|&host| host.to_owned()).collect();
+            called(address.parse().expect("an address"), &hosts)
+        };
+        let names = ["media.example:7766", "other.example:7766"];
+        assert_eq!(link("0.0.0.0:7766", &names), "media.example:7766");
+        assert_eq!(link("[::]:7766", &names), "media.example:7766");
+        assert_eq!(link("0.0.0.0:7766", &[]), "127.0.0.1:7766");
+        assert_eq!(link("0.0.0.0:7766", &[""]), "127.0.0.1:7766", "an empty variable");
+        assert_eq!(link("[::]:7766", &[]), "[::1]:7766");
+        assert_eq!(link("127.0.0.1:7766", &names), "127.0.0.1:7766");
+        assert_eq!(link("192.0.2.1:7766", &[]), "192.0.2.1:7766");
     }
 }

@@ -34,6 +34,7 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::access::is_probe;
 use super::connection::Peer;
 use super::page;
 use super::problem::{PROBLEM_JSON, Problem};
@@ -105,8 +106,9 @@ fn tell_of_the_door(document: &mut utoipa::openapi::OpenApi) {
     ];
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+            // What asks for no token is told under any name.
             let needs_token = operation.security.is_none();
-            for (status, description) in REFUSALS.into_iter().filter(|(status, _)| needs_token || *status != "401") {
+            for (status, description) in REFUSALS.into_iter().filter(|(status, _)| needs_token || *status == "403") {
                 let problem = Content::new(Some(Ref::from_schema_name("Problem")));
                 let refusal = ResponseBuilder::new().description(description).content(PROBLEM_JSON, problem);
                 operation.responses.responses.entry(status.to_owned()).or_insert_with(|| refusal.into());
@@ -198,7 +200,8 @@ fn is_open(method: &Method, request: &Request<Body>) -> bool {
         accept.is_some_and(|accept| accept.contains("text/html"))
     };
     is_harmless
-        && (matches!(path, "/healthz" | "/readyz" | "/openapi.json")
+        && (is_probe(method, path)
+            || path == "/openapi.json"
             || path.starts_with("/page/")
             || (path == "/" && wants_page()))
 }
@@ -275,9 +278,11 @@ mod tests {
         };
         for (path, methods) in document["paths"].as_object().expect("paths") {
             for method in methods.as_object().expect("methods").keys() {
-                says(method, path, &["403", "421"]);
+                says(method, path, &["403"]);
                 let is_open = matches!(path.as_str(), "/healthz" | "/readyz");
-                assert_ne!(methods[method]["responses"]["401"].is_object(), is_open, "{method} {path}");
+                for status in ["401", "421"] {
+                    assert_ne!(methods[method]["responses"][status].is_object(), is_open, "{method} {path} {status}");
+                }
             }
         }
         says("post", "/v1/resolve", &["400", "404", "413"]);
