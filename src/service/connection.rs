@@ -4,6 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -72,18 +73,29 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
         stream.set_write_timeout(Some(UNREAD));
         let stream = Box::pin(stream);
         let router = TowerToHyperService::new(router.clone());
+        let asked = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&asked);
         let service = service_fn(move |mut request: Request<Incoming>| {
+            heard.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
             router.call(request.map(Body::new))
         });
-        let (http, tls, watcher) = (http.clone(), tls.clone(), graceful.watcher());
+        let (http, tls, watcher, stop) = (http.clone(), tls.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            let ended = match tls {
-                None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
-                Some(tls) => match tokio::time::timeout(HEAD, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
-                    Ok(Err(_)) | Err(_) => Ok(()),
-                },
+            let connection = async {
+                match tls {
+                    None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    Some(tls) => match tokio::time::timeout(HEAD, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                        Ok(Err(_)) | Err(_) => Ok(()),
+                    },
+                }
+            };
+            let ended = tokio::select! {
+                biased;
+                ended = connection => ended,
+                // Nothing was begun, and nobody waits for the rest of its head.
+                () = unasked(&stop, &asked) => Ok(()),
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
@@ -98,13 +110,21 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
     Ok(())
 }
 
+/// Returns when the service stops before anything was asked.
+async fn unasked(stop: &Stop, asked: &AtomicBool) {
+    stop.requested().await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending().await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
     use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
-    use tokio::sync::mpsc;
+    use tokio::sync::{Notify, mpsc};
 
     use super::*;
 
@@ -147,6 +167,54 @@ mod tests {
         let _ = idle.read_to_end(&mut rest).await;
         assert!(rest.len() < LARGE, "{} bytes", rest.len());
         stop.request();
+        serving.await.expect("no panic").expect("served");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_not_asked_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = Stop::new();
+        let serving = tokio::spawn(accept(listener, None, Router::new(), stop.clone()));
+        let mut half = TcpStream::connect(address).await.expect("connected");
+        half.write_all(b"GET / HTTP/1.1\r\nhost: he").await.expect("begun");
+        // With each turn the system hands on some of what was written.
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let stopped = tokio::time::Instant::now();
+        stop.request();
+        serving.await.expect("no panic").expect("served");
+        assert!(stopped.elapsed() < GRACE, "{:?}", stopped.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_is_answered_all_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (told, mut begun) = mpsc::unbounded_channel();
+        let go = Arc::new(Notify::new());
+        let held = Arc::clone(&go);
+        let answer = move || {
+            let (told, held) = (told.clone(), Arc::clone(&held));
+            async move {
+                let _ = told.send(());
+                held.notified().await;
+                "answered"
+            }
+        };
+        let stop = Stop::new();
+        let router = Router::new().route("/", get(answer));
+        let serving = tokio::spawn(accept(listener, None, router, stop.clone()));
+        let mut asking = TcpStream::connect(address).await.expect("connected");
+        asking.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("asked");
+        begun.recv().await.expect("begun");
+        stop.request();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        go.notify_one();
+        let mut whole = Vec::new();
+        asking.read_to_end(&mut whole).await.expect("read");
+        assert!(whole.ends_with(b"answered"), "{}", String::from_utf8_lossy(&whole));
         serving.await.expect("no panic").expect("served");
     }
 }

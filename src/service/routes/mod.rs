@@ -39,6 +39,7 @@ use super::connection::Peer;
 use super::page;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::shared::Shared;
+use crate::stop::Stop;
 
 /// What every answer says, so that a browser does nothing with it but what the page asks for.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; \
@@ -48,6 +49,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const BODY_BYTES: usize = 1 << 20;
 /// How long it may take to come.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the rest of it may take once the service stops: what is on the way comes within that.
+const BODY_REST: Duration = Duration::from_secs(1);
 
 /// How long a request may take that waits for nobody.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -141,7 +144,7 @@ async fn at_the_door(State(shared): State<Arc<Shared>>, mut request: Request<Bod
     let (began, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
     let admitted = match admit(&shared, &method, &mut request) {
         Ok(()) if is_form(&request) => Ok(request),
-        Ok(()) => with_body(request).await,
+        Ok(()) => with_body(request, &shared.parts.stop).await,
         Err(problem) => Err(problem),
     };
     let mut response = match admitted {
@@ -211,12 +214,22 @@ fn is_form(request: &Request<Body>) -> bool {
     request.method() == Method::POST && request.uri().path() == "/v1/assets"
 }
 
-/// The request with its whole body, unless that is too large, breaks off or does not come.
-async fn with_body(request: Request<Body>) -> Result<Request<Body>, Problem> {
+/// The request with its whole body, unless that is too large, breaks off or does not come; less patiently once the service
+/// stops, for nothing is begun yet.
+async fn with_body(request: Request<Body>, stop: &Stop) -> Result<Request<Body>, Problem> {
     let (head, body) = request.into_parts();
     let mut limited = Request::new(body);
     DefaultBodyLimit::max(BODY_BYTES).apply(&mut limited);
-    match tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(limited, &())).await {
+    let stopped = async {
+        stop.requested().await;
+        tokio::time::sleep(BODY_REST).await;
+    };
+    let whole = tokio::select! {
+        biased;
+        whole = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(limited, &())) => whole,
+        () = stopped => return Err(Problem::stopping()),
+    };
+    match whole {
         Ok(Ok(body)) => Ok(Request::from_parts(head, body.into())),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(Problem::too_large("the body has more than 1 MB"))
@@ -258,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_breaks_off_is_not_called_too_large() {
         let status = async |body: Body| {
-            let read = with_body(Request::new(body)).await;
+            let read = with_body(Request::new(body), &Stop::new()).await;
             read.map_or_else(|problem| problem.status().as_u16(), |_| 200)
         };
         let half = [Ok("{\"refs\":"), Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))];
@@ -266,6 +279,19 @@ mod tests {
         for (length, expected) in [(BODY_BYTES, 200), (BODY_BYTES + 1, 413)] {
             assert_eq!(status(vec![b' '; length].into()).await, expected, "{length}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_holds_up_no_stop() {
+        let stop = Stop::new();
+        stop.request();
+        let body = Body::from_stream(futures::stream::pending::<std::io::Result<Bytes>>());
+        let began = tokio::time::Instant::now();
+        let problem = with_body(Request::new(body), &stop).await.expect_err("nothing came");
+        assert_eq!(problem.status().as_u16(), 503);
+        assert!(began.elapsed() < BODY_PATIENCE, "{:?}", began.elapsed());
+        let whole = with_body(Request::new(Body::from("whole")), &stop).await;
+        assert!(whole.is_ok(), "what is there is taken");
     }
 
     #[test]
