@@ -11,6 +11,8 @@ import { hills } from "./pictures.mjs";
 
 const MOST_BYTES = 150 * 1024;
 const LEAST_FRAMES = 30;
+// Six connections are what browsers have for one host.
+const TABS = 8;
 const cells = ".cell[data-state]";
 
 export const checks = {
@@ -48,6 +50,46 @@ export const checks = {
     await context.close();
     // A browser calls each refusal an error; these were wanted.
     return faults.filter((fault) => !fault.includes("401"));
+  },
+
+  async "shows itself in more tabs than a browser has connections"({ browser, lab }) {
+    const { context, page, faults } = await visitor(browser);
+    await signIn(page, lab);
+    const tabs = [page];
+    while (tabs.length < TABS) {
+      await looksAt(tabs.at(-1), false);
+      const tab = await context.newPage();
+      tab.setDefaultTimeout(20_000);
+      tabs.push(tab);
+      await visit(tab, lab, "?q=examples/banners/spring-sale.jpg", cells);
+    }
+    // What happened while nobody looked is seen by who looks again.
+    lab.run("alias", "seen-late", "tulips/examples/banners/spring-sale.jpg");
+    await tabs.at(-1).locator(cells, { hasText: "@seen-late" }).waitFor();
+    await looksAt(tabs.at(-1), false);
+    await looksAt(tabs[1], true);
+    await tabs[1].locator(cells, { hasText: "@seen-late" }).waitFor();
+    lab.run("alias", "--remove", "seen-late");
+    await tabs[1].locator(cells, { hasText: "@seen-late" }).waitFor({ state: "detached" });
+    await context.close();
+    return faults;
+  },
+
+  async "says so where a browser has no connection left"({ browser, lab }) {
+    const { context, page, faults } = await visitor(browser);
+    await signIn(page, lab);
+    await page.clock.install();
+    let asked = () => {};
+    const held = new Promise((resolve) => (asked = resolve));
+    await page.route("**/v1/session", asked);
+    await page.reload();
+    const route = await held;
+    await page.clock.runFor(11_000);
+    await page.getByText("close one of them").waitFor();
+    await page.unroute("**/v1/session");
+    await route.abort().catch(() => {});
+    await context.close();
+    return faults.filter((fault) => !fault.includes("ERR_"));
   },
 
   async "searches, filters, and goes back"({ page, lab }) {
@@ -280,6 +322,13 @@ export const checks = {
     return faults.filter((fault) => !fault.includes("ERR_") && !fault.includes("event-stream"));
   },
 };
+
+/** Whether somebody looks at a page. A browser without windows shows all it has. */
+const looksAt = (page, shown) =>
+  page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, !shown);
 
 const sides = (page, box) => page.locator(box).evaluate((element) => element.getBoundingClientRect().toJSON());
 

@@ -2,8 +2,12 @@
 
 /** What became of the line to the service: `away`, `back`, `out` (not signed in). */
 export const line = new EventTarget();
+// The service gives up first, and says so; longer than this nobody has heard the question.
+const PATIENCE = 40_000;
 let away = false;
 let csrf = "";
+const CROWDED =
+  "a browser has few connections for all its windows: where many show this page side by side, close one of them";
 
 /** A refusal in the service's words. */
 export class Problem extends Error {
@@ -20,25 +24,29 @@ export function remember(word) {
 
 export const proof = () => (csrf ? { "X-Reattach-CSRF": csrf } : {});
 
-/** The JSON the service answers with; throws a `Problem`, or an `AbortError` when `signal` said so. */
-export async function call(path, { method = "GET", body, headers, signal } = {}) {
+/** The JSON the service answers with; throws a `Problem`, or an `AbortError` when `signal` said so. What only looks is given
+ * up after `patience` milliseconds. */
+export async function call(path, { method = "GET", body, headers, signal, patience = PATIENCE } = {}) {
   const sent = { accept: "application/json", ...proof(), ...headers };
   if (body !== undefined) sent["content-type"] = "application/json";
-  let response;
+  const ends = [signal, method === "GET" && AbortSignal.timeout(patience)].filter(Boolean);
+  let response, text;
   try {
     response = await fetch(path, {
       method,
       headers: sent,
-      signal,
+      signal: AbortSignal.any(ends),
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+    text = await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     lost();
-    throw new Problem({ title: "the service does not answer", status: 0, hint: "is `reattach serve` still running?" });
+    const hint = error.name === "TimeoutError" ? CROWDED : "is `reattach serve` still running?";
+    throw new Problem({ title: "the service does not answer", status: 0, hint });
   }
   found();
-  return answered(response.status, await response.text());
+  return answered(response.status, text);
 }
 
 /** What an answer's text holds. */

@@ -3,28 +3,60 @@
 import { call, line, proof } from "./api.js";
 
 const AGAIN = 3000;
+// What was missed comes at once, within this.
+const CATCHING_UP = 1000;
 const LONGEST_WAIT = 15_000;
 
-/** Hands each event to `on(name, data)`, for ever. What was missed while the line was down comes as `reset`. */
+/** Hands each event to `on(name, data)` while the page is looked at. What was missed while it was not, or while the line was
+ * down, comes as `reset`. */
 export function listen(on) {
   let last = "";
+  let stream = null;
+  let timer = 0;
+  let missing = false;
+  let caughtUp = 0;
   // Not an EventSource, which can show no proof.
   const open = async () => {
+    const mine = new AbortController();
+    stream = mine;
     try {
       const seen = last ? { "last-event-id": last } : {};
-      const response = await fetch("/v1/events", { headers: { ...proof(), ...seen } });
-      if (response.ok) await each(response.body.getReader(), told);
+      const response = await fetch("/v1/events", { headers: { ...proof(), ...seen }, signal: mine.signal });
+      if (response.ok) {
+        if (missing) caughtUp = performance.now() + CATCHING_UP;
+        if (missing && !last) on("reset", {});
+        missing = false;
+        await each(response.body.getReader(), told);
+      }
     } catch {
       // Whatever ended it, it is found out next whether anybody is there.
     }
-    await call("/v1/session").catch(() => {});
-    setTimeout(open, AGAIN);
+    if (stream === mine) await call("/v1/session").catch(() => {});
+    if (stream === mine) timer = setTimeout(open, AGAIN);
   };
   const told = ({ id, event, data }) => {
     last = id ?? last;
-    if (event) on(event, parsed(data));
+    if (!event) return;
+    // An hour of a campaign is fetched as it stands: played back, it would all be of this moment.
+    if (performance.now() < caughtUp) on("reset", {});
+    else on(event, parsed(data));
   };
-  void open();
+  // A browser has six connections for all its windows: those that nobody looks at keep none.
+  const close = () => {
+    clearTimeout(timer);
+    stream?.abort();
+    stream = null;
+    missing = true;
+  };
+  const attend = () => {
+    if (document.hidden) close();
+    else if (!stream) void open();
+  };
+  document.addEventListener("visibilitychange", attend);
+  // One that was left and is kept for the way back is none to look at either.
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", attend);
+  attend();
   line.addEventListener("back", () => on("reset", {}));
 }
 

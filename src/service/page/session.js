@@ -25,6 +25,8 @@ function whenOut(problem) {
 }
 
 const WORD = "session";
+// Nothing is shown until this is answered, and it takes the service no time.
+const SOON = 10_000;
 const NOT_ITS = "That is not this service's token.";
 // What the form says from the start.
 let refused = "";
@@ -47,7 +49,7 @@ async function known() {
   } catch {
     // There may be one from just now.
   }
-  return call("/v1/session");
+  return call("/v1/session", { patience: SOON });
 }
 
 export async function end() {
