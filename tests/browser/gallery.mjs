@@ -92,6 +92,22 @@ export const checks = {
     return faults.filter((fault) => !fault.includes("ERR_"));
   },
 
+  async "takes a day or a month from the address, and nothing else"({ page, lab }) {
+    const { days } = await lab.ask("/v1/expiries");
+    const { date } = days.at(-1);
+    const month = date.slice(0, 7);
+    await visit(page, lab, `?expires=${month}`, cells);
+    const said = await page.locator(".chips .chip").first().textContent();
+    const words = { month: "long", year: "numeric", timeZone: "UTC" };
+    assert.equal(said, `Ends ${new Date(date).toLocaleDateString("en", words)}`);
+    await visit(page, lab, `?expires=${date}`, cells);
+    assert.match(await page.locator(".chips .chip").first().textContent(), /^Ends \w+ \d+, \d{4}$/);
+    for (const none of ["zz", "2026-13-45", "2026-02-30", "2026", "2026-13", "2026-12-01T00:00"]) {
+      await visit(page, lab, `?expires=${none}`, cells);
+      assert.ok(await page.locator(".chips .chip").first().isHidden(), none);
+    }
+  },
+
   async "searches, filters, and goes back"({ page, lab }) {
     await visit(page, lab, "", cells);
     await page.keyboard.press("/");

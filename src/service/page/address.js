@@ -10,7 +10,15 @@ export function read() {
   const query = new URLSearchParams(location.search);
   if (!VIEWS.includes(query.get("view"))) query.delete("view");
   if (query.get("layout") !== "list") query.delete("layout");
+  if (!isDate(query.get("expires"))) query.delete("expires");
   return Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
+}
+
+/** Whether it is a day, or a month: `2026-12-01`, `2026-12`. */
+function isDate(text) {
+  if (!/^\d{4}-\d\d(-\d\d)?$/.test(text)) return false;
+  const date = new Date(text);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 }
 
 /** The link to what is shown now, with some of it changed. */

@@ -4,13 +4,12 @@ import { follow, only } from "./address.js";
 import { call } from "./api.js";
 import { h } from "./dom.js";
 import { empty } from "./icons.js";
-import { counted, number, onDay, short, size } from "./words.js";
+import { counted, month, number, onDay, short, size } from "./words.js";
 
 const WEEKDAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 const DAY = 86_400_000;
 // What ends within so many days is renewed by the next sync.
 const SOON = 7;
-const month = new Intl.DateTimeFormat("en", { month: "long", year: "numeric", timeZone: "UTC" });
 
 /** The view of the days on which ids end. */
 export function calendar() {

@@ -3,6 +3,8 @@
 const DAY = 86_400_000;
 const thousands = new Intl.NumberFormat("en");
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+/** A month in words, `new Date(…)` of which is its first moment. */
+export const month = new Intl.DateTimeFormat("en", { month: "long", year: "numeric", timeZone: "UTC" });
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
 /** The states of an asset in the order they are listed, with their words. */
@@ -31,7 +33,8 @@ export const CAMPAIGN_STATES = {
 export const number = (value) => thousands.format(value ?? 0);
 export const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format;
 export const counted = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
-export const onDay = (date) => day.format(new Date(date));
+/** A month, `2026-12`, is that as well. */
+export const onDay = (date) => (date.length === "2026-12".length ? month : day).format(new Date(date));
 export const at = (time) => (time ? moment.format(new Date(time)) : "–");
 
 /** Bytes in decimal units, as Meta's limits and the command line have them. */
