@@ -1,7 +1,7 @@
 // The library as a team uses it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 
@@ -318,6 +318,35 @@ export const checks = {
       text.some((one) => one.includes("season cover.png")),
       text.join("\n"),
     );
+  },
+
+  async "folds up a long list of copies"({ page, lab }) {
+    const paths = Array.from({ length: 100 }, (_, place) => `archive/copy-${place}.png`);
+    const group = { sha256: "0".repeat(64), size_bytes: 1000, copies: 100, wasted_bytes: 99_000, paths };
+    await page.route("**/v1/duplicates", (route) => route.fulfill({ json: { groups: [group], wasted_bytes: 99_000 } }));
+    await visit(page, lab, "?view=duplicates", ".double");
+    const listed = () => page.locator(".double li").filter({ visible: true }).count();
+    assert.equal(await listed(), 6);
+    await page.getByText("and 94 more").click();
+    assert.equal(await listed(), 100);
+    await page.unroute("**/v1/duplicates");
+  },
+
+  async "shows where long names differ"({ page, lab }) {
+    const names = [1, 2].map((which) => `the-banner-of-our-great-summer-sale-in-the-old-town-${which}.png`);
+    for (const [place, name] of names.entries()) writeFileSync(join(lab.tulips, name), hills(910 + place));
+    await visit(page, lab, "?q=great-summer-sale", cells);
+    for (const name of names) {
+      const cell = page.locator(cells, { hasText: name });
+      const [end, box] = await Promise.all(
+        [".cut > :last-child", ".name"].map((part) =>
+          cell.locator(part).evaluate((one) => one.getBoundingClientRect().toJSON()),
+        ),
+      );
+      assert.ok(end.width > 0 && end.right <= box.right, `the end of ${name} is out of sight`);
+      assert.ok(name.endsWith(await cell.locator(".cut > :last-child").textContent()));
+    }
+    for (const name of names) rmSync(join(lab.tulips, name));
   },
 
   async "says when the service is away, and when it is back"({ browser, page: other, lab }) {

@@ -109,7 +109,7 @@ export function campaign(name, page, session) {
     const samples = history.filter((_, place) => place % every === 0 || place === history.length - 1);
     numbersOverTime.replaceChildren(
       table(
-        [["At"], ["Sent"], ["Failed"], ["Unknown"], ["Pending"]],
+        [["At", "when"], ["Sent"], ["Failed"], ["Unknown"], ["Pending"]],
         samples.map((sample) => [
           at(sample.at),
           ...["sent", "failed", "unknown", "pending"].map((part) => number(sample[part])),
@@ -286,7 +286,7 @@ function doubtful(deliveries, { name, unknown }, change) {
     actions,
     wide(
       "Unknown deliveries",
-      table([["Recipient"], ["Part", "number"], ["Tries", "number"], ["At"], ["Why", "words"]], rows),
+      table([["Recipient"], ["Part", "number"], ["Tries", "number"], ["At", "when"], ["Why", "words"]], rows),
     ),
     beyond,
   );

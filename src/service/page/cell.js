@@ -7,6 +7,9 @@ import { dimensions, size, standing } from "./words.js";
 
 // Of more pixels no small picture is made.
 const MOST_PIXELS = 50_000_000;
+// Longer names are cut in the middle, for of siblings it is the end that differs: so much of it stays.
+const LONG = 24;
+const END = 11;
 const pictureless = new Set();
 // Pictures that were here once are here at once.
 const seen = new Set();
@@ -35,13 +38,14 @@ export function makeCell() {
   const state = h("span", { class: "state" }, shape(""), stands);
   const more = h("span", { class: "more" });
   const name = h("span");
+  const cut = h("span", { class: "cut", "aria-hidden": "true", hidden: true }, h("span"), h("span"));
   const kind = h("span", { class: "unseen" });
   const where = h("span", { class: "where" });
   const cell = h(
     "div",
     { class: "cell", role: "gridcell", tabindex: "-1" },
     picture,
-    h("div", { class: "name" }, name, kind, where),
+    h("div", { class: "name" }, name, cut, kind, where),
     h("div", { class: "meta" }, state, more),
     button,
   );
@@ -57,6 +61,7 @@ export function makeCell() {
     picture,
     button,
     name,
+    cut,
     kind,
     where,
     state,
@@ -90,7 +95,8 @@ export const assetIn = (cell) => parts.get(cell)?.asset;
 function blank(cell, filled) {
   set(cell, "data-state", null);
   write(filled.kind, "Loading");
-  for (const part of [filled.name, filled.where, filled.stands, filled.more]) write(part, "");
+  showName(filled, "");
+  for (const part of [filled.where, filled.stands, filled.more]) write(part, "");
   filled.mark = "";
 }
 
@@ -102,7 +108,7 @@ function describe(cell, filled, asset) {
   write(filled.kind, `, ${asset.kind}, `);
   set(filled.name.parentNode, "title", asset.path ?? asset.url);
   write(filled.where, asset.path ?? asset.url ?? "");
-  write(filled.name, name);
+  showName(filled, name);
   write(filled.stands, stands);
   const [alias, extent] = [asset.aliases?.[0], dimensions(asset)];
   filled.more.replaceChildren(
@@ -116,6 +122,17 @@ function describe(cell, filled, asset) {
         .join(""),
     ),
   );
+}
+
+/** The name as a whole, for those who listen as well; what is seen of a long one is its beginning and its end. */
+function showName({ name, cut }, words) {
+  const letters = [...words];
+  const long = letters.length > LONG;
+  write(name, words);
+  set(name, "class", long ? "unseen" : null);
+  cut.hidden = !long;
+  write(cut.firstChild, long ? letters.slice(0, -END).join("") : "");
+  write(cut.lastChild, long ? letters.slice(-END).join("") : "");
 }
 
 function showPicture(filled, asset, settled) {

@@ -4,9 +4,11 @@ import { only } from "./address.js";
 import { call } from "./api.js";
 import { h } from "./dom.js";
 import { empty, glyph } from "./icons.js";
-import { counted, lastPart, size } from "./words.js";
+import { counted, lastPart, number, size } from "./words.js";
 
 const AT_ONCE = 100;
+// Of a group's paths.
+const FEW = 6;
 
 /** The view of duplicates. */
 export function duplicates() {
@@ -22,6 +24,7 @@ export function duplicates() {
   );
   let groups = [];
   let shown = AT_ONCE;
+  let drawn = "";
 
   const show = (count) => {
     shown = count;
@@ -30,6 +33,10 @@ export function duplicates() {
   };
   const refresh = async () => {
     const answer = await call("/v1/duplicates");
+    const text = JSON.stringify(answer);
+    // What somebody has unfolded stays so.
+    if (text === drawn) return;
+    drawn = text;
     groups = answer.groups;
     head.textContent = groups.length
       ? `${counted(groups.length, "asset")} kept more than once: ${size(answer.wasted_bytes)} on the disk for nothing. To Meta each goes once, and all copies share one id.`
@@ -60,6 +67,14 @@ function group({ sha256, size_bytes: bytes, copies, wasted_bytes: wasted, paths 
     picture.append(image);
   }
   const open = h("a", { href: only({ asset: sha256 }) }, lastPart(paths[0]));
+  const listed = (some) =>
+    h(
+      "ul",
+      null,
+      some.map((path) => h("li", null, path)),
+    );
+  const few = paths.length > FEW + 1 ? FEW : paths.length;
+  const rest = paths.slice(few);
   return h(
     "li",
     { class: "card double" },
@@ -68,11 +83,8 @@ function group({ sha256, size_bytes: bytes, copies, wasted_bytes: wasted, paths 
       "div",
       null,
       h("h2", null, open),
-      h(
-        "ul",
-        null,
-        paths.map((path) => h("li", null, path)),
-      ),
+      listed(paths.slice(0, few)),
+      rest.length > 0 && h("details", null, h("summary", null, `and ${number(rest.length)} more`), listed(rest)),
     ),
     h(
       "div",
