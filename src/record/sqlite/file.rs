@@ -30,9 +30,9 @@ pub(super) fn open(path: &Path, migrations: Runner) -> Result<(Connection, Mark)
     // Read before the record, which may go on in between, but never back.
     let reached = mark.read();
     create(path, &mark)?;
-    mark.look_at_record()?;
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    mark.look_at_record()?;
     connection.busy_timeout(PATIENCE)?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
     let newest = migrations.get_migrations().iter().map(Migration::version).max().unwrap_or_default();

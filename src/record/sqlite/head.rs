@@ -150,7 +150,8 @@ impl Mark {
         Word::from_bytes(&fs::read(&self.path).ok()?)
     }
 
-    /// Looks which file the record is, before it is opened: one that takes its place from now on is another.
+    /// Looks which file the record is, as soon as it is open, which is when a layered file system makes another of it: one that
+    /// takes its place from now on is not the record.
     pub(super) fn look_at_record(&mut self) -> io::Result<()> {
         self.inode = Some(fs::metadata(&self.record)?.ino());
         Ok(())
