@@ -105,7 +105,8 @@ impl Access {
         }
         if headers.contains_key(ORIGIN) {
             let origin = only(headers, ORIGIN.as_str()).and_then(|origin| {
-                origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).map(str::to_ascii_lowercase)
+                let origin = origin.to_ascii_lowercase();
+                origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).map(str::to_owned)
             });
             if origin.is_none() || origin != host {
                 return Err(Problem::foreign());
@@ -391,7 +392,9 @@ mod tests {
         for origin in ["https://evil.example", "null", "http://localhost:8080", "http://127.0.0.1:7766.evil.example"] {
             assert_eq!(from("origin", origin, "/v1/assets"), 403, "{origin}");
         }
-        assert_eq!(from("origin", "http://127.0.0.1:7766", "/v1/assets"), 200);
+        for origin in ["http://127.0.0.1:7766", "HTTP://127.0.0.1:7766", "https://127.0.0.1:7766"] {
+            assert_eq!(from("origin", origin, "/v1/assets"), 200, "{origin}");
+        }
         for site in ["cross-site", "same-site", "odd"] {
             assert_eq!(from("sec-fetch-site", site, "/v1/assets"), 403, "{site}");
         }

@@ -4,8 +4,9 @@
 //! cage it closes behind itself before it looks at a byte: little memory and time, no files, no network, no children. However
 //! it ends, nothing else ends with it. What could not be made is remembered as well.
 
-use std::fs;
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -130,13 +131,13 @@ fn judged(status: ExitStatus, made: Vec<u8>) -> io::Result<Option<Bytes>> {
     Ok(is_good.then(|| made.into()))
 }
 
-/// Writes the file so that nobody sees half of it.
+/// Writes the file so that nobody sees half of it, and no other user any of it.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let draft = path.with_extension(format!("{}-{}", std::process::id(), fastrand::u64(..)));
-    fs::write(&draft, bytes)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?.write_all(bytes)?;
     fs::rename(&draft, path)
 }
 
@@ -168,7 +169,18 @@ fn make_room(folder: &Path, cap: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_for_nobody_elses_eyes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let (thumbnails, shelf) = (folder.path().join("thumbnails"), folder.path().join("thumbnails/ab"));
+        write_whole(&shelf.join("1"), b"one").expect("written");
+        assert_eq!((mode(&thumbnails), mode(&shelf), mode(&shelf.join("1"))), (0o700, 0o700, 0o600));
+    }
 
     #[test]
     fn the_oldest_go_when_the_room_is_used_up() {
