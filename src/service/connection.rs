@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,6 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::stop::Stop;
 
+use super::rest;
 use super::tls::Tls;
 
 /// Connections at once; the next ones wait in the system's queue.
@@ -75,10 +75,18 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
         let router = TowerToHyperService::new(router.clone());
         let asked = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&asked);
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             heard.store(true, Ordering::Relaxed);
+            let (mut request, rest) = rest::lend(request);
             request.extensions_mut().insert(peer);
-            router.call(request.map(Body::new))
+            let answering = router.call(request);
+            async move {
+                let answered = answering.await;
+                if let Some(rest) = rest {
+                    rest.hear_out().await;
+                }
+                answered
+            }
         });
         let (http, tls, watcher, stop) = (http.clone(), tls.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
@@ -120,11 +128,15 @@ async fn unasked(stop: &Stop, asked: &AtomicBool) {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use std::net::SocketAddr;
+
+    use axum::routing::{get, post};
     use bytes::Bytes;
+    use http::StatusCode;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::{Notify, mpsc};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -146,15 +158,40 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_nobody_reads_is_not_kept() {
+    /// Where it listens, and what ends it.
+    async fn serve(router: Router) -> (SocketAddr, Stop, JoinHandle<io::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let stop = Stop::new();
+        (address, stop.clone(), tokio::spawn(accept(listener, None, router, stop)))
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_while_they_send_reads_why() {
+        // More than systems keep of what nobody reads.
+        const BODY: usize = 16 << 20;
+        let refused = async || StatusCode::PAYLOAD_TOO_LARGE;
+        let (address, stop, serving) = serve(Router::new().route("/", post(refused))).await;
+        // Who asks first whether to send at all is not told to.
+        for (asks, sent) in [("", BODY), ("expect: 100-continue\r\n", 0)] {
+            let mut stream = TcpStream::connect(address).await.expect("connected");
+            let head =
+                format!("POST / HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: {BODY}\r\n{asks}\r\n");
+            stream.write_all(head.as_bytes()).await.expect("asked");
+            stream.write_all(&vec![0_u8; sent]).await.expect("heard out");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("answered");
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
+        }
+        stop.request();
+        serving.await.expect("no panic").expect("served");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_nobody_reads_is_not_kept() {
         let (told, mut dropped) = mpsc::unbounded_channel();
         let answer = move || std::future::ready(Bytes::from_owner(Answer(vec![0; LARGE], told.clone())));
-        let router = Router::new().route("/", get(answer));
-        let stop = Stop::new();
-        let serving = tokio::spawn(accept(listener, None, router, stop.clone()));
+        let (address, stop, serving) = serve(Router::new().route("/", get(answer))).await;
         let mut idle = TcpStream::connect(address).await.expect("connected");
         idle.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("asked");
         let mut head = [0; 15];
@@ -172,10 +209,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_has_not_asked_is_not_waited_for() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let stop = Stop::new();
-        let serving = tokio::spawn(accept(listener, None, Router::new(), stop.clone()));
+        let (address, stop, serving) = serve(Router::new()).await;
         let mut half = TcpStream::connect(address).await.expect("connected");
         half.write_all(b"GET / HTTP/1.1\r\nhost: he").await.expect("begun");
         // With each turn the system hands on some of what was written.
@@ -190,8 +224,6 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_has_asked_is_answered_all_the_same() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
         let (told, mut begun) = mpsc::unbounded_channel();
         let go = Arc::new(Notify::new());
         let held = Arc::clone(&go);
@@ -203,9 +235,7 @@ mod tests {
                 "answered"
             }
         };
-        let stop = Stop::new();
-        let router = Router::new().route("/", get(answer));
-        let serving = tokio::spawn(accept(listener, None, router, stop.clone()));
+        let (address, stop, serving) = serve(Router::new().route("/", get(answer))).await;
         let mut asking = TcpStream::connect(address).await.expect("connected");
         asking.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("asked");
         begun.recv().await.expect("begun");

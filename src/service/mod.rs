@@ -19,6 +19,7 @@ mod news;
 mod page;
 mod problem;
 mod rates;
+mod rest;
 mod routes;
 mod shared;
 mod thumbnails;
