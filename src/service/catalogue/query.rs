@@ -45,6 +45,7 @@ pub(in crate::service) struct Query {
     /// A day in UTC, `2026-12-01`: only ids that end on it. A month, `2026-12`, will do as well.
     pub(in crate::service) expires: Option<String>,
     /// The order; `name` unless said.
+    #[param(inline)]
     #[serde(default)]
     pub(in crate::service) sort: Sort,
     /// `next_cursor` of the page before: rows that come and go between two calls move no other.

@@ -30,7 +30,12 @@ pub(super) struct Target {
 }
 
 /// All names.
-#[utoipa::path(get, path = "/v1/aliases", responses((status = 200, description = "`{\"aliases\":[…]}`, by name")))]
+#[utoipa::path(
+    get,
+    path = "/v1/aliases",
+    operation_id = "list_aliases",
+    responses((status = 200, description = "`{\"aliases\":[…]}`, by name", body = Object))
+)]
 pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Result<Response, Problem> {
     in_time(async {
         let aliases = shared.parts.record.aliases().await?;
@@ -47,7 +52,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Resul
     params(("name" = String, Path)),
     request_body = Target,
     responses(
-        (status = 200, description = "The alias"),
+        (status = 200, description = "The alias", body = Object),
         (status = 400, description = "No name, a body of another form, or a text that refers to nothing", body = Problem),
         (status = 403, description = "A path outside of the library, or a token that may not do this", body = Problem),
         (status = 404, description = "There is no such file in the library", body = Problem),
@@ -83,9 +88,9 @@ pub(super) async fn set(
     path = "/v1/aliases/{name}",
     params(("name" = String, Path)),
     responses(
-        (status = 200, description = "The alias as it was"),
+        (status = 200, description = "The alias as it was", body = Object),
         (status = 400, description = "A name that is none", body = Problem),
-        (status = 404, body = Problem),
+        (status = 404, description = "There is no alias of that name", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )
 )]

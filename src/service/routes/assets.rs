@@ -35,9 +35,10 @@ struct Found<'a> {
 #[utoipa::path(
     get,
     path = "/v1/assets",
+    operation_id = "list_assets",
     params(Wanted),
     responses(
-        (status = 200, body = Found),
+        (status = 200, description = "Some of them, and how many there are", body = Found),
         (status = 400, description = "Something is asked for that nothing can be", body = Problem),
         (status = 404, description = "The Page is not one of those served", body = Problem),
     )
@@ -68,10 +69,11 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/assets/{sha256}",
+    operation_id = "show_asset",
     params(("sha256" = String, Path, description = "64 hexadecimal digits")),
     responses(
-        (status = 200, description = "Its paths, aliases, and what is on record on each Page"),
-        (status = 404, body = Problem),
+        (status = 200, description = "Its paths, aliases, and what is on record on each Page", body = Object),
+        (status = 404, description = "Nothing is known of these bytes", body = Problem),
     )
 )]
 pub(super) async fn one(

@@ -53,7 +53,12 @@ pub(super) struct Yes {
 }
 
 /// All campaigns of the served Pages.
-#[utoipa::path(get, path = "/v1/campaigns", responses((status = 200, description = "`{\"campaigns\":[…]}`")))]
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns",
+    operation_id = "list_campaigns",
+    responses((status = 200, description = "`{\"campaigns\":[…]}`", body = Object))
+)]
 pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Result<Response, Problem> {
     in_time(async {
         let mut campaigns = Vec::new();
@@ -69,10 +74,11 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: MayRead) -> Resul
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{name}",
+    operation_id = "show_campaign",
     params(("name" = String, Path), Of),
     responses(
-        (status = 200, description = "The campaign, with `history` and `reasons`"),
-        (status = 404, body = Problem),
+        (status = 200, description = "The campaign, with `history` and `reasons`", body = Object),
+        (status = 404, description = "There is no campaign of that name", body = Problem),
         (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
     )
 )]
@@ -98,8 +104,8 @@ pub(super) async fn one(
     path = "/v1/campaigns/{name}/pause",
     params(("name" = String, Path), Of),
     responses(
-        (status = 200, description = "The campaign"),
-        (status = 404, body = Problem),
+        (status = 200, description = "The campaign", body = Object),
+        (status = 404, description = "There is no campaign of that name", body = Problem),
         (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )
@@ -127,8 +133,9 @@ pub(super) async fn pause(
     path = "/v1/campaigns/{name}/resume",
     params(("name" = String, Path), Yes),
     responses(
-        (status = 200, description = "The campaign, being sent"),
-        (status = 404, body = Problem),
+        (status = 200, description = "The campaign, being sent", body = Object),
+        (status = 400, description = "A stage that is none, or something else is asked for than there is", body = Problem),
+        (status = 404, description = "There is no campaign of that name", body = Problem),
         (
             status = 409,
             description = "It has come to another stage; or more than one Page has a campaign of that name",
@@ -160,8 +167,8 @@ pub(super) async fn resume(
     path = "/v1/campaigns/{name}/unknown",
     params(("name" = String, Path), Of),
     responses(
-        (status = 200, description = "`{\"deliveries\":[…]}`, the first 1,000"),
-        (status = 404, body = Problem),
+        (status = 200, description = "`{\"deliveries\":[…]}`, the first 1,000", body = Object),
+        (status = 404, description = "There is no campaign of that name", body = Problem),
         (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
     )
 )]
@@ -204,8 +211,8 @@ enum Word {
     params(("name" = String, Path), Of),
     request_body = Settlement,
     responses(
-        (status = 200, description = "The campaign"),
-        (status = 404, body = Problem),
+        (status = 200, description = "The campaign", body = Object),
+        (status = 404, description = "There is no campaign of that name", body = Problem),
         (status = 409, description = "More than one Page has a campaign of that name", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
     )

@@ -21,7 +21,7 @@ const COUNTED: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// That the process answers at all.
-#[utoipa::path(get, path = "/healthz", security(()), responses((status = 200, description = "It does")))]
+#[utoipa::path(get, path = "/healthz", security(()), responses((status = 200, description = "It does", body = Object)))]
 pub(super) async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }

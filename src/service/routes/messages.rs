@@ -72,14 +72,19 @@ const LIMIT_SECONDS: u32 = 30;
             `attachment_id`, and `page` names the Page."
     ),
     responses(
-        (status = 200, description = "Sent: `{\"event\":\"send\",\"recipient_id\",\"message_id\",\"outcome\":\"sent\",…}`"),
+        (
+            status = 200,
+            description = "Sent: `{\"event\":\"send\",\"recipient_id\",\"message_id\",\"outcome\":\"sent\",…}`",
+            body = Object
+        ),
         (status = 400, description = "No message, or a key that is none. Nothing was sent", body = Problem),
         (status = 403, description = "A path outside of the library. Nothing was sent", body = Problem),
+        (status = 404, description = "No such file, or the Page is not one of those served. Nothing was sent", body = Problem),
         (status = 409, description = "The first request under this key is under way: ask again", body = Problem),
         (status = 422, description = "Meta refused it, or the key is another request's. Nothing was sent", body = Problem),
         (status = 429, description = "Meta's rate limit, or too many a second. Nothing was sent: ask again", body = Problem),
         (status = 502, description = "`unknown-outcome`: it may have been sent. Else nothing was", body = Problem),
-        (status = 503, description = "Nothing was sent: ask again", body = Problem),
+        (status = 503, description = "Nothing was sent by this request: ask again", body = Problem),
     )
 )]
 pub(super) async fn send(

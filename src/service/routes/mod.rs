@@ -30,7 +30,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, Ref, ResponseBuilder};
+use utoipa::openapi::{self, Content, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -94,27 +94,45 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
 /// The `OpenAPI` document.
 pub(super) fn openapi() -> String {
     let mut document = documented().into_openapi();
-    tell_of_the_door(&mut document);
+    tell_of_refusals(&mut document);
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("token", bearer);
     document.to_pretty_json().unwrap_or_default()
 }
 
-/// Adds what each route is answered by before it is reached, where it says nothing of that itself.
-fn tell_of_the_door(document: &mut utoipa::openapi::OpenApi) {
-    const REFUSALS: [(&str, &str); 3] = [
-        ("401", "No token, or none this service knows"),
+/// Adds how any route may be refused, where it says nothing of that itself, and says what problems are served as.
+fn tell_of_refusals(document: &mut openapi::OpenApi) {
+    const ALWAYS: &[(&str, &str)] = &[
         ("403", "From a page of another site, or by a token or a browser's session that may not do this"),
+        ("500", "Something went wrong that should not"),
+    ];
+    const BEHIND_THE_DOOR: &[(&str, &str)] = &[
+        ("401", "No token, or none this service knows"),
         ("421", "For a host this service is not"),
+        ("429", "Too many wrong tokens a second"),
+        ("503", "The record is out of reach, it took too long, or the service is stopping: ask again"),
+    ];
+    const WITH_A_BODY: &[(&str, &str)] = &[
+        ("400", "A body of another form"),
+        ("408", "Its body does not come in time"),
+        ("413", "Its body has more than 1 MB"),
     ];
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
-            // What asks for no token is told under any name.
-            let needs_token = operation.security.is_none();
-            for (status, description) in REFUSALS.into_iter().filter(|(status, _)| needs_token || *status == "403") {
+            let (needs_token, has_body) = (operation.security.is_none(), operation.request_body.is_some());
+            let of_route = [(true, ALWAYS), (needs_token, BEHIND_THE_DOOR), (has_body, WITH_A_BODY)];
+            let responses = &mut operation.responses.responses;
+            for (status, description) in of_route.into_iter().filter(|(holds, _)| *holds).flat_map(|(_, those)| *those) {
                 let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-                let refusal = ResponseBuilder::new().description(description).content(PROBLEM_JSON, problem);
-                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| refusal.into());
+                let refusal = ResponseBuilder::new().description(*description).content(PROBLEM_JSON, problem);
+                responses.entry((*status).to_owned()).or_insert_with(|| refusal.into());
+            }
+            for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                if let RefOr::T(openapi::Response { content, .. }) = response
+                    && let Some(problem) = content.shift_remove("application/json")
+                {
+                    content.insert(PROBLEM_JSON.to_owned(), problem);
+                }
             }
         }
     }
@@ -311,12 +329,49 @@ mod tests {
                 }
             }
         }
-        says("post", "/v1/resolve", &["400", "404", "413"]);
-        says("get", "/v1/assets", &["400", "404"]);
-        says("put", "/v1/aliases/{name}", &["400", "404", "422"]);
+        says("post", "/v1/resolve", &["400", "404", "408", "413", "429", "503"]);
+        says("post", "/v1/messages", &["400", "404", "408", "413", "429", "502", "503"]);
+        says("get", "/v1/assets", &["400", "404", "429"]);
+        says("put", "/v1/aliases/{name}", &["400", "404", "422", "503"]);
+        for lever in ["resume", "settle"] {
+            says("post", &format!("/v1/campaigns/{{name}}/{lever}"), &["400", "404", "409"]);
+        }
         says("delete", "/v1/aliases/{name}", &["400", "404"]);
         let key = &document["paths"]["/v1/messages"]["post"]["parameters"][0];
         assert!(key["description"].as_str().is_some_and(|said| said.contains('"') && said.contains('\\')), "{key}");
+    }
+
+    #[test]
+    fn the_document_is_whole() {
+        let document: Value = serde_json::from_str(&openapi()).expect("json");
+        let mut waiting = vec![&document];
+        while let Some(value) = waiting.pop() {
+            if let Some(pointer) = value.get("$ref").and_then(Value::as_str) {
+                let target = pointer.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+                assert!(target.is_some(), "{pointer} leads nowhere");
+            }
+            match value {
+                Value::Object(fields) => waiting.extend(fields.values()),
+                Value::Array(items) => waiting.extend(items),
+                _ => {}
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                let name = operation["operationId"].as_str().expect("a name");
+                assert!(names.insert(name), "{method} {path} is called {name} like another");
+                for (status, response) in operation["responses"].as_object().expect("responses") {
+                    let what = response["description"].as_str().unwrap_or_default();
+                    assert!(!what.is_empty(), "{method} {path}: {status} is not described");
+                    // Whoever asks whether it is ready reads the same object of either status.
+                    if status.starts_with(['4', '5']) && (path.as_str(), status.as_str()) != ("/readyz", "503") {
+                        let forms: Vec<_> = response["content"].as_object().expect("a body").keys().collect();
+                        assert_eq!(forms, [PROBLEM_JSON], "{method} {path}: {status}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

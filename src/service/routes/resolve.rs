@@ -68,7 +68,7 @@ pub(super) struct Wait {
     request_body = Resolve,
     responses(
         (status = 200, description = "One object for each reference, in their order: `{\"assets\":[…]}`. Its `outcome` is \
-            `reused`, `uploaded`, `refreshed`, `missing`, `rejected`, `failed` or `pending`."),
+            `reused`, `uploaded`, `refreshed`, `missing`, `rejected`, `failed` or `pending`.", body = Object),
         (status = 400, description = "A body of another form, or a text that refers to nothing", body = Problem),
         (status = 403, description = "A path outside of the library, or a token that may not upload", body = Problem),
         (status = 404, description = "The Page is not one of those served", body = Problem),
@@ -192,7 +192,7 @@ fn pending(text: &str) -> Arc<str> {
     unanswered(text, "pending", ErrorBody { retryable: true, ..error })
 }
 
-fn local(text: &str, outcome: &'static str, message: &str) -> Arc<str> {
+pub(super) fn local(text: &str, outcome: &'static str, message: &str) -> Arc<str> {
     unanswered(text, outcome, ErrorBody::local(message.to_owned(), None))
 }
 

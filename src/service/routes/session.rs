@@ -16,7 +16,7 @@ use crate::service::visitor::MayRead;
 #[utoipa::path(
     get,
     path = "/v1/session",
-    responses((status = 200, description = "`{\"scope\",\"version\",\"platform\",\"pages\",\"folders\"}`"))
+    responses((status = 200, description = "`{\"scope\",\"version\",\"platform\",\"pages\",\"folders\"}`", body = Object))
 )]
 pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): MayRead) -> Result<Response, Problem> {
     let platform = shared.platform()?;
@@ -40,7 +40,11 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, MayRead(visitor): Ma
 
 /// Signs a browser in that shows the token: its cookie may do what the token may, together with the word that is told here
 /// and never again.
-#[utoipa::path(post, path = "/v1/session", responses((status = 200, description = "`{\"scope\",\"csrf\"}` and a cookie")))]
+#[utoipa::path(
+    post,
+    path = "/v1/session",
+    responses((status = 200, description = "`{\"scope\",\"csrf\"}` and a cookie", body = Object))
+)]
 pub(super) async fn begin(State(shared): State<Arc<Shared>>, MayRead(visitor): MayRead) -> Response {
     let (cookie, csrf) = shared.access.new_session(visitor.scope, shared.parts.clock.now());
     let body = json!({ "scope": visitor.scope.as_str(), "csrf": csrf });

@@ -17,7 +17,11 @@ use crate::service::visitor::MayRead;
 use super::in_time;
 
 /// The files that hold the same bytes as others, what wastes most first.
-#[utoipa::path(get, path = "/v1/duplicates", responses((status = 200, description = "`{\"groups\":[…],\"wasted_bytes\"}`")))]
+#[utoipa::path(
+    get,
+    path = "/v1/duplicates",
+    responses((status = 200, description = "`{\"groups\":[…],\"wasted_bytes\"}`", body = Object))
+)]
 pub(super) async fn duplicates(State(shared): State<Arc<Shared>>, _: MayRead) -> Result<Response, Problem> {
     in_time(async {
         let snapshot = shared.catalogue.view(&shared).await?;
@@ -61,7 +65,11 @@ fn sizes(snapshot: &Snapshot) -> std::collections::HashMap<crate::ids::ContentHa
 }
 
 /// On which days (UTC) how many ids end.
-#[utoipa::path(get, path = "/v1/expiries", responses((status = 200, description = "`{\"days\":[{\"date\",\"count\",\"bytes\"}]}`")))]
+#[utoipa::path(
+    get,
+    path = "/v1/expiries",
+    responses((status = 200, description = "`{\"days\":[{\"date\",\"count\",\"bytes\"}]}`", body = Object))
+)]
 pub(super) async fn expiries(State(shared): State<Arc<Shared>>, _: MayRead) -> Result<Response, Problem> {
     in_time(async {
         let snapshot = shared.catalogue.view(&shared).await?;
