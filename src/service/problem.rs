@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::events::ErrorBody;
@@ -204,6 +205,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "In the way", detail)
     }
 
+    /// The disk takes no more.
+    pub(super) fn no_room(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-room", "No room", detail)
+            .hinting("make room where the library's folder lies, and ask again")
+            .again_in(30)
+    }
+
     /// The same request is being worked on.
     pub(super) fn under_way(seconds: u32) -> Self {
         let detail = "the request that was first sent under this key is being worked on";
@@ -259,6 +267,26 @@ impl Problem {
         Self { outcome: Some(outcome), ..self }
     }
 
+    /// The answer that tells as well what became of these assets, before there was a problem.
+    pub(super) fn after(&self, assets: &[String]) -> Response {
+        let mut document = serde_json::to_value(self).unwrap_or_default();
+        document["assets"] = assets.iter().filter_map(|asset| serde_json::from_str::<Value>(asset).ok()).collect();
+        self.answer(document.to_string())
+    }
+
+    fn answer(&self, document: String) -> Response {
+        let mut response = (self.status(), document).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+
     /// The document.
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -302,15 +330,6 @@ impl<F: Fault> From<F> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status(), self.to_json()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
-        if self.status() == StatusCode::UNAUTHORIZED {
-            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        self.answer(self.to_json())
     }
 }

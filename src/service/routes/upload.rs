@@ -14,6 +14,9 @@ use http::header::CONTENT_TYPE;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::ids::ContentHash;
 use crate::library::{AssetOutcome, AssetRef, PlanRules, ResolveOptions};
@@ -23,7 +26,7 @@ use crate::service::problem::Problem;
 use crate::service::shared::Shared;
 use crate::service::visitor::MaySend;
 
-use super::resolve::asset_json;
+use super::resolve::{asset_json, local};
 
 /// Files in one request.
 const MOST_FILES: usize = 100;
@@ -36,25 +39,44 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keeps each `file` in the folder whose number `folder`, which comes before them, gives, and uploads it to the first Page.
 ///
-/// A file of the same name with other bytes stays; the new one is called `name (2)`.
+/// A file of the same name with other bytes stays; the new one is called `name (2)`. One that cannot be taken is `rejected`, and
+/// says why in its `error`. Where there can be no next one, the problem has the `assets` of those that came before.
 #[utoipa::path(
     post,
     path = "/v1/assets",
-    request_body(content_type = "multipart/form-data", description = "`folder`, then one or more `file`"),
+    request_body(
+        content = inline(Form),
+        content_type = "multipart/form-data",
+        description = "`folder`, then one or more `file`"
+    ),
     responses(
-        (status = 200, description = "`{\"assets\":[…]}`: what became of each, in their order"),
-        (status = 413, description = "A file over 25 MB, or too many", body = Problem),
+        (status = 200, description = "`{\"assets\":[…]}`: what became of each, in their order", body = Object),
+        (status = 400, description = "No form, one that breaks off, or one with other fields", body = Problem),
+        (status = 404, description = "There is no such folder", body = Problem),
+        (status = 409, description = "Something is in the way of a file", body = Problem),
+        (status = 413, description = "More than 100 files, or 512 MB", body = Problem),
         (status = 429, description = "Too many a second", body = Problem),
+        (status = 502, description = "Meta did not take the first Page's token at the start", body = Problem),
+        (status = 507, description = "The disk is full: ask again once there is room", body = Problem),
     )
 )]
-pub(super) async fn upload(
-    State(shared): State<Arc<Shared>>,
-    _: MaySend,
-    Form(mut form): Form,
-) -> Result<Response, Problem> {
+pub(super) async fn upload(State(shared): State<Arc<Shared>>, _: MaySend, Form(form): Form) -> Response {
+    let mut assets = Vec::new();
+    match take(&shared, form, &mut assets).await {
+        Ok(()) => {
+            ([(CONTENT_TYPE, "application/json")], format!("{{\"assets\":[{}]}}", assets.join(","))).into_response()
+        }
+        Err(problem) => problem.after(&assets),
+    }
+}
+
+/// Takes the files of a form, and adds to `assets` what became of each.
+///
+/// # Errors
+/// There can be no next one.
+async fn take(shared: &Arc<Shared>, mut form: Multipart, assets: &mut Vec<String>) -> Result<(), Problem> {
     let page = shared.page(None)?;
     let mut folder = shared.folders.all().first().map(|folder| folder.real.clone());
-    let mut assets = Vec::new();
     while let Some(mut field) = coming(form.next_field()).await? {
         match field.name() {
             Some("folder") => {
@@ -70,10 +92,13 @@ pub(super) async fn upload(
                     Problem::not_found("this service has no folder to keep files in: start it with --library")
                 })?;
                 let name = file_name(field.file_name().unwrap_or_default());
-                if name.eq_ignore_ascii_case(CONFIGURATION) {
-                    return Err(Problem::invalid(format!("{name} is what reattach's own settings are called")));
-                }
-                let path = keep(&mut field, folder, &name).await?;
+                let path = match keep(&mut field, folder, &name).await? {
+                    Ok(path) => path,
+                    Err(why) => {
+                        assets.push(local(&name, AssetOutcome::Rejected.as_str(), &why).to_string());
+                        continue;
+                    }
+                };
                 let options = ResolveOptions::uploading(PlanRules::HANDED_OUT);
                 let (library, reference) = (page.library.clone(), AssetRef::File(path));
                 // What has begun comes to its end, though the browser go.
@@ -89,7 +114,7 @@ pub(super) async fn upload(
             _ => return Err(Problem::invalid("the form has fields other than `folder` and `file`")),
         }
     }
-    Ok(([(CONTENT_TYPE, "application/json")], format!("{{\"assets\":[{}]}}", assets.join(","))).into_response())
+    Ok(())
 }
 
 /// A form, in parts.
@@ -105,6 +130,17 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
+impl ToSchema for Form {}
+
+impl PartialSchema for Form {
+    fn schema() -> RefOr<Schema> {
+        let file = ObjectBuilder::new().schema_type(Type::String);
+        let file = file.format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        let form = ObjectBuilder::new().property("folder", ObjectBuilder::new().schema_type(Type::Integer));
+        form.property("file", ArrayBuilder::new().items(file)).required("file").into()
+    }
+}
+
 async fn coming<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
     match tokio::time::timeout(PATIENCE, next).await {
         Ok(Ok(part)) => Ok(part),
@@ -116,12 +152,22 @@ async fn coming<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Res
     }
 }
 
-/// Writes what comes into the folder, under the name if nothing else has it.
-async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBuf, Problem> {
-    let failed = |error: io::Error| {
-        tracing::warn!(%error, "a file could not be kept");
-        Problem::conflict(format!("{name:?} could not be kept in the library: {}", error.kind()))
-    };
+/// Passes over what comes of a file nobody wants.
+async fn pass_over(field: &mut Field<'_>) -> Result<(), Problem> {
+    while coming(field.chunk()).await?.is_some() {}
+    Ok(())
+}
+
+/// Writes what comes into the folder, under the name if nothing else has it; within, why it is no file to be kept.
+///
+/// # Errors
+/// Nothing more comes, or nothing more can be kept.
+async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<Result<PathBuf, String>, Problem> {
+    if name.eq_ignore_ascii_case(CONFIGURATION) {
+        pass_over(field).await?;
+        return Ok(Err(format!("{name} is what reattach's own settings are called")));
+    }
+    let failed = |error: io::Error| unkept(name, &error);
     let begin = {
         let folder = folder.to_owned();
         move || {
@@ -135,7 +181,8 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
     while let Some(chunk) = coming(field.chunk()).await? {
         written += chunk.len() as u64;
         if written > MAX_BYTES {
-            return Err(Problem::too_large(format!("{name:?} has more than the 25 MB Meta takes")));
+            pass_over(field).await?;
+            return Ok(Err(format!("{name:?} has more than the 25 MB Meta takes")));
         }
         hash.update(&chunk);
         file.write_all(&chunk).await.map_err(failed)?;
@@ -148,7 +195,17 @@ async fn keep(field: &mut Field<'_>, folder: &Path, name: &str) -> Result<PathBu
         draft.sync_folder()?;
         Ok(name)
     };
-    Ok(folder.join(on_disk(publish).await.map_err(failed)?))
+    Ok(Ok(folder.join(on_disk(publish).await.map_err(failed)?)))
+}
+
+/// Why a file could not be kept.
+fn unkept(name: &str, error: &io::Error) -> Problem {
+    tracing::warn!(%error, "a file could not be kept");
+    let detail = format!("{name:?} could not be kept in the library: {}", error.kind());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Problem::no_room(detail),
+        _ => Problem::conflict(detail),
+    }
 }
 
 /// What the disk says, which may be a folder of a network that hangs: asked on a thread nobody else waits for.
@@ -289,6 +346,19 @@ mod tests {
         for long in ["a", "あ", "🌷"] {
             let name = file_name(&format!("{}.png", long.repeat(300)));
             assert!(name.len() <= 255 - " (1000)".len() && name.contains(".png"), "{} bytes", name.len());
+        }
+    }
+
+    #[test]
+    fn a_full_disk_passes_and_what_is_in_the_way_does_not() {
+        for (kind, status, is_retryable) in [
+            (io::ErrorKind::StorageFull, 507, true),
+            (io::ErrorKind::QuotaExceeded, 507, true),
+            (io::ErrorKind::AlreadyExists, 409, false),
+            (io::ErrorKind::NotFound, 409, false),
+        ] {
+            let problem = serde_json::to_value(unkept("a.png", &kind.into())).expect("json");
+            assert_eq!((&problem["status"], &problem["retryable"]), (&status.into(), &is_retryable.into()), "{kind}");
         }
     }
 

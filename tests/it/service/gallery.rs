@@ -161,16 +161,24 @@ fn pages_of_rows_hold_while_rows_come_and_go() {
 }
 
 /// Files as a browser's form sends them.
-fn upload(served: &Served, files: &[(&str, &[u8])]) -> Answer {
+fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = b"--cut\r\nContent-Disposition: form-data; name=\"folder\"\r\n\r\n0\r\n".to_vec();
     for (name, bytes) in files {
         let head = format!("--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
         body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
     }
     body.extend(b"--cut--\r\n");
+    body
+}
+
+fn drop_on(served: &Served, form: &[u8]) -> Answer {
     let bearer = format!("Bearer {}", served.token);
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "multipart/form-data; boundary=cut")];
-    served.ask("POST", "/v1/assets", &headers, &body)
+    served.ask("POST", "/v1/assets", &headers, form)
+}
+
+fn upload(served: &Served, files: &[(&str, &[u8])]) -> Answer {
+    drop_on(served, &form(files))
 }
 
 #[test]
@@ -191,9 +199,29 @@ fn what_is_dropped_on_the_page_is_kept_and_uploaded() {
     assert_eq!(kept, ["evil.html", "hero (2).png", "hero.png"]);
     let seen = names(&served.get("/v1/assets?state=live"));
     assert!(seen.contains(&"hero (2).png".to_owned()), "{seen:?}");
-    let huge = upload(&served, &[("big.bin", &vec![0; 26_214_401])]);
-    assert_eq!(huge.status, 413, "{}", huge.text());
-    assert_eq!(std::fs::read_dir(world.library()).expect("a folder").count(), 3);
+    // What cannot be taken keeps nobody from the next.
+    let (three, large) = (png(3), vec![0; 26_214_401]);
+    let mixed = upload(&served, &[("big.bin", &large), ("Reattach.TOML", b"[pages]"), ("three.png", &three)]);
+    assert_eq!(mixed.status, 200, "{}", mixed.text());
+    let assets = mixed.json()["assets"].clone();
+    for (place, name, outcome, why) in [
+        (0_usize, "big.bin", "rejected", Some("has more than the 25 MB Meta takes")),
+        (1, "Reattach.TOML", "rejected", Some("what reattach's own settings are called")),
+        (2, "three.png", "uploaded", None),
+    ] {
+        let asset = &assets[place];
+        assert_eq!((&asset["ref"], &asset["outcome"]), (&json!(name), &json!(outcome)), "{asset}");
+        let message = asset["error"]["message"].as_str();
+        assert_eq!(message.zip(why).map(|(message, why)| message.contains(why)), why.map(|_| true), "{asset}");
+    }
+    // Nor is what came before lost where there can be no next one.
+    let (four, five) = (png(4), png(5));
+    let mut cut_short = form(&[("four.png", &four), ("five.png", &five)]);
+    cut_short.truncate(cut_short.len() - b"--cut--\r\n".len());
+    let broken = drop_on(&served, &cut_short);
+    assert_eq!(broken.status, 400, "{}", broken.text());
+    assert_eq!(broken.json()["assets"][0]["outcome"], "uploaded", "{}", broken.text());
+    assert_eq!(std::fs::read_dir(world.library()).expect("a folder").count(), 5);
     let is_problem = |answer: &Answer| answer.header("content-type") == Some("application/problem+json");
     let formless = served.call("POST", "/v1/assets", "{}");
     assert_eq!((formless.status, is_problem(&formless)), (400, true), "{}", formless.text());
