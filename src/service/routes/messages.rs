@@ -16,15 +16,18 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::clock::{Moment, Timestamp, uptime};
 use crate::delivery::LONGEST_CALL;
 use crate::events::SendEvent;
 use crate::fault::{Fault, Sort};
-use crate::graph::{Certainty, Content, GraphError, Message, Reference, ReferenceKey, SendRequest, Sent};
+use crate::graph::{
+    Certainty, Content, Governor, GraphError, Message, Operation, Reference, ReferenceKey, SendRequest, Sent,
+};
 use crate::ids::{ContentHash, RequestKey};
-use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, PlanRules, PreparedAsset};
+use crate::library::{AssetOutcome, AssetRef, Carrier, Delivered, LibraryError, PlanRules, Prepared, PreparedAsset};
 use crate::record::{Answer, Request, Standing, TakenUp};
 use crate::service::ServedPage;
 use crate::service::ends::{Ended, Ends};
@@ -45,13 +48,15 @@ const KEPT: Duration = Duration::from_hours(24);
 const LATEST: Duration = Duration::from_mins(10);
 /// How long a message waits for Meta's rate limits.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked whether they hold while its files are uploaded.
+const LOOK: Duration = Duration::from_secs(1);
 /// How much longer than a message can take a request is held to be under way: clocks may differ.
 const MARGIN: Duration = Duration::from_mins(1);
 /// How long to wait for Meta to say what time it is.
 const ASKING: Duration = Duration::from_secs(3);
 /// When to ask again about a request that is under way, in seconds.
 const ASK_AGAIN_SECONDS: u32 = 2;
-/// When to ask again where Meta does not say how long a limit holds, in seconds.
+/// When to ask again where nobody knows how long a limit holds, in seconds.
 const LIMIT_SECONDS: u32 = 30;
 
 /// Sends one message, and answers with Meta's receipt.
@@ -199,10 +204,11 @@ impl Job {
     async fn attempt(&self) -> Result<(&'static str, Answer), Problem> {
         let request = self.confined().await.map_err(|problem| problem.of_message("failed"))?;
         let recipient = request.envelope.recipient.to_string();
-        let prepared = self.page.library.prepare(request, Path::new(""), PlanRules::HANDED_OUT).await;
-        let prepared = prepared.map_err(|error| unsent(&error))?;
+        let prepared = unless_held_up(self.preparing(request), self.page.graph.governor()).await;
+        let prepared = prepared.map_err(|error| self.unsent(&error))?;
+        let prepared = prepared.map_err(|_| Problem::unexpected().of_message("failed"))?;
+        let prepared = prepared.map_err(|error| self.unsent(&error))?;
         let assets = prepared.assets().to_vec();
-        self.tell_of_uploads(&assets);
         let before = ids_of(prepared.request());
         let once = Once { page: &self.page, began: self.began };
         let delivered = self.page.library.deliver(prepared, &once).await;
@@ -213,8 +219,8 @@ impl Job {
                 (Some(request), Ok(("sent", Answer { status: StatusCode::OK.as_u16(), body })))
             }
             Delivered::Failed { request, error } => (Some(request), self.failure(&error)),
-            Delivered::NewIdRefused { request, error } => (Some(request), Err(unsent(&error))),
-            Delivered::NotHealed { error, .. } => (None, Err(unsent(&error))),
+            Delivered::NewIdRefused { request, error } => (Some(request), Err(self.unsent(&error))),
+            Delivered::NotHealed { error, .. } => (None, Err(self.unsent(&error))),
             Delivered::Stopped => (None, Err(Problem::stopping().of_message("failed"))),
         };
         self.tell_of_heals(&assets, &before, request.as_ref()).await;
@@ -238,19 +244,30 @@ impl Job {
                 Err(Problem::late().of_message("failed"))
             }
             (_, Certainty::NotDone, Sort::Item) => Ok(stays("failed")),
-            (_, Certainty::NotDone, _) => Err(unsent(error)),
+            (_, Certainty::NotDone, _) => Err(self.unsent(error)),
         }
     }
 
-    /// Tells of ids that are new.
-    fn tell_of_uploads(&self, assets: &[PreparedAsset]) {
-        let mut new = assets.iter().filter(|asset| asset.outcome != AssetOutcome::Reused).peekable();
-        if new.peek().is_some() {
-            self.shared.changed();
-        }
-        for asset in new {
-            self.shared.news.tell("asset", asset_json(&asset.report(), &asset.reference));
-        }
+    /// The message with its ids. What is uploaded for it goes on, be it waited for or not: the next try has its id.
+    fn preparing(&self, request: SendRequest) -> JoinHandle<Result<Prepared, LibraryError>> {
+        let (shared, library) = (Arc::clone(&self.shared), self.page.library.clone());
+        self.shared.sends.spawn(async move {
+            let prepared = library.prepare(request, Path::new(""), PlanRules::HANDED_OUT).await?;
+            tell_of_uploads(&shared, prepared.assets());
+            Ok(prepared)
+        })
+    }
+
+    /// The problem of a message that was certainly not sent, for a reason that may pass.
+    fn unsent(&self, fault: &dyn Fault) -> Problem {
+        let problem = match fault.graph() {
+            Some(GraphError::RateLimited { wait, .. }) => {
+                let wait = wait.or_else(|| self.page.graph.governor().pace().shut_for);
+                Problem::limited(fault, wait.map_or(LIMIT_SECONDS, whole_seconds))
+            }
+            _ => Problem::of_file(fault),
+        };
+        problem.of_message("failed")
     }
 
     /// Tells of ids Meta refused: what took their places, in the message as it went out last.
@@ -318,19 +335,49 @@ impl Carrier for Once<'_> {
     }
 }
 
-/// The problem of a message that was certainly not sent, for a reason that may pass.
-fn unsent(fault: &dyn Fault) -> Problem {
-    let problem = match fault.graph() {
-        Some(GraphError::RateLimited { wait, .. }) => {
-            Problem::limited(fault, wait.map_or(LIMIT_SECONDS, whole_seconds))
+/// Tells of ids that are new.
+fn tell_of_uploads(shared: &Shared, assets: &[PreparedAsset]) {
+    let mut new = assets.iter().filter(|asset| asset.outcome != AssetOutcome::Reused).peekable();
+    if new.peek().is_some() {
+        shared.changed();
+    }
+    for asset in new {
+        shared.news.tell("asset", asset_json(&asset.report(), &asset.reference));
+    }
+}
+
+/// What `uploading` comes to.
+///
+/// # Errors
+/// Meta's rate limits would be waited for longer than a message waits.
+///
+/// # Cancel safety
+/// That of `uploading`.
+async fn unless_held_up<T>(uploading: impl Future<Output = T>, governor: &Governor) -> Result<T, GraphError> {
+    let held_up = async {
+        let mut waited = Duration::ZERO;
+        loop {
+            // What needs no upload is done by then.
+            tokio::time::sleep(LOOK).await;
+            match governor.pace().shut_for {
+                Some(wait) if waited + wait > PATIENCE => return wait,
+                Some(_) => waited += LOOK,
+                None => {}
+            }
         }
-        _ => Problem::of_file(fault),
     };
-    problem.of_message("failed")
+    tokio::select! {
+        biased;
+        done = uploading => Ok(done),
+        wait = held_up => {
+            let (operation, wait) = (Operation::Upload, Some(wait));
+            Err(GraphError::RateLimited { operation, wait, refusal: None, spent: None })
+        }
+    }
 }
 
 fn whole_seconds(span: Duration) -> u32 {
-    u32::try_from(span.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+    u32::try_from(span.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// The problem as the answer that stays.
@@ -346,4 +393,55 @@ fn respond(answer: &Answer) -> Response {
 
 fn replayed(answer: &Answer) -> Response {
     ([(REPLAYED, "true")], respond(answer)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::graph::{Answered, Attempt, Call, GraphClient, GraphOptions, RetryPolicy, Transport};
+    use crate::ids::Origin;
+    use crate::secret::AccessToken;
+
+    /// Lets nobody through.
+    #[derive(Debug)]
+    struct Throttle;
+
+    #[async_trait]
+    impl Transport for Throttle {
+        async fn execute(&self, _: Call) -> Attempt {
+            let body = r#"{"error":{"message":"too many","code":613}}"#.into();
+            Attempt::Answered(Answered { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_not_waited_for_where_meta_lets_nobody_through() {
+        let options =
+            GraphOptions::new(Origin::GRAPH.parse().expect("an origin"), AccessToken::new("TOKEN").expect("a token"));
+        let clock = ManualClock::new(Timestamp::from_unix_millis(1_800_000_000_000));
+        let policy = RetryPolicy { max_wait: Duration::ZERO, ..RetryPolicy::default() };
+        let client = GraphClient::new(options, Arc::new(Throttle), Arc::new(clock)).with_retry(policy);
+        let uploading = async {
+            client.me().await.expect_err("too many");
+            pending::<()>().await;
+        };
+        let began = tokio::time::Instant::now();
+        let error = unless_held_up(uploading, client.governor()).await.expect_err("held up");
+        let GraphError::RateLimited { wait: Some(wait), .. } = error else { panic!("{error}") };
+        assert!(wait > PATIENCE && began.elapsed() <= PATIENCE, "{wait:?} {:?}", began.elapsed());
+        assert_eq!(unless_held_up(ready(7), client.governor()).await.expect("needs no upload"), 7);
+    }
+
+    #[test]
+    fn nobody_is_told_to_ask_again_too_early() {
+        let seconds = [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (49_999, 50)];
+        for (millis, expected) in seconds {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), expected, "{millis} ms");
+        }
+    }
 }

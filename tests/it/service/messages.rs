@@ -191,6 +191,28 @@ fn a_refusal_stays_and_what_passes_gives_the_key_back() {
 }
 
 #[test]
+fn a_message_waits_no_longer_for_limits_where_its_file_comes_first() {
+    let world = World::new();
+    world.put("hero.png", png(1));
+    let served = Served::start(&world);
+    // Nobody says for how long.
+    let graph = json!({"code": 613, "message": "(#613) too many"});
+    world.sandbox().set_faults(json!({"on": "upload", "fault": {"graph": graph, "status": 400}})).expect("a fault");
+    let attachment = json!({"type": "image", "payload": {"file": "hero.png"}});
+    let body = json!({"recipient": {"id": SOMEBODY}, "message": {"attachment": attachment}}).to_string();
+    let bearer = format!("Bearer {}", served.token);
+    let headers = [("Authorization", bearer.as_str()), ("Idempotency-Key", "k")];
+    for _ in 0..2 {
+        // The key is free again.
+        let answer = served.ask("POST", "/v1/messages", &headers, body.as_bytes());
+        assert_eq!((answer.status, &answer.json()["outcome"]), (429, &json!("failed")), "{}", answer.text());
+        let again: u64 = answer.header("retry-after").expect("when to ask again").parse().expect("seconds");
+        assert!((21..=50).contains(&again), "{again}");
+    }
+    assert_eq!(world.counts().messages_accepted, 0);
+}
+
+#[test]
 fn an_end_the_record_does_not_take_is_known_and_told_later() {
     let world = World::new();
     let serving = started(&world);
