@@ -70,7 +70,7 @@ fn a_token_that_is_none() {
     insta::assert_snapshot!(told(&world, &run), @r#"
     exit 4
     error: Meta refused the look-up: Invalid OAuth access token - Cannot parse access token (code 190, trace TRACE)
-      hint: Make a new Page access token and set it; nothing goes through with this one.
+      hint: Make a new Page access token, set it, and start again what runs with this one: nothing goes through with it.
     "#);
 }
 
@@ -81,7 +81,7 @@ fn a_token_that_has_expired() {
     insta::assert_snapshot!(told(&world, &world.run(["sync", "library"])), @r#"
     exit 4
     error: Meta refused the look-up: Error validating access token: Session has expired (code 190, subcode 463, trace TRACE)
-      hint: Make a new Page access token and set it; nothing goes through with this one.
+      hint: Make a new Page access token, set it, and start again what runs with this one: nothing goes through with it.
     "#);
 }
 
