@@ -30,7 +30,8 @@ const CHECK_REQUEST: &str = "Correct the request: the message names the field th
 const CHECK_MEDIA: &str = "Check that the file plays or opens, that it is of the type it is sent as, and under 25 MB.";
 const CHECK_LINK: &str = "Give a public https address that answers at once with the file itself.";
 const CHECK_TEMPLATE: &str = "Give the media template one element with an attachment id or a facebook.com URL.";
-const NEW_TOKEN: &str = "Make a new Page access token, set it, and start again what runs with this one: nothing goes through with it.";
+const NEW_TOKEN: &str =
+    "Make a new Page access token, set it, and start again what runs with this one: nothing goes through with it.";
 const CHECK_PERMISSION: &str = "Check the app's permissions (pages_messaging), its review, and the token's role on the \
                                 Page.";
 const LINK_ACCOUNT: &str = "Link the Instagram account to this Page, and let connected tools see its messages.";

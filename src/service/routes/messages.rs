@@ -399,10 +399,8 @@ fn replayed(answer: &Answer) -> Response {
 mod tests {
     use std::future::{pending, ready};
 
-    use http::HeaderMap;
-
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::ManualClock;
     use crate::graph::{Answered, Attempt, Call, GraphClient, GraphOptions, RetryPolicy, Transport};
     use crate::ids::Origin;
     use crate::secret::AccessToken;
