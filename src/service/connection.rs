@@ -122,7 +122,7 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Tls>, router: Rout
 async fn unasked(stop: &Stop, asked: &AtomicBool) {
     stop.requested().await;
     if asked.load(Ordering::Relaxed) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

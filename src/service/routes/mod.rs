@@ -120,9 +120,9 @@ fn tell_of_refusals(document: &mut openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             let (needs_token, has_body) = (operation.security.is_none(), operation.request_body.is_some());
-            let of_route = [(true, ALWAYS), (needs_token, BEHIND_THE_DOOR), (has_body, WITH_A_BODY)];
+            let said = [(true, ALWAYS), (needs_token, BEHIND_THE_DOOR), (has_body, WITH_A_BODY)];
             let responses = &mut operation.responses.responses;
-            for (status, description) in of_route.into_iter().filter(|(holds, _)| *holds).flat_map(|(_, those)| *those) {
+            for (status, description) in said.into_iter().filter(|(holds, _)| *holds).flat_map(|(_, said)| said) {
                 let problem = Content::new(Some(Ref::from_schema_name("Problem")));
                 let refusal = ResponseBuilder::new().description(*description).content(PROBLEM_JSON, problem);
                 responses.entry((*status).to_owned()).or_insert_with(|| refusal.into());
