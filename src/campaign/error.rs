@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::graph::{GraphError, InvalidRequest, SEND_PERMISSION};
-use crate::ids::{CampaignName, InvalidId, Origin};
+use crate::ids::{CampaignName, InvalidId, KeySpace, Origin};
 use crate::library::LibraryError;
 use crate::record::{Holder, RecordError};
 
@@ -149,6 +149,14 @@ pub enum CampaignError {
         name: CampaignName,
         /// Where.
         origin: Origin,
+    },
+    /// A campaign of another Graph origin, or platform, than the client that is to send it.
+    #[error("the campaign {name} is one for {} at {}", space.platform, space.origin)]
+    OtherSpace {
+        /// Which campaign.
+        name: CampaignName,
+        /// Where it is to be sent.
+        space: Box<KeySpace>,
     },
     /// A message in another number of parts than the one of which something was sent.
     #[error("something of the campaign {name} was sent in {} already, and not in {now}", if *was == 1 { "1 part".into() } else { format!("{was} parts") })]

@@ -76,7 +76,8 @@ impl Run {
     /// Takes hold of a campaign, whose plan is the one that was `seen`; all else is as it stands now.
     ///
     /// # Errors
-    /// `Held` while somebody else has it; `Overtaken` where it was planned anew; `NotPlanned` where its plan was cut off.
+    /// `Held` while somebody else has it; `Overtaken` where it was planned anew; `NotPlanned` where its plan was cut off;
+    /// `OtherSpace` where the client's origin or platform is another than the campaign's.
     ///
     /// # Cancel safety
     /// Dropping the future gives it up: the campaign is free as soon as the call that was under way has ended.
@@ -84,6 +85,9 @@ impl Run {
         let name = &seen.name;
         if seen.digest.is_none() {
             return Err(CampaignError::NotPlanned { name: name.clone() });
+        }
+        if parts.graph.space(seen.space.page.clone()) != seen.space {
+            return Err(CampaignError::OtherSpace { name: name.clone(), space: Box::new(seen.space.clone()) });
         }
         if seen.started_at.is_none() {
             must_not_be_begun_elsewhere(&*parts.record, &seen.space, name, &*parts.clock).await?;

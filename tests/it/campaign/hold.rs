@@ -46,6 +46,15 @@ async fn one_that_is_dropped_lets_go() {
     assert_eq!(ended(&room, &campaign).await.counts, Counts { total: PEOPLE, sent: PEOPLE, ..Counts::default() });
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_that_would_go_another_way_than_was_planned_is_refused() {
+    let room = Room::at("2026-04-01T12:00:00Z").await;
+    let mut campaign = planned(&room, "[[message]]\ntext = \"Hi\"\n").await;
+    campaign.space.origin = "http://localhost:9".parse().expect("an origin");
+    let refused = Run::begin(room.parts(), &campaign).await;
+    assert!(matches!(refused, Err(CampaignError::OtherSpace { .. })), "{refused:?}");
+}
+
 /// What the future gives, unless it still waits after so many polls: then it is given up.
 async fn given_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let (mut future, mut polled) = (Box::pin(future), 0);
