@@ -149,7 +149,9 @@ fn an_id_that_is_made_anew_is_one_upload_however_many_it_is_for() {
         let opened = open(&world).await;
         opened.library.resolve(&AssetRef::File(path.clone()), &ResolveOptions::uploading(RULES)).await;
         let picture = picture_of(&path)["attachment"].clone();
-        let early = prepare(&opened, to(1, json!({"attachments": [picture, picture]}))).await;
+        let mut early = to(1, json!({"attachments": [picture, picture]}));
+        early.envelope.allow.attachment_lists = true;
+        let early = prepare(&opened, early).await;
         let late = prepare(&opened, to(2, picture_of(&path))).await;
         assert!(world.sandbox().revoke(&world.truth().attachments[0].id));
         let mut taken = Vec::new();

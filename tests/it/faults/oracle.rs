@@ -126,6 +126,12 @@ fn of_answer(endpoint: Endpoint, meaning: &Meaning) -> Proof {
         // Said at the door: to wait is right, and to believe that nothing got through is not.
         Meaning::Noise { status: 429 } if endpoint == Endpoint::Upload => Of(NotDone(Scope::Rate)),
         Meaning::Noise { .. } => Of(Unknown),
+        // What may be asked twice may believe that the Page may do nothing, whatever the status was.
+        Meaning::Error { code, subcode, transient, .. }
+            if endpoint == Endpoint::Upload && of_error(code, subcode, transient) == Of(NotDone(Scope::Page)) =>
+        {
+            Of(NotDone(Scope::Page))
+        }
         Meaning::Error { status: 200..=299, .. } => Broken,
         Meaning::Error { status: 500.., .. } => Of(Unknown),
         Meaning::Error { code, subcode, transient, .. } => of_error(code, subcode, transient),
