@@ -34,7 +34,6 @@ use utoipa::openapi::{self, Content, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::is_probe;
 use super::connection::Peer;
 use super::page;
 use super::problem::{PROBLEM_JSON, Problem};
@@ -104,11 +103,11 @@ pub(super) fn openapi() -> String {
 fn tell_of_refusals(document: &mut openapi::OpenApi) {
     const ALWAYS: &[(&str, &str)] = &[
         ("403", "From a page of another site, or by a token or a browser's session that may not do this"),
+        ("421", "For a host this service is not"),
         ("500", "Something went wrong that should not"),
     ];
     const BEHIND_THE_DOOR: &[(&str, &str)] = &[
         ("401", "No token, or none this service knows"),
-        ("421", "For a host this service is not"),
         ("429", "Too many wrong tokens a second"),
         ("503", "The record is out of reach, it took too long, or the service is stopping: ask again"),
     ];
@@ -221,8 +220,7 @@ fn is_open(method: &Method, request: &Request<Body>) -> bool {
         accept.is_some_and(|accept| accept.contains("text/html"))
     };
     is_harmless
-        && (is_probe(method, path)
-            || path == "/openapi.json"
+        && (matches!(path, "/healthz" | "/readyz" | "/openapi.json")
             || path.starts_with("/page/")
             || (path == "/" && wants_page()))
 }
@@ -322,11 +320,9 @@ mod tests {
         };
         for (path, methods) in document["paths"].as_object().expect("paths") {
             for method in methods.as_object().expect("methods").keys() {
-                says(method, path, &["403"]);
+                says(method, path, &["403", "421"]);
                 let is_open = matches!(path.as_str(), "/healthz" | "/readyz");
-                for status in ["401", "421"] {
-                    assert_ne!(methods[method]["responses"][status].is_object(), is_open, "{method} {path} {status}");
-                }
+                assert_ne!(methods[method]["responses"]["401"].is_object(), is_open, "{method} {path}");
             }
         }
         says("post", "/v1/resolve", &["400", "404", "408", "413", "429", "503"]);
